@@ -1,0 +1,41 @@
+"""Errors meant for the person at the keyboard: one sentence, never a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class EthoMakeError(Exception):
+    """Anything a user can mend; stages and the CLI print it as one line and exit with status 1."""
+
+
+class InputError(EthoMakeError):
+    """An input file (or an entry in it) that cannot be used.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file at fault.
+    problem : str
+        Where in the file, what was found, and what was expected, e.g.
+        ``"line 4: expected columns x, y, likelihood, found x, likelihood, y"``.
+    remedy : str
+        What the user can do, as an imperative clause without a full stop.
+    """
+
+    def __init__(self, path: str | Path, problem: str, remedy: str) -> None:
+        self.path = str(path)
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"{self.path}: {problem}; {remedy}.")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (self.path, self.problem, self.remedy)
+
+
+class ConfigError(EthoMakeError):
+    """A configuration that is refused before the graph is built."""
+
+
+class LeakError(EthoMakeError):
+    """A split that puts one group, or one recording's content, on both sides."""

@@ -1,0 +1,116 @@
+"""Held-out predictions: `/tasks/<task>/<recording>/{truth,mask,prediction,scores}`, one file per run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from workflow_scripts.formats.hdf5 import COMPRESSION, create, open_checked
+from workflow_scripts.formats.tracks import Kind, Level, escape_id, unescape_id
+
+KIND = "predictions"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a readout said about one task in one held-out recording, beside the truth.
+
+    Attributes
+    ----------
+    recording, group : str
+    truth : ndarray, shape (time,) or (1,)
+        As in :class:`workflow_scripts.formats.tracks.Labels`.
+    mask : ndarray of bool
+        Where the truth is known; metrics use these frames alone.
+    prediction : ndarray
+        Class index, 0/1, or the value.
+    scores : ndarray, float32, shape (time, n_classes), (time,) or None
+        Probabilities or decision values; for ``binary`` that of the positive class.
+    """
+
+    recording: str
+    group: str
+    truth: npt.NDArray[np.generic]
+    mask: npt.NDArray[np.bool_]
+    prediction: npt.NDArray[np.generic]
+    scores: npt.NDArray[np.float32] | None = None
+
+
+class PredictionsWriter:
+    """Write predictions as they come; get one from :func:`create_predictions`."""
+
+    def __init__(self, handle: h5py.File) -> None:
+        self._tasks = handle.create_group("tasks")
+
+    def task(self, task: str, *, kind: Kind, level: Level, vocabulary: tuple[str, ...], readout: str) -> None:
+        """Declare a task before its predictions."""
+        node = self._tasks.create_group(escape_id(task))
+        node.attrs["kind"] = kind
+        node.attrs["level"] = level
+        node.attrs["vocabulary"] = json.dumps(vocabulary)
+        node.attrs["readout"] = readout
+
+    def add(self, task: str, prediction: Prediction) -> None:
+        """Append one recording's prediction to a declared task."""
+        node = self._tasks[escape_id(task)].create_group(escape_id(prediction.recording))
+        node.attrs["group"] = prediction.group
+        node.create_dataset("truth", data=prediction.truth, **COMPRESSION)
+        node.create_dataset("mask", data=prediction.mask, **COMPRESSION)
+        node.create_dataset("prediction", data=prediction.prediction, **COMPRESSION)
+        if prediction.scores is not None:
+            node.create_dataset("scores", data=prediction.scores.astype(np.float32, copy=False), **COMPRESSION)
+
+
+class PredictionsReader:
+    """Read predictions by task and recording; get one from :func:`open_predictions`."""
+
+    def __init__(self, handle: h5py.File) -> None:
+        self._tasks: h5py.Group = handle["tasks"]
+        self.tasks: list[str] = [unescape_id(key) for key in self._tasks]
+
+    def info(self, task: str) -> tuple[Kind, Level, tuple[str, ...], str]:
+        """Return kind, level, vocabulary and readout of a task."""
+        attrs = self._tasks[escape_id(task)].attrs
+        return attrs["kind"], attrs["level"], tuple(json.loads(attrs["vocabulary"])), str(attrs["readout"])
+
+    def recordings(self, task: str) -> list[str]:
+        """Recording ids of a task."""
+        return [unescape_id(key) for key in self._tasks[escape_id(task)]]
+
+    def read(self, task: str, recording: str) -> Prediction:
+        """Read one recording's prediction."""
+        node = self._tasks[escape_id(task)][escape_id(recording)]
+        return Prediction(
+            recording=recording,
+            group=str(node.attrs["group"]),
+            truth=node["truth"][:],
+            mask=node["mask"][:],
+            prediction=node["prediction"][:],
+            scores=node["scores"][:] if "scores" in node else None,
+        )
+
+    def iterate(self, task: str) -> Iterator[Prediction]:
+        """Yield a task's predictions, one recording in memory at a time."""
+        for recording in self.recordings(task):
+            yield self.read(task, recording)
+
+
+@contextmanager
+def create_predictions(path: str | Path) -> Iterator[PredictionsWriter]:
+    """Open a new predictions file; it appears only when complete."""
+    with create(path, KIND) as handle:
+        yield PredictionsWriter(handle)
+
+
+@contextmanager
+def open_predictions(path: str | Path) -> Iterator[PredictionsReader]:
+    """Open a predictions file for reading (errors as :func:`workflow_scripts.formats.hdf5.open_checked`)."""
+    with open_checked(path, KIND) as handle:
+        yield PredictionsReader(handle)

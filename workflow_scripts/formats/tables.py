@@ -1,0 +1,72 @@
+"""Tidy result tables: `probe.csv`, `comparison.csv` (DESIGN §5)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.files import atomic_path
+
+COLUMNS = [
+    "dataset",
+    "method",
+    "mode",
+    "point",
+    "split",
+    "seed",
+    "readout",
+    "task",
+    "level",
+    "metric",
+    "value",
+    "low",
+    "high",
+    "n",
+    "n_groups",
+    "published",
+    "verified",
+]
+"""Columns of every result table. `n` counts labelled frames (or sequences), `n_groups` the groups resampled."""
+
+
+TYPES: Any = {"point": str, "split": str, "seed": "Int64", "method": str, "task": str}
+
+
+def write_table(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a result table: our columns in our order, numbers with 10 significant digits.
+
+    Parameters
+    ----------
+    path : str or Path
+    table : DataFrame
+        May lack columns, which stay empty; a column we do not know is an error.
+    """
+    unknown = [column for column in table.columns if column not in COLUMNS]
+    if unknown:
+        raise ValueError(f"unknown columns {unknown}")
+    with atomic_path(path) as part:
+        table.reindex(columns=COLUMNS).to_csv(part, index=False, float_format="%.10g")
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a result table.
+
+    Raises
+    ------
+    InputError
+        When the file is absent or has other columns.
+    """
+    try:
+        table = pd.read_csv(path, dtype=TYPES)
+    except FileNotFoundError as error:
+        raise InputError(path, "the file does not exist", "run the workflow, which makes it") from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
+        raise InputError(path, f"is no result table ({error})", "delete it and run again") from error
+    if list(table.columns) != COLUMNS:
+        raise InputError(
+            path, f"expected the columns {COLUMNS}, found {list(table.columns)}", "delete it and run again"
+        )
+    return table

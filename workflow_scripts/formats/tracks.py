@@ -1,0 +1,305 @@
+"""Tracks: `/recordings/<id>/…`, one HDF5 file per shard and one index file of links per dataset (DESIGN §5)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.formats.hdf5 import COMPRESSION, create, open_checked
+
+Level: TypeAlias = Literal["frame", "sequence"]
+Kind: TypeAlias = Literal["binary", "multiclass", "continuous"]
+FloatArray: TypeAlias = npt.NDArray[np.float32]
+
+KIND = "tracks"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What people (or rules) said about one task in one recording.
+
+    Attributes
+    ----------
+    values : ndarray
+        Level ``frame``: shape (time,); level ``sequence``: shape (1,). Kind ``multiclass``: int16 index into
+        `vocabulary`; ``binary``: uint8 0 or 1; ``continuous``: float32.
+    mask : ndarray of bool
+        Same shape; True where the value is a label, False where nobody labelled.
+    level, kind : str
+    vocabulary : tuple of str
+        Class names by index (two names for ``binary``, none for ``continuous``).
+    """
+
+    values: npt.NDArray[np.generic]
+    mask: npt.NDArray[np.bool_]
+    level: Level
+    kind: Kind
+    vocabulary: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One group of animals, tracked once.
+
+    Attributes
+    ----------
+    id : str
+        Unique in its dataset. May hold slashes (CalMS21 does).
+    position : ndarray, float32, shape (time, individual, keypoint, space)
+        In `unit`; NaN = missing.
+    confidence : ndarray, float32, shape (time, individual, keypoint)
+        The tracker's likelihood in [0, 1]; NaN where the position is missing from the source.
+    fps : float
+        Frames per second.
+    individuals, keypoints : tuple of str
+    group : str
+        Animal, session or source video that no split may cut.
+    unit : str
+        Unit of `position`, usually ``px``.
+    image_size : tuple of float or None
+        Width and height in `unit`.
+    filled : ndarray of bool, shape (time, individual, keypoint), or None
+        True where a gap was filled by interpolation.
+    labels : dict of str to Labels
+    source_sha256 : dict of str to str
+        Checksum by source file name.
+    warnings : list of str
+        What conversion had to decide; shown in the report.
+    """
+
+    id: str
+    position: FloatArray
+    confidence: FloatArray
+    fps: float
+    individuals: tuple[str, ...]
+    keypoints: tuple[str, ...]
+    group: str
+    unit: str = "px"
+    image_size: tuple[float, float] | None = None
+    filled: npt.NDArray[np.bool_] | None = None
+    labels: dict[str, Labels] = field(default_factory=dict)
+    source_sha256: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return int(self.position.shape[0])
+
+
+def escape_id(recording: str) -> str:
+    """Make one HDF5 group name of a recording id, which may hold slashes."""
+    return recording.replace("%", "%25").replace("/", "%2F")
+
+
+def unescape_id(key: str) -> str:
+    """Undo :func:`escape_id`."""
+    return key.replace("%2F", "/").replace("%25", "%")
+
+
+def _check(recording: Recording) -> None:
+    time, individuals, keypoints, _ = recording.position.shape
+    if recording.confidence.shape != (time, individuals, keypoints):
+        raise ValueError(f"{recording.id}: confidence {recording.confidence.shape} beside {recording.position.shape}")
+    if (individuals, keypoints) != (len(recording.individuals), len(recording.keypoints)):
+        raise ValueError(f"{recording.id}: the names do not fit position {recording.position.shape}")
+    for task, labels in recording.labels.items():
+        expected = (time,) if labels.level == "frame" else (1,)
+        if labels.values.shape != expected or labels.mask.shape != expected:
+            raise ValueError(f"{recording.id}: labels {task} have shape {labels.values.shape}, not {expected}")
+
+
+def _write_recording(parent: h5py.Group, recording: Recording) -> None:
+    _check(recording)
+    group = parent.create_group(escape_id(recording.id))
+    group.create_dataset("position", data=recording.position.astype(np.float32, copy=False), **COMPRESSION)
+    group.create_dataset("confidence", data=recording.confidence.astype(np.float32, copy=False), **COMPRESSION)
+    if recording.filled is not None:
+        group.create_dataset("filled", data=recording.filled, **COMPRESSION)
+    group.attrs["id"] = recording.id
+    group.attrs["fps"] = recording.fps
+    group.attrs["unit"] = recording.unit
+    group.attrs["group"] = recording.group
+    group.attrs["individuals"] = json.dumps(recording.individuals)
+    group.attrs["keypoints"] = json.dumps(recording.keypoints)
+    group.attrs["source_sha256"] = json.dumps(recording.source_sha256)
+    group.attrs["warnings"] = json.dumps(recording.warnings)
+    if recording.image_size is not None:
+        group.attrs["image_size"] = recording.image_size
+    for task, labels in recording.labels.items():
+        node = group.create_group(f"labels/{task}")
+        node.create_dataset("values", data=labels.values, **COMPRESSION)
+        node.create_dataset("mask", data=labels.mask, **COMPRESSION)
+        node.attrs["level"] = labels.level
+        node.attrs["kind"] = labels.kind
+        node.attrs["vocabulary"] = json.dumps(labels.vocabulary)
+
+
+def write_tracks(path: str | Path, recordings: Iterable[Recording]) -> None:
+    """Write recordings one after another, so that only one need be in memory.
+
+    Parameters
+    ----------
+    path : str or Path
+        The HDF5 file to make, whole or not at all.
+    recordings : iterable of Recording
+        May be a generator.
+
+    Raises
+    ------
+    InputError
+        When two recordings share an id.
+    """
+    with create(path, KIND) as handle:
+        parent = handle.create_group("recordings")
+        for recording in recordings:
+            if escape_id(recording.id) in parent:
+                raise InputError(path, f"two recordings are called {recording.id!r}", "give each its own id")
+            _write_recording(parent, recording)
+
+
+def write_quarantine(path: str | Path, shard: str, reason: str) -> None:
+    """Write a shard that holds no recording but the reason why, so that it never vanishes from the report."""
+    with create(path, KIND) as handle:
+        handle.create_group("recordings")
+        handle.attrs["quarantined"] = json.dumps({shard: reason})
+
+
+def index_tracks(path: str | Path, shards: Sequence[str | Path]) -> None:
+    """Make a dataset's `tracks.h5`: links to the recordings in its shard files, no copies.
+
+    Parameters
+    ----------
+    path : str or Path
+        The index to make.
+    shards : sequence of str or Path
+        Shard files; stored relative to the index, so that the folder may be moved as a whole.
+
+    Raises
+    ------
+    InputError
+        When an id stands in two shards, or none is left outside quarantine.
+    """
+    target = Path(path)
+    quarantined: dict[str, str] = {}
+    with create(target, KIND) as handle:
+        parent = handle.create_group("recordings")
+        for shard in shards:
+            with open_checked(shard, KIND) as source:
+                quarantined.update(json.loads(str(source.attrs.get("quarantined", "{}"))))
+                relative = os.path.relpath(shard, target.parent)
+                for key in source["recordings"]:
+                    if key in parent:
+                        raise InputError(
+                            shard, f"the id {unescape_id(key)!r} is used twice", "give each recording its own"
+                        )
+                    parent[key] = h5py.ExternalLink(relative, f"/recordings/{key}")
+        if not len(parent):
+            reason = next(iter(quarantined.values()), "no recording was found")
+            raise InputError(target, f"not one recording is usable ({reason})", "mend the files of the dataset")
+        handle.attrs["quarantined"] = json.dumps(quarantined)
+
+
+class TracksReader:
+    """Read tracks one recording at a time; get one from :func:`open_tracks`."""
+
+    def __init__(self, path: str | Path, handle: h5py.File) -> None:
+        self.path = Path(path)
+        self._recordings: h5py.Group = handle["recordings"]
+        self.quarantined: dict[str, str] = json.loads(str(handle.attrs.get("quarantined", "{}")))
+        self.ids: list[str] = [unescape_id(key) for key in self._recordings]
+
+    def _node(self, recording: str) -> h5py.Group:
+        try:
+            return self._recordings[escape_id(recording)]
+        except KeyError as error:
+            raise InputError(
+                self.path, f"has no readable recording {recording!r}", "run the workflow again; see splits and card"
+            ) from error
+
+    def n_frames(self, recording: str) -> int:
+        """Number of frames of a recording."""
+        return int(self._node(recording)["position"].shape[0])
+
+    def group(self, recording: str) -> str:
+        """Return the group that no split may cut."""
+        return str(self._node(recording).attrs["group"])
+
+    def fps(self, recording: str) -> float:
+        """Frames per second."""
+        return float(self._node(recording).attrs["fps"])
+
+    def tasks(self, recording: str) -> list[str]:
+        """Names of the tasks labelled in a recording."""
+        node = self._node(recording)
+        return list(node["labels"]) if "labels" in node else []
+
+    def labels(self, recording: str, task: str) -> Labels | None:
+        """Return the labels of a task, or None where the recording has none."""
+        node = self._node(recording)
+        if f"labels/{task}" not in node:
+            return None
+        found = node[f"labels/{task}"]
+        return Labels(
+            values=found["values"][:],
+            mask=found["mask"][:],
+            level=found.attrs["level"],
+            kind=found.attrs["kind"],
+            vocabulary=tuple(json.loads(found.attrs["vocabulary"])),
+        )
+
+    def read(self, recording: str) -> Recording:
+        """Read one recording whole."""
+        return self._read(recording, slice(None))
+
+    def header(self, recording: str) -> Recording:
+        """Read everything but the frames: `position` and `confidence` have length 0."""
+        return self._read(recording, slice(0, 0))
+
+    def _read(self, recording: str, frames: slice) -> Recording:
+        node = self._node(recording)
+        size = node.attrs.get("image_size")
+        labels = {task: self.labels(recording, task) for task in self.tasks(recording)}
+        return Recording(
+            id=recording,
+            position=node["position"][frames],
+            confidence=node["confidence"][frames],
+            filled=node["filled"][frames] if "filled" in node else None,
+            fps=float(node.attrs["fps"]),
+            individuals=tuple(json.loads(node.attrs["individuals"])),
+            keypoints=tuple(json.loads(node.attrs["keypoints"])),
+            group=str(node.attrs["group"]),
+            unit=str(node.attrs["unit"]),
+            image_size=None if size is None else (float(size[0]), float(size[1])),
+            labels={task: found for task, found in labels.items() if found is not None},
+            source_sha256=json.loads(node.attrs["source_sha256"]),
+            warnings=json.loads(node.attrs["warnings"]),
+        )
+
+    def __iter__(self) -> Iterator[Recording]:
+        """Yield every recording, one in memory at a time."""
+        for recording in self.ids:
+            yield self.read(recording)
+
+
+@contextmanager
+def open_tracks(path: str | Path) -> Iterator[TracksReader]:
+    """Open a shard or an index of tracks for reading.
+
+    Raises
+    ------
+    InputError
+        When the file is absent, damaged, of another kind or schema version.
+    """
+    with open_checked(path, KIND) as handle:
+        yield TracksReader(path, handle)

@@ -1,0 +1,66 @@
+"""The registry of methods: a folder here with `config.py` and `method.py` is a method.
+
+`config.py` holds the options (class `Config`) and is light: it is imported while the graph is built.
+`method.py` holds the five functions of DESIGN §4 and may import torch:
+
+``prepare(view, config)``
+    The data module a model is fitted on.
+``build(config, spec)``
+    The model, a `torch.nn.Module` (a LightningModule where it is trained by gradient).
+``embed(model, recording)``
+    float32 array (time, dim), one row a frame.
+``predict(model, recording)``
+    Probabilities or points by task, or None where the method has none.
+``import_weights(path)``
+    The original project's checkpoint as a state dict.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+
+from workflow_scripts.config import MethodConfig, nearest, validate
+from workflow_scripts.errors import ConfigError
+
+
+class Options(MethodConfig):
+    """Base of a method's `Config`: its options, and what the rules must know before they run it."""
+
+    neural: ClassVar[bool] = False
+    """Asks for a GPU where there is one."""
+    kind: ClassVar[str] = "tracks"
+    """Canonical data kind it reads."""
+    predicts: ClassVar[bool] = False
+    """Has class probabilities or points of its own beside embeddings."""
+
+
+@cache
+def names() -> list[str]:
+    """Names of all methods, sorted."""
+    return sorted(path.parent.name for path in Path(__file__).parent.glob("*/method.py"))
+
+
+def _submodule(name: str, module: str) -> ModuleType:
+    if name not in names():
+        raise ConfigError(f"There is no method {name!r}{nearest(name, names())}.")
+    return importlib.import_module(f"{__name__}.{name}.{module}")
+
+
+def config_model(name: str) -> type[Options]:
+    """Return the options model of a method, without importing its code."""
+    model: type[Options] = _submodule(name, "config").Config
+    return model
+
+
+def parse(name: str, options: dict[str, Any]) -> Options:
+    """Validate a method's options."""
+    return validate(config_model(name), options, where=f"methods.{name}")
+
+
+def load(name: str) -> Any:
+    """Import a method's five functions."""
+    return _submodule(name, "method")
