@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -142,10 +144,9 @@ class Card(Strict):
             for path in [shard.tracks, *(labels.file for labels in shard.labels)]:
                 if path not in known:
                     raise ValueError(f"shard {shard.id!r} names {path!r}, which no entry of files provides")
-        ids = [shard.id for shard in self.shards]
-        if len(set(ids)) != len(ids):
-            repeated = next(i for i in ids if ids.count(i) > 1)
-            raise ValueError(f"two shards are called {repeated!r}")
+        if len(self._shards) != len(self.shards):
+            counts = Counter(slugify(shard.id) for shard in self.shards)
+            raise ValueError(f"two shards are called {counts.most_common(1)[0][0]!r}")
         for file in self.files:
             if not (file.urls or self.simulate):
                 raise ValueError(f"file {file.path!r} has no url")
@@ -158,22 +159,37 @@ class Card(Strict):
             paths += [f"{file.path}{UNPACKED}{member}" for member in file.members]
         return paths
 
+    @cached_property
+    def _files(self) -> dict[str, RemoteFile]:
+        return {file.path: file for file in self.files}
+
+    @cached_property
+    def _shards(self) -> dict[str, Shard]:
+        return {slugify(shard.id): shard for shard in self.shards}
+
+    def only(self, slug: str) -> Card:
+        """Return the card as one shard's conversion needs it: nothing whose change would not concern it."""
+        shard = self.shard(slug)
+        paths = {shard.tracks, *(labels.file for labels in shard.labels)}
+        files = [file for file in self.files if file.path in {path.split(UNPACKED)[0] for path in paths}]
+        kept = [file.model_copy(update={"urls": file.urls[:1]}) for file in files]
+        silent = {"description": "", "citation": ["-"], "splits": {}, "published": [], "terms": "", "licence": ""}
+        return self.model_copy(update={"shards": [shard], "files": kept, **silent})
+
     def file(self, path: str) -> RemoteFile:
         """Return the entry of a downloadable path."""
-        for file in self.files:
-            if file.path == path:
-                return file
+        if path in self._files:
+            return self._files[path]
         raise ConfigError(f"The card {self.name!r} has no file {path!r}; see config/datasets/{self.name}.yaml.")
 
     def shard(self, slug: str) -> Shard:
         """Return a shard by the slug of its id."""
-        for shard in self.shards:
-            if slugify(shard.id) == slug:
-                return shard
+        if slug in self._shards:
+            return self._shards[slug]
         raise ConfigError(f"The card {self.name!r} has no shard {slug!r}.")
 
     def split_names(self, family: str) -> list[str]:
-        """Names of the splits a family stands for: itself, or `fold0`, `fold1` …"""
+        """Names of the splits a family stands for: itself, or `fold0`, `fold1` …."""
         try:
             split = self.splits[family]
         except KeyError as error:

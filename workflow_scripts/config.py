@@ -57,6 +57,35 @@ class DatasetUse(Strict):
     overrides: dict[str, dict[str, Any]] = Field({}, description="Method options on this dataset alone, by method.")
 
 
+class DownloadConfig(Strict):
+    """How files are fetched."""
+
+    attempts: int = Field(5, ge=1, description="Tries of each url, with growing pauses.")
+    connect_timeout: float = Field(10, gt=0, description="Seconds to wait for a connection.")
+    read_timeout: float = Field(60, gt=0, description="Seconds without a byte after which a try is given up.")
+
+
+class Configuration(Strict):
+    """Everything a run of the workflow can be told. Experiments are overlays of this."""
+
+    experiment: str = Field("demo", pattern=r"^[a-z][a-z0-9_]*$", description="Names results/<experiment>/.")
+    description: str = Field("", description="One paragraph for the report.")
+    datasets: dict[str, DatasetUse] = Field({}, description="Datasets by the name of their card.")
+    methods: dict[str, dict[str, Any]] = Field({}, description="Options of each method that runs; {} = its defaults.")
+    modes: list[Literal["sound", "faithful"]] = Field(
+        ["sound"], min_length=1, description="sound = as statistics demand, faithful = as the original code computes."
+    )
+    sweep: dict[str, dict[str, list[Any]]] = Field({}, description="Grids: method, then option, then its values.")
+    seeds: list[int] = Field([0], min_length=1, description="Every seeded method runs once with each.")
+    probe: ProbeConfig = Field(ProbeConfig(), description="The linear readout.")
+    intervals: IntervalConfig = Field(IntervalConfig(), description="Bootstrap over groups.")
+    download: DownloadConfig = Field(DownloadConfig(), description="Network settings of the download rule.")
+    mirrors: list[str] = Field([], description="Local folders tried before any url; see also ETHOMAKE_MIRRORS.")
+    keep_going: bool = Field(
+        False, description="Quarantine an unreadable recording, with a row in the report, instead of stopping."
+    )
+
+
 def _all_keys(model: type[BaseModel]) -> list[str]:
     return list(model.model_fields)
 

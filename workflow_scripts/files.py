@@ -86,7 +86,7 @@ def atomic_path(path: str | Path, *, read_only: bool = False) -> Iterator[Path]:
             os.fsync(handle.fileno())
         if read_only:
             part.chmod(0o444)
-        os.replace(part, target)
+        part.replace(target)
         _sync_directory(target.parent)
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}:

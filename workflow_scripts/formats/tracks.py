@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.files import digest
 from workflow_scripts.formats.hdf5 import COMPRESSION, create, open_checked
 
 Level: TypeAlias = Literal["frame", "sequence"]
@@ -192,9 +194,13 @@ def index_tracks(path: str | Path, shards: Sequence[str | Path]) -> None:
     """
     target = Path(path)
     quarantined: dict[str, str] = {}
+    checksums = hashlib.sha256()
     with create(target, KIND) as handle:
         parent = handle.create_group("recordings")
         for shard in shards:
+            # Without the shards' checksums the index would keep its bytes when a recording changes, and Snakemake
+            # compares small inputs by content.
+            checksums.update(digest(shard).encode())
             with open_checked(shard, KIND) as source:
                 quarantined.update(json.loads(str(source.attrs.get("quarantined", "{}"))))
                 relative = os.path.relpath(shard, target.parent)
@@ -208,6 +214,7 @@ def index_tracks(path: str | Path, shards: Sequence[str | Path]) -> None:
             reason = next(iter(quarantined.values()), "no recording was found")
             raise InputError(target, f"not one recording is usable ({reason})", "mend the files of the dataset")
         handle.attrs["quarantined"] = json.dumps(quarantined)
+        handle.attrs["shards_sha256"] = checksums.hexdigest()
 
 
 class TracksReader:

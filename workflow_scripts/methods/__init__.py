@@ -36,6 +36,10 @@ class Options(MethodConfig):
     """Canonical data kind it reads."""
     predicts: ClassVar[bool] = False
     """Has class probabilities or points of its own beside embeddings."""
+    seeded: ClassVar[bool] = False
+    """Its result depends on the seed; others run with the first seed alone."""
+    faithful: ClassVar[bool] = False
+    """Has a `faithful` mode beside the `sound` one."""
 
 
 @cache

@@ -1,0 +1,220 @@
+"""An experiment: the resolved configuration, its cards, and the runs it stands for.
+
+Imported while the graph is built, so nothing heavy may be imported here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts import methods
+from workflow_scripts.cards import Card, card_path, load_card
+from workflow_scripts.config import Configuration, DatasetUse, deep_merge, nearest, validate
+from workflow_scripts.errors import ConfigError
+from workflow_scripts.files import read_yaml
+
+CHANCE = ("majority", "prior", "all_positive")
+"""Methods of the chance rows; names no real method may take."""
+
+POINT_LENGTH = 60
+"""Longest hyper-parameter point that is spelt out in a path."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Dataset × method × mode × hyper-parameter point × split × seed."""
+
+    dataset: str
+    method: str
+    mode: str
+    point: str
+    split: str
+    seed: int
+    family: str
+    options: dict[str, Any] = field(compare=False)
+
+    def path(self, split: str | None = None) -> str:
+        """Path below `results/<experiment>/` (of another split of the same run, where given)."""
+        return f"runs/{self.dataset}/{self.method}/{self.mode}/{self.point}/{split or self.split}/seed{self.seed}"
+
+
+def load_configuration(root: str | Path, overrides: dict[str, Any]) -> Configuration:
+    """Lay the user's configuration over the experiment's file (and over what that extends), and validate.
+
+    Parameters
+    ----------
+    root : str or Path
+        Folder that holds `config/`.
+    overrides : dict
+        What Snakemake merged from configuration files and the command line. Where it names no datasets, those of
+        `config/experiments/<experiment>.yaml` are taken.
+
+    Raises
+    ------
+    ConfigError
+        Unknown key, wrong type or value out of range: one sentence with the nearest valid name.
+    """
+    merged = _extended(root, dict(overrides), ())
+    if not merged.get("datasets"):
+        name = str(merged.get("experiment", "demo"))
+        folder = Path(root) / "config" / "experiments"
+        known = sorted(path.stem for path in folder.glob("*.yaml"))
+        if name not in known:
+            raise ConfigError(f"There is no experiment {name!r} in config/experiments{nearest(name, known)}.")
+        base = _extended(root, read_yaml(folder / f"{name}.yaml") or {}, (name,))
+        merged = deep_merge(base, merged)
+    return validate(Configuration, merged, where="configuration")
+
+
+def _extended(root: str | Path, config: dict[str, Any], seen: tuple[str, ...]) -> dict[str, Any]:
+    parent = config.pop("extends", None)
+    if parent is None:
+        return config
+    if parent in seen:
+        raise ConfigError(f"The experiments {' → '.join([*seen, parent])} extend each other in a circle.")
+    base = read_yaml(Path(root) / "config" / "experiments" / f"{parent}.yaml") or {}
+    return deep_merge(_extended(root, base, (*seen, parent)), config)
+
+
+class Experiment:
+    """A validated configuration with the cards it names.
+
+    Parameters
+    ----------
+    root : str or Path
+        Folder that holds `config/`.
+    config : Configuration
+    """
+
+    def __init__(self, root: str | Path, config: Configuration) -> None:
+        self.root = Path(root)
+        self.config = config
+        self.name = config.experiment
+        known = sorted(path.stem for path in (self.root / "config" / "datasets").glob("*.yaml"))
+        for dataset in config.datasets:
+            if dataset not in known:
+                raise ConfigError(f"There is no dataset {dataset!r} in config/datasets{nearest(dataset, known)}.")
+        self.cards: dict[str, Card] = {name: load_card(card_path(self.root, name)) for name in config.datasets}
+        self._check()
+
+    def _check(self) -> None:
+        config = self.config
+        for name in [*config.methods, *config.sweep]:
+            if name not in methods.names():
+                raise ConfigError(f"There is no method {name!r}{nearest(name, methods.names())}.")
+        for name in config.sweep:
+            if name not in config.methods:
+                raise ConfigError(f"sweep.{name}: the method is swept but not listed under methods; add it there.")
+        for dataset, use in config.datasets.items():
+            for name in [*(use.methods or []), *use.overrides]:
+                if name not in config.methods:
+                    listed = list(config.methods)
+                    raise ConfigError(
+                        f"datasets.{dataset}: the method {name!r} is not listed under methods{nearest(name, listed)}."
+                    )
+            tasks = self.cards[dataset].tasks
+            for task in use.tasks or []:
+                if task not in tasks:
+                    raise ConfigError(
+                        f"datasets.{dataset}.tasks: the card has no task {task!r}{nearest(task, list(tasks))}."
+                    )
+            for family in use.splits:
+                self.cards[dataset].split_names(family)
+        _ = self.runs  # every point's options are validated before the graph is built
+
+    def use(self, dataset: str) -> DatasetUse:
+        """How the experiment uses a dataset."""
+        return self.config.datasets[dataset]
+
+    def tasks(self, dataset: str) -> list[str]:
+        """Tasks probed on a dataset."""
+        return self.use(dataset).tasks or list(self.cards[dataset].tasks)
+
+    def _points(self, dataset: str, method: str) -> list[tuple[str, dict[str, Any]]]:
+        overrides = self.use(dataset).overrides.get(method, {})
+        base = deep_merge(self.config.methods[method] or {}, overrides)
+        grid = self.config.sweep.get(method, {})
+        if not grid:
+            return [("default", methods.parse(method, base).model_dump(mode="json"))]
+        points = []
+        for values in itertools.product(*grid.values()):
+            chosen = dict(zip(grid, values, strict=True))
+            options = methods.parse(method, deep_merge(base, chosen)).model_dump(mode="json")
+            points.append((point_name(chosen), options))
+        return points
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """Every run of the experiment, in a stable order."""
+        runs = []
+        for dataset, use in self.config.datasets.items():
+            card = self.cards[dataset]
+            splits = [(family, name) for family in use.splits for name in card.split_names(family)]
+            for method in use.methods or self.config.methods:
+                model = methods.config_model(method)
+                if model.kind != card.kind:
+                    continue
+                seeds = self.config.seeds if model.seeded else self.config.seeds[:1]
+                for point, options in self._points(dataset, method):
+                    for mode in self.config.modes if model.faithful else ["sound"]:
+                        for family, split in splits:
+                            for seed in seeds:
+                                runs.append(Run(dataset, method, mode, point, split, seed, family, options))
+        return runs
+
+    @cached_property
+    def chance_runs(self) -> list[Run]:
+        """Runs of the chance rows: they have no options, and the first seed alone."""
+        found = []
+        for dataset, use in self.config.datasets.items():
+            for family in use.splits:
+                for split in self.cards[dataset].split_names(family):
+                    for method in CHANCE:
+                        found.append(Run(dataset, method, "sound", "default", split, self.config.seeds[0], family, {}))
+        return [run for run in found if self.tasks(run.dataset)]
+
+    @cached_property
+    def _by_path(self) -> dict[str, Run]:
+        return {run.path(): run for run in [*self.runs, *self.chance_runs]}
+
+    def run(self, path: str) -> Run:
+        """Return the run that lives at a path below `results/<experiment>/`."""
+        try:
+            return self._by_path[path]
+        except KeyError as error:
+            raise ConfigError(f"The experiment {self.name!r} has no run {path!r}.") from error
+
+    def probed(self) -> list[Run]:
+        """Runs and chance runs whose readouts are scored."""
+        return [run for run in [*self.runs, *self.chance_runs] if self.tasks(run.dataset)]
+
+    def pooled(self) -> dict[str, list[Run]]:
+        """Folds to be scored together: path of the pooled run → its folds."""
+        found: dict[str, list[Run]] = {}
+        for run in self.probed():
+            if run.family != run.split:
+                found.setdefault(run.path(run.family), []).append(run)
+        return found
+
+    def to_json(self) -> str:
+        """Return the resolved configuration as JSON on one line."""
+        return json.dumps(self.config.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+
+
+def point_name(values: dict[str, Any]) -> str:
+    """Name a hyper-parameter point: its swept fields while short (`lr~0.001,layers~2`), else a stable id."""
+    text = ",".join(f"{key}~{value}" for key, value in values.items())
+    if len(text) <= POINT_LENGTH and all(c.isalnum() or c in "~,._-" for c in text):
+        return text
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def load_experiment(root: str | Path, overrides: dict[str, Any]) -> Experiment:
+    """Validate a configuration and read the cards it names."""
+    return Experiment(root, load_configuration(root, overrides))
