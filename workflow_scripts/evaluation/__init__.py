@@ -1,0 +1,1 @@
+"""Probes, chance, metrics, intervals, splits and the leak audit: one evaluation for every method."""
