@@ -50,7 +50,7 @@ FIGHT_TRANSITIONS = np.array(
     dtype=np.float64,
 )
 """Real counts within aggression, in the order of FIGHT."""
-RARE = np.array([0, 0, 0, 3, 5, 5, 5], dtype=np.float64)
+RARE = np.array([0, 0, 0, 3, 2, 5, 5], dtype=np.float64)
 """Added to the counts: without it a twin of a few thousand frames would show its rare classes to no fold."""
 FIGHT_DURATIONS = (
     Durations(3.12, 0.87, 236),
@@ -62,12 +62,12 @@ FIGHT_DURATIONS = (
     Durations(2.45, 0.75, 61),
 )
 STYLES = (
-    Style(speed=(1.6, 1.6), follow=(0.5, 0), distance=110),
-    Style(speed=(3.5, 2.2), follow=(1, 0.4), distance=140, spin=0.006, face=0.8),
-    Style(speed=(2, 2), distance=260, repel=0.9),
-    Style(speed=(4, 2.5), follow=(1, 0.7), distance=95, spin=0.02, face=0.15),
-    Style(speed=(3, 0.8), follow=(1, 0), distance=55, face=0.7, stretch=0.85),
-    Style(speed=(7, 6), follow=(1, 1), distance=70, spin=0.15, face=0.7),
+    Style(speed=(0.9, 0.9), follow=(0.5, 0), distance=130),
+    Style(speed=(2.6, 1.7), follow=(1, 0.3), distance=165, spin=0.006, face=0.8),
+    Style(speed=(1.4, 1.4), distance=400, repel=1.6),
+    Style(speed=(4, 2.5), follow=(1, 0.7), distance=110, spin=0.02, face=0.15),
+    Style(speed=(2.5, 0.5), follow=(1, 0), distance=75, face=0.7, stretch=0.85),
+    Style(speed=(7, 6), follow=(1, 1), distance=85, spin=0.15, face=0.7),
     Style(speed=(2, 2), follow=(1, 1), distance=110, face=1.0, stretch=0.5),
     Style(speed=(0.2, 0.2), distance=100),
     Style(speed=(14, 3), follow=(1, 0), distance=60, behind=True, face=1.0),
@@ -139,7 +139,7 @@ def _tracks(rng: np.random.Generator, session: Ints, index: int) -> tuple[FloatA
     n_frames = len(session)
     motion = move([rng], session[:, None], STYLES, ARENA)
     shift = rng.uniform((500, 120), (660, 260))
-    exact = bodies([rng], motion, POINTS, noise=3.0)[:, 0] + shift
+    exact = bodies([rng], motion, POINTS, noise=2.0)[:, 0] + shift
     position = GRID * np.floor(exact / GRID) + GRID / 2 + 0.2 * rng.standard_normal(exact.shape)
     lost = np.stack(
         [
