@@ -1,0 +1,174 @@
+import pickle
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from lightning.pytorch import LightningDataModule
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from toy import Data, Net, run
+
+from workflow_scripts.errors import EthoMakeError, InputError
+from workflow_scripts.files import read_yaml
+from workflow_scripts.training.checkpoints import EXIT_INTERRUPTED, load_weights, read_checkpoint
+from workflow_scripts.training.loop import LoopOptions, fit
+
+STEPS = 5  # per epoch, of five epochs
+
+
+def start(folder, *arguments):
+    command = [sys.executable, str(Path(__file__).with_name("toy.py")), str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def same(a, b):
+    """Bit for bit: weights, the best epoch, metrics but for the clock, and the optimiser's state."""
+    for name in ("weights_best", "weights_last"):
+        one, two = load_weights(a / f"{name}.safetensors"), load_weights(b / f"{name}.safetensors")
+        assert one.keys() == two.keys()
+        for key in one:
+            assert torch.equal(one[key], two[key]), (name, key)
+    left, right = (pd.read_csv(folder / "metrics.csv").drop(columns="seconds") for folder in (a, b))
+    pd.testing.assert_frame_equal(left, right, check_exact=True)
+    one, two = (read_checkpoint(folder / "resume.ckpt") for folder in (a, b))
+    assert str(one["optimizer_states"]) == str(two["optimizer_states"])
+    assert one["lr_schedulers"] == two["lr_schedulers"]
+    assert one["callbacks"]["keeper"]["best_epoch"] == two["callbacks"]["keeper"]["best_epoch"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole")
+    result = run(folder)
+    assert (result.epochs, result.steps, result.resumed_after) == (5, 25, None)
+    return folder
+
+
+def test_outputs(whole):
+    names = {path.name for path in whole.iterdir()}
+    expected = "weights_best.safetensors weights_last.safetensors metrics.csv train_curves.png val_curves.png"
+    assert names == {*expected.split(), "hparams.yaml", "console.log", "tensorboard", "resume.ckpt"}
+    table = pd.read_csv(whole / "metrics.csv")
+    assert list(table.columns) == ["epoch", "step", "lr", "seconds", "train_loss", "train_weight", "val_loss"]
+    assert table.epoch.tolist() == [0, 1, 2, 3, 4]
+    assert table.step.tolist() == [5, 10, 15, 20, 25]
+    assert table.lr.round(6).tolist() == [0.05, 0.05, 0.015, 0.015, 0.0045]
+    hparams = read_yaml(whole / "hparams.yaml")
+    assert hparams["seed"] == 3
+    assert hparams["training"]["max_epochs"] == 5
+    assert hparams["parameters"] == 41
+    assert "best epoch" in (whole / "console.log").read_text()
+
+
+def test_best_weights_are_those_of_the_best_epoch(whole):
+    table = pd.read_csv(whole / "metrics.csv")
+    best = int(table.val_loss.idxmin())
+    weights = load_weights(whole / "weights_best.safetensors")["net.0.weight"]
+    assert float(weights.abs().sum()) == pytest.approx(table.train_weight[best], rel=1e-6)
+
+
+@pytest.mark.parametrize("step", [STEPS, STEPS + 3, 4 * STEPS - 1])
+def test_killed_and_resumed_equals_uninterrupted(whole, tmp_path, step):
+    killed = start(tmp_path, "--signal-at", str(step))
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "weights_last.safetensors").exists()
+    (tmp_path / "metrics.csv").unlink()  # a workflow engine deletes a failed job's outputs
+    result = run(tmp_path)
+    assert result.resumed_after == step // STEPS - 1
+    same(whole, tmp_path)
+
+
+def test_resume_with_workers(tmp_path):
+    a, b = tmp_path / "a", tmp_path / "b"
+    run(a, workers=1)
+    assert start(b, "--workers", "1", "--signal-at", "12").returncode == -signal.SIGKILL
+    assert run(b, workers=1).resumed_after == 1
+    same(a, b)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
+def test_signal_saves_and_tells(whole, tmp_path, name):
+    # Written every fourth epoch only, so without the signal's save there would be nothing to go on with.
+    stopped = start(tmp_path, "--signal", name, "--signal-at", "11", "--every", "4")
+    assert stopped.returncode == EXIT_INTERRUPTED, stopped.stderr
+    assert stopped.stderr == ""
+    result = run(tmp_path, checkpoint_every=4)
+    assert result.resumed_after == 1
+    same(whole, tmp_path)
+
+
+def test_tensorboard_has_every_epoch_once_after_resume(tmp_path):
+    start(tmp_path, "--signal-at", "13")
+    run(tmp_path)
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    losses = events.Scalars("val_loss")
+    assert [event.step for event in losses] == [4, 9, 14, 19, 24]
+    assert [event.value for event in losses] == pytest.approx(pd.read_csv(tmp_path / "metrics.csv").val_loss.tolist())
+
+
+def test_a_finished_run_is_trained_afresh_unless_its_digest_is_known(tmp_path):
+    assert run(tmp_path).resumed_after is None
+    assert run(tmp_path).resumed_after is None
+    assert run(tmp_path, digest="abc").resumed_after is None
+    again = run(tmp_path, digest="abc")
+    assert (again.resumed_after, again.epochs) == (4, 5)
+    assert run(tmp_path, digest="another").resumed_after is None
+
+
+def test_another_seed_or_option_does_not_resume(tmp_path):
+    run(tmp_path, digest="abc")
+    assert run(tmp_path, digest="abc", seed=4).resumed_after is None
+    assert run(tmp_path, digest="abc", gradient_clip=0.1).resumed_after is None
+
+
+def test_early_stopping_and_its_resumption(tmp_path):
+    result = run(tmp_path, epochs=30, net=Net(lr=0.0), patience=2, digest="d", monitor="train_weight")
+    assert (result.epochs, result.best_epoch, result.stopped_early) == (3, 0, True)
+    again = run(tmp_path, epochs=30, net=Net(lr=0.0), patience=2, digest="d", monitor="train_weight")
+    assert again.epochs == 3
+
+
+def test_sparse_validation_leaves_cells_empty(tmp_path):
+    run(tmp_path, epochs=4, validate_every=2)
+    assert pd.read_csv(tmp_path / "metrics.csv").val_loss.notna().tolist() == [False, True, False, True]
+
+
+def test_without_validation_the_last_epoch_is_best(tmp_path):
+    class OnlyTraining(LightningDataModule):
+        def train_dataloader(self):
+            return Data().train_dataloader()
+
+    options = LoopOptions(max_epochs=2, accelerator="cpu", monitor=None)
+    result = fit(Net(), OnlyTraining(), folder=tmp_path, options=options, seed=0)
+    assert (result.best_epoch, result.best_value) == (1, None)
+    last, best = (load_weights(tmp_path / f"weights_{name}.safetensors") for name in ("last", "best"))
+    assert all(torch.equal(last[name], best[name]) for name in last)
+
+
+def test_unknown_monitor_and_divergence_are_sentences(tmp_path):
+    with pytest.raises(EthoMakeError, match=r"no metric 'val_f1'.*val_loss"):
+        run(tmp_path, epochs=1, monitor="val_f1")
+    with pytest.raises(EthoMakeError, match=r"diverged: val_loss is nan at epoch 1; lower"):
+        run(tmp_path, net=Net(hurt_at=7))
+
+
+def test_a_checkpoint_that_is_a_program_is_not_run(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "pwned",))
+
+    with open(tmp_path / "resume.ckpt", "wb") as handle:
+        pickle.dump({"state_dict": Evil()}, handle)
+    with pytest.raises(InputError, match="no checkpoint of plain tensors"):
+        run(tmp_path, epochs=1)
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_the_callers_threads_and_handlers_come_back(tmp_path):
+    before = signal.getsignal(signal.SIGTERM), torch.get_num_threads()
+    run(tmp_path, epochs=1)
+    assert (signal.getsignal(signal.SIGTERM), torch.get_num_threads()) == before

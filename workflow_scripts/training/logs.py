@@ -1,0 +1,155 @@
+"""What a run writes while it trains: `metrics.csv`, `console.log`, TensorBoard."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.files import atomic_path
+
+LEADING = ["epoch", "step", "lr", "seconds"]
+"""First columns of `metrics.csv`; the metrics follow in alphabetical order, training before validation."""
+
+log = logging.getLogger("ethomake.training")
+
+
+def write_metrics(path: str | Path, rows: list[dict[str, float]]) -> None:
+    """Write `metrics.csv`, one row an epoch, whole or not at all."""
+    names = sorted({name for row in rows for name in row} - set(LEADING))
+    with atomic_path(path) as part:
+        pd.DataFrame(rows, columns=[*LEADING, *names]).to_csv(part, index=False)
+
+
+def read_metrics(path: str | Path) -> pd.DataFrame:
+    """Read `metrics.csv`.
+
+    Raises
+    ------
+    InputError
+        When the file is absent or has no column `epoch`.
+    """
+    try:
+        table = pd.read_csv(path)
+    except FileNotFoundError as error:
+        raise InputError(path, "the file does not exist", "run the training that makes it") from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(path, f"is no table of metrics ({error})", "run the training again") from error
+    if "epoch" not in table:
+        raise InputError(path, "has no column epoch", "run the training again")
+    return table
+
+
+class MetricsLog(Checkpoint):
+    """Collect one row an epoch; `metrics.csv` is rewritten whole, so a resumed run leaves no row twice.
+
+    It counts as a checkpoint callback for Lightning, because only those run after the model's own epoch-end hook and
+    so see the metrics logged there.
+
+    Parameters
+    ----------
+    path : Path
+        `metrics.csv`.
+    validate_every : int
+        Epochs between validations; the others get empty cells, not stale values.
+    """
+
+    def __init__(self, path: Path, validate_every: int) -> None:
+        self.path = path
+        self.validate_every = validate_every
+        self.rows: list[dict[str, float]] = []
+        self._began = 0.0
+        self._lr = 0.0
+
+    @property
+    def state_key(self) -> str:
+        """Name of our part of the checkpoint."""
+        return "metrics"
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the rows so far."""
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take a former run's rows."""
+        self.rows = list(state_dict["rows"])
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Repeat the former rows, whose files may be gone with the killed job."""
+        if self.rows:
+            write_metrics(self.path, self.rows)
+            log.info("resumed after epoch %d", self.rows[-1]["epoch"])
+        for row in self.rows:
+            scalars = {name: value for name, value in row.items() if name not in {"step", "seconds"}}
+            for logger in trainer.loggers:
+                logger.log_metrics(scalars, step=int(row["step"]) - 1)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note the time and the learning rate the epoch begins with."""
+        self._began = time.monotonic()
+        optimizers = trainer.optimizers
+        self._lr = float(optimizers[0].param_groups[0]["lr"]) if optimizers else 0.0
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Add the epoch's row."""
+        epoch = trainer.current_epoch
+        validated = (epoch + 1) % self.validate_every == 0
+        row: dict[str, float] = {
+            "epoch": epoch,
+            "step": trainer.global_step,
+            "lr": self._lr,
+            "seconds": round(time.monotonic() - self._began, 3),
+        }
+        for name, value in trainer.callback_metrics.items():
+            plain = name.removesuffix("_epoch").replace("/", "_")
+            if not name.endswith("_step") and (validated or not plain.startswith("val_")):
+                row[plain] = float(value)
+        self.rows.append(row)
+        write_metrics(self.path, self.rows)
+        shown = "  ".join(f"{name} {value:.5g}" for name, value in sorted(row.items()) if name not in LEADING)
+        log.info("epoch %d  %.1f s  lr %.3g  %s", epoch, row["seconds"], self._lr, shown)
+
+
+@contextmanager
+def quiet_console(path: Path, *, append: bool) -> Iterator[None]:
+    """Write our log lines to `path`, and keep Lightning's chatter out of everybody's terminal, inside the block.
+
+    Parameters
+    ----------
+    path : Path
+        `console.log`.
+    append : bool
+        Keep what stands there (a resumed run).
+    """
+    handler = logging.FileHandler(path, mode="a" if append else "w", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s"))
+    former_level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    chatty = [
+        logging.getLogger(name)
+        for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
+    ]
+    levels = [logger.level for logger in chatty]
+    for logger in chatty:
+        logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            # Advice about loader workers, logging intervals and GPUs that the configuration has already decided.
+            warnings.filterwarnings("ignore", module=r"lightning\..*")
+            yield
+    finally:
+        for logger, level in zip(chatty, levels, strict=True):
+            logger.setLevel(level)
+        log.removeHandler(handler)
+        log.setLevel(former_level)
+        handler.close()
