@@ -1,0 +1,263 @@
+"""Figures of results: data in, Figure out. Drawing knows no file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from workflow_scripts.report.style import INK, QUIET, class_colours, colour, legend, readable_on, shorten, styled
+from workflow_scripts.report.tables import Score, best_first, lower_is_better, metric_name, number, scores
+from workflow_scripts.report.timeline import clock, runs
+
+WIDTH = 6.6
+"""Inches; the page shows it at its own size, papers at one column and a half."""
+BOUNDED = ("macro_f1", "f1/", "balanced_accuracy", "average_precision", "auroc", "bout_f1", "frame_f1", "mean_f1")
+"""Metrics between 0 and 1, drawn on that whole range so that figures compare."""
+
+
+def _by_label(found: Sequence[Score]) -> dict[str, list[Score]]:
+    grouped: dict[str, list[Score]] = {}
+    for score in found:
+        grouped.setdefault(score.label, []).append(score)
+    return grouped
+
+
+def _mean(found: Sequence[Score]) -> float:
+    return float(np.mean([score.value for score in found]))
+
+
+def _whiskers(axes: Axes, found: Sequence[Score], centre: float, height: float) -> None:
+    """Draw every seed's interval beside the others, so that none hides another."""
+    offsets = (np.arange(len(found)) - (len(found) - 1) / 2) * height / max(1, len(found))
+    for score, offset in zip(found, offsets, strict=True):
+        if math.isfinite(score.low) and math.isfinite(score.high):
+            axes.plot([score.low, score.high], [centre + offset] * 2, color=INK, linewidth=1.1, solid_capstyle="butt")
+        if len(found) > 1:
+            axes.plot([score.value], [centre + offset], marker="o", markersize=2.5, color=INK, linestyle="none")
+
+
+def _empty(text: str) -> Figure:
+    figure = Figure(figsize=(WIDTH, 0.8))
+    figure.text(0.5, 0.5, text, ha="center", va="center")
+    return figure
+
+
+def _value_axis(axes: Axes, metric: str, highest: float, *, per_class: bool = False) -> None:
+    direction = " (lower is better)" if lower_is_better(metric) else ""
+    axes.set_xlabel(("F1 by class" if per_class else metric_name(metric)) + direction)
+    axes.grid(axis="x")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    if metric.startswith(BOUNDED):
+        axes.set_xlim(0, max(1.0, highest))
+
+
+@styled
+def method_bars(table: pd.DataFrame, metric: str = "macro_f1", title: str = "") -> Figure:
+    """Draw one bar a method with its interval, best on top, chance below in grey.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Comparison rows of one dataset and task.
+    metric : str
+    title : str
+
+    Returns
+    -------
+    Figure
+        With several seeds the bar is their mean, and each seed's value and interval is drawn on it.
+    """
+    grouped = _by_label(best_first(scores(table), metric))
+    if not grouped:
+        return _empty(f"No value of {metric_name(metric)}")
+    sign = 1 if lower_is_better(metric) else -1
+    order = sorted(grouped, key=lambda label: (grouped[label][0].chance, sign * _mean(grouped[label]), label))
+    figure = Figure(figsize=(WIDTH, 0.75 + 0.3 * len(order)))
+    axes = figure.subplots()
+    highest = 0.0
+    for place, label in enumerate(order):
+        found = grouped[label]
+        chance = found[0].chance
+        value = _mean(found)
+        axes.barh(place, value, height=0.66, color=QUIET if chance else colour(0), hatch="////" if chance else None)
+        _whiskers(axes, found, place, 0.5)
+        ends = [x for s in found for x in (s.value, s.high) if math.isfinite(x)]
+        highest = max(highest, *ends)
+        axes.annotate(
+            number(value),
+            (max(*ends, value), place),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
+    floor = [_mean(grouped[label]) for label in order if grouped[label][0].chance]
+    if floor:
+        level = min(floor) if lower_is_better(metric) else max(floor)
+        axes.axvline(level, color=INK, linestyle=(0, (4, 3)), linewidth=0.9)
+    axes.set_yticks(range(len(order)), [shorten(label, 34) for label in order])
+    axes.set_ylim(len(order) - 0.4, -0.6)
+    _value_axis(axes, metric, highest)
+    if title:
+        axes.set_title(shorten(title, 70))
+    return figure
+
+
+def _class_order(found: Sequence[Score]) -> list[str]:
+    """Classes as the table lists them, background classes last: they are rarely the question."""
+    names = list(dict.fromkeys(score.metric.removeprefix("f1/") for score in found))
+    quiet = [name for name, fill in zip(names, class_colours(names), strict=True) if fill == QUIET]
+    return [name for name in names if name not in quiet] + quiet
+
+
+def _method_order(found: Sequence[Score]) -> list[str]:
+    """Methods by their mean F1 over the classes, best first."""
+    grouped = _by_label(found)
+    return sorted(grouped, key=lambda label: (-_mean(grouped[label]), label))
+
+
+@styled
+def class_bars(table: pd.DataFrame, title: str = "") -> Figure:
+    """Draw every class's F1 by method, with intervals, and the best chance row as a line across the class.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Comparison rows of one dataset and task; those whose metric is ``f1/<class>`` are drawn.
+    title : str
+    """
+    found = [s for s in scores(table) if s.metric.startswith("f1/") and math.isfinite(s.value)]
+    methods = _method_order([score for score in found if not score.chance])
+    classes = _class_order(found)
+    if not methods:
+        return _empty("No F1 by class")
+    thick = 0.155 if len(methods) > 3 else 0.2  # inches a bar
+    figure = Figure(figsize=(WIDTH, 0.9 + 0.2 * -(-len(methods) // 4) + len(classes) * (thick * len(methods) + 0.16)))
+    axes = figure.subplots()
+    height = 1 / (len(methods) + 0.16 / thick)
+    for place, name in enumerate(classes):
+        here = [score for score in found if score.metric == f"f1/{name}"]
+        grouped = _by_label(here)
+        for index, label in enumerate(methods):
+            centre = place + (index - (len(methods) - 1) / 2) * height
+            if label in grouped:
+                axes.barh(
+                    centre, _mean(grouped[label]), height=height, color=colour(index), edgecolor=INK, linewidth=0.3
+                )
+                _whiskers(axes, grouped[label], centre, 0.6 * height)
+        floor = [_mean(rows) for rows in grouped.values() if rows[0].chance]
+        if floor:
+            half = height * len(methods) / 2
+            axes.plot([max(floor)] * 2, [place - half, place + half], color=INK, linestyle=(0, (2, 1.5)), linewidth=1.4)
+    axes.set_yticks(range(len(classes)), [shorten(name, 22) for name in classes])
+    axes.set_ylim(len(classes) - 0.45, -0.55)
+    _value_axis(axes, "f1/", 1.0, per_class=True)
+    entries = [(label, colour(index)) for index, label in enumerate(methods)]
+    legend(axes, entries, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.4, handlelength=1.2)
+    if title:
+        figure.suptitle(shorten(title, 70), x=0.01, ha="left", fontsize=10, fontweight="bold")
+    return figure
+
+
+@styled
+def ethogram(
+    truth: npt.NDArray[np.integer[Any]],
+    predictions: Mapping[str, npt.NDArray[np.integer[Any]]],
+    vocabulary: Sequence[str],
+    fps: float,
+    title: str = "",
+) -> Figure:
+    """Draw what people saw and what the methods said, one row each, over time.
+
+    Parameters
+    ----------
+    truth : ndarray of int, shape (time,)
+        Index into `vocabulary`; -1 where nobody labelled.
+    predictions : mapping of str to ndarray of int, shape (time,)
+        By method, in the order drawn.
+    vocabulary : sequence of str
+    fps : float
+        Frames per second.
+    title : str
+    """
+    rows = {"human labels": truth, **predictions}
+    colours = class_colours(vocabulary)
+    legend_rows = -(-len(vocabulary) // 4)
+    figure = Figure(figsize=(WIDTH, 0.85 + 0.3 * len(rows) + 0.2 * legend_rows))
+    axes = figure.subplots()
+    for place, values in enumerate(rows.values()):
+        starts, lengths, states = runs(values)
+        for state, fill in enumerate(colours):
+            chosen = states == state
+            spans = list(zip(starts[chosen] / fps, lengths[chosen] / fps, strict=True))
+            axes.broken_barh(spans, (place - 0.4, 0.8), facecolors=fill, linewidth=0)
+    axes.set_yticks(range(len(rows)), [shorten(name, 22) for name in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlim(0, len(truth) / fps)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: clock(seconds)))
+    axes.set_xlabel("time (min:s)")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    if vocabulary:
+        entries = list(zip(vocabulary, colours, strict=True))
+        legend(axes, entries, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.4, handlelength=1.2)
+    if title:
+        figure.suptitle(shorten(title, 70), x=0.01, ha="left", fontsize=10, fontweight="bold")
+    return figure
+
+
+@styled
+def confusion(matrix: npt.NDArray[np.integer[Any]], vocabulary: Sequence[str], title: str = "") -> Figure:
+    """Draw a confusion matrix: shares of each true class, counts in small print.
+
+    Parameters
+    ----------
+    matrix : ndarray of int, shape (n_classes, n_classes)
+        Rows are the truth, columns the prediction.
+    vocabulary : sequence of str
+    title : str
+
+    Raises
+    ------
+    ValueError
+        When matrix and vocabulary do not fit.
+    """
+    size = len(vocabulary)
+    if matrix.shape != (size, size):
+        raise ValueError(f"a confusion matrix of shape {matrix.shape} beside {size} classes")
+    totals = matrix.sum(axis=1, keepdims=True)
+    shares = np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0)
+    side = max(2.2, 0.62 * size)
+    figure = Figure(figsize=(side + 1.7, side + 1.1))
+    axes = figure.subplots()
+    ramp = LinearSegmentedColormap.from_list("shares", ["#f4f8fb", "#0072b2", "#00314d"])
+    axes.pcolormesh(np.arange(size + 1) - 0.5, np.arange(size + 1) - 0.5, shares, cmap=ramp, vmin=0, vmax=1)
+    for row, column in np.ndindex(size, size):
+        if totals[row, 0] == 0:
+            continue
+        share = shares[row, column]
+        text = readable_on(ramp(share)[:3])
+        axes.text(column, row - 0.1, f"{share:.2f}", ha="center", va="center", color=text, fontsize=8.5)
+        axes.text(column, row + 0.25, f"{matrix[row, column]:,}", ha="center", va="center", color=text, fontsize=6)
+    names = [shorten(name, 16) for name in vocabulary]
+    axes.set_xticks(range(size), names, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(size), names)
+    axes.set_ylim(size - 0.5, -0.5)
+    axes.set_aspect("equal")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("human label")
+    if title:
+        axes.set_title(shorten(title, 44))
+    return figure

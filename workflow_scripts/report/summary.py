@@ -1,0 +1,182 @@
+"""Sentences computed from the numbers: the head of the report and the last lines of a run."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from workflow_scripts.report.tables import (
+    Score,
+    best_first,
+    count,
+    lower_is_better,
+    metric_name,
+    primary_metric,
+    scores,
+    with_interval,
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The best method of one dataset and task against the best chance row, by the task's main metric.
+
+    Attributes
+    ----------
+    dataset, task, metric : str
+    methods : int
+        How many methods have a value; chance rows do not count.
+    best, chance : Score or None
+        None where there is no such row.
+    """
+
+    dataset: str
+    task: str
+    metric: str
+    methods: int
+    best: Score | None
+    chance: Score | None
+
+    @property
+    def clear(self) -> bool | None:
+        """Whether the two intervals lie apart, the method's on the better side; None where one is lacking."""
+        if self.best is None or self.chance is None:
+            return None
+        ends = (self.best.low, self.best.high, self.chance.low, self.chance.high)
+        if not all(math.isfinite(end) for end in ends):
+            return None
+        if lower_is_better(self.metric):
+            return self.best.high < self.chance.low
+        return self.best.low > self.chance.high
+
+
+def is_aggregate(task: str) -> bool:
+    """Tell rows over all tasks (``mean_f1``, ``mean_mse``) from rows of one."""
+    return task.startswith("mean_")
+
+
+def verdicts(comparison: pd.DataFrame) -> list[Verdict]:
+    """Find the best method of every dataset and task.
+
+    Parameters
+    ----------
+    comparison : DataFrame
+        Columns of :data:`workflow_scripts.formats.tables.COLUMNS`.
+
+    Returns
+    -------
+    list of Verdict
+        In the order of the table; tasks where no row has a value are left out.
+    """
+    found = []
+    for (dataset, task), rows in comparison.groupby(["dataset", "task"], sort=False, dropna=False):
+        everything = scores(rows)
+        metric = primary_metric(everything)
+        if metric is None:
+            continue
+        ranked = best_first(everything, metric)
+        methods = [score for score in ranked if not score.chance]
+        chance = [score for score in ranked if score.chance]
+        found.append(
+            Verdict(
+                str(dataset),
+                str(task),
+                metric,
+                len({score.label for score in methods}),
+                methods[0] if methods else None,
+                chance[0] if chance else None,
+            )
+        )
+    return found
+
+
+def _interval(score: Score) -> str:
+    return with_interval(score.value, score.low, score.high)
+
+
+def sentence(verdict: Verdict) -> str:
+    """Say in one or two sentences what a verdict means, with every number it rests on."""
+    place = f"{verdict.dataset}, {verdict.task}"
+    metric = metric_name(verdict.metric)
+    best, chance = verdict.best, verdict.chance
+    if best is None:
+        return f"{place}: no method has a value."
+    n = f"{count(best.n)} labelled samples" if best.n else "an unknown number of labelled samples"
+    if best.n_groups:
+        n += f" in {best.n_groups} held-out group{'s' if best.n_groups != 1 else ''}"
+    among = "the only method" if verdict.methods == 1 else f"best of {verdict.methods} methods"
+    seed = f", seed {best.seed}" if best.seed is not None else ""
+    text = f"{place}: {best.label} ({among}{seed}) reaches {metric} {_interval(best)} on {n}."
+    if chance is None:
+        return f"{text} There is no chance row to compare with."
+    text += f" The best chance row ({chance.method}) reaches {_interval(chance)}"
+    if verdict.clear is None:
+        worse = best.value >= chance.value if lower_is_better(verdict.metric) else best.value <= chance.value
+        return f"{text}; {'the method is no better' if worse else 'an interval is lacking, so no more can be said'}."
+    if verdict.clear:
+        return f"{text}; the intervals do not overlap."
+    return f"{text}; the intervals overlap or chance is ahead, so this is no evidence of skill."
+
+
+def failures(comparison: pd.DataFrame) -> int:
+    """Count rows without a value: runs that failed, or metrics that are not defined on their data."""
+    return int(pd.to_numeric(comparison["value"], errors="coerce").isna().sum())
+
+
+def _plural(n: int, noun: str) -> str:
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def five_lines(
+    comparison: pd.DataFrame,
+    report_path: str | Path,
+    *,
+    experiment: str = "",
+    warnings: int = 0,
+    quarantined: int = 0,
+) -> str:
+    """Say in five lines what ran, what came out, what to look at, and where.
+
+    Parameters
+    ----------
+    comparison : DataFrame
+        Columns of :data:`workflow_scripts.formats.tables.COLUMNS`.
+    report_path : str or Path
+    experiment : str
+        Name of the experiment; empty to leave it out.
+    warnings, quarantined : int
+        How many of each the report lists.
+
+    Returns
+    -------
+    str
+        Five lines without a final newline.
+    """
+    found = [verdict for verdict in verdicts(comparison) if not is_aggregate(verdict.task)]
+    methods = {score.method for score in scores(comparison) if not score.chance}
+    what = f"Experiment {experiment}: " if experiment else ""
+    ran = (
+        f"{what}{_plural(len(methods), 'method')} on {_plural(comparison['dataset'].nunique(), 'dataset')}, "
+        f"{_plural(len(found), 'task')}, {_plural(len(comparison), 'result row')}."
+    )
+    parts = []
+    for verdict in found[:4]:
+        if verdict.best is not None:
+            floor = f" (chance {_interval(verdict.chance)})" if verdict.chance else ""
+            parts.append(
+                f"{verdict.dataset}/{verdict.task} {verdict.best.label} "
+                f"{metric_name(verdict.metric)} {_interval(verdict.best)}{floor}"
+            )
+    rest = f"; {len(found) - 4} more in the report" if len(found) > 4 else ""
+    best = f"Best: {'; '.join(parts)}{rest}." if parts else "Best: no method has a value."
+    clear = sum(verdict.clear is True for verdict in found)
+    above = f"Above chance with intervals apart: {clear} of {_plural(len(found), 'task')}."
+    empty = failures(comparison)
+    trouble = (
+        f"{_plural(warnings, 'warning')}, {_plural(quarantined, 'quarantined shard')}, "
+        f"{_plural(empty, 'row')} without a value."
+    )
+    return "\n".join([ran, best, above, trouble, f"Report: {report_path}"])

@@ -1,0 +1,233 @@
+"""Numbers as people read them, and tables as the page shows them."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+NOTHING = "–"
+"""Stands where there is no value."""
+CHANCE_METHODS = frozenset({"majority", "prior", "all_positive"})
+METRIC_NAMES = {
+    "macro_f1": "macro F1",
+    "balanced_accuracy": "balanced accuracy",
+    "average_precision": "average precision",
+    "auroc": "AUROC",
+    "mse": "MSE",
+    "r2": "R²",
+}
+PREFERRED = ("macro_f1", "average_precision", "balanced_accuracy", "auroc", "r2", "mse")
+"""The first of these that a task has is the one it is judged by."""
+LOWER_IS_BETTER = ("mse", "pixel_error", "head_angle", "body_angle")
+
+
+@dataclass(frozen=True)
+class Score:
+    """One row of a comparison, for one dataset and task.
+
+    Attributes
+    ----------
+    label : str
+        The method, with mode, point, readout or split added where one method has several.
+    method, metric, split : str
+    chance : bool
+        True for the rows that look at no data but the labels.
+    value, low, high : float
+        NaN where there is none.
+    n, n_groups : int or None
+    seed : int or None
+    published : float
+        NaN where nobody published a number for this.
+    verified : bool
+    """
+
+    label: str
+    method: str
+    metric: str
+    split: str
+    chance: bool
+    value: float
+    low: float
+    high: float
+    n: int | None
+    n_groups: int | None
+    seed: int | None
+    published: float
+    verified: bool
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table cell: what is shown, and what it is sorted by."""
+
+    text: str
+    sort: float | str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A table row; `mark` becomes its class (``chance``, ``best`` …)."""
+
+    cells: tuple[Cell, ...]
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the page.
+
+    Attributes
+    ----------
+    caption : str
+    columns : tuple of (str, bool)
+        Heading, and whether the column holds numbers.
+    rows : tuple of Row
+    csv_name, csv : str
+        The download beside it: file name and data URI; empty for none.
+    """
+
+    caption: str
+    columns: tuple[tuple[str, bool], ...]
+    rows: tuple[Row, ...]
+    csv_name: str = ""
+    csv: str = ""
+
+
+def metric_name(metric: str) -> str:
+    """Return a metric's name in prose, e.g. ``f1/chase`` → ``F1 of chase``."""
+    if metric.startswith("f1/"):
+        return f"F1 of {metric.removeprefix('f1/')}"
+    return METRIC_NAMES.get(metric, metric.replace("_", " "))
+
+
+def lower_is_better(metric: str) -> bool:
+    """Tell errors from scores."""
+    return metric.startswith(LOWER_IS_BETTER)
+
+
+def primary_metric(scores: Sequence[Score]) -> str | None:
+    """Return the metric a task is judged by, or None where no row has a value."""
+    present = {score.metric for score in scores if math.isfinite(score.value)}
+    for metric in PREFERRED:
+        if metric in present:
+            return metric
+    overall = sorted(metric for metric in present if "/" not in metric) or sorted(present)
+    return overall[0] if overall else None
+
+
+def best_first(scores: Sequence[Score], metric: str) -> list[Score]:
+    """Return the scores of one metric that have a value, best first, ties by label."""
+    sign = 1 if lower_is_better(metric) else -1
+    found = [score for score in scores if score.metric == metric and math.isfinite(score.value)]
+    return sorted(found, key=lambda score: (sign * score.value, score.label))
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """Return a number with `digits` decimals, large and tiny ones with three significant digits."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if value != 0 and (abs(value) >= 1000 or abs(value) < 0.5 * 10**-digits):
+        return f"{value:.3g}"
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
+def with_interval(value: float, low: float, high: float, digits: int = 2) -> str:
+    """Return ``0.62 [0.55, 0.69]``, without brackets where there is no interval."""
+    if not (math.isfinite(value) and math.isfinite(low) and math.isfinite(high)):
+        return number(value, digits)
+    return f"{number(value, digits)} [{number(low, digits)}, {number(high, digits)}]"
+
+
+def count(value: int | None) -> str:
+    """Return a whole number with thin spaces between thousands."""
+    return NOTHING if value is None else f"{value:,}".replace(",", "\u2009")
+
+
+def percent(share: float) -> str:
+    """Return a share as per cent; what is not zero never reads as zero."""
+    if not math.isfinite(share):
+        return NOTHING
+    if 0 < share < 0.001:
+        return "< 0.1 %"
+    return f"{100 * share:.1f} %"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as ``8.2 s``, ``3 min 05 s`` or ``2 h 10 min``."""
+    if not math.isfinite(seconds):
+        return NOTHING
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def csv_uri(table: pd.DataFrame) -> str:
+    """Return a table as a `data:` URI, so that the page needs no file beside it."""
+    text = table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+    return "data:text/csv;charset=utf-8;base64," + base64.b64encode(text.encode()).decode()
+
+
+def _float(value: object) -> float:
+    number_ = pd.to_numeric(value, errors="coerce")  # type: ignore[call-overload]
+    return float("nan") if pd.isna(number_) else float(number_)
+
+
+def _int(value: object) -> int | None:
+    found = _float(value)
+    return int(found) if math.isfinite(found) else None
+
+
+def _text(value: object) -> str:
+    return "" if value is None or value is pd.NA or value != value else str(value)
+
+
+def scores(table: pd.DataFrame) -> list[Score]:
+    """Return the rows of one dataset and task as scores, each with a label that tells them apart.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Columns as in :data:`workflow_scripts.formats.tables.COLUMNS`; missing ones count as empty.
+    """
+    wanted = ["method", "mode", "point", "readout", "split", "metric", "seed", "value", "low", "high", "n"]
+    wanted += ["n_groups", "published", "verified"]
+    rows = table.reindex(columns=wanted).to_dict("records")
+    variants: dict[str, dict[str, set[str]]] = {}
+    for row in rows:
+        seen = variants.setdefault(_text(row["method"]), {})
+        for column in ("mode", "point", "readout", "split"):
+            seen.setdefault(column, set()).add(_text(row[column]))
+    result = []
+    for row in rows:
+        method = _text(row["method"])
+        extra = [
+            _text(row[column])
+            for column, values in variants[method].items()
+            if len(values) > 1 and _text(row[column]) not in {"", "default"}
+        ]
+        result.append(
+            Score(
+                label=" · ".join([method, *extra]),
+                method=method,
+                metric=_text(row["metric"]),
+                split=_text(row["split"]),
+                chance=_text(row["readout"]) == "chance" or method in CHANCE_METHODS,
+                value=_float(row["value"]),
+                low=_float(row["low"]),
+                high=_float(row["high"]),
+                n=_int(row["n"]),
+                n_groups=_int(row["n_groups"]),
+                seed=_int(row["seed"]),
+                published=_float(row["published"]),
+                verified=_text(row["verified"]).lower() in {"true", "1", "1.0"},
+            )
+        )
+    return result

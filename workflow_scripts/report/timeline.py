@@ -1,0 +1,80 @@
+"""Ethograms as the page shows them: one SVG path a class, so that zooming is a change of the view box."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workflow_scripts.report.style import class_colours
+
+IntArray = npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """All runs of one class in one row: name, colour, and the SVG path of unit-high boxes, in frames."""
+
+    name: str
+    colour: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Band:
+    """One row of an ethogram, with its shares in words for those who cannot see it."""
+
+    name: str
+    stretches: tuple[Stretch, ...]
+    spoken: str
+
+
+def runs(values: IntArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], IntArray]:
+    """Return the runs of equal values.
+
+    Parameters
+    ----------
+    values : ndarray of int, shape (time,)
+
+    Returns
+    -------
+    starts, lengths, states : ndarray, shape (n_runs,)
+        First frame, number of frames, and value.
+    """
+    if not len(values):
+        return np.empty(0, np.int64), np.empty(0, np.int64), values
+    starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
+    return starts, np.diff(np.r_[starts, len(values)]), values[starts]
+
+
+def clock(seconds: float) -> str:
+    """Return ``3:07`` or ``1:02:09``."""
+    whole = round(seconds)
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+def band(name: str, values: IntArray, vocabulary: Sequence[str]) -> Band:
+    """Turn one row of labels into paths.
+
+    Parameters
+    ----------
+    name : str
+    values : ndarray of int, shape (time,)
+        Index into `vocabulary`; -1 where nobody labelled.
+    vocabulary : sequence of str
+    """
+    starts, lengths, states = runs(values)
+    stretches, words = [], []
+    for state, fill in enumerate(class_colours(vocabulary)):
+        chosen = states == state
+        if not chosen.any():
+            continue
+        boxes = zip(starts[chosen].tolist(), lengths[chosen].tolist(), strict=True)
+        path = "".join(f"M{start} 0h{length}v1h-{length}z" for start, length in boxes)
+        stretches.append(Stretch(vocabulary[state], fill, path))
+        words.append(f"{vocabulary[state]} {100 * float(lengths[chosen].sum()) / len(values):.0f} %")
+    return Band(name, tuple(stretches), f"{name}: {', '.join(words) or 'no labels'}")
