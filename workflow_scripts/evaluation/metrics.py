@@ -1,9 +1,9 @@
 """Metrics from sufficient statistics: all functions broadcast over leading axes (resamples).
 
 Classes that never occur in the truth have no F1 and no recall (NaN). Means over classes (`macro_f1`,
-`balanced_accuracy`, `average_precision`, `auroc`) run over the classes that do occur in the truth of the data at hand;
-predicting an absent class still costs precision nowhere and recall where the frames really belong. Conventions else
-are scikit-learn's, which is the oracle in the tests.
+`balanced_accuracy`, `average_precision`, `auroc`) run over the classes that do occur in the truth of the data at hand:
+the pooled held-out truth for the value, the truth of the drawn groups for each resample. Predicting an absent class
+costs the recall of the class the frame really has. Conventions else are scikit-learn's, the oracle in the tests.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def mean_defined(values: Array) -> Array:
     """Mean over the last axis without NaN; NaN where nothing is left."""
     known = ~np.isnan(values)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(known, values, 0).sum(-1) / np.where(known.any(-1), known.sum(-1), np.nan)
+        return np.asarray(np.where(known, values, 0).sum(-1) / np.where(known.any(-1), known.sum(-1), np.nan))
 
 
 def macro_f1(matrix: Array) -> Array:

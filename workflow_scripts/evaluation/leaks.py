@@ -1,0 +1,243 @@
+"""The leak audit: does any split show a model what it is tested on?
+
+Three things are looked for between the sides of each split: one group, one recording id, and one *content* under two
+ids. Content is compared by hashes of frames (positions rounded to `DECIMALS`), so that a copy, a re-export, or a
+shared stretch of at least `RUN` consecutive frames is found whatever it is called. Stretches in which the animals
+hardly move, or are not seen, are no evidence and are passed over.
+
+Tracks are read twice, one recording in memory at a time; what is kept is one hash for every `BLOCK` frames.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from workflow_scripts.errors import LeakError
+from workflow_scripts.formats.splits import Split, read_split
+from workflow_scripts.formats.tracks import TracksReader, open_tracks
+
+COLUMNS = ["dataset", "split", "kind", "group", "recording_a", "recording_b", "detail"]
+
+RUN = 50
+"""Shortest shared stretch, in frames, that counts."""
+BLOCK = 25
+"""Frames hashed together. Any stretch of `RUN` frames holds a whole aligned block, since RUN >= 2 BLOCK - 1."""
+DECIMALS = 3
+"""Positions are rounded to so many decimals (of a pixel or whatever the unit is)."""
+MIN_DISTINCT = 0.5
+"""Share of different frames below which a block says nothing (animals at rest, gaps held constant)."""
+
+Hashes = npt.NDArray[np.uint64]
+
+
+def frame_hashes(position: npt.NDArray[np.float32]) -> tuple[Hashes, npt.NDArray[np.bool_]]:
+    """Hash every frame.
+
+    Parameters
+    ----------
+    position : ndarray, shape (time, individual, keypoint, space)
+
+    Returns
+    -------
+    hashes : ndarray of uint64, shape (time,)
+    seen : ndarray of bool, shape (time,)
+        Frames in which at least one point is there.
+    """
+    flat = position.reshape(len(position), -1)
+    # Adding zero makes -0.0 equal 0.0; every NaN gets one bit pattern.
+    rounded = (np.round(flat, DECIMALS) + 0.0).astype(np.float32)
+    rounded[np.isnan(flat)] = np.nan
+    bits = rounded.view(np.uint32).astype(np.uint64)
+    factors = np.random.default_rng(0).integers(1, 2**63, size=flat.shape[1], dtype=np.uint64) * 2 + 1
+    mixed = (bits + np.uint64(0x9E3779B97F4A7C15)) * factors
+    mixed ^= mixed >> np.uint64(29)
+    return (mixed * factors[::-1]).sum(axis=1, dtype=np.uint64), ~np.isnan(flat).all(axis=1)
+
+
+def window_hashes(frames: Hashes, seen: npt.NDArray[np.bool_]) -> tuple[Hashes, npt.NDArray[np.bool_]]:
+    """Hash every window of `BLOCK` frames, and say which are worth comparing.
+
+    Parameters
+    ----------
+    frames, seen : ndarray, shape (time,)
+        From :func:`frame_hashes`.
+
+    Returns
+    -------
+    hashes : ndarray of uint64, shape (time - BLOCK + 1,)
+    telling : ndarray of bool, same shape
+    """
+    n = len(frames) - BLOCK + 1
+    if n <= 0:
+        return np.zeros(0, np.uint64), np.zeros(0, bool)
+    hashes = np.zeros(n, np.uint64)
+    for offset in range(BLOCK):  # a polynomial in an odd base, modulo 2^64
+        hashes = hashes * np.uint64(0x100000001B3) + frames[offset : offset + n]
+    changed = np.ones(len(frames))
+    changed[1:] = frames[1:] != frames[:-1]
+    good = np.concatenate([[0.0], np.cumsum(changed * seen)])
+    return hashes, good[BLOCK:] - good[:-BLOCK] >= MIN_DISTINCT * BLOCK
+
+
+def _shared_run(a: Hashes, b: Hashes) -> int:
+    """Length of the longest stretch of equal consecutive frames."""
+    order = np.argsort(b, kind="stable")
+    left = np.searchsorted(b[order], a, "left")
+    right = np.searchsorted(b[order], a, "right")
+    counts = right - left
+    where_a = np.repeat(np.arange(len(a)), counts)
+    if not len(where_a):
+        return 0
+    starts = np.repeat(left, counts)
+    within = np.arange(len(starts)) - np.repeat(np.cumsum(counts) - counts, counts)
+    where_b = order[starts + within]
+    # Matches on one diagonal, at consecutive frames, are one stretch.
+    by_diagonal = np.lexsort((where_a, where_b - where_a))
+    diagonal, frame = (where_b - where_a)[by_diagonal], where_a[by_diagonal]
+    breaks = np.flatnonzero((np.diff(diagonal) != 0) | (np.diff(frame) != 1)) + 1
+    return int(np.diff(np.concatenate([[0], breaks, [len(frame)]])).max())
+
+
+def shared_content(tracks: TracksReader) -> dict[tuple[str, str], tuple[int, int, int]]:
+    """Find pairs of recordings that share content.
+
+    Parameters
+    ----------
+    tracks : TracksReader
+
+    Returns
+    -------
+    dict of (str, str) to (int, int, int)
+        For each pair of ids, sorted: frames of the longest shared stretch, and frames of either recording.
+    """
+    ids = sorted(tracks.ids)
+    blocks: list[Hashes] = []
+    owners: list[npt.NDArray[np.int32]] = []
+    for index, recording in enumerate(ids):
+        hashes, telling = window_hashes(*frame_hashes(tracks.read(recording).position))
+        kept = hashes[::BLOCK][telling[::BLOCK]]
+        blocks.append(kept)
+        owners.append(np.full(len(kept), index, np.int32))
+    if not blocks:
+        return {}
+    known, owner = np.concatenate(blocks), np.concatenate(owners)
+    order = np.argsort(known, kind="stable")
+    known, owner = known[order], owner[order]
+    candidates: set[tuple[int, int]] = set()
+    for index, recording in enumerate(ids):
+        hashes, telling = window_hashes(*frame_hashes(tracks.read(recording).position))
+        wanted = np.unique(hashes[telling])
+        left, right = np.searchsorted(known, wanted, "left"), np.searchsorted(known, wanted, "right")
+        for start, stop in zip(left[right > left], right[right > left], strict=True):
+            candidates |= {(min(index, other), max(index, other)) for other in set(owner[start:stop].tolist())}
+    found = {}
+    for a, b in sorted(candidates):
+        if a != b:
+            first, second = frame_hashes(tracks.read(ids[a]).position)[0], frame_hashes(tracks.read(ids[b]).position)[0]
+            run = _shared_run(first, second)
+            if run >= min(RUN, len(first), len(second)):
+                found[ids[a], ids[b]] = (run, len(first), len(second))
+    return found
+
+
+def _sides(split: Split) -> dict[str, list[str]]:
+    return {"train": split.train, "validation": split.validation, "test": split.test}
+
+
+def _audit_split(
+    split: Split, groups: dict[str, str], shared: dict[tuple[str, str], tuple[int, int, int]]
+) -> list[dict[str, str]]:
+    rows = []
+
+    def leak(kind: str, group: str, a: str, b: str, detail: str) -> None:
+        about = {"dataset": split.dataset, "split": split.name}
+        rows.append(about | dict(zip(COLUMNS[2:], (kind, group, a, b, detail), strict=True)))
+
+    sides = _sides(split)
+    for one, other in combinations(sides, 2):
+        members: dict[str, list[str]] = defaultdict(list)
+        for recording in sorted(sides[other]):
+            members[groups[recording]].append(recording)
+        twice = sorted(set(sides[one]) & set(sides[other]))
+        for recording in twice:
+            leak("recording", groups[recording], recording, recording, f"in {one} and in {other}")
+        told: set[str] = set()
+        for recording in sorted(sides[one]):
+            group = groups[recording]
+            if group in members and group not in told:
+                told.add(group)
+                leak("group", group, recording, members[group][0], f"group in {one} and in {other}")
+        left, right = set(sides[one]), set(sides[other])
+        for (a, b), (run, frames_a, frames_b) in shared.items():
+            if (a in left and b in right) or (a in right and b in left):
+                side_a, side_b = (one, other) if a in left else (other, one)
+                same = run == frames_a == frames_b
+                detail = f"{a} in {side_a} and {b} in {side_b} " + (
+                    f"are identical over all {run} frames" if same else f"share {run} consecutive frames"
+                )
+                both = groups[a] if groups[a] == groups[b] else f"{groups[a]} | {groups[b]}"
+                leak("content" if same else "overlap", both, a, b, detail)
+    return rows
+
+
+def audit(tracks: Path, splits: Sequence[Path]) -> pd.DataFrame:
+    """Look for leaks between the sides of every split.
+
+    Parameters
+    ----------
+    tracks : Path
+        `tracks.h5`. Groups are taken from here, whatever the split says.
+    splits : sequence of Path
+        Files of :mod:`workflow_scripts.formats.splits`.
+
+    Returns
+    -------
+    DataFrame
+        One row a leak: dataset, split, kind (``group``, ``recording``, ``content``, ``overlap``), group (two, joined
+        by `` | ``, where a content has two), recording_a, recording_b, detail. Empty when there is none.
+
+    Raises
+    ------
+    InputError
+        When a split names a recording that the tracks do not hold.
+    """
+    rows = []
+    with open_tracks(tracks) as reader:
+        loaded = [read_split(path) for path in splits]
+        named = sorted({recording for split in loaded for side in _sides(split).values() for recording in side})
+        groups = {recording: reader.group(recording) for recording in named}
+        shared = shared_content(reader)
+        for split in loaded:
+            rows += _audit_split(split, groups, shared)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def raise_on_leaks(leaks: pd.DataFrame) -> None:
+    """Stop where the audit found anything.
+
+    Parameters
+    ----------
+    leaks : DataFrame
+        From :func:`audit`.
+
+    Raises
+    ------
+    LeakError
+        One sentence that names the first leak's group and says how many there are.
+    """
+    if not len(leaks):
+        return
+    first = leaks.iloc[0]
+    more = f" (and {len(leaks) - 1} more)" if len(leaks) > 1 else ""
+    raise LeakError(
+        f"Split {first['split']!r} of {first['dataset']!r} leaks {first['kind']} {first['group']!r}: "
+        f"{first['recording_a']!r} and {first['recording_b']!r}, {first['detail']}{more}; "
+        "put the whole group on one side, and give recordings of one content one group."
+    )
