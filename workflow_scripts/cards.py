@@ -121,6 +121,9 @@ class Card(Strict):
     terms: str = Field("", description="Conditions beyond the licence, in words.")
     citation: list[str] = Field(min_length=1)
     mirror: str | None = Field(None, description="Name of the dataset's folder inside a mirror; default its own name.")
+    local: str | None = Field(
+        None, description="Folder on this machine that holds the files, tried first; for data with no public address."
+    )
     fps: float | None = Field(None, gt=0)
     fps_note: str = ""
     unit: str = "px"
@@ -148,8 +151,8 @@ class Card(Strict):
             counts = Counter(slugify(shard.id) for shard in self.shards)
             raise ValueError(f"two shards are called {counts.most_common(1)[0][0]!r}")
         for file in self.files:
-            if not (file.urls or self.simulate):
-                raise ValueError(f"file {file.path!r} has no url")
+            if not (file.urls or self.simulate or self.local):
+                raise ValueError(f"file {file.path!r} has no url, and the card names no local folder")
         return self
 
     def resource_paths(self) -> list[str]:

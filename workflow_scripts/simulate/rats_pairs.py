@@ -102,6 +102,9 @@ class Options(Strict):
 
     seed: int = Field(0, ge=0)
     frames: int = Field(3000, ge=400, description="Frames of each session.")
+    opens_empty: list[str] = Field([], description="Shards whose first frames hold no point.")
+    long_labels: list[str] = Field([], description="Shards whose label table is longer than the tracks.")
+    zeros: list[str] = Field([], description="Shards with a few points at exactly (0, 0).")
 
 
 def states(rng: np.random.Generator, n_frames: int) -> Ints:
@@ -135,7 +138,9 @@ def _labels(session: Ints, extra: int) -> dict[str, list[tuple[int, int, str]]]:
     }
 
 
-def _tracks(rng: np.random.Generator, session: Ints, index: int) -> tuple[FloatArray, FloatArray]:
+def _tracks(
+    rng: np.random.Generator, session: Ints, *, opens_empty: bool, zeros: bool
+) -> tuple[FloatArray, FloatArray]:
     n_frames = len(session)
     motion = move([rng], session[:, None], STYLES, ARENA)
     shift = rng.uniform((500, 120), (660, 260))
@@ -149,13 +154,13 @@ def _tracks(rng: np.random.Generator, session: Ints, index: int) -> tuple[FloatA
         ],
         axis=1,
     )
-    if index == 0:
+    if opens_empty:
         lost[:OPENING] = True
     position[lost] = np.nan
     confidence = np.clip(0.64 + 0.14 * rng.standard_normal(lost.shape), 0.1, 0.99)
     # The tracker's filter leaves likelihood 1 beside about half of the empty cells.
     confidence[lost] = np.where(rng.random(int(lost.sum())) < 0.45, 1.0, np.nan)
-    if index == 3:
+    if zeros:
         position[rng.random(lost.shape) < 0.0003] = 0.0
     return np.round(position, 3).astype(np.float32), np.round(confidence, 4).astype(np.float32)
 
@@ -168,10 +173,10 @@ def _animal_gaps(rng: np.random.Generator, session: Ints) -> np.ndarray[tuple[in
     return mask
 
 
-def _find(path: str, card: Card) -> tuple[int, Shard]:
-    for index, shard in enumerate(card.shards):
+def _find(path: str, card: Card) -> Shard:
+    for shard in card.shards:
         if path == shard.tracks or path in [labels.file for labels in shard.labels]:
-            return index, shard
+            return shard
     raise ConfigError(f"No shard of the card {card.name!r} reads {path!r}, so nothing says what it should hold.")
 
 
@@ -191,12 +196,17 @@ def make(path: str, target: Path, options: Options, card: Card) -> None:
     ConfigError
         When no shard reads the file.
     """
-    index, shard = _find(path, card)
+    shard = _find(path, card)
     session = states(generator(options.seed, card.name, shard.id, "states"), options.frames)
     if path != shard.tracks:
-        caltech_annotator.write(target, _labels(session, EXTRA_LABELS if index == 1 else 0))
+        caltech_annotator.write(target, _labels(session, EXTRA_LABELS if shard.id in options.long_labels else 0))
         return
-    position, confidence = _tracks(generator(options.seed, card.name, shard.id, "tracks"), session, index)
+    position, confidence = _tracks(
+        generator(options.seed, card.name, shard.id, "tracks"),
+        session,
+        opens_empty=shard.id in options.opens_empty,
+        zeros=shard.id in options.zeros,
+    )
     recording = Recording(
         id=shard.id,
         position=position,
