@@ -1,0 +1,11 @@
+from collections.abc import Iterator
+
+import pytest
+from faulty_server import FaultyServer, running_server
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyServer]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with running_server() as running:
+        yield running
