@@ -1,7 +1,6 @@
+import multiprocessing
 import pickle
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +8,7 @@ import pytest
 import torch
 from lightning.pytorch import LightningDataModule
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from toy import Data, Net, run
+from toy import Data, Net, run, run_and_send
 
 from workflow_scripts.errors import EthoMakeError, InputError
 from workflow_scripts.files import read_yaml
@@ -19,9 +18,16 @@ from workflow_scripts.training.loop import LoopOptions, fit
 STEPS = 5  # per epoch, of five epochs
 
 
-def start(folder, *arguments):
-    command = [sys.executable, str(Path(__file__).with_name("toy.py")), str(folder), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+# One server imports torch and Lightning once; each run to be killed is a fork of it.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["workflow_scripts.training.loop", "lightning.pytorch.loggers"])
+
+
+def start(folder, at, name="SIGKILL", **options):
+    process = PROCESSES.Process(target=run_and_send, args=(str(folder), name, at), kwargs=options)
+    process.start()
+    process.join(120)
+    return process.exitcode
 
 
 def same(a, b):
@@ -72,8 +78,7 @@ def test_best_weights_are_those_of_the_best_epoch(whole):
 
 @pytest.mark.parametrize("step", [STEPS, STEPS + 3, 4 * STEPS - 1])
 def test_killed_and_resumed_equals_uninterrupted(whole, tmp_path, step):
-    killed = start(tmp_path, "--signal-at", str(step))
-    assert killed.returncode == -signal.SIGKILL
+    assert start(tmp_path, step) == -signal.SIGKILL
     assert not (tmp_path / "weights_last.safetensors").exists()
     (tmp_path / "metrics.csv").unlink()  # a workflow engine deletes a failed job's outputs
     result = run(tmp_path)
@@ -83,25 +88,23 @@ def test_killed_and_resumed_equals_uninterrupted(whole, tmp_path, step):
 
 def test_resume_with_workers(tmp_path):
     a, b = tmp_path / "a", tmp_path / "b"
-    run(a, workers=1)
-    assert start(b, "--workers", "1", "--signal-at", "12").returncode == -signal.SIGKILL
-    assert run(b, workers=1).resumed_after == 1
+    run(a, workers=1, epochs=2)
+    assert start(b, 7, workers=1, epochs=2) == -signal.SIGKILL
+    assert run(b, workers=1, epochs=2).resumed_after == 0
     same(a, b)
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
 def test_signal_saves_and_tells(whole, tmp_path, name):
     # Written every fourth epoch only, so without the signal's save there would be nothing to go on with.
-    stopped = start(tmp_path, "--signal", name, "--signal-at", "11", "--every", "4")
-    assert stopped.returncode == EXIT_INTERRUPTED, stopped.stderr
-    assert stopped.stderr == ""
+    assert start(tmp_path, 11, name, every=4) == EXIT_INTERRUPTED
     result = run(tmp_path, checkpoint_every=4)
     assert result.resumed_after == 1
     same(whole, tmp_path)
 
 
 def test_tensorboard_has_every_epoch_once_after_resume(tmp_path):
-    start(tmp_path, "--signal-at", "13")
+    start(tmp_path, 13)
     run(tmp_path)
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
@@ -156,6 +159,7 @@ def test_unknown_monitor_and_divergence_are_sentences(tmp_path):
         run(tmp_path, net=Net(hurt_at=7))
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_a_checkpoint_that_is_a_program_is_not_run(tmp_path):
     class Evil:
         def __reduce__(self):

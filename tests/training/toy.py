@@ -1,6 +1,5 @@
-"""A tiny model with every kind of randomness a method may use; run as a script, so that it can be killed."""
+"""A tiny model with every kind of randomness a method may use, trained in processes that can be killed."""
 
-import argparse
 import os
 import random
 import signal
@@ -79,13 +78,6 @@ def run(folder, *, epochs=5, workers=0, seed=3, digest=None, net=None, **options
     return fit(net or Net(), Data(workers), folder=Path(folder), options=options, seed=seed, digest=digest)
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder")
-    parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--signal-at", type=int)
-    parser.add_argument("--signal", default="SIGKILL")
-    parser.add_argument("--every", type=int, default=1)
-    args = parser.parse_args()
-    net = Net(args.signal_at, getattr(signal, args.signal))
-    run(args.folder, workers=args.workers, net=net, checkpoint_every=args.every)
+def run_and_send(folder, name, at, workers=0, every=1, epochs=5):
+    """Train until the process sends itself a signal at a step."""
+    run(folder, epochs=epochs, workers=workers, net=Net(at, getattr(signal, name)), checkpoint_every=every)
