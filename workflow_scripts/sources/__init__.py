@@ -1,1 +1,133 @@
-"""Readers and writers of other people's formats, one file each, reached through this registry."""
+"""Readers and writers of other people's formats, one file each, reached through this registry.
+
+A track source is a module with a class `Options` (a `config.Strict`) and
+``read(path, options, *, recording) -> Iterator[Recording]``: positions straight from the file, NaN where a cell is
+empty, `fps` NaN where the file states none. A label source has `Options` and
+``read_labels(path, options, *, n_frames, fps, tasks, warn) -> dict[str, Labels]``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from workflow_scripts.cards import Task
+from workflow_scripts.config import Strict, nearest, validate
+from workflow_scripts.errors import ConfigError, InputError
+from workflow_scripts.formats.tracks import Labels, Recording
+
+TRACK_SOURCES = {"deeplabcut": "deeplabcut", "sleap": "sleap", "calms21": "calms21"}
+"""Name → module, imported when asked for."""
+
+LABEL_SOURCES = {"caltech_annotator": "caltech_annotator", "boris": "boris", "csv_events": "csv_events"}
+"""Name → module, imported when asked for."""
+
+
+def _load(source: str, known: dict[str, str], what: str) -> ModuleType:
+    if source not in known:
+        raise ConfigError(f"There is no {what} source {source!r}{nearest(source, list(known))}.")
+    return importlib.import_module(f"{__name__}.{known[source]}")
+
+
+def check_options(source: str, options: dict[str, Any], *, labels: bool = False) -> None:
+    """Refuse an unknown source or option, without reading a file.
+
+    Raises
+    ------
+    ConfigError
+        Names the key and the nearest valid one.
+    """
+    module = _load(source, LABEL_SOURCES, "label") if labels else _load(source, TRACK_SOURCES, "track")
+    model: type[Strict] = module.Options
+    validate(model, options, where=f"options of the source {source}")
+
+
+def _present(path: Path) -> None:
+    if not path.is_file():
+        raise InputError(path, "the file does not exist", "check the path, or download the dataset again")
+    if path.stat().st_size == 0:
+        raise InputError(path, "the file is empty", "download or export it again")
+
+
+def read_tracks(source: str, path: Path, options: dict[str, Any], *, recording: str) -> Iterator[Recording]:
+    """Read the recordings of a tracking file, one in memory at a time.
+
+    Parameters
+    ----------
+    source : str
+        A name in `TRACK_SOURCES`.
+    path : Path
+    options : dict
+        Options of that source.
+    recording : str
+        Id where the file holds one recording and does not name it.
+
+    Yields
+    ------
+    Recording
+        `position` as the file has it (NaN where empty), `fps` NaN where the file states none.
+
+    Raises
+    ------
+    ConfigError
+        When the source or an option is unknown.
+    InputError
+        When the file cannot be used: which file, where in it, what was expected, what to do.
+    """
+    module = _load(source, TRACK_SOURCES, "track")
+    checked = validate(module.Options, options, where=f"options of the source {source}")
+    _present(Path(path))
+    yield from module.read(Path(path), checked, recording=recording)
+
+
+def read_labels(
+    source: str,
+    path: Path,
+    options: dict[str, Any],
+    *,
+    n_frames: int,
+    fps: float,
+    tasks: dict[str, Task],
+    warn: list[str] | None = None,
+) -> dict[str, Labels]:
+    """Read a label file against a recording of `n_frames` frames.
+
+    Parameters
+    ----------
+    source : str
+        A name in `LABEL_SOURCES`.
+    path : Path
+    options : dict
+        Options of that source.
+    n_frames : int
+        Frames of the tracks. Labels past them are cut, frames past the labels are unlabelled; a mismatch of more
+        than 100 frames or 2 % is refused.
+    fps : float
+        Frames per second, for formats in seconds.
+    tasks : dict of str to Task
+        The card's tasks, whose vocabularies decide the indices.
+    warn : list of str or None
+        What had to be decided is appended here.
+
+    Returns
+    -------
+    dict of str to Labels
+        By task; values and mask of shape (n_frames,).
+
+    Raises
+    ------
+    ConfigError
+        When the source, an option or a task is unknown.
+    InputError
+        When the file cannot be used.
+    """
+    module = _load(source, LABEL_SOURCES, "label")
+    checked = validate(module.Options, options, where=f"options of the source {source}")
+    _present(Path(path))
+    found: dict[str, Labels] = module.read_labels(
+        Path(path), checked, n_frames=n_frames, fps=fps, tasks=tasks, warn=[] if warn is None else warn
+    )
+    return found

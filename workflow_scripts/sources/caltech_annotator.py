@@ -2,12 +2,127 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from pydantic import Field
+
+from workflow_scripts.cards import Task
+from workflow_scripts.config import Strict, nearest
+from workflow_scripts.errors import InputError
 from workflow_scripts.files import atomic_path
+from workflow_scripts.formats.tracks import Labels
+from workflow_scripts.sources.bouts import Bout, fit_length, paint_multiclass, task_of
+from workflow_scripts.sources.text import read_text
 
 TITLE = "Caltech Behavior Annotator - Annotation File"
 RULE = "-" * 29
+EXPECTED = "a Caltech Behavior Annotator text file"
+
+
+class Options(Strict):
+    """Options of the source `caltech_annotator`."""
+
+    channels: dict[str, str] = Field(min_length=1, description="Channel of the file (S1, S2) → multiclass task.")
+    background: str | None = Field(None, description="Class of frames in no interval; empty = they are unlabelled.")
+    rename: dict[str, str] = Field({}, description="Behaviour in the file → class in the vocabulary.")
+    partial: bool = Field(False, description="Allow labels that end well before the tracks do.")
+
+
+def _behaviours(lines: list[str]) -> set[str]:
+    """Names in the configuration list, which stands between its heading and the first channel."""
+    try:
+        first = next(i for i, line in enumerate(lines) if line.strip().lower() == "configuration file:") + 1
+    except StopIteration:
+        return set()
+    names = set()
+    for line in lines[first:]:
+        if re.match(r"S\d+:", line):
+            break
+        if line.strip():
+            names.add(line.split("\t")[0].strip())
+    return names
+
+
+def read_channels(path: Path) -> dict[str, list[Bout]]:
+    """Read every channel of a file.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    dict of str to list of Bout
+        By channel (``S1``), frames counted from 0, stop not included.
+
+    Raises
+    ------
+    InputError
+        When the file is no annotation file, or a line of it is no interval; names the line.
+    """
+    lines = read_text(path, EXPECTED).splitlines()
+    if not lines[0].strip().lower().startswith("caltech behavior annotator"):
+        raise InputError(path, f"line 1: expected {TITLE!r}, found {lines[0][:40]!r}", "check the source in the card")
+    configured = _behaviours(lines)
+    channels: dict[str, list[Bout]] = {}
+    current: list[Bout] | None = None
+    for number, line in enumerate(lines, start=1):
+        heading = re.match(r"(S\d+):", line)
+        if heading:
+            if heading[1] in channels:
+                raise InputError(path, f"line {number}: the channel {heading[1]} stands twice", "keep one of them")
+            current = channels.setdefault(heading[1], [])
+        elif current is not None and line.strip() and set(line.strip()) != {"-"}:
+            current.append(_interval(path, number, line, configured))
+    if not channels:
+        raise InputError(path, "has no channel; expected a line 'S1:' and intervals after it", "export it again")
+    return channels
+
+
+def _interval(path: Path, number: int, line: str, configured: set[str]) -> Bout:
+    fields = line.split(maxsplit=2)
+    if len(fields) != 3 or not all(re.fullmatch(r"-?\d+", field) for field in fields[:2]):
+        raise InputError(
+            path, f"line {number}: expected start, end and type, found {line.strip()[:40]!r}", "mend or export it again"
+        )
+    start, end, name = int(fields[0]), int(fields[1]), fields[2].strip()
+    if start < 1 or end < start:
+        raise InputError(
+            path,
+            f"line {number}: the interval {start} to {end} of {name!r} is negative or reversed; frames count from 1",
+            "mend that line",
+        )
+    if configured and name not in configured:
+        near = nearest(name, sorted(configured)).removesuffix("?")
+        raise InputError(
+            path, f"line {number}: {name!r} is not in the file's configuration list{near}", "mend the name"
+        )
+    return Bout(start - 1, end, name, number)
+
+
+def read_labels(
+    path: Path, options: Options, *, n_frames: int, fps: float, tasks: dict[str, Task], warn: list[str]
+) -> dict[str, Labels]:
+    """Read the channels the options name; see :func:`workflow_scripts.sources.read_labels`."""
+    channels = read_channels(path)
+    made: dict[str, Labels] = {}
+    for channel, name in options.channels.items():
+        task = task_of(name, tasks, "multiclass")
+        if channel not in channels:
+            near = nearest(channel, list(channels)).removesuffix("?")
+            raise InputError(path, f"has no channel {channel!r}{near}", "check channels in the label options")
+        bouts = [
+            Bout(bout.start, bout.stop, options.rename.get(bout.name, bout.name), bout.line)
+            for bout in channels[channel]
+        ]
+        # The tool closes its last interval at the end of the video, so that the table's length is known.
+        length = max([bout.stop for bout in bouts], default=0)
+        fit_length(path, name, length, n_frames, warn, partial=options.partial)
+        labels = paint_multiclass(path, bouts, task, n_frames, options.background)
+        labels.mask[length:] = False
+        made[name] = labels
+    return made
 
 
 def _keys(names: list[str]) -> dict[str, str]:

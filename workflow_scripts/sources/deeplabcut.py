@@ -1,17 +1,231 @@
-"""DeepLabCut tables: single- and multi-animal, csv."""
+"""DeepLabCut tables: single- and multi-animal, csv and h5 (Lightning Pose writes the same csv)."""
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+from pydantic import Field
 
+from workflow_scripts.config import Strict, nearest
+from workflow_scripts.errors import InputError
 from workflow_scripts.files import atomic_path
 from workflow_scripts.formats.tracks import Recording
+from workflow_scripts.sources.pandas_hdf import read_hdf
+from workflow_scripts.sources.text import refuse_non_text
 
 COORDS = ("x", "y", "likelihood")
 """The three columns of a point, in the order DeepLabCut writes them."""
+
+EXPECTED = "a DeepLabCut csv (rows scorer, perhaps individuals, bodyparts, coords)"
+LEVELS = (("scorer", "bodyparts", "coords"), ("scorer", "individuals", "bodyparts", "coords"))
+ONE_ANIMAL = "individual1"
+"""Name of the animal in a single-animal file, which states none; the card's name replaces it."""
+
+
+class Options(Strict):
+    """Options of the source `deeplabcut`."""
+
+    individuals: list[str] = Field([], description="Animals of the file to read, in this order; empty = all.")
+    keypoints: list[str] = Field([], description="Points of the file to read, in this order; empty = all.")
+    scorer: str | None = Field(None, description="Network to read, where the file holds several.")
+    likelihood: bool = Field(
+        True, description="False where the file has no likelihood; seen points then count as sure."
+    )
+    key: str | None = Field(None, description="Name of the table in an h5 that holds several.")
+
+
+Column = tuple[str, str, str, str]
+"""Scorer, individual, bodypart, coordinate."""
+
+
+def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]:
+    """Read one recording from a csv or h5; see :func:`workflow_scripts.sources.read_tracks`."""
+    if path.suffix.lower() in {".h5", ".hdf5", ".hdf"}:
+        columns, values = _read_h5(path, options.key)
+    else:
+        columns, values = _read_csv(path)
+    yield _arrange(path, columns, values, options, recording)
+
+
+def _check_levels(path: Path, levels: Sequence[str]) -> None:
+    if tuple(level.strip().lower() for level in levels) not in LEVELS:
+        found = ", ".join(repr(level[:20]) for level in levels)
+        raise InputError(path, f"found the header rows {found}", f"expected {EXPECTED}; check the source in the card")
+
+
+def _with_individual(names: Sequence[tuple[str, ...]]) -> list[Column]:
+    """Give every column four names: those of a single-animal file have three."""
+    return [(n[0], ONE_ANIMAL, n[1], n[2]) if len(n) == 3 else (n[0], n[1], n[2], n[3]) for n in names]
+
+
+def _read_h5(path: Path, key: str | None) -> tuple[list[Column], npt.NDArray[np.float32]]:
+    table = read_hdf(path, key)
+    _check_levels(path, table.levels)
+    columns = _with_individual(table.columns)
+    if table.index.dtype.kind not in "iu":
+        raise InputError(path, "the rows are images, not frames of a video", "this is a table of labelled images")
+    _check_index(path, table.index.astype(np.int64), "row", 0)
+    return columns, table.values
+
+
+def _header(raw: bytes) -> tuple[list[list[str]], int]:
+    """Return the rows up to `coords`, four at most, and the byte at which the data start."""
+    rows: list[list[str]] = []
+    place = 0
+    while len(rows) < 4 and (not rows or rows[-1][0].strip().lower() != "coords"):
+        end = raw.find(b"\n", place) + 1 or len(raw)
+        line = raw[place:end].decode("utf-8-sig", errors="replace").strip("\r\n")
+        rows.append(next(csv.reader([line]), [""]) or [""])
+        place = end
+    return rows, place
+
+
+def _read_csv(path: Path) -> tuple[list[Column], npt.NDArray[np.float32]]:
+    raw = path.read_bytes()
+    refuse_non_text(path, raw[:4096], EXPECTED)
+    rows, place = _header(raw)
+    levels = [row[0] for row in rows]
+    _check_levels(path, levels)
+    width = len(rows[0])
+    for number, row in enumerate(rows, start=1):
+        if len(row) != width:
+            raise InputError(path, f"line {number}: has {len(row)} cells, line 1 has {width}", "export the file again")
+    names = list(zip(*(row[1:] for row in rows), strict=True))
+    columns = _with_individual(names)
+    body = raw[place:]
+    if not body.strip():
+        raise InputError(path, f"has a header of {len(rows)} rows and no frame", "export the file again")
+    try:
+        # pandas' own header parsing takes a first frame without any point for a row of index names and drops it.
+        table = pd.read_csv(
+            io.BytesIO(body),
+            header=None,
+            names=range(width),
+            index_col=False,
+            dtype={0: np.int64, **dict.fromkeys(range(1, width), np.float32)},
+            engine="c",
+        )
+        complete = body.count(b",") == len(table) * (width - 1)
+    except (ValueError, pd.errors.ParserError):
+        complete = False
+    if not complete:
+        raise _bad_row(path, body, width, len(rows))
+    _check_index(path, table[0].to_numpy(), "line", len(rows) + 1)
+    return columns, table.iloc[:, 1:].to_numpy(dtype=np.float32)
+
+
+def _bad_row(path: Path, body: bytes, width: int, header: int) -> InputError:
+    """Find the row pandas stumbled over; slow, and only on the way to an error."""
+    lines = body.decode("utf-8", errors="replace").splitlines()
+    for number, row in enumerate(csv.reader(lines), start=header + 1):
+        if row and len(row) != width:
+            return InputError(
+                path,
+                f"line {number}: has {len(row)} cells, the header {width}",
+                "the file is cut short or damaged; export or download it again",
+            )
+        for column, cell in enumerate(row):
+            try:
+                if column == 0:
+                    int(cell)
+                elif cell.strip():
+                    float(cell)
+            except ValueError:
+                what = "a frame number" if column == 0 else "a number"
+                where = f"line {number}, column {column + 1}"
+                return InputError(path, f"{where}: expected {what}, found {cell[:40]!r}", "mend or export it again")
+    return InputError(path, "cannot be read as a table of numbers", "export the file again")
+
+
+def _check_index(path: Path, index: npt.NDArray[np.int64], unit: str, first: int) -> None:
+    wrong = np.flatnonzero(index != np.arange(len(index)))
+    if len(index) == 0:
+        raise InputError(path, "holds no frame", "export the file again")
+    if len(wrong) == 0:
+        return
+    at = int(wrong[0])
+    twice = " (a frame that is there already)" if index[at] in index[:at] else ""
+    raise InputError(
+        path,
+        f"{unit} {first + at}: expected frame {at}, found frame {index[at]}{twice}",
+        "every frame must stand once, in order, counted from 0",
+    )
+
+
+def _chosen(path: Path, found: list[str], wanted: list[str], what: str) -> list[str]:
+    for name in wanted:
+        if name not in found:
+            near = nearest(name, found).removesuffix("?")
+            raise InputError(path, f"has no {what} {name!r}{near}", f"check {what}s in the source options")
+    return wanted or found
+
+
+def _arrange(
+    path: Path, columns: list[Column], values: npt.NDArray[np.float32], options: Options, recording: str
+) -> Recording:
+    """Sort columns by name into arrays, whatever their order in the file."""
+    scorers = list(dict.fromkeys(column[0] for column in columns))
+    scorer = _chosen(path, scorers, [options.scorer] if options.scorer else [], "scorer")
+    if len(scorer) != 1:
+        raise InputError(path, f"holds the output of {len(scorers)} networks", "name one of them under scorer")
+    place: dict[tuple[str, str, str], int] = {}
+    for number, (network, *name) in enumerate(columns):
+        if network != scorer[0]:
+            continue
+        point = (name[0], name[1], name[2])
+        if point in place:
+            raise InputError(path, f"column {number + 2}: {' / '.join(point)} stands twice", "export the file again")
+        if point[2] not in COORDS:
+            raise InputError(
+                path, f"column {number + 2}: expected the coords x, y, likelihood, found {point[2]!r}", "export in 2-D"
+            )
+        place[point] = number
+    animals = _chosen(path, list(dict.fromkeys(p[0] for p in place)), options.individuals, "individual")
+    parts = list(dict.fromkeys(p[1] for p in place if p[0] in animals))
+    parts = _chosen(path, parts, options.keypoints, "keypoint")
+    coords = COORDS if options.likelihood else COORDS[:2]
+    order = []
+    for animal in animals:
+        for part in parts:
+            for coord in coords:
+                if (animal, part, coord) not in place:
+                    raise _missing(path, animal, part, coord, {c for a, p, c in place if (a, p) == (animal, part)})
+                order.append(place[animal, part, coord])
+    block = values[:, order].reshape(len(values), len(animals), len(parts), len(coords))
+    position = np.ascontiguousarray(block[..., :2])
+    if options.likelihood:
+        confidence = np.ascontiguousarray(block[..., 2])
+    else:
+        confidence = np.where(np.isnan(position).any(-1), np.float32(np.nan), np.float32(1))
+    return Recording(
+        id=recording,
+        position=position,
+        confidence=confidence,
+        fps=float("nan"),
+        individuals=tuple(animals),
+        keypoints=tuple(parts),
+        group=recording,
+    )
+
+
+def _missing(path: Path, animal: str, part: str, coord: str, there: set[str]) -> InputError:
+    if not there:
+        return InputError(
+            path,
+            f"the individual {animal!r} has no point {part!r}, which another one has",
+            "name the animals to read under individuals (points of no animal stand under 'single'), or the points "
+            "all of them have under keypoints",
+        )
+    remedy = "export the file with x, y and likelihood"
+    if coord == "likelihood":
+        remedy += ", or set likelihood: false in the source options"
+    return InputError(path, f"the point {animal} / {part} has no column {coord!r}", remedy)
 
 
 def write_csv(path: Path, recording: Recording, *, scorer: str = "EthoMake") -> None:

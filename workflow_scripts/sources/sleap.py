@@ -1,0 +1,181 @@
+"""SLEAP: analysis h5 in both axis orders, and .slp through the optional sleap-io.
+
+Two axis orders are about: (track, xy, node, frame), which SLEAP writes for MATLAB, and (frame, track, node, xy), which
+sleap-io calls standard. Newer files name the axes in an attribute `dims`; in the others the lengths of `node_names`,
+`track_names` and `track_occupancy` tell, or nothing does and the file is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from workflow_scripts.config import Strict, nearest
+from workflow_scripts.errors import InputError
+from workflow_scripts.formats.tracks import FloatArray, Recording
+
+ORDERS = {"matlab": ("track", "xy", "node", "frame"), "standard": ("frame", "track", "node", "xy")}
+WANTED = ("frame", "track", "node", "xy")
+
+
+class Options(Strict):
+    """Options of the source `sleap`."""
+
+    tracks: list[str] = Field([], description="Tracks to read, in this order; empty = all.")
+    axes: Literal["auto", "matlab", "standard"] = Field("auto", description="Axis order of an analysis h5.")
+    fps: float | None = Field(None, gt=0, description="Frames per second, where the card states none.")
+    image_size: tuple[float, float] | None = Field(None, description="Width and height in pixels.")
+
+
+def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]:
+    """Read one recording from an analysis h5 or a .slp; see :func:`workflow_scripts.sources.read_tracks`."""
+    warnings: list[str] = []
+    if path.suffix.lower() == ".slp":
+        names, nodes, position, confidence = _read_slp(path)
+    else:
+        names, nodes, position, confidence = _read_analysis(path, options.axes, warnings)
+    keep = list(range(len(names)))
+    if options.tracks:
+        for name in options.tracks:
+            if name not in names:
+                near = nearest(name, names).removesuffix("?")
+                raise InputError(path, f"has no track {name!r}{near}", "check tracks in the source options")
+        keep = [names.index(name) for name in options.tracks]
+    for kind, values in (("track", names), ("node", nodes)):
+        if len(set(values)) != len(values):
+            twice = next(value for value in values if values.count(value) > 1)
+            raise InputError(path, f"two {kind}s are called {twice!r}", "rename one in SLEAP and export again")
+    yield Recording(
+        id=recording,
+        position=np.ascontiguousarray(position[:, keep]),
+        confidence=np.ascontiguousarray(confidence[:, keep]),
+        fps=float("nan") if options.fps is None else options.fps,
+        individuals=tuple(names[k] for k in keep),
+        keypoints=tuple(nodes),
+        group=recording,
+        image_size=options.image_size,
+        warnings=warnings,
+    )
+
+
+_Read = tuple[list[str], list[str], FloatArray, FloatArray]
+
+
+def _read_analysis(path: Path, axes: str, warnings: list[str]) -> _Read:
+    try:
+        with h5py.File(path, "r") as handle:
+            return _from_analysis(path, handle, axes, warnings)
+    except OSError as error:
+        raise InputError(
+            path, f"is no readable HDF5 file ({error})", "export the analysis HDF5 from SLEAP again"
+        ) from error
+
+
+def _strings(handle: h5py.File, name: str) -> list[str]:
+    return [value.decode("utf-8") if isinstance(value, bytes) else str(value) for value in np.ravel(handle[name][()])]
+
+
+def _from_analysis(path: Path, handle: h5py.File, axes: str, warnings: list[str]) -> _Read:
+    for name in ("tracks", "node_names"):
+        if name not in handle:
+            raise InputError(
+                path, f"has no dataset {name!r}, expected a SLEAP analysis h5", "export the analysis HDF5 from SLEAP"
+            )
+    tracks = handle["tracks"]
+    nodes = _strings(handle, "node_names")
+    names = _strings(handle, "track_names") if "track_names" in handle else []
+    if tracks.ndim != 4:
+        raise InputError(path, f"tracks has {tracks.ndim} axes, expected 4", "export the analysis HDF5 again")
+    occupancy = handle["track_occupancy"].shape if "track_occupancy" in handle else None
+    order = _axis_order(path, tracks, axes, len(names), len(nodes), occupancy)
+    position = np.transpose(tracks[()], [order.index(axis) for axis in WANTED]).astype(np.float32)
+    time, animals, points, _ = position.shape
+    # A project of one animal may be exported without tracks: one unnamed animal.
+    names = names or [f"individual{k + 1}" for k in range(animals)]
+    if "point_scores" in handle:
+        scores = handle["point_scores"]
+        if sorted(scores.shape) != sorted((time, animals, points)):
+            raise InputError(path, f"point_scores has the shape {scores.shape}", "export the analysis HDF5 again")
+        own = _dims(scores) or tuple(axis for axis in order if axis != "xy")
+        confidence = np.transpose(scores[()], [own.index(axis) for axis in WANTED[:3]]).astype(np.float32)
+    else:
+        seen = ~np.isnan(position).any(axis=-1)
+        confidence = np.where(seen, np.float32(1), np.float32(np.nan))
+        warnings.append(f"{path.name}: has no point scores; every seen point has confidence 1")
+    return names, nodes, position, confidence
+
+
+def _dims(dataset: h5py.Dataset) -> tuple[str, ...] | None:
+    """Names of the axes where the writer stored them, as JSON or as an array of text."""
+    stored: Any = dataset.attrs.get("dims")
+    if stored is None:
+        return None
+    if isinstance(stored, str | bytes):
+        stored = json.loads(stored)
+    names = tuple(value.decode() if isinstance(value, bytes) else str(value) for value in stored)
+    return tuple(name.removesuffix("s") for name in names)
+
+
+def _axis_order(
+    path: Path, tracks: h5py.Dataset, axes: str, n_tracks: int, n_nodes: int, occupancy: tuple[int, ...] | None
+) -> tuple[str, ...]:
+    if axes != "auto":
+        possible: list[tuple[str, ...]] = [ORDERS[axes]]
+    else:
+        stored = _dims(tracks)
+        if stored is not None and sorted(stored) != sorted(WANTED):
+            raise InputError(path, f"names its axes {', '.join(stored)}", f"expected {', '.join(WANTED)}, in any order")
+        possible = list(ORDERS.values()) if stored is None else [stored]
+    fitting = [order for order in possible if _fits(dict(zip(order, tracks.shape, strict=True)), n_tracks, n_nodes)]
+    if len(fitting) > 1 and occupancy is not None:
+        lengths = [dict(zip(order, tracks.shape, strict=True)) for order in fitting]
+        told = [
+            order
+            for order, length in zip(fitting, lengths, strict=True)
+            if sorted(occupancy) == sorted((length["frame"], length["track"]))
+        ]
+        fitting = told or fitting
+    if len(fitting) == 1:
+        return fitting[0]
+    shape = " × ".join(map(str, tracks.shape))
+    if fitting:
+        raise InputError(path, f"tracks is {shape}, which fits both axis orders", "set axes to matlab or standard")
+    raise InputError(
+        path,
+        f"tracks is {shape}, which fits no axis order with {n_nodes} nodes, {n_tracks} tracks and x, y",
+        "export the analysis HDF5 from SLEAP again",
+    )
+
+
+def _fits(length: dict[str, int], n_tracks: int, n_nodes: int) -> bool:
+    return length["xy"] == 2 and length["node"] == n_nodes and length["track"] == max(n_tracks, 1)
+
+
+def _read_slp(path: Path) -> _Read:
+    try:
+        import sleap_io
+    except ImportError as error:
+        raise InputError(
+            path,
+            "reading .slp needs the optional package sleap-io, which is not installed",
+            "install it with `pip install 'ethomake[sleap]'`, or export the analysis HDF5 from SLEAP",
+        ) from error
+    try:
+        labels = sleap_io.load_slp(str(path), open_videos=False)
+    except Exception as error:  # sleap-io lets h5py's and json's errors through
+        raise InputError(path, f"sleap-io cannot read it ({error})", "save it again in SLEAP") from error
+    if len(labels.videos) != 1:
+        raise InputError(
+            path, f"holds {len(labels.videos)} videos, expected one", "export one analysis HDF5 a video from SLEAP"
+        )
+    values: npt.NDArray[np.float32] = np.asarray(labels.numpy(return_confidence=True), dtype=np.float32)
+    names = [track.name for track in labels.tracks] or [f"individual{k + 1}" for k in range(values.shape[1])]
+    nodes = [node.name for node in labels.skeletons[0].nodes]
+    return names, nodes, values[..., :2], values[..., 2]
