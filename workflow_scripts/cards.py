@@ -55,6 +55,10 @@ class Shard(Strict):
     group: str | None = Field(None, description="Animal, session or source video; the source decides where empty.")
     options: dict[str, Any] = Field({}, description="Overrides of the card's source options.")
 
+    def paths(self) -> list[str]:
+        """Files the shard is made from, below resources/<dataset>/."""
+        return [self.tracks, *(labels.file for labels in self.labels)]
+
 
 class Task(Strict):
     """A question the probe asks of the labels."""
@@ -144,7 +148,7 @@ class Card(Strict):
     def _consistent(self) -> Card:
         known = set(self.resource_paths())
         for shard in self.shards:
-            for path in [shard.tracks, *(labels.file for labels in shard.labels)]:
+            for path in shard.paths():
                 if path not in known:
                     raise ValueError(f"shard {shard.id!r} names {path!r}, which no entry of files provides")
         if len(self._shards) != len(self.shards):
@@ -170,14 +174,31 @@ class Card(Strict):
     def _shards(self) -> dict[str, Shard]:
         return {slugify(shard.id): shard for shard in self.shards}
 
+    @cached_property
+    def _users(self) -> dict[str, list[Shard]]:
+        users: dict[str, list[Shard]] = {}
+        for shard in self.shards:
+            for path in {used.split(UNPACKED)[0] for used in shard.paths()}:
+                users.setdefault(path, []).append(shard)
+        return users
+
     def only(self, slug: str) -> Card:
         """Return the card as one shard's conversion needs it: nothing whose change would not concern it."""
         shard = self.shard(slug)
-        paths = {shard.tracks, *(labels.file for labels in shard.labels)}
-        files = [file for file in self.files if file.path in {path.split(UNPACKED)[0] for path in paths}]
-        kept = [file.model_copy(update={"urls": file.urls[:1]}) for file in files]
+        paths = {used.split(UNPACKED)[0] for used in shard.paths()}
+        kept = [self.file(path).model_copy(update={"urls": ["-"]}) for path in sorted(paths)]
         silent = {"description": "", "citation": ["-"], "splits": {}, "published": [], "terms": "", "licence": ""}
         return self.model_copy(update={"shards": [shard], "files": kept, **silent})
+
+    def around(self, path: str) -> Card:
+        """Return the card cut down to one of its files and the shards that are made from it."""
+        shards = self._users.get(path, self.shards[:1])
+        paths = {used.split(UNPACKED)[0] for shard in shards for used in shard.paths()}
+        return self.model_copy(update={"shards": shards, "files": [self.file(used) for used in sorted(paths)]})
+
+    def without_shards(self) -> Card:
+        """Return the card with one shard and its file: what splitting needs, however many recordings there are."""
+        return self.only(slugify(self.shards[0].id)).model_copy(update={"splits": self.splits})
 
     def file(self, path: str) -> RemoteFile:
         """Return the entry of a downloadable path."""

@@ -202,6 +202,14 @@ class Experiment:
                 found.setdefault(run.path(run.family), []).append(run)
         return found
 
+    def points(self) -> list[dict[str, str]]:
+        """Which options each hyper-parameter point of each dataset and method stands for."""
+        found = {(run.dataset, run.method, run.point): run.options for run in self.runs}
+        return [
+            {"dataset": dataset, "method": method, "point": point, "options": json.dumps(options, sort_keys=True)}
+            for (dataset, method, point), options in found.items()
+        ]
+
     def to_json(self) -> str:
         """Return the resolved configuration as JSON on one line."""
         return json.dumps(self.config.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)

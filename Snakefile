@@ -1,0 +1,25 @@
+"""EthoMake: raw tracks, images and videos of behaving animals → models, embeddings, probe scores, figures."""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: workflow.source_path("config/config.yaml")
+
+
+include: "rules/common.smk"
+include: "rules/download.smk"
+include: "rules/convert.smk"
+include: "rules/train.smk"
+include: "rules/embed.smk"
+include: "rules/evaluate.smk"
+include: "rules/compare.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        f"results/{EXPERIMENT.name}/comparison.csv",
+        f"results/{EXPERIMENT.name}/report/index.html",

@@ -1,0 +1,85 @@
+# Consumes: every probe.csv. Produces: results/<experiment>/{comparison.csv, points.csv,
+# provenance/configuration.json, tables/}. All tables are small; figures and report need nothing else.
+
+
+rule configuration:
+    output:
+        RESULTS + "/provenance/configuration.json",
+    log:
+        f"logs/configuration/{EXPERIMENT.name}.log",
+    localrule: True
+    conda:
+        "../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(500),
+        runtime=5,
+    params:
+        config=EXPERIMENT.to_json(),
+    shell:
+        "python -m workflow_scripts.stages.configuration --log {log:q} --config {params.config:q} --output {output:q}"
+
+
+rule compare:
+    input:
+        # The list may be long: the stage finds the tables through the configuration.
+        tables=[f"{RESULTS}/{run.path()}/probe.csv" for run in EXPERIMENT.probed()]
+        + [f"{RESULTS}/{path}/probe.csv" for path in EXPERIMENT.pooled()],
+        config=RESULTS + "/provenance/configuration.json",
+    output:
+        table=RESULTS + "/comparison.csv",
+        points=RESULTS + "/points.csv",
+    log:
+        f"logs/compare/{EXPERIMENT.name}.log",
+    benchmark:
+        f"logs/compare/{EXPERIMENT.name}.tsv"
+    conda:
+        "../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(2000),
+        runtime=60,
+    params:
+        root=str(ROOT),
+        results=RESULTS,
+        code=code_digest("stages.compare"),
+    shell:
+        "python -m workflow_scripts.stages.compare --log {log:q} --root {params.root:q} --config {input.config:q}"
+        " --results {params.results:q} --points {output.points:q} --output {output.table:q}"
+
+
+rule examples:
+    input:
+        predictions=[
+            f"{RESULTS}/{run.path()}/probe_predictions.h5"
+            for run in EXPERIMENT.runs
+            if EXPERIMENT.tasks(run.dataset)
+        ],
+        quality=[f"data/{name}/quality.csv" for name in CARDS],
+        labels=[f"data/{name}/labels.csv" for name in CARDS],
+        config=RESULTS + "/provenance/configuration.json",
+    output:
+        quality=RESULTS + "/tables/quality.csv",
+        labels=RESULTS + "/tables/labels.csv",
+        ethograms=RESULTS + "/tables/ethograms.csv",
+        confusions=RESULTS + "/tables/confusions.csv",
+        notes=RESULTS + "/tables/notes.csv",
+    log:
+        f"logs/examples/{EXPERIMENT.name}.log",
+    benchmark:
+        f"logs/examples/{EXPERIMENT.name}.tsv"
+    conda:
+        "../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(2000),
+        runtime=60,
+    params:
+        root=str(ROOT),
+        results=RESULTS,
+        code=code_digest("stages.examples"),
+    shell:
+        "python -m workflow_scripts.stages.examples --log {log:q} --root {params.root:q} --config {input.config:q}"
+        " --results {params.results:q} --data data --quality {output.quality:q} --labels {output.labels:q}"
+        " --ethograms {output.ethograms:q} --confusions {output.confusions:q}"
+        " --notes {output.notes:q}"

@@ -1,0 +1,150 @@
+# Consumes: resources/<dataset>/. Produces: data/<dataset>/{recordings/<shard>.h5, tracks.h5, quality.csv,
+# labels.csv, card.md, splits/<name>.json, leaks.csv}, shared by all experiments.
+
+
+def shard_files(wildcards):
+    """Downloads one shard is made from."""
+    shard = CARDS[wildcards.dataset].shard(wildcards.shard)
+    return [f"resources/{wildcards.dataset}/{path}" for path in shard.paths()]
+
+
+def sources_of(wildcards):
+    """Modules that read one shard."""
+    card = CARDS[wildcards.dataset]
+    shard = card.shard(wildcards.shard)
+    return [
+        f"sources.{name}"
+        for name in (card.source, *(labels.source for labels in shard.labels))
+    ]
+
+
+def all_splits(dataset):
+    """Every split of a card, folds spelt out."""
+    card = CARDS[dataset]
+    return [name for family in card.splits for name in card.split_names(family)]
+
+
+rule convert:
+    input:
+        shard_files,
+    output:
+        "data/{dataset}/recordings/{shard}.h5",
+    log:
+        "logs/convert/{dataset}/{shard}.log",
+    benchmark:
+        "logs/convert/{dataset}/{shard}.tsv"
+    conda:
+        "../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(2000),
+        runtime=30,
+    params:
+        card=lambda wildcards: CARDS[wildcards.dataset]
+        .only(wildcards.shard)
+        .model_dump_json(exclude_defaults=True),
+        keep_going="--keep-going" if EXPERIMENT.config.keep_going else "",
+        code=lambda wildcards: code_digest("stages.convert", *sources_of(wildcards)),
+    shell:
+        "python -m workflow_scripts.stages.convert --log {log:q} --card {params.card:q}"
+        " --resources resources/{wildcards.dataset} {params.keep_going} --output {output:q}"
+
+
+rule tracks:
+    input:
+        # The list may be long: the stage finds the shards through the card, not on its command line.
+        lambda wildcards: [
+            f"data/{wildcards.dataset}/recordings/{slugify(shard.id)}.h5"
+            for shard in CARDS[wildcards.dataset].shards
+        ],
+    output:
+        tracks="data/{dataset}/tracks.h5",
+        quality="data/{dataset}/quality.csv",
+        labels="data/{dataset}/labels.csv",
+    log:
+        "logs/tracks/{dataset}.log",
+    benchmark:
+        "logs/tracks/{dataset}.tsv"
+    conda:
+        "../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(1000),
+        runtime=60,
+    params:
+        card=f"{ROOT}/config/datasets",
+        code=code_digest("stages.tracks"),
+    shell:
+        "python -m workflow_scripts.stages.tracks --log {log:q} --card {params.card:q}/{wildcards.dataset}.yaml"
+        " --recordings data/{wildcards.dataset}/recordings --quality {output.quality:q}"
+        " --labels {output.labels:q} --output {output.tracks:q}"
+
+
+rule card:
+    input:
+        f"{ROOT}/config/datasets/{{dataset}}.yaml",
+    output:
+        "data/{dataset}/card.md",
+    log:
+        "logs/card/{dataset}.log",
+    localrule: True
+    conda:
+        "../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(500),
+        runtime=5,
+    params:
+        code=code_digest("stages.card"),
+    shell:
+        "python -m workflow_scripts.stages.card --log {log:q} --card {input:q} --output {output:q}"
+
+
+rule split:
+    input:
+        "data/{dataset}/tracks.h5",
+    output:
+        "data/{dataset}/splits/{split}.json",
+    log:
+        "logs/split/{dataset}/{split}.log",
+    localrule: True
+    conda:
+        "../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(500),
+        runtime=10,
+    params:
+        card=lambda wildcards: CARDS[wildcards.dataset]
+        .without_shards()
+        .model_dump_json(exclude_defaults=True),
+        code=code_digest("stages.split"),
+    shell:
+        "python -m workflow_scripts.stages.split --log {log:q} --tracks {input:q} --card {params.card:q}"
+        " --name {wildcards.split} --output {output:q}"
+
+
+rule audit:
+    input:
+        tracks="data/{dataset}/tracks.h5",
+        splits=lambda wildcards: [
+            f"data/{wildcards.dataset}/splits/{name}.json"
+            for name in all_splits(wildcards.dataset)
+        ],
+    output:
+        "data/{dataset}/leaks.csv",
+    log:
+        "logs/audit/{dataset}.log",
+    benchmark:
+        "logs/audit/{dataset}.tsv"
+    conda:
+        "../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(1500),
+        runtime=60,
+    params:
+        code=code_digest("stages.audit"),
+    shell:
+        "python -m workflow_scripts.stages.audit --log {log:q} --tracks {input.tracks:q} --split {input.splits:q}"
+        " --output {output:q}"

@@ -1,0 +1,30 @@
+# Consumes: a run's embedder and data/<dataset>/. Produces: results/<experiment>/runs/…/embeddings.h5.
+
+
+rule embed:
+    input:
+        weights=RUN + "/embedder/model.safetensors",
+        config=RUN + "/embedder/config.yaml",
+        tracks="data/{dataset}/tracks.h5",
+        split="data/{dataset}/splits/{split}.json",
+    output:
+        RUN + "/embeddings.h5",
+    log:
+        f"logs/embed/{RUN_NAME}.log",
+    benchmark:
+        f"logs/embed/{RUN_NAME}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(4000),
+        runtime=240,
+        gpu=gpus,
+    params:
+        embedder=RUN + "/embedder",
+        code=lambda wildcards: code_digest(
+            "stages.embed", f"methods.{wildcards.method}.method"
+        ),
+    shell:
+        "python -m workflow_scripts.stages.embed --log {log:q} --embedder {params.embedder:q}"
+        " --tracks {input.tracks:q} --split {input.split:q} --output {output:q}"

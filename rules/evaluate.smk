@@ -1,0 +1,120 @@
+# Consumes: embeddings and labels. Produces: results/<experiment>/runs/…/{probe.csv, probe_predictions.h5}, the same
+# for chance, and over all folds together.
+
+EVALUATION = EXPERIMENT.config.model_dump(mode="json", include={"probe", "intervals"})
+CHANCE_METHODS = one_of(sorted({run.method for run in EXPERIMENT.chance_runs}))
+FAMILIES = one_of(
+    sorted({run.family for run in EXPERIMENT.probed() if run.family != run.split})
+)
+SINGLE_SPLITS = one_of(sorted({run.split for run in EXPERIMENT.probed()}))
+
+
+def settings(wildcards, *keys):
+    """JSON of what scoring depends on."""
+    run = run_of(wildcards)
+    chosen = {"tasks": EXPERIMENT.tasks(run.dataset), "run": run_columns(run)}
+    return as_json(chosen | {key: EVALUATION[key] for key in keys})
+
+
+rule probe:
+    input:
+        embeddings=RUN + "/embeddings.h5",
+        tracks="data/{dataset}/tracks.h5",
+        split="data/{dataset}/splits/{split}.json",
+    output:
+        table=RUN + "/probe.csv",
+        predictions=RUN + "/probe_predictions.h5",
+        notes=RUN + "/probe_notes.json",
+    log:
+        f"logs/probe/{RUN_NAME}.log",
+    benchmark:
+        f"logs/probe/{RUN_NAME}.tsv"
+    wildcard_constraints:
+        split=SINGLE_SPLITS,
+        method=f"(?!({CHANCE_METHODS})/)[a-z][a-z0-9_]*",
+    conda:
+        "../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(4000),
+        runtime=240,
+    params:
+        settings=lambda wildcards: settings(wildcards, "probe", "intervals"),
+        code=code_digest("stages.probe"),
+    shell:
+        "python -m workflow_scripts.stages.probe --log {log:q} --embeddings {input.embeddings:q}"
+        " --tracks {input.tracks:q} --split {input.split:q} --seed {wildcards.seed}"
+        " --settings {params.settings:q} --predictions {output.predictions:q} --notes {output.notes:q}"
+        " --output {output.table:q}"
+
+
+rule chance:
+    input:
+        tracks="data/{dataset}/tracks.h5",
+        split="data/{dataset}/splits/{split}.json",
+        audit="data/{dataset}/leaks.csv",
+    output:
+        table=RUN + "/probe.csv",
+        predictions=RUN + "/probe_predictions.h5",
+    log:
+        f"logs/chance/{RUN_NAME}.log",
+    benchmark:
+        f"logs/chance/{RUN_NAME}.tsv"
+    wildcard_constraints:
+        split=SINGLE_SPLITS,
+        method=CHANCE_METHODS,
+    conda:
+        "../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(2000),
+        runtime=60,
+    params:
+        settings=lambda wildcards: settings(wildcards, "intervals"),
+        code=code_digest("stages.chance"),
+    shell:
+        "python -m workflow_scripts.stages.chance --log {log:q} --method {wildcards.method}"
+        " --tracks {input.tracks:q} --split {input.split:q} --seed {wildcards.seed}"
+        " --settings {params.settings:q} --predictions {output.predictions:q} --output {output.table:q}"
+
+
+def folds(wildcards):
+    """Runs that differ from the pooled one only in their fold."""
+    keys = ("dataset", "method", "mode", "point", "split")
+    path = "/".join(str(wildcards[key]) for key in keys)
+    return POOLED[f"runs/{path}/seed{wildcards.seed}"]
+
+
+POOLED = EXPERIMENT.pooled()
+
+
+rule pool:
+    input:
+        lambda wildcards: [
+            f"{RESULTS}/{run.path()}/probe_predictions.h5" for run in folds(wildcards)
+        ],
+    output:
+        RUN + "/probe.csv",
+    log:
+        f"logs/pool/{RUN_NAME}.log",
+    benchmark:
+        f"logs/pool/{RUN_NAME}.tsv"
+    wildcard_constraints:
+        split=FAMILIES,
+    conda:
+        "../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(3000),
+        runtime=60,
+    params:
+        settings=lambda wildcards: as_json(
+            {
+                "intervals": EVALUATION["intervals"],
+                "run": run_columns(folds(wildcards)[0], split=wildcards.split),
+            }
+        ),
+        code=code_digest("stages.pool"),
+    shell:
+        "python -m workflow_scripts.stages.pool --log {log:q} --predictions {input:q}"
+        " --settings {params.settings:q} --output {output:q}"

@@ -1,0 +1,53 @@
+# Consumes: comparison.csv and tables/. Produces: results/<experiment>/report/index.html. Nothing here needs runs,
+# embeddings or data, so that a fresh clone with the tables alone redraws the report and plans no training.
+
+
+rule rulegraph:
+    input:
+        RESULTS + "/provenance/configuration.json",
+    output:
+        RESULTS + "/provenance/rulegraph.dot",
+    log:
+        f"logs/rulegraph/{EXPERIMENT.name}.log",
+    localrule: True
+    conda:
+        "../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(1000),
+        runtime=20,
+    params:
+        snakefile=str(workflow.main_snakefile),
+        code=code_digest("stages.rulegraph"),
+    shell:
+        "python -m workflow_scripts.stages.rulegraph --log {log:q} --snakefile {params.snakefile:q} --config {input:q}"
+        " --output {output:q}"
+
+
+rule report:
+    input:
+        comparison=RESULTS + "/comparison.csv",
+        points=RESULTS + "/points.csv",
+        config=RESULTS + "/provenance/configuration.json",
+        rulegraph=RESULTS + "/provenance/rulegraph.dot",
+        tables=expand(RESULTS + "/tables/{table}.csv", table=["quality", "labels", "ethograms", "confusions", "notes"]),
+        cards=[f"{ROOT}/config/datasets/{name}.yaml" for name in CARDS],
+    output:
+        RESULTS + "/report/index.html",
+    log:
+        f"logs/report/{EXPERIMENT.name}.log",
+    benchmark:
+        f"logs/report/{EXPERIMENT.name}.tsv"
+    conda:
+        "../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(2000),
+        runtime=30,
+    params:
+        root=str(ROOT),
+        results=RESULTS,
+        code=code_digest("stages.report"),
+    shell:
+        "python -m workflow_scripts.stages.report --log {log:q} --root {params.root:q} --config {input.config:q}"
+        " --results {params.results:q} --logs logs --output {output:q}"

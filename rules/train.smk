@@ -1,0 +1,69 @@
+# Consumes: data/<dataset>/. Produces: results/<experiment>/runs/…/{hparams.yaml, metrics.csv, weights_*.safetensors,
+# embedder/}.
+
+RUN = RESULTS + "/runs/{dataset}/{method}/{mode}/{point}/{split}/seed{seed}"
+RUN_NAME = EXPERIMENT.name + "/{dataset}/{method}/{mode}/{point}/{split}/seed{seed}"
+
+
+def gpus(wildcards):
+    """One GPU for a neural method, none for a control."""
+    return int(method_options(wildcards.method).neural)
+
+
+rule train:
+    input:
+        tracks="data/{dataset}/tracks.h5",
+        split="data/{dataset}/splits/{split}.json",
+        audit="data/{dataset}/leaks.csv",
+    output:
+        hparams=RUN + "/hparams.yaml",
+        metrics=RUN + "/metrics.csv",
+        best=RUN + "/weights_best.safetensors",
+        last=RUN + "/weights_last.safetensors",
+        card=RUN + "/model_card.md",
+    log:
+        f"logs/train/{RUN_NAME}.log",
+    benchmark:
+        f"logs/train/{RUN_NAME}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(4000),
+        runtime=lambda wildcards: 24 * 60 if gpus(wildcards) else 60,
+        gpu=gpus,
+    params:
+        folder=RUN,
+        options=lambda wildcards: as_json(
+            {"mode": wildcards.mode} | {"options": run_of(wildcards).options}
+        ),
+        code=lambda wildcards: code_digest(
+            "stages.train", f"methods.{wildcards.method}.method"
+        ),
+    shell:
+        "python -m workflow_scripts.stages.train --log {log:q} --method {wildcards.method}"
+        " --options {params.options:q} --tracks {input.tracks:q} --split {input.split:q}"
+        " --seed {wildcards.seed} --folder {params.folder:q}"
+
+
+rule export_embedder:
+    input:
+        hparams=RUN + "/hparams.yaml",
+        weights=RUN + "/weights_best.safetensors",
+    output:
+        weights=RUN + "/embedder/model.safetensors",
+        config=RUN + "/embedder/config.yaml",
+    log:
+        f"logs/export_embedder/{RUN_NAME}.log",
+    localrule: True
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(1000),
+        runtime=10,
+    params:
+        folder=RUN,
+        code=code_digest("stages.export_embedder"),
+    shell:
+        "python -m workflow_scripts.stages.export_embedder --log {log:q} --folder {params.folder:q}"

@@ -1,0 +1,65 @@
+"""What was converted, recording by recording: the table of the report's data section."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from workflow_scripts.formats.tracks import Labels, open_tracks
+
+QUALITY = ["recording", "group", "frames", "fps", "individuals", "keypoints", "missing", "filled", "status", "warnings"]
+LABELS = ["recording", "task", "kind", "level", "label", "n"]
+
+
+def quality_tables(tracks: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Tabulate a dataset's recordings, quarantined ones included, and how their labels are spread.
+
+    Parameters
+    ----------
+    tracks : str or Path
+        `tracks.h5`; read one recording at a time.
+
+    Returns
+    -------
+    quality : DataFrame
+        One row a recording. `missing` and `filled` are shares of points, over individuals and keypoints; `status`
+        is ``ok`` or ``quarantined``; `warnings` holds one sentence a line.
+    labels : DataFrame
+        One row a recording, task and class: `n` labelled frames (or sequences). A continuous task has one row, with
+        an empty label.
+    """
+    quality: list[dict[str, object]] = []
+    spread: list[tuple[str, str, str, str, str, int]] = []
+    with open_tracks(tracks) as reader:
+        for recording in reader:
+            missing = np.isnan(recording.position).any(axis=-1)
+            quality.append(
+                {
+                    "recording": recording.id,
+                    "group": recording.group,
+                    "frames": recording.n_frames,
+                    "fps": recording.fps,
+                    "individuals": len(recording.individuals),
+                    "keypoints": len(recording.keypoints),
+                    "missing": float(missing.mean()),
+                    "filled": 0.0 if recording.filled is None else float(recording.filled.mean()),
+                    "status": "ok",
+                    "warnings": "\n".join(recording.warnings),
+                }
+            )
+            for task, labels in recording.labels.items():
+                spread += [
+                    (recording.id, task, labels.kind, labels.level, name, count) for name, count in _counts(labels)
+                ]
+        for shard, reason in reader.quarantined.items():
+            quality.append({"recording": shard, "status": "quarantined", "warnings": reason})
+    return pd.DataFrame(quality, columns=QUALITY), pd.DataFrame(spread, columns=LABELS)
+
+
+def _counts(labels: Labels) -> list[tuple[str, int]]:
+    if labels.kind == "continuous":
+        return [("", int(labels.mask.sum()))]
+    counts = np.bincount(labels.values[labels.mask].astype(np.int64), minlength=len(labels.vocabulary))
+    return [(name, int(count)) for name, count in zip(labels.vocabulary, counts, strict=True)]

@@ -1,0 +1,189 @@
+"""Train, export and embed any method of the registry, never asking which it is."""
+
+from __future__ import annotations
+
+import logging
+import platform
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from workflow_scripts import __version__, methods
+from workflow_scripts.errors import EthoMakeError, InputError
+from workflow_scripts.files import atomic_path, read_yaml, write_text
+from workflow_scripts.formats.embeddings import write_embeddings
+from workflow_scripts.training.data import DataSpec, TrackView
+
+log = logging.getLogger("ethomake.runs")
+
+LIBRARIES = ("torch", "lightning", "numpy", "scipy", "h5py", "scikit-learn")
+
+
+def environment() -> dict[str, str]:
+    """Versions that may change a number."""
+    return {"ethomake": __version__, "python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
+
+
+def save_weights(path: str | Path, model: torch.nn.Module) -> None:
+    """Write a model's state dict as safetensors, whole or not at all."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with atomic_path(path) as part:
+        save_file(state, part)
+
+
+def _write_yaml(path: Path, value: dict[str, Any]) -> None:
+    write_text(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+
+
+def _plain(spec: DataSpec) -> dict[str, Any]:
+    # safe_dump knows lists, not tuples.
+    value = spec.to_dict()
+    plain = {key: list(item) if isinstance(item, tuple) else item for key, item in value.items()}
+    return plain | {"vocabularies": {task: list(names) for task, names in spec.vocabularies.items()}}
+
+
+def train(method: str, settings: dict[str, Any], view: TrackView, *, folder: Path, seed: int) -> None:
+    """Fit a method on the training recordings of a split.
+
+    Parameters
+    ----------
+    method : str
+        Name in the registry.
+    settings : dict
+        ``mode`` and ``options`` of the run.
+    view : TrackView
+        The recordings; only the training and validation ones are looked at.
+    folder : Path
+        Gets `hparams.yaml`, `metrics.csv`, `weights_best.safetensors`, `weights_last.safetensors`, `model_card.md`.
+    seed : int
+        Seeds the initialisation and every draw.
+    """
+    torch.set_num_threads(1)  # two were several times slower for models of this size
+    torch.manual_seed(seed)
+    options = dict(settings["options"])
+    if "seed" in methods.config_model(method).model_fields:
+        options["seed"] = seed
+    config = methods.parse(method, options)
+    functions = methods.load(method)
+    spec = view.spec()
+    data = functions.prepare(view, config)
+    model = functions.build(config, spec)
+    metrics = model.fit(data.view)
+    save_weights(folder / "weights_best.safetensors", model)
+    save_weights(folder / "weights_last.safetensors", model)
+    with atomic_path(folder / "metrics.csv") as part:
+        pd.DataFrame([{"epoch": 0, **metrics}]).to_csv(part, index=False, float_format="%.8g")
+    hparams = {
+        "method": method,
+        "mode": settings["mode"],
+        "seed": seed,
+        "options": config.model_dump(mode="json"),
+        "dataset": view.split.dataset,
+        "split": view.split.name,
+        "spec": _plain(spec),
+        "versions": environment(),
+    }
+    _write_yaml(folder / "hparams.yaml", hparams)
+    write_text(folder / "model_card.md", _model_card(hparams, view, model))
+    log.info("fitted %s on %d recordings: %s", method, len(view.split.train), metrics)
+
+
+def _model_card(hparams: dict[str, Any], view: TrackView, model: torch.nn.Module) -> str:
+    size = sum(tensor.numel() for tensor in model.state_dict().values())
+    groups = ", ".join(sorted({view.split.groups[recording] for recording in view.split.train}))
+    spec = hparams["spec"]
+    details = yaml.safe_dump({key: hparams[key] for key in ("options", "versions")}, sort_keys=False)
+    return f"""# {hparams["method"]} ({hparams["mode"]}) on {hparams["dataset"]}, split {hparams["split"]}
+
+- Trained on {len(view.split.train)} recordings of the groups {groups}; seed {hparams["seed"]}.
+- Numbers kept: {size}. Input: {len(spec["individuals"])} individuals × {len(spec["keypoints"])} keypoints
+  at {spec["fps"]:g} frames a second.
+- Use it on recordings of the same individuals, keypoints, order, unit and frame rate; others are refused.
+- How well it does stands in `probe.csv` beside this file and in the experiment's `comparison.csv`.
+
+```yaml
+{details}```
+"""
+
+
+def export_embedder(folder: Path, weights: str = "best") -> None:
+    """Write `embedder/{model.safetensors, config.yaml}` of a run: all that embedding needs.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the run.
+    weights : {"best", "last"}
+    """
+    hparams = read_yaml(folder / "hparams.yaml")
+    model = _restore(hparams, folder / f"weights_{weights}.safetensors")
+    functions = methods.load(hparams["method"])
+    keys = ("method", "mode", "seed", "options", "spec", "dataset", "split")
+    config = {key: hparams[key] for key in keys} | {"dimensions": functions.dimension_names(model)}
+    save_weights(folder / "embedder" / "model.safetensors", model)
+    _write_yaml(folder / "embedder" / "config.yaml", config)
+
+
+def _restore(config: dict[str, Any], weights: Path) -> torch.nn.Module:
+    functions = methods.load(config["method"])
+    spec = DataSpec.from_dict(config["spec"])
+    model: torch.nn.Module = functions.build(methods.parse(config["method"], config["options"]), spec)
+    try:
+        model.load_state_dict(load_file(weights), strict=True)
+    except (SafetensorError, OSError) as error:
+        raise InputError(weights, f"is no readable safetensors file ({error})", "run the train rule again") from error
+    except RuntimeError as error:
+        problem = " ".join(str(error).split())
+        raise InputError(weights, f"does not fit the model ({problem})", "use the weights of this run") from error
+    return model.eval()
+
+
+def load_embedder(folder: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
+    """Read an exported embedder.
+
+    Returns
+    -------
+    model : torch.nn.Module
+    config : dict
+        Method, options, data specification and dimension names.
+    """
+    config = read_yaml(folder / "config.yaml")
+    return _restore(config, folder / "model.safetensors"), config
+
+
+def embed(embedder: Path, view: TrackView, output: Path) -> None:
+    """Embed every recording of a split, one in memory at a time.
+
+    Raises
+    ------
+    EthoMakeError
+        When a recording has another skeleton, order, unit or frame rate than the model was made for.
+    """
+    torch.set_num_threads(1)
+    model, config = load_embedder(embedder)
+    functions = methods.load(config["method"])
+    spec = DataSpec.from_dict(config["spec"])
+
+    def each() -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+        with torch.inference_mode():
+            for recording in view.everything():
+                spec.check(recording)
+                array = functions.embed(model, recording)
+                if len(array) != recording.n_frames:
+                    raise EthoMakeError(
+                        f"{config['method']} gave {len(array)} rows for the {recording.n_frames} frames of "
+                        f"{recording.id!r}; its embed function must give one a frame."
+                    )
+                yield recording.id, array
+
+    attributes = {key: config[key] for key in ("method", "mode", "seed", "options", "dataset", "split")}
+    write_embeddings(output, each(), names=config["dimensions"], attributes=attributes)

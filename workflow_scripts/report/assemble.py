@@ -1,0 +1,144 @@
+"""Make the report's data from the small tables of `results/<experiment>/`, and from nothing larger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from workflow_scripts.cards import Card
+from workflow_scripts.errors import InputError
+from workflow_scripts.report.data import (
+    Confusion,
+    DatasetSection,
+    ExamplePrediction,
+    Notice,
+    Quarantined,
+    RecordingQuality,
+    TaskSummary,
+)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, dtype={"recording": str, "label": str, "group": str, "shard": str})
+    except FileNotFoundError as error:
+        raise InputError(path, "the file does not exist", "run the workflow, which makes it") from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise InputError(path, f"is no table ({error})", "delete it and run again") from error
+
+
+def _lines(value: object) -> tuple[str, ...]:
+    return tuple(value.splitlines()) if isinstance(value, str) else ()
+
+
+def sections(cards: Mapping[str, Card], tables: Path) -> tuple[list[DatasetSection], list[Quarantined]]:
+    """Describe each dataset from its card, `quality.csv` and `labels.csv`.
+
+    Parameters
+    ----------
+    cards : mapping of str to Card
+    tables : Path
+        `results/<experiment>/tables`.
+    """
+    quality, labels = _read(tables / "quality.csv"), _read(tables / "labels.csv")
+    made, quarantined = [], []
+    for name, card in cards.items():
+        rows = quality[quality["dataset"] == name]
+        bad = rows[rows["status"] == "quarantined"]
+        quarantined += [Quarantined(name, row.recording, row.warnings) for row in bad.itertuples()]
+        recordings = [
+            RecordingQuality(
+                row.recording,
+                row.group,
+                int(row.frames),
+                float(row.fps),
+                float(row.missing),
+                float(row.filled),
+                _lines(row.warnings),
+            )
+            for row in rows[rows["status"] == "ok"].itertuples()
+        ]
+        made.append(
+            DatasetSection(
+                name=name,
+                title=card.title,
+                description=card.description,
+                licence=card.licence,
+                terms=card.terms,
+                citation=tuple(card.citation),
+                twin=card.simulate is not None,
+                tasks=tuple(_tasks(labels[labels["dataset"] == name])),
+                recordings=tuple(recordings),
+            )
+        )
+    return made, quarantined
+
+
+def _tasks(labels: pd.DataFrame) -> Iterable[TaskSummary]:
+    for (task, kind, level), rows in labels.groupby(["task", "kind", "level"], sort=False):
+        counts = rows.groupby("label", sort=False, dropna=False)["n"].sum()
+        names = () if kind == "continuous" else tuple(str(name) for name in counts.index)
+        numbers = () if kind == "continuous" else tuple(int(n) for n in counts)
+        yield TaskSummary(str(task), str(kind), str(level), names, numbers, int(counts.sum()))
+
+
+def example_predictions(cards: Mapping[str, Card], tables: Path) -> list[ExamplePrediction]:
+    """Rebuild frame by frame what `ethograms.csv` holds as bouts."""
+    bouts, quality = _read(tables / "ethograms.csv"), _read(tables / "quality.csv")
+    rate = {(row.dataset, row.recording): float(row.fps) for row in quality.itertuples()}
+    made = []
+    for (dataset, task, recording), rows in bouts.groupby(["dataset", "task", "recording"], sort=False):
+        vocabulary = tuple(cards[dataset].tasks[task].vocabulary) or tuple(sorted(rows["label"].unique()))
+        frames = int(rows["stop"].max())
+        drawn = {}
+        for row, found in rows.groupby("row", sort=False):
+            values = np.full(frames, -1, dtype=np.int64)
+            for start, stop, label in zip(found["start"], found["stop"], found["label"], strict=True):
+                values[start:stop] = vocabulary.index(label)
+            drawn[str(row)] = values
+        truth = drawn.pop("truth", np.full(frames, -1, dtype=np.int64))
+        fps = rate[str(dataset), str(recording)]
+        made.append(ExamplePrediction(str(dataset), str(task), str(recording), vocabulary, truth, drawn, fps))
+    return made
+
+
+def confusions(tables: Path) -> list[Confusion]:
+    """Sum `confusions.csv` over the folds and seeds of each method's first point."""
+    made = []
+    counts = _read(tables / "confusions.csv")
+    for (dataset, task, method), rows in counts.groupby(["dataset", "task", "method"], sort=False):
+        first = rows[(rows["mode"] == rows["mode"].iloc[0]) & (rows["point"] == rows["point"].iloc[0])]
+        vocabulary = tuple(dict.fromkeys(first["truth"]))
+        summed = first.groupby(["truth", "prediction"])["n"].sum()
+        matrix = np.array([[int(summed[truth, said]) for said in vocabulary] for truth in vocabulary])
+        made.append(Confusion(str(dataset), str(task), str(method), vocabulary, matrix))
+    return made
+
+
+def notices(tables: Path) -> list[Notice]:
+    """Gather the warnings of conversion and of the probes; the same one in several runs is said once."""
+    quality = _read(tables / "quality.csv")
+    found = [
+        Notice("warning", f"{row.dataset} · {row.recording}", line)
+        for row in quality[quality["status"] == "ok"].itertuples()
+        for line in _lines(row.warnings)
+    ]
+    notes = _read(tables / "notes.csv")
+    for (dataset, method, note), rows in notes.groupby(["dataset", "method", "note"], sort=False):
+        splits = ", ".join(dict.fromkeys(rows["split"]))
+        found.append(Notice("note", f"{dataset} · {method} · {splits}", str(note)))
+    return found
+
+
+def benchmarks(logs: Path, experiment: str, datasets: Iterable[str]) -> dict[str, list[Path]]:
+    """Find the benchmark files of each rule that concern this experiment: `logs/<rule>/…tsv`."""
+    owners = {experiment, *datasets}
+    found: dict[str, list[Path]] = {}
+    for path in sorted(logs.glob("*/**/*.tsv")):
+        rule, *rest = path.relative_to(logs).parts
+        if rest[0].removesuffix(".tsv") in owners:
+            found.setdefault(rule, []).append(path)
+    return found

@@ -1,0 +1,26 @@
+"""Look for leaks across every split of a dataset; one leak fails the workflow."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from workflow_scripts.evaluation.leaks import audit, raise_on_leaks
+from workflow_scripts.files import atomic_path
+from workflow_scripts.stages import parser, start
+
+
+def work(options: argparse.Namespace) -> None:
+    """Run the stage."""
+    leaks = audit(options.tracks, options.split)
+    raise_on_leaks(leaks)
+    with atomic_path(options.output) as part:
+        leaks.to_csv(part, index=False)
+
+
+if __name__ == "__main__":
+    arguments = parser(__doc__)
+    arguments.add_argument("--tracks", type=Path, required=True)
+    arguments.add_argument("--split", type=Path, nargs="*", default=[])
+    arguments.add_argument("--output", type=Path, required=True)
+    start(arguments, work)

@@ -1,0 +1,43 @@
+"""Predict the held-out recordings from the training labels alone, and score that like any method."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from workflow_scripts.config import IntervalConfig, validate
+from workflow_scripts.evaluation.chance import chance_predictions
+from workflow_scripts.evaluation.score import score_predictions
+from workflow_scripts.formats.splits import read_split
+from workflow_scripts.formats.tables import write_table
+from workflow_scripts.stages import parser, start
+
+
+def work(options: argparse.Namespace) -> None:
+    """Run the stage."""
+    settings = json.loads(options.settings)
+    chance_predictions(
+        options.tracks,
+        read_split(options.split),
+        settings["tasks"],
+        options.method,
+        options.seed,
+        options.predictions,
+    )
+    scores = score_predictions(
+        [options.predictions], validate(IntervalConfig, settings["intervals"], where="intervals")
+    )
+    write_table(options.output, scores.assign(**settings["run"]))
+
+
+if __name__ == "__main__":
+    arguments = parser(__doc__)
+    arguments.add_argument("--method", required=True, help="majority, prior or all_positive")
+    arguments.add_argument("--tracks", type=Path, required=True)
+    arguments.add_argument("--split", type=Path, required=True)
+    arguments.add_argument("--seed", type=int, required=True)
+    arguments.add_argument("--settings", required=True, help="JSON: tasks, intervals, run")
+    arguments.add_argument("--predictions", type=Path, required=True)
+    arguments.add_argument("--output", type=Path, required=True)
+    start(arguments, work)

@@ -1,0 +1,34 @@
+"""Gather every probe table of an experiment into `comparison.csv`, with the published numbers beside."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from workflow_scripts.evaluation.compare import compare
+from workflow_scripts.experiment import load_experiment
+from workflow_scripts.files import atomic_path, read_json
+from workflow_scripts.formats.tables import write_table
+from workflow_scripts.stages import parser, start
+
+
+def work(options: argparse.Namespace) -> None:
+    """Run the stage."""
+    experiment = load_experiment(options.root, read_json(options.config))
+    paths = [run.path() for run in experiment.probed()] + list(experiment.pooled())
+    published = {name: card.published for name, card in experiment.cards.items()}
+    write_table(options.output, compare([options.results / path / "probe.csv" for path in paths], published))
+    with atomic_path(options.points) as part:
+        pd.DataFrame(experiment.points()).to_csv(part, index=False)
+
+
+if __name__ == "__main__":
+    arguments = parser(__doc__)
+    arguments.add_argument("--root", type=Path, required=True, help="folder that holds config/")
+    arguments.add_argument("--config", type=Path, required=True, help="the resolved configuration")
+    arguments.add_argument("--results", type=Path, required=True, help="results/<experiment>")
+    arguments.add_argument("--points", type=Path, required=True)
+    arguments.add_argument("--output", type=Path, required=True)
+    start(arguments, work)

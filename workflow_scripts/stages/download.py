@@ -1,0 +1,36 @@
+"""Fetch one file of a dataset: from a mirror folder or its urls, verified, whole or not at all."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from workflow_scripts.cards import RemoteFile
+from workflow_scripts.config import DownloadConfig, validate
+from workflow_scripts.fetch import fetch
+from workflow_scripts.stages import parser, start
+
+
+def work(options: argparse.Namespace) -> None:
+    """Run the stage."""
+    network = validate(DownloadConfig, json.loads(options.network), where="download")
+    fetch(
+        validate(RemoteFile, json.loads(options.file), where=str(options.output)),
+        options.output,
+        mirrors=[Path(folder) for folder in (options.local, *options.mirror) if folder],
+        mirror_name=options.mirror_name,
+        attempts=network.attempts,
+        timeout=(network.connect_timeout, network.read_timeout),
+    )
+
+
+if __name__ == "__main__":
+    arguments = parser(__doc__)
+    arguments.add_argument("--file", required=True, help="the card's entry of the file, as JSON")
+    arguments.add_argument("--mirror", action="append", default=[], help="local folder tried first")
+    arguments.add_argument("--local", default="", help="the card's own folder of files, if it has one")
+    arguments.add_argument("--mirror-name", required=True, help="name of the dataset's folder in a mirror")
+    arguments.add_argument("--network", default="{}", help="download settings as JSON")
+    arguments.add_argument("--output", type=Path, required=True)
+    start(arguments, work)

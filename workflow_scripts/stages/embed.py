@@ -1,0 +1,25 @@
+"""Embed every recording of a split with a run's embedder."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from workflow_scripts.formats.splits import read_split
+from workflow_scripts.methods.runs import embed
+from workflow_scripts.stages import parser, start
+from workflow_scripts.training.data import TrackView
+
+
+def work(options: argparse.Namespace) -> None:
+    """Run the stage."""
+    embed(options.embedder, TrackView(options.tracks, read_split(options.split)), options.output)
+
+
+if __name__ == "__main__":
+    arguments = parser(__doc__)
+    arguments.add_argument("--embedder", type=Path, required=True, help="folder of the embedder")
+    arguments.add_argument("--tracks", type=Path, required=True)
+    arguments.add_argument("--split", type=Path, required=True)
+    arguments.add_argument("--output", type=Path, required=True)
+    start(arguments, work)

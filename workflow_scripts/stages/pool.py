@@ -1,0 +1,27 @@
+"""Score the held-out predictions of all folds together: one number and one interval over all groups."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from workflow_scripts.config import IntervalConfig, validate
+from workflow_scripts.evaluation.score import score_predictions
+from workflow_scripts.formats.tables import write_table
+from workflow_scripts.stages import parser, start
+
+
+def work(options: argparse.Namespace) -> None:
+    """Run the stage."""
+    settings = json.loads(options.settings)
+    scores = score_predictions(options.predictions, validate(IntervalConfig, settings["intervals"], where="intervals"))
+    write_table(options.output, scores.assign(**settings["run"]))
+
+
+if __name__ == "__main__":
+    arguments = parser(__doc__)
+    arguments.add_argument("--predictions", type=Path, nargs="+", required=True)
+    arguments.add_argument("--settings", required=True, help="JSON: intervals, run")
+    arguments.add_argument("--output", type=Path, required=True)
+    start(arguments, work)

@@ -1,0 +1,49 @@
+"""Fit the linear probe on a run's embeddings, predict the held-out recordings, and score them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from workflow_scripts.config import IntervalConfig, ProbeConfig, validate
+from workflow_scripts.evaluation.probe import run_probe
+from workflow_scripts.evaluation.score import score_predictions
+from workflow_scripts.files import write_json
+from workflow_scripts.formats.splits import read_split
+from workflow_scripts.formats.tables import write_table
+from workflow_scripts.stages import log, parser, start
+
+
+def work(options: argparse.Namespace) -> None:
+    """Run the stage."""
+    settings = json.loads(options.settings)
+    notes = run_probe(
+        options.embeddings,
+        options.tracks,
+        read_split(options.split),
+        settings["tasks"],
+        validate(ProbeConfig, settings["probe"], where="probe"),
+        options.seed,
+        options.predictions,
+    )
+    for note in notes:
+        log.warning("%s", note)
+    write_json(options.notes, notes)
+    scores = score_predictions(
+        [options.predictions], validate(IntervalConfig, settings["intervals"], where="intervals")
+    )
+    write_table(options.output, scores.assign(**settings["run"]))
+
+
+if __name__ == "__main__":
+    arguments = parser(__doc__)
+    arguments.add_argument("--embeddings", type=Path, required=True)
+    arguments.add_argument("--tracks", type=Path, required=True)
+    arguments.add_argument("--split", type=Path, required=True)
+    arguments.add_argument("--seed", type=int, required=True)
+    arguments.add_argument("--settings", required=True, help="JSON: tasks, probe, intervals, run")
+    arguments.add_argument("--predictions", type=Path, required=True)
+    arguments.add_argument("--notes", type=Path, required=True)
+    arguments.add_argument("--output", type=Path, required=True)
+    start(arguments, work)

@@ -1,0 +1,65 @@
+"""Write the experiment's report: one self-contained HTML page, from the small tables alone."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import subprocess
+from pathlib import Path
+
+from workflow_scripts.experiment import load_experiment
+from workflow_scripts.files import read_json
+from workflow_scripts.formats.tables import read_table
+from workflow_scripts.report import assemble
+from workflow_scripts.report.collect import timings, versions
+from workflow_scripts.report.data import LeakAudit, ReportData
+from workflow_scripts.report.graph import parse_rulegraph
+from workflow_scripts.report.html import write_report
+from workflow_scripts.stages import parser, start
+
+
+def _git(root: Path, *command: str) -> str:
+    found = subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True, check=False)
+    return found.stdout.strip() if found.returncode == 0 else ""
+
+
+def work(options: argparse.Namespace) -> None:
+    """Run the stage."""
+    experiment = load_experiment(options.root, read_json(options.config))
+    tables = options.results / "tables"
+    sections, quarantined = assemble.sections(experiment.cards, tables)
+    commit = _git(options.root, "rev-parse", "HEAD")
+    data = ReportData(
+        experiment=experiment.name,
+        config=experiment.config.model_dump(mode="json"),
+        comparison=read_table(options.results / "comparison.csv"),
+        datasets=tuple(sections),
+        examples=tuple(assemble.example_predictions(experiment.cards, tables)),
+        confusions=tuple(assemble.confusions(tables)),
+        notices=tuple(assemble.notices(tables)),
+        quarantined=tuple(quarantined),
+        # A leak stops the workflow before this rule, so a report is only ever made of clean splits.
+        leaks=LeakAudit(
+            sum(len(card.split_names(family)) for card in experiment.cards.values() for family in card.splits)
+        ),
+        rules=tuple(parse_rulegraph((options.results / "provenance" / "rulegraph.dot").read_text())),
+        timings=timings(assemble.benchmarks(options.logs, experiment.name, experiment.cards)),
+        versions=versions(),
+        provenance={
+            "commit": commit or "not a git checkout",
+            "uncommitted changes": ("yes" if _git(options.root, "status", "--porcelain") else "no") if commit else "",
+            "configuration sha256": hashlib.sha256(options.config.read_bytes()).hexdigest(),
+            "experiment": experiment.name,
+        },
+    )
+    write_report(data, options.output)
+
+
+if __name__ == "__main__":
+    arguments = parser(__doc__)
+    arguments.add_argument("--root", type=Path, required=True, help="folder that holds config/")
+    arguments.add_argument("--config", type=Path, required=True, help="the resolved configuration")
+    arguments.add_argument("--results", type=Path, required=True, help="results/<experiment>")
+    arguments.add_argument("--logs", type=Path, required=True, help="folder of the benchmark files")
+    arguments.add_argument("--output", type=Path, required=True)
+    start(arguments, work)

@@ -1,0 +1,31 @@
+"""Draw the graph of the experiment's rules as Snakemake sees it, in Graphviz's language."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from workflow_scripts.errors import EthoMakeError
+from workflow_scripts.files import write_text
+from workflow_scripts.stages import parser, start
+
+
+def work(options: argparse.Namespace) -> None:
+    """Run the stage."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(options.snakefile), "--nolock"]
+    # A planning run: the profile's cluster settings must not reach it.
+    command += ["--configfile", str(options.config), "--profile", "none", "--quiet", "all", "--rulegraph", "dot"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    if found.returncode or "digraph" not in found.stdout:
+        raise EthoMakeError(f"Snakemake could not draw the rule graph: {found.stderr.strip().splitlines()[-1:]}.")
+    write_text(options.output, found.stdout[found.stdout.index("digraph") :])
+
+
+if __name__ == "__main__":
+    arguments = parser(__doc__)
+    arguments.add_argument("--snakefile", type=Path, required=True)
+    arguments.add_argument("--config", type=Path, required=True, help="the resolved configuration")
+    arguments.add_argument("--output", type=Path, required=True)
+    start(arguments, work)

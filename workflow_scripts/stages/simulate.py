@@ -1,0 +1,28 @@
+"""Make one file of a twin, in the dataset's own official format."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from workflow_scripts.cards import Card
+from workflow_scripts.config import validate
+from workflow_scripts.simulate import make_file
+from workflow_scripts.stages import parser, start
+
+
+def work(options: argparse.Namespace) -> None:
+    """Run the stage."""
+    card = validate(Card, json.loads(options.card), where="card")
+    if card.simulate is None:
+        raise ValueError(f"{card.name} is no twin")
+    make_file(card.simulate.generator, options.path, options.output, card.simulate.options, card)
+
+
+if __name__ == "__main__":
+    arguments = parser(__doc__)
+    arguments.add_argument("--card", required=True, help="the dataset's card, as JSON")
+    arguments.add_argument("--path", required=True, help="the file's path on the card")
+    arguments.add_argument("--output", type=Path, required=True)
+    start(arguments, work)

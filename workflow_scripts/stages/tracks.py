@@ -1,0 +1,32 @@
+"""Index a dataset's converted shards as one `tracks.h5`, and tabulate their quality."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from workflow_scripts.cards import load_card, slugify
+from workflow_scripts.evaluation.quality import quality_tables
+from workflow_scripts.files import atomic_path
+from workflow_scripts.formats.tracks import index_tracks
+from workflow_scripts.stages import parser, start
+
+
+def work(options: argparse.Namespace) -> None:
+    """Run the stage."""
+    shards = load_card(options.card).shards
+    index_tracks(options.output, [options.recordings / f"{slugify(shard.id)}.h5" for shard in shards])
+    quality, labels = quality_tables(options.output)
+    for path, table in ((options.quality, quality), (options.labels, labels)):
+        with atomic_path(path) as part:
+            table.to_csv(part, index=False, float_format="%.6g")
+
+
+if __name__ == "__main__":
+    arguments = parser(__doc__)
+    arguments.add_argument("--card", type=Path, required=True)
+    arguments.add_argument("--recordings", type=Path, required=True, help="folder of the shards")
+    arguments.add_argument("--quality", type=Path, required=True)
+    arguments.add_argument("--labels", type=Path, required=True)
+    arguments.add_argument("--output", type=Path, required=True)
+    start(arguments, work)

@@ -1,0 +1,29 @@
+"""Fit a method on the training recordings of a split."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from workflow_scripts.formats.splits import read_split
+from workflow_scripts.methods.runs import train
+from workflow_scripts.stages import parser, start
+from workflow_scripts.training.data import TrackView
+
+
+def work(options: argparse.Namespace) -> None:
+    """Run the stage."""
+    view = TrackView(options.tracks, read_split(options.split))
+    train(options.method, json.loads(options.options), view, folder=options.folder, seed=options.seed)
+
+
+if __name__ == "__main__":
+    arguments = parser(__doc__)
+    arguments.add_argument("--method", required=True)
+    arguments.add_argument("--options", required=True, help="the method's options as JSON")
+    arguments.add_argument("--tracks", type=Path, required=True)
+    arguments.add_argument("--split", type=Path, required=True)
+    arguments.add_argument("--seed", type=int, required=True)
+    arguments.add_argument("--folder", type=Path, required=True, help="folder of the run")
+    start(arguments, work)
