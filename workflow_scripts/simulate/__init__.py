@@ -41,10 +41,8 @@ def make_file(generator: str, path_in_dataset: str, target: Path, options: dict[
         When there is no such generator, option or file.
     """
     if generator not in GENERATORS:
-        raise ConfigError(
-            f"config/datasets/{card.name}.yaml: there is no generator {generator!r}"
-            f"{nearest(generator, list(GENERATORS))}."
-        )
+        near = nearest(generator, list(GENERATORS)).removesuffix("?")
+        raise ConfigError(f"config/datasets/{card.name}.yaml: there is no generator {generator!r}{near}.")
     card.file(path_in_dataset)
     module = importlib.import_module(f"{__name__}.{generator}")
     parsed = validate(module.Options, options, where=f"config/datasets/{card.name}.yaml, simulate.options")

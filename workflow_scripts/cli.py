@@ -1,0 +1,133 @@
+"""The command `ethomake`: what a rule graph is bad at."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from workflow_scripts.cards import Card, card_path, load_card
+from workflow_scripts.cards_text import human_size, markdown_card, total_size
+from workflow_scripts.config import nearest
+from workflow_scripts.errors import ConfigError, EthoMakeError
+
+Command = Callable[[argparse.Namespace], None]
+
+
+def _names(root: Path) -> list[str]:
+    folder = root / "config" / "datasets"
+    if not folder.is_dir():
+        raise ConfigError(
+            f"There is no folder {folder} here; run ethomake in the project's folder or name it by --root."
+        )
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def _load(root: Path, name: str) -> Card:
+    if name not in _names(root):
+        near = nearest(name, _names(root)).removesuffix("?")
+        raise ConfigError(f"There is no dataset {name!r} in config/datasets{near}.")
+    return load_card(card_path(root, name))
+
+
+def _row(card: Card) -> list[str]:
+    if card.simulate:
+        size, kind = "made here", f"{card.kind}, twin"
+    else:
+        size, kind = human_size(total_size(card)), card.kind
+    licence = textwrap.shorten(card.licence, 40, placeholder=" …")
+    return [card.name, kind, str(len(card.shards)), ", ".join(card.tasks) or "-", size, licence]
+
+
+def _print_table(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def list_datasets(options: argparse.Namespace) -> None:
+    """Print a table of the cards; a broken one is named in its row and fails the command in the end."""
+    rows = [["name", "kind", "shards", "tasks", "size", "licence"]]
+    broken = []
+    for name in _names(options.root):
+        try:
+            rows.append(_row(load_card(card_path(options.root, name))))
+        except EthoMakeError as error:
+            broken.append(str(error))
+    _print_table(rows)
+    if broken:
+        raise ConfigError("\n".join(broken))
+
+
+def show_card(options: argparse.Namespace) -> None:
+    """Print a card as Markdown."""
+    print(markdown_card(_load(options.root, options.name)), end="")
+
+
+def new_dataset(options: argparse.Namespace) -> None:
+    """Guess a card from a folder of files, say what was guessed, and write it on demand."""
+    # Here and not above: it brings h5py and pandas, which the other commands do without.
+    from workflow_scripts.files import write_text
+    from workflow_scripts.guess import card_yaml, guess_card
+
+    guess = guess_card(options.path, options.name)
+    text = card_yaml(guess)
+    target = card_path(options.root, guess.card["name"])
+    print("Guessed:", *guess.guessed, sep="\n  ")
+    print("Left to you:", *guess.unknown, sep="\n  ")
+    if not options.write:
+        print(f"\nThe card, to be written to {target} with --write:\n\n{text}", end="")
+        return
+    if target.exists():
+        raise ConfigError(f"{target} exists already; choose another name with --name, or delete that card first.")
+    write_text(target, text)
+    print(f"Written: {target}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ethomake", description="Datasets, cards and checks around the workflow.")
+    parser.add_argument("--root", type=Path, default=Path(), help="folder that holds config/ (default: this one)")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, run: Command, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run)
+        return command
+
+    add("datasets", list_datasets, "List the datasets that have a card.")
+    add("card", show_card, "Print a dataset's card.").add_argument("name", help="name of the dataset")
+    new = add("new-dataset", new_dataset, "Guess a card from your own files and say what was guessed.")
+    new.add_argument("path", type=Path, help="folder of tracking and label files")
+    new.add_argument("--name", help="name of the dataset (default: the folder's)")
+    new.add_argument("--write", action="store_true", help="write config/datasets/<name>.yaml")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; what a user can mend is one sentence on stderr and exit status 1.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process where empty.
+
+    Returns
+    -------
+    int
+        Exit status.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except EthoMakeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # `ethomake card NAME | head`
+        sys.stderr.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
