@@ -30,7 +30,10 @@ rule report:
         points=RESULTS + "/points.csv",
         config=RESULTS + "/provenance/configuration.json",
         rulegraph=RESULTS + "/provenance/rulegraph.dot",
-        tables=expand(RESULTS + "/tables/{table}.csv", table=["quality", "labels", "ethograms", "confusions", "notes"]),
+        tables=expand(
+            RESULTS + "/tables/{table}.csv",
+            table=["quality", "labels", "ethograms", "confusions", "notes"],
+        ),
         cards=[f"{ROOT}/config/datasets/{name}.yaml" for name in CARDS],
     output:
         RESULTS + "/report/index.html",

@@ -19,8 +19,8 @@ from workflow_scripts.config import Configuration, DatasetUse, deep_merge, neare
 from workflow_scripts.errors import ConfigError
 from workflow_scripts.files import read_yaml
 
-CHANCE = ("majority", "prior", "all_positive")
-"""Methods of the chance rows; names no real method may take."""
+CHANCE = ("majority", "prior")
+"""Methods that know the training labels alone; the rows of `all_positive` ride along with the first."""
 
 POINT_LENGTH = 60
 """Longest hyper-parameter point that is spelt out in a path."""

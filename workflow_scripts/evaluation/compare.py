@@ -4,13 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from workflow_scripts.cards import Published
+from workflow_scripts.config import IntervalConfig
+from workflow_scripts.evaluation.score import score_all_positive, score_predictions
 from workflow_scripts.formats.tables import COLUMNS, read_table
 
+ALL_POSITIVE = "all_positive"
+"""Chance rows that need the truth alone; they ride along with those of `majority`."""
+
 ORDER = ["dataset", "task", "metric", "split", "method", "mode", "point", "seed"]
+
+
+def score_run(paths: Sequence[Path], interval: IntervalConfig, run: Mapping[str, Any]) -> pd.DataFrame:
+    """Score the held-out predictions of a run, or of its folds together, as a result table.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Predictions that hold out different recordings.
+    interval : IntervalConfig
+    run : mapping
+        Values of the columns dataset, method, mode, point, split and seed.
+    """
+    table = score_predictions(paths, interval).assign(**run)
+    if run["method"] != "majority":
+        return table
+    rows = score_all_positive(paths, interval).assign(**{**run, "method": ALL_POSITIVE})
+    return pd.concat([table, rows], ignore_index=True)
 
 
 def compare(tables: Sequence[str | Path], published: Mapping[str, Sequence[Published]]) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ def _bouts(values: npt.NDArray[Any]) -> Iterator[tuple[int, int, int]]:
         return
     edges = np.flatnonzero(np.diff(values)) + 1
     bounds = np.concatenate([[0], edges, [len(values)]])
-    for start, stop in zip(bounds[:-1], bounds[1:], strict=True):
+    for start, stop in itertools.pairwise(bounds):
         yield int(start), int(stop), int(values[start])
 
 
@@ -87,7 +88,8 @@ def confusion_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) -
                 size = len(vocabulary)
                 counts = np.zeros((size, size), dtype=np.int64)
                 for found in reader.iterate(task):
-                    pairs = found.truth[found.mask].astype(np.int64) * size + found.prediction[found.mask]
+                    truth, said = found.truth[found.mask].astype(np.int64), found.prediction[found.mask].astype(np.int64)
+                    pairs = truth * size + said
                     counts += np.bincount(pairs, minlength=size * size).reshape(size, size)
                 for (i, j), n in np.ndenumerate(counts):
                     rows.append((*run, task, vocabulary[i], vocabulary[j], int(n)))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from workflow_scripts.report.data import (
     Confusion,
     DatasetSection,
     ExamplePrediction,
+    IntArray,
     Notice,
     Quarantined,
     RecordingQuality,
@@ -48,19 +50,8 @@ def sections(cards: Mapping[str, Card], tables: Path) -> tuple[list[DatasetSecti
     for name, card in cards.items():
         rows = quality[quality["dataset"] == name]
         bad = rows[rows["status"] == "quarantined"]
-        quarantined += [Quarantined(name, row.recording, row.warnings) for row in bad.itertuples()]
-        recordings = [
-            RecordingQuality(
-                row.recording,
-                row.group,
-                int(row.frames),
-                float(row.fps),
-                float(row.missing),
-                float(row.filled),
-                _lines(row.warnings),
-            )
-            for row in rows[rows["status"] == "ok"].itertuples()
-        ]
+        quarantined += [Quarantined(name, row["recording"], row["warnings"]) for row in bad.to_dict("records")]
+        recordings = [_recording(row) for row in rows[rows["status"] == "ok"].to_dict("records")]
         made.append(
             DatasetSection(
                 name=name,
@@ -77,6 +68,18 @@ def sections(cards: Mapping[str, Card], tables: Path) -> tuple[list[DatasetSecti
     return made, quarantined
 
 
+def _recording(row: dict[Hashable, Any]) -> RecordingQuality:
+    return RecordingQuality(
+        recording=row["recording"],
+        group=row["group"],
+        frames=int(row["frames"]),
+        fps=float(row["fps"]),
+        missing=float(row["missing"]),
+        filled=float(row["filled"]),
+        warnings=_lines(row["warnings"]),
+    )
+
+
 def _tasks(labels: pd.DataFrame) -> Iterable[TaskSummary]:
     for (task, kind, level), rows in labels.groupby(["task", "kind", "level"], sort=False):
         counts = rows.groupby("label", sort=False, dropna=False)["n"].sum()
@@ -88,12 +91,12 @@ def _tasks(labels: pd.DataFrame) -> Iterable[TaskSummary]:
 def example_predictions(cards: Mapping[str, Card], tables: Path) -> list[ExamplePrediction]:
     """Rebuild frame by frame what `ethograms.csv` holds as bouts."""
     bouts, quality = _read(tables / "ethograms.csv"), _read(tables / "quality.csv")
-    rate = {(row.dataset, row.recording): float(row.fps) for row in quality.itertuples()}
+    rate = {(row["dataset"], row["recording"]): float(row["fps"]) for row in quality.to_dict("records")}
     made = []
     for (dataset, task, recording), rows in bouts.groupby(["dataset", "task", "recording"], sort=False):
-        vocabulary = tuple(cards[dataset].tasks[task].vocabulary) or tuple(sorted(rows["label"].unique()))
+        vocabulary = tuple(cards[str(dataset)].tasks[str(task)].vocabulary) or tuple(sorted(rows["label"].unique()))
         frames = int(rows["stop"].max())
-        drawn = {}
+        drawn: dict[str, IntArray] = {}
         for row, found in rows.groupby("row", sort=False):
             values = np.full(frames, -1, dtype=np.int64)
             for start, stop, label in zip(found["start"], found["stop"], found["label"], strict=True):
@@ -122,9 +125,9 @@ def notices(tables: Path) -> list[Notice]:
     """Gather the warnings of conversion and of the probes; the same one in several runs is said once."""
     quality = _read(tables / "quality.csv")
     found = [
-        Notice("warning", f"{row.dataset} · {row.recording}", line)
-        for row in quality[quality["status"] == "ok"].itertuples()
-        for line in _lines(row.warnings)
+        Notice("warning", f"{row['dataset']} · {row['recording']}", line)
+        for row in quality[quality["status"] == "ok"].to_dict("records")
+        for line in _lines(row["warnings"])
     ]
     notes = _read(tables / "notes.csv")
     for (dataset, method, note), rows in notes.groupby(["dataset", "method", "note"], sort=False):

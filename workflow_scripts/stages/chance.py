@@ -8,7 +8,7 @@ from pathlib import Path
 
 from workflow_scripts.config import IntervalConfig, validate
 from workflow_scripts.evaluation.chance import chance_predictions
-from workflow_scripts.evaluation.score import score_predictions
+from workflow_scripts.evaluation.compare import score_run
 from workflow_scripts.formats.splits import read_split
 from workflow_scripts.formats.tables import write_table
 from workflow_scripts.stages import parser, start
@@ -18,17 +18,17 @@ def work(options: argparse.Namespace) -> None:
     """Run the stage."""
     settings = json.loads(options.settings)
     chance_predictions(
+        options.method,
         options.tracks,
         read_split(options.split),
         settings["tasks"],
-        options.method,
         options.seed,
         options.predictions,
     )
-    scores = score_predictions(
-        [options.predictions], validate(IntervalConfig, settings["intervals"], where="intervals")
+    table = score_run(
+        [options.predictions], validate(IntervalConfig, settings["intervals"], where="intervals"), settings["run"]
     )
-    write_table(options.output, scores.assign(**settings["run"]))
+    write_table(options.output, table)
 
 
 if __name__ == "__main__":

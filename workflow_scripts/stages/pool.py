@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from workflow_scripts.config import IntervalConfig, validate
-from workflow_scripts.evaluation.score import score_predictions
+from workflow_scripts.evaluation.compare import score_run
 from workflow_scripts.formats.tables import write_table
 from workflow_scripts.stages import parser, start
 
@@ -15,8 +15,10 @@ from workflow_scripts.stages import parser, start
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
     settings = json.loads(options.settings)
-    scores = score_predictions(options.predictions, validate(IntervalConfig, settings["intervals"], where="intervals"))
-    write_table(options.output, scores.assign(**settings["run"]))
+    table = score_run(
+        options.predictions, validate(IntervalConfig, settings["intervals"], where="intervals"), settings["run"]
+    )
+    write_table(options.output, table)
 
 
 if __name__ == "__main__":

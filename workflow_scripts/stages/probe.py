@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 from workflow_scripts.config import IntervalConfig, ProbeConfig, validate
+from workflow_scripts.evaluation.compare import score_run
 from workflow_scripts.evaluation.probe import run_probe
-from workflow_scripts.evaluation.score import score_predictions
 from workflow_scripts.files import write_json
 from workflow_scripts.formats.splits import read_split
 from workflow_scripts.formats.tables import write_table
@@ -30,10 +30,10 @@ def work(options: argparse.Namespace) -> None:
     for note in notes:
         log.warning("%s", note)
     write_json(options.notes, notes)
-    scores = score_predictions(
-        [options.predictions], validate(IntervalConfig, settings["intervals"], where="intervals")
+    table = score_run(
+        [options.predictions], validate(IntervalConfig, settings["intervals"], where="intervals"), settings["run"]
     )
-    write_table(options.output, scores.assign(**settings["run"]))
+    write_table(options.output, table)
 
 
 if __name__ == "__main__":
