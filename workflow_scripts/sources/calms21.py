@@ -31,7 +31,8 @@ from workflow_scripts.sources.text import refuse_non_text
 FPS = 30.0
 IMAGE_SIZE = (1024.0, 570.0)
 MICE = ("resident", "intruder")
-PARTS = ("nose", "left_ear", "right_ear", "neck", "left_hip", "right_hip", "tail_base")
+PARTS = ("nose", "left_ear", "right_ear", "neck", "left_hip", "right_hip", "tail")
+"""The order of the file, which names none; tail is its base."""
 GROUP = r".*?\d+"
 """The id up to its first number after the folder."""
 
