@@ -1,4 +1,4 @@
-"""The leak audit: does any split show a model what it is tested on?
+"""The leak audit: whether any split shows a model what it is tested on.
 
 Three things are looked for between the sides of each split: one group, one recording id, and one *content* under two
 ids. Content is compared by hashes of frames (positions rounded to `DECIMALS`), so that a copy, a re-export, or a
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from hashlib import sha256
 from itertools import combinations
 from pathlib import Path
 
@@ -52,13 +53,13 @@ def frame_hashes(position: npt.NDArray[np.float32]) -> tuple[Hashes, npt.NDArray
     """
     flat = position.reshape(len(position), -1)
     # Adding zero makes -0.0 equal 0.0; every NaN gets one bit pattern.
-    rounded = (np.round(flat, DECIMALS) + 0.0).astype(np.float32)
-    rounded[np.isnan(flat)] = np.nan
+    missing = np.isnan(flat)
+    rounded = np.where(missing, np.float32("nan"), np.round(flat, DECIMALS) + np.float32(0)).astype(np.float32)
     bits = rounded.view(np.uint32).astype(np.uint64)
     factors = np.random.default_rng(0).integers(1, 2**63, size=flat.shape[1], dtype=np.uint64) * 2 + 1
     mixed = (bits + np.uint64(0x9E3779B97F4A7C15)) * factors
     mixed ^= mixed >> np.uint64(29)
-    return (mixed * factors[::-1]).sum(axis=1, dtype=np.uint64), ~np.isnan(flat).all(axis=1)
+    return (mixed * factors[::-1]).sum(axis=1, dtype=np.uint64), np.asarray(~missing.all(axis=1))
 
 
 def window_hashes(frames: Hashes, seen: npt.NDArray[np.bool_]) -> tuple[Hashes, npt.NDArray[np.bool_]]:
@@ -86,23 +87,19 @@ def window_hashes(frames: Hashes, seen: npt.NDArray[np.bool_]) -> tuple[Hashes, 
     return hashes, good[BLOCK:] - good[:-BLOCK] >= MIN_DISTINCT * BLOCK
 
 
-def _shared_run(a: Hashes, b: Hashes) -> int:
-    """Length of the longest stretch of equal consecutive frames."""
-    order = np.argsort(b, kind="stable")
-    left = np.searchsorted(b[order], a, "left")
-    right = np.searchsorted(b[order], a, "right")
-    counts = right - left
-    where_a = np.repeat(np.arange(len(a)), counts)
-    if not len(where_a):
-        return 0
-    starts = np.repeat(left, counts)
-    within = np.arange(len(starts)) - np.repeat(np.cumsum(counts) - counts, counts)
-    where_b = order[starts + within]
-    # Matches on one diagonal, at consecutive frames, are one stretch.
-    by_diagonal = np.lexsort((where_a, where_b - where_a))
-    diagonal, frame = (where_b - where_a)[by_diagonal], where_a[by_diagonal]
-    breaks = np.flatnonzero((np.diff(diagonal) != 0) | (np.diff(frame) != 1)) + 1
-    return int(np.diff(np.concatenate([[0], breaks, [len(frame)]])).max())
+def _shared_run(a: Hashes, b: Hashes, max_offsets: int = 10) -> int:
+    """Length of the longest stretch of equal consecutive frames, over the offsets that most frames agree on."""
+    values_a, first_a = np.unique(a, return_index=True)
+    values_b, first_b = np.unique(b, return_index=True)
+    _, in_a, in_b = np.intersect1d(values_a, values_b, assume_unique=True, return_indices=True)
+    offsets, votes = np.unique(first_b[in_b] - first_a[in_a], return_counts=True)
+    longest = 0
+    for offset in offsets[np.argsort(-votes, kind="stable")[:max_offsets]]:
+        start, stop = max(0, -offset), min(len(a), len(b) - offset)
+        equal = np.concatenate([[False], a[start:stop] == b[start + offset : stop + offset], [False]])
+        edges = np.flatnonzero(equal[1:] != equal[:-1])
+        longest = max(longest, int((edges[1::2] - edges[::2]).max(initial=0)))
+    return longest
 
 
 def shared_content(tracks: TracksReader) -> dict[tuple[str, str], tuple[int, int, int]]:
@@ -120,8 +117,12 @@ def shared_content(tracks: TracksReader) -> dict[tuple[str, str], tuple[int, int
     ids = sorted(tracks.ids)
     blocks: list[Hashes] = []
     owners: list[npt.NDArray[np.int32]] = []
+    whole: dict[bytes, list[int]] = defaultdict(list)
     for index, recording in enumerate(ids):
-        hashes, telling = window_hashes(*frame_hashes(tracks.read(recording).position))
+        frames, seen = frame_hashes(tracks.read(recording).position)
+        if seen.any():
+            whole[sha256(frames.tobytes()).digest()].append(index)
+        hashes, telling = window_hashes(frames, seen)
         kept = hashes[::BLOCK][telling[::BLOCK]]
         blocks.append(kept)
         owners.append(np.full(len(kept), index, np.int32))
@@ -130,7 +131,7 @@ def shared_content(tracks: TracksReader) -> dict[tuple[str, str], tuple[int, int
     known, owner = np.concatenate(blocks), np.concatenate(owners)
     order = np.argsort(known, kind="stable")
     known, owner = known[order], owner[order]
-    candidates: set[tuple[int, int]] = set()
+    candidates = {pair for same in whole.values() for pair in combinations(same, 2)}
     for index, recording in enumerate(ids):
         hashes, telling = window_hashes(*frame_hashes(tracks.read(recording).position))
         wanted = np.unique(hashes[telling])

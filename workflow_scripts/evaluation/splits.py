@@ -50,7 +50,8 @@ def make_split(tracks: Path, card: Card, name: str) -> Split:
     for side in ("train", "test"):
         if not sides[side]:
             raise ConfigError(
-                f"Split {name!r} of {card.name!r} has no {side} recording; see splits in config/datasets/{card.name}.yaml."
+                f"Split {name!r} of {card.name!r} has no {side} recording; "
+                f"see splits in config/datasets/{card.name}.yaml."
             )
     named = sorted({recording for side in SIDES for recording in sides[side]})
     return Split(

@@ -71,17 +71,19 @@ class EmbeddingsReader:
         self.attributes: dict[str, Any] = json.loads(str(handle.attrs["attributes"]))
         self.ids: list[str] = [unescape_id(key) for key in self._recordings]
 
+    def _dataset(self, recording: str) -> h5py.Dataset:
+        try:
+            return self._recordings[escape_id(recording)]
+        except KeyError as error:
+            raise InputError(self.path, f"has no recording {recording!r}", "run the embed rule again") from error
+
     def n_frames(self, recording: str) -> int:
         """Number of frames of a recording."""
-        return int(self._recordings[escape_id(recording)].shape[0])
+        return int(self._dataset(recording).shape[0])
 
     def read(self, recording: str, start: int = 0, stop: int | None = None) -> npt.NDArray[np.float32]:
         """Read frames `start` to `stop` of a recording, shape (time, dim)."""
-        try:
-            dataset = self._recordings[escape_id(recording)]
-        except KeyError as error:
-            raise InputError(self.path, f"has no recording {recording!r}", "run the embed rule again") from error
-        array: npt.NDArray[np.float32] = dataset[start:stop]
+        array: npt.NDArray[np.float32] = self._dataset(recording)[start:stop]
         return array
 
 
