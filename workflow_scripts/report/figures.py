@@ -12,27 +12,25 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from workflow_scripts.report.style import INK, QUIET, class_colours, colour, legend, readable_on, shorten, styled
-from workflow_scripts.report.tables import Score, best_first, lower_is_better, metric_name, number, scores
+from workflow_scripts.report.tables import (
+    Score,
+    heading,
+    lower_is_better,
+    mean,
+    metric_name,
+    number,
+    pool_seeds,
+    scores,
+)
 from workflow_scripts.report.timeline import clock, runs
 
 WIDTH = 6.6
 """Inches; the page shows it at its own size, papers at one column and a half."""
 BOUNDED = ("macro_f1", "f1/", "balanced_accuracy", "average_precision", "auroc", "bout_f1", "frame_f1", "mean_f1")
 """Metrics between 0 and 1, drawn on that whole range so that figures compare."""
-
-
-def _by_label(found: Sequence[Score]) -> dict[str, list[Score]]:
-    grouped: dict[str, list[Score]] = {}
-    for score in found:
-        grouped.setdefault(score.label, []).append(score)
-    return grouped
-
-
-def _mean(found: Sequence[Score]) -> float:
-    return float(np.mean([score.value for score in found]))
 
 
 def _whiskers(axes: Axes, found: Sequence[Score], centre: float, height: float) -> None:
@@ -53,7 +51,7 @@ def _empty(text: str) -> Figure:
 
 def _value_axis(axes: Axes, metric: str, highest: float, *, per_class: bool = False) -> None:
     direction = " (lower is better)" if lower_is_better(metric) else ""
-    axes.set_xlabel(("F1 by class" if per_class else metric_name(metric)) + direction)
+    axes.set_xlabel(("F1 by class" if per_class else heading(metric_name(metric))) + direction)
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -77,19 +75,20 @@ def method_bars(table: pd.DataFrame, metric: str = "macro_f1", title: str = "") 
     Figure
         With several seeds the bar is their mean, and each seed's value and interval is drawn on it.
     """
-    grouped = _by_label(best_first(scores(table), metric))
+    grouped = pool_seeds(scores(table), metric)
     if not grouped:
         return _empty(f"No value of {metric_name(metric)}")
-    sign = 1 if lower_is_better(metric) else -1
-    order = sorted(grouped, key=lambda label: (grouped[label][0].chance, sign * _mean(grouped[label]), label))
+    order = list(grouped)
     figure = Figure(figsize=(WIDTH, 0.75 + 0.3 * len(order)))
     axes = figure.subplots()
     highest = 0.0
     for place, label in enumerate(order):
         found = grouped[label]
         chance = found[0].chance
-        value = _mean(found)
-        axes.barh(place, value, height=0.66, color=QUIET if chance else colour(0), hatch="////" if chance else None)
+        value = mean(found)
+        axes.barh(place, value, height=0.66, color=QUIET if chance else colour(0))
+        if chance:  # the hatch keeps its own dark colour, also where the page's ink is light
+            axes.barh(place, value, height=0.66, color="none", edgecolor="#2b3440", linewidth=0, hatch="////")
         _whiskers(axes, found, place, 0.5)
         ends = [x for s in found for x in (s.value, s.high) if math.isfinite(x)]
         highest = max(highest, *ends)
@@ -101,7 +100,7 @@ def method_bars(table: pd.DataFrame, metric: str = "macro_f1", title: str = "") 
             va="center",
             fontsize=8,
         )
-    floor = [_mean(grouped[label]) for label in order if grouped[label][0].chance]
+    floor = [mean(grouped[label]) for label in order if grouped[label][0].chance]
     if floor:
         level = min(floor) if lower_is_better(metric) else max(floor)
         axes.axvline(level, color=INK, linestyle=(0, (4, 3)), linewidth=0.9)
@@ -122,8 +121,9 @@ def _class_order(found: Sequence[Score]) -> list[str]:
 
 def _method_order(found: Sequence[Score]) -> list[str]:
     """Methods by their mean F1 over the classes, best first."""
-    grouped = _by_label(found)
-    return sorted(grouped, key=lambda label: (-_mean(grouped[label]), label))
+    labels = {score.label for score in found}
+    means = {label: mean([score for score in found if score.label == label]) for label in labels}
+    return sorted(labels, key=lambda label: (-means[label], label))
 
 
 @styled
@@ -146,16 +146,15 @@ def class_bars(table: pd.DataFrame, title: str = "") -> Figure:
     axes = figure.subplots()
     height = 1 / (len(methods) + 0.16 / thick)
     for place, name in enumerate(classes):
-        here = [score for score in found if score.metric == f"f1/{name}"]
-        grouped = _by_label(here)
+        grouped = pool_seeds(found, f"f1/{name}")
         for index, label in enumerate(methods):
             centre = place + (index - (len(methods) - 1) / 2) * height
             if label in grouped:
                 axes.barh(
-                    centre, _mean(grouped[label]), height=height, color=colour(index), edgecolor=INK, linewidth=0.3
+                    centre, mean(grouped[label]), height=height, color=colour(index), edgecolor=INK, linewidth=0.3
                 )
                 _whiskers(axes, grouped[label], centre, 0.6 * height)
-        floor = [_mean(rows) for rows in grouped.values() if rows[0].chance]
+        floor = [mean(rows) for rows in grouped.values() if rows[0].chance]
         if floor:
             half = height * len(methods) / 2
             axes.plot([max(floor)] * 2, [place - half, place + half], color=INK, linestyle=(0, (2, 1.5)), linewidth=1.4)
@@ -167,6 +166,12 @@ def class_bars(table: pd.DataFrame, title: str = "") -> Figure:
     if title:
         figure.suptitle(shorten(title, 70), x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure
+
+
+def _tick_step(seconds: float) -> float:
+    """Return a round number of seconds that gives at most eight ticks."""
+    steps = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
+    return next((step for step in steps if seconds / step <= 8), max(1.0, seconds / 8))
 
 
 @styled
@@ -204,6 +209,7 @@ def ethogram(
     axes.set_yticks(range(len(rows)), [shorten(name, 22) for name in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlim(0, len(truth) / fps)
+    axes.xaxis.set_major_locator(MultipleLocator(_tick_step(len(truth) / fps)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: clock(seconds)))
     axes.set_xlabel("time (min:s)")
     axes.tick_params(axis="y", length=0)
@@ -241,7 +247,16 @@ def confusion(matrix: npt.NDArray[np.integer[Any]], vocabulary: Sequence[str], t
     figure = Figure(figsize=(side + 1.7, side + 1.1))
     axes = figure.subplots()
     ramp = LinearSegmentedColormap.from_list("shares", ["#f4f8fb", "#0072b2", "#00314d"])
-    axes.pcolormesh(np.arange(size + 1) - 0.5, np.arange(size + 1) - 0.5, shares, cmap=ramp, vmin=0, vmax=1)
+    axes.pcolormesh(
+        np.arange(size + 1) - 0.5,
+        np.arange(size + 1) - 0.5,
+        shares,
+        cmap=ramp,
+        vmin=0,
+        vmax=1,
+        edgecolors="face",
+        linewidth=0.4,
+    )
     for row, column in np.ndindex(size, size):
         if totals[row, 0] == 0:
             continue

@@ -147,9 +147,12 @@ def legend(axes: Axes, entries: Sequence[tuple[str, str]], *, columns: int = 4, 
     **options
         To :meth:`matplotlib.axes.Axes.legend`.
     """
+    # matplotlib fills column by column; people read row by row.
+    columns = min(columns, max(1, len(entries)))
+    entries = [entry for column in range(columns) for entry in entries[column::columns]]
     boxes = [Patch(facecolor=fill, edgecolor=INK, linewidth=0.4) for _, fill in entries]
     # matplotlib drops labels that begin with an underscore, so the texts are set afterwards.
-    drawn = axes.legend(boxes, ["x"] * len(boxes), ncols=min(columns, max(1, len(boxes))), **options)
+    drawn = axes.legend(boxes, ["x"] * len(boxes), ncols=columns, **options)
     for text, (name, _) in zip(drawn.get_texts(), entries, strict=True):
         text.set_text(shorten(name))
     return drawn
@@ -217,7 +220,7 @@ def to_svg(figure: Figure, *, label: str, prefix: str) -> str:
             "aria-label": label,
             "class": "plot",
             "stroke-linejoin": "round",
-            "style": f"width: {size[0] / 72 * 96:.0f}px",
+            "style": f"--natural: {size[0] / 72 * 96:.0f}px",
         }
     )
     for name in ("width", "height", "version"):

@@ -10,10 +10,11 @@ import pandas as pd
 
 from workflow_scripts.report.tables import (
     Score,
-    best_first,
     count,
     lower_is_better,
     metric_name,
+    over_seeds,
+    pool_seeds,
     primary_metric,
     scores,
     with_interval,
@@ -30,7 +31,9 @@ class Verdict:
     methods : int
         How many methods have a value; chance rows do not count.
     best, chance : Score or None
-        None where there is no such row.
+        Means over seeds where there are several; None where there is no such row.
+    seeds : int
+        How many seeds `best` stands for.
     """
 
     dataset: str
@@ -39,6 +42,7 @@ class Verdict:
     methods: int
     best: Score | None
     chance: Score | None
+    seeds: int = 1
 
     @property
     def clear(self) -> bool | None:
@@ -77,17 +81,18 @@ def verdicts(comparison: pd.DataFrame) -> list[Verdict]:
         metric = primary_metric(everything)
         if metric is None:
             continue
-        ranked = best_first(everything, metric)
-        methods = [score for score in ranked if not score.chance]
-        chance = [score for score in ranked if score.chance]
+        grouped = list(pool_seeds(everything, metric).values())
+        methods = [seeds for seeds in grouped if not seeds[0].chance]
+        chance = [seeds for seeds in grouped if seeds[0].chance]
         found.append(
             Verdict(
                 str(dataset),
                 str(task),
                 metric,
-                len({score.label for score in methods}),
-                methods[0] if methods else None,
-                chance[0] if chance else None,
+                len(methods),
+                over_seeds(methods[0]) if methods else None,
+                over_seeds(chance[0]) if chance else None,
+                len(methods[0]) if methods else 0,
             )
         )
     return found
@@ -108,17 +113,18 @@ def sentence(verdict: Verdict) -> str:
     if best.n_groups:
         n += f" in {best.n_groups} held-out group{'s' if best.n_groups != 1 else ''}"
     among = "the only method" if verdict.methods == 1 else f"best of {verdict.methods} methods"
-    seed = f", seed {best.seed}" if best.seed is not None else ""
+    seed = f", mean of {verdict.seeds} seeds, interval spanning theirs" if verdict.seeds > 1 else ""
     text = f"{place}: {best.label} ({among}{seed}) reaches {metric} {_interval(best)} on {n}."
     if chance is None:
         return f"{text} There is no chance row to compare with."
     text += f" The best chance row ({chance.method}) reaches {_interval(chance)}"
+    if best.value >= chance.value if lower_is_better(verdict.metric) else best.value <= chance.value:
+        return f"{text}; the method is no better than that."
     if verdict.clear is None:
-        worse = best.value >= chance.value if lower_is_better(verdict.metric) else best.value <= chance.value
-        return f"{text}; {'the method is no better' if worse else 'an interval is lacking, so no more can be said'}."
+        return f"{text}; an interval is lacking, so the difference cannot be judged."
     if verdict.clear:
         return f"{text}; the intervals do not overlap."
-    return f"{text}; the intervals overlap or chance is ahead, so this is no evidence of skill."
+    return f"{text}; the intervals overlap, so they alone do not show skill beyond chance."
 
 
 def failures(comparison: pd.DataFrame) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -104,6 +104,11 @@ def metric_name(metric: str) -> str:
     return METRIC_NAMES.get(metric, metric.replace("_", " "))
 
 
+def heading(text: str) -> str:
+    """Return a text with a capital first letter and the rest as it is."""
+    return text[:1].upper() + text[1:]
+
+
 def lower_is_better(metric: str) -> bool:
     """Tell errors from scores."""
     return metric.startswith(LOWER_IS_BETTER)
@@ -119,11 +124,35 @@ def primary_metric(scores: Sequence[Score]) -> str | None:
     return overall[0] if overall else None
 
 
-def best_first(scores: Sequence[Score], metric: str) -> list[Score]:
-    """Return the scores of one metric that have a value, best first, ties by label."""
+def pool_seeds(scores: Sequence[Score], metric: str) -> dict[str, list[Score]]:
+    """Group the scores of one metric that have a value by label.
+
+    Returns
+    -------
+    dict of str to list of Score
+        One entry a seed, in the order of seeds. Methods come before chance, and best first by the mean over
+        their seeds: a method is not to win by its luckiest seed.
+    """
     sign = 1 if lower_is_better(metric) else -1
-    found = [score for score in scores if score.metric == metric and math.isfinite(score.value)]
-    return sorted(found, key=lambda score: (sign * score.value, score.label))
+    grouped: dict[str, list[Score]] = {}
+    for score in sorted(scores, key=lambda score: -1 if score.seed is None else score.seed):
+        if score.metric == metric and math.isfinite(score.value):
+            grouped.setdefault(score.label, []).append(score)
+    order = sorted(grouped, key=lambda label: (grouped[label][0].chance, sign * mean(grouped[label]), label))
+    return {label: grouped[label] for label in order}
+
+
+def mean(scores: Sequence[Score]) -> float:
+    """Return the mean value."""
+    return sum(score.value for score in scores) / len(scores)
+
+
+def over_seeds(scores: Sequence[Score]) -> Score:
+    """Return one score for several seeds: their mean, with the interval that spans theirs."""
+    if len(scores) == 1:
+        return scores[0]
+    low, high = min(score.low for score in scores), max(score.high for score in scores)
+    return replace(scores[0], value=mean(scores), low=low, high=high, seed=None)
 
 
 def number(value: float | None, digits: int = 2) -> str:

@@ -1,0 +1,273 @@
+"""The self-contained HTML report."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+import yaml
+
+from workflow_scripts.files import write_text
+from workflow_scripts.report import figures, views
+from workflow_scripts.report.data import DatasetSection, ExamplePrediction, ReportData, TaskSummary
+from workflow_scripts.report.graph import rule_graph
+from workflow_scripts.report.style import class_colours, to_svg
+from workflow_scripts.report.summary import failures, is_aggregate, sentence, verdicts
+from workflow_scripts.report.tables import (
+    Score,
+    Table,
+    count,
+    heading,
+    metric_name,
+    percent,
+    pool_seeds,
+    primary_metric,
+    scores,
+    with_interval,
+)
+from workflow_scripts.report.timeline import Band, band, clock
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure of the page: SVG made by our own code, and a caption that the template escapes."""
+
+    svg: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Ethogram:
+    """An ethogram of the page."""
+
+    recording: str
+    frames: int
+    fps: float
+    length: str
+    bands: tuple[Band, ...]
+    gaps: bool
+    legend: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class TaskView:
+    """One task of one dataset on the page."""
+
+    id: str
+    name: str
+    facts: str
+    sentence: str
+    results: Table | None
+    plots: tuple[Plot, ...]
+    confusions: tuple[Plot, ...]
+    ethograms: tuple[Ethogram, ...]
+
+
+@dataclass(frozen=True)
+class DatasetView:
+    """One dataset on the page."""
+
+    id: str
+    section: DatasetSection
+    facts: tuple[tuple[str, str], ...]
+    shares: Table | None
+    tasks: tuple[TaskView, ...]
+    everything: Table | None
+
+
+def _template(name: str) -> str:
+    return resources.files("workflow_scripts.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FunctionLoader(_template),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _spoken(found: list[Score], metric: str) -> str:
+    """Put a bar chart into words."""
+    rows = [score for score in found if score.metric == metric]
+    return "; ".join(f"{score.label} {with_interval(score.value, score.low, score.high)}" for score in rows)
+
+
+def _result_plots(rows: pd.DataFrame, identifier: str) -> list[Plot]:
+    found = scores(rows)
+    metric = primary_metric(found)
+    plots = []
+    if metric is not None:
+        svg = to_svg(
+            figures.method_bars(rows, metric),
+            label=f"Bar chart of {metric_name(metric)} by method: {_spoken(found, metric)}",
+            prefix=f"{identifier}-methods",
+        )
+        several = " With several seeds a bar is their mean and each seed is drawn on it." if _seeds(found) > 1 else ""
+        caption = (
+            f"{heading(metric_name(metric))} by method. Lines across the bars are confidence intervals; hatched grey "
+            f"bars look at no data but the labels, and the dashed line is the best of them.{several}"
+        )
+        plots.append(Plot(svg, caption))
+    if any(score.metric.startswith("f1/") and not score.chance for score in found):
+        words = "; ".join(
+            f"{score.label}, {score.metric.removeprefix('f1/')}: {with_interval(score.value, score.low, score.high)}"
+            for score in found
+            if score.metric.startswith("f1/") and not score.chance
+        )
+        svg = to_svg(
+            figures.class_bars(rows), label=f"Bar chart of F1 by class: {words}", prefix=f"{identifier}-classes"
+        )
+        caption = (
+            "F1 by class and method with confidence intervals. The dotted line across a class is its best chance row."
+        )
+        plots.append(Plot(svg, caption))
+    return plots
+
+
+def _seeds(found: list[Score]) -> int:
+    return len({score.seed for score in found if score.seed is not None and not score.chance})
+
+
+def _confusions(data: ReportData, dataset: str, task: str, order: list[str], identifier: str) -> list[Plot]:
+    here = [item for item in data.confusions if (item.dataset, item.task) == (dataset, task)]
+    here.sort(key=lambda item: order.index(item.method) if item.method in order else len(order))
+    plots = []
+    for index, item in enumerate(here):
+        totals = item.matrix.sum(axis=1)
+        right = "; ".join(
+            f"{name}: {percent(float(item.matrix[k, k] / totals[k]))} found"
+            for k, name in enumerate(item.vocabulary)
+            if totals[k]
+        )
+        svg = to_svg(
+            figures.confusion(item.matrix, item.vocabulary),
+            label=f"Confusion matrix of {item.method}. {right}",
+            prefix=f"{identifier}-confusion{index}",
+        )
+        caption = f"{item.method}: share of each human label (row) by predicted class (column), counts below."
+        plots.append(Plot(svg, caption))
+    return plots
+
+
+def _ethogram(example: ExamplePrediction) -> Ethogram:
+    rows = {"human labels": example.truth, **example.predictions}
+    return Ethogram(
+        recording=example.recording,
+        frames=len(example.truth),
+        fps=example.fps,
+        length=clock(len(example.truth) / example.fps),
+        bands=tuple(band(name, values, example.vocabulary) for name, values in rows.items()),
+        gaps=bool((example.truth < 0).any()),
+        legend=tuple(zip(example.vocabulary, class_colours(example.vocabulary), strict=True)),
+    )
+
+
+def _task_facts(summary: TaskSummary | None) -> str:
+    if summary is None:
+        return ""
+    unit = "frames" if summary.level == "frame" else "sequences"
+    classes = f", {len(summary.vocabulary)} classes" if summary.vocabulary else ""
+    return f"{summary.kind}, one label a {summary.level}{classes}; {count(summary.labelled)} labelled {unit}."
+
+
+def _task(data: ReportData, section: DatasetSection, task: str, rows: pd.DataFrame, identifier: str) -> TaskView:
+    found = scores(rows)
+    verdict = verdicts(rows)
+    metric = primary_metric(found)
+    order = list(pool_seeds(found, metric)) if metric else []
+    summary = next((item for item in section.tasks if item.name == task), None)
+    chosen = [item for item in data.examples if (item.dataset, item.task) == (section.name, task)]
+    return TaskView(
+        id=identifier,
+        name=task,
+        facts=_task_facts(summary),
+        sentence=sentence(verdict[0]) if verdict else "",
+        results=views.results(rows, section.name, task) if len(rows) else None,
+        plots=tuple(_result_plots(rows, identifier)),
+        confusions=tuple(_confusions(data, section.name, task, order, identifier)),
+        ethograms=tuple(_ethogram(item) for item in chosen),
+    )
+
+
+def _dataset(data: ReportData, section: DatasetSection, index: int) -> DatasetView:
+    identifier = f"dataset{index}"
+    rows = data.comparison[data.comparison["dataset"] == section.name]
+    named = list(dict.fromkeys([*(str(t) for t in rows["task"].unique()), *(t.name for t in section.tasks)]))
+    tasks = [name for name in named if not is_aggregate(name)] + [name for name in named if is_aggregate(name)]
+    return DatasetView(
+        id=identifier,
+        section=section,
+        facts=views.facts(section),
+        shares=views.class_shares(section),
+        tasks=tuple(
+            _task(data, section, task, rows[rows["task"] == task], f"{identifier}-task{k}")
+            for k, task in enumerate(tasks)
+        ),
+        everything=views.everything(rows, section.name) if len(rows) else None,
+    )
+
+
+def _orphans(data: ReportData) -> list[DatasetSection]:
+    """Datasets that have results or trouble but no section: shown all the same, so that nothing vanishes."""
+    known = {section.name for section in data.datasets}
+    named = [*data.comparison["dataset"].astype(str), *(item.dataset for item in data.quarantined)]
+    return [
+        DatasetSection(name, name, "", "", "", (), False, (), ()) for name in dict.fromkeys(named) if name not in known
+    ]
+
+
+def _hash(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def render(data: ReportData) -> str:
+    """Return the page as text; see :func:`write_report`."""
+    sections = [*data.datasets, *_orphans(data)]
+    script = _template("report.js")
+    graph = None
+    if data.rules:
+        words = "; ".join(f"{a} → {b}" for a, b in data.rules)
+        graph = Plot(
+            to_svg(rule_graph(data.rules), label=f"Rule graph: {words}", prefix="rules"),
+            "Rules of the workflow, inputs on top. Arrows that longer paths imply are left out.",
+        )
+    context: dict[str, Any] = {
+        "data": data,
+        "sentences": [sentence(v) for v in verdicts(data.comparison)],
+        "failed": failures(data.comparison),
+        "overview": views.overview(data.comparison),
+        "datasets": [_dataset(data, section, index) for index, section in enumerate(sections)],
+        "quality": [(section, views.quality(section)) for section in sections if section.recordings],
+        "leaks": None if data.leaks is None else views.leaks(data.leaks),
+        "graph": graph,
+        "timings": views.timings(data.timings),
+        "versions": views.pairs("Versions", ("library", "version"), data.versions),
+        "provenance": views.pairs("Where this report comes from", ("what", "value"), data.provenance),
+        "config": yaml.safe_dump(data.config, sort_keys=False, allow_unicode=True, width=100),
+        "css": _template("style.css"),
+        "script": script,
+        # Only this very script may run: text that slipped through all escaping would still be refused.
+        "script_hash": _hash(script),
+    }
+    return _environment().get_template("index.html").render(context)
+
+
+def write_report(data: ReportData, path: str | Path) -> None:
+    """Write the report: one HTML file that needs neither network nor neighbours.
+
+    Parameters
+    ----------
+    data : ReportData
+    path : str or Path
+        The HTML file, made whole or not at all. The same data gives the same bytes.
+    """
+    write_text(path, render(data))

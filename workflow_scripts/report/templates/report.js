@@ -1,0 +1,185 @@
+"use strict";
+(function () {
+  const tabs = Array.from(document.querySelectorAll(".tab"));
+  const links = Array.from(document.querySelectorAll("nav a"));
+
+  /* One section at a time; without this script all of them stand one below the other. */
+  function show() {
+    const wanted = location.hash.slice(1);
+    const target = wanted ? document.getElementById(wanted) : null;
+    const inside = target && target.closest(".tab");
+    if (target && !inside) return; /* the skip link */
+    const open = inside || tabs[0];
+    tabs.forEach(function (tab) { tab.hidden = tab !== open; });
+    links.forEach(function (link) {
+      if (link.getAttribute("href") === "#" + open.id) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    });
+    if (target && target !== open) target.scrollIntoView();
+    else if (wanted) window.scrollTo(0, 0);
+    document.querySelectorAll(".ethogram").forEach(function (figure) { figure.dispatchEvent(new Event("shown")); });
+  }
+  window.addEventListener("hashchange", show);
+
+  /* Numbers by size, texts by the reader's alphabet, empty cells last either way. */
+  function compare(a, b, numeric) {
+    if (a === b) return 0;
+    return numeric ? Number(a) - Number(b) : a.localeCompare(b, undefined, { numeric: true });
+  }
+  function sort(button) {
+    const head = button.closest("th");
+    const column = Array.from(head.parentNode.children).indexOf(head);
+    const numeric = head.classList.contains("number");
+    const before = head.getAttribute("aria-sort");
+    const down = before ? before === "ascending" : numeric;
+    const body = head.closest("table").tBodies[0];
+    const rows = Array.from(body.rows).map(function (row) {
+      return { row: row, key: row.cells[column].dataset.sort };
+    });
+    rows.sort(function (a, b) {
+      if (a.key === "" || b.key === "") return (a.key === "") - (b.key === "");
+      return (down ? -1 : 1) * compare(a.key, b.key, numeric);
+    });
+    rows.forEach(function (item) { body.appendChild(item.row); });
+    head.parentNode.querySelectorAll("th").forEach(function (other) { other.removeAttribute("aria-sort"); });
+    head.setAttribute("aria-sort", down ? "descending" : "ascending");
+  }
+  document.querySelectorAll("button.sort").forEach(function (button) {
+    button.addEventListener("click", function () { sort(button); });
+  });
+
+  /* Ethograms: the paths are drawn once in frames; zoom and move only change the view box. */
+  function clock(seconds, step) {
+    const digits = step >= 1 ? 0 : step >= 0.1 ? 1 : 2;
+    const unit = Math.pow(10, digits);
+    const total = Math.round(seconds * unit) / unit;
+    const hours = Math.floor(total / 3600);
+    const minutes = Math.floor((total % 3600) / 60);
+    const rest = (total % 60).toFixed(digits).padStart(digits ? digits + 3 : 2, "0");
+    return hours ? hours + ":" + String(minutes).padStart(2, "0") + ":" + rest : minutes + ":" + rest;
+  }
+  const STEPS = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400];
+
+  function ethogram(figure) {
+    const frames = Number(figure.dataset.frames);
+    const fps = Number(figure.dataset.fps);
+    const bands = Array.from(figure.querySelectorAll("svg.band"));
+    const box = figure.querySelector(".bands");
+    const axis = figure.querySelector(".axis");
+    const readout = figure.querySelector(".readout");
+    const smallest = Math.min(frames, 20);
+    let start = 0;
+    let span = frames;
+    let runs = null;
+    let drawn = 0;
+
+    function ticks() {
+      const width = axis.clientWidth;
+      if (!width) return;
+      const seconds = span / fps;
+      const most = Math.max(2, Math.floor(width / 70));
+      let step = STEPS.find(function (s) { return seconds / s <= most; });
+      if (!step) step = Math.ceil(seconds / most / 14400) * 14400;
+      axis.textContent = "";
+      for (let k = Math.ceil(start / fps / step - 1e-9); k * step <= (start + span) / fps + 1e-9; k += 1) {
+        const place = ((k * step * fps - start) / span) * width;
+        const tick = document.createElement("span");
+        tick.className = "tick" + (place < 18 ? " first" : place > width - 18 ? " last" : "");
+        tick.textContent = clock(k * step, step);
+        tick.style.left = place + "px";
+        axis.appendChild(tick);
+      }
+    }
+    function draw() {
+      drawn = 0;
+      span = Math.min(frames, Math.max(smallest, span));
+      start = Math.min(Math.max(0, start), frames - span);
+      bands.forEach(function (band) { band.setAttribute("viewBox", start + " 0 " + span + " 1"); });
+      ticks();
+    }
+    function later() { if (!drawn) drawn = requestAnimationFrame(draw); }
+    function zoom(factor, centre) {
+      const next = Math.min(frames, Math.max(smallest, span * factor));
+      start = centre - ((centre - start) / span) * next;
+      span = next;
+      later();
+    }
+    const acts = {
+      in: function () { zoom(0.5, start + span / 2); },
+      out: function () { zoom(2, start + span / 2); },
+      left: function () { start -= span / 4; later(); },
+      right: function () { start += span / 4; later(); },
+      all: function () { start = 0; span = frames; later(); }
+    };
+    const keys = { "+": "in", "=": "in", "-": "out", ArrowLeft: "left", ArrowRight: "right", "0": "all" };
+
+    /* What stands under the pointer is read from the very paths that are drawn. */
+    function read() {
+      return bands.map(function (band) {
+        const found = [];
+        band.querySelectorAll("path").forEach(function (path) {
+          const numbers = path.getAttribute("d").matchAll(/M(\d+) 0h(\d+)/g);
+          for (const part of numbers) found.push([Number(part[1]), Number(part[2]), path.dataset.name]);
+        });
+        return found.sort(function (a, b) { return a[0] - b[0]; });
+      });
+    }
+    function at(list, frame) {
+      let low = 0;
+      let high = list.length - 1;
+      while (low <= high) {
+        const middle = (low + high) >> 1;
+        if (frame < list[middle][0]) high = middle - 1;
+        else if (frame >= list[middle][0] + list[middle][1]) low = middle + 1;
+        else return list[middle][2];
+      }
+      return "not labelled";
+    }
+    function frameAt(event) {
+      const area = bands[0].getBoundingClientRect();
+      return start + ((event.clientX - area.left) / area.width) * span;
+    }
+    let dragged = null;
+    box.addEventListener("pointerdown", function (event) {
+      if (!event.target.closest("svg.band")) return;
+      dragged = { x: event.clientX, start: start };
+      box.setPointerCapture(event.pointerId);
+    });
+    box.addEventListener("pointermove", function (event) {
+      if (dragged) {
+        start = dragged.start - ((event.clientX - dragged.x) / bands[0].getBoundingClientRect().width) * span;
+        later();
+        return;
+      }
+      const frame = Math.floor(frameAt(event));
+      if (frame < 0 || frame >= frames) return;
+      runs = runs || read();
+      const names = Array.from(figure.querySelectorAll(".bands .name")).map(function (name) { return name.textContent; });
+      const said = runs.map(function (list, index) { return names[index] + ": " + at(list, frame); });
+      readout.textContent = clock(frame / fps, 0.01) + " (frame " + frame + ") – " + said.join(", ");
+    });
+    ["pointerup", "pointercancel"].forEach(function (name) {
+      box.addEventListener(name, function () { dragged = null; });
+    });
+    box.addEventListener("dblclick", function (event) { zoom(event.shiftKey ? 2 : 0.5, frameAt(event)); });
+    box.addEventListener("keydown", function (event) {
+      const act = keys[event.key];
+      if (!act || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      acts[act]();
+    });
+    box.tabIndex = 0;
+    box.setAttribute("role", "group");
+    box.setAttribute("aria-label", "Ethogram; arrow keys move, plus and minus zoom, zero shows the whole");
+    figure.querySelectorAll(".controls button").forEach(function (button) {
+      button.addEventListener("click", acts[button.dataset.act]);
+    });
+    figure.querySelector(".controls").hidden = false;
+    figure.addEventListener("shown", draw);
+    window.addEventListener("resize", later);
+  }
+  document.querySelectorAll(".ethogram").forEach(ethogram);
+
+  show();
+  document.body.dataset.ready = "true";
+})();
