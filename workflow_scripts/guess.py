@@ -44,6 +44,8 @@ def detect(path: Path) -> str | None:
     """Return the source that reads a file, told by its content; None where no source does."""
     if path.suffix.lower() not in SUFFIXES or not path.stat().st_size:
         return None
+    if path.name.startswith("CollectedData"):  # DeepLabCut's hand labels: single images, not a recording
+        return None
     with open(path, "rb") as handle:
         head = handle.read(HEAD)
     if head.startswith(b"\x89HDF"):
@@ -127,12 +129,12 @@ def guess_card(folder: Path, name: str | None = None) -> Guess:
     for other in trackers.keys() - {source}:
         guess.unknown.append(f"{len(trackers[other])} {other} files are left out: a card has one track source.")
     if ignored:
-        guess.unknown.append(f"{len(ignored)} files are of no known format, e.g. {ignored[0]}.")
+        guess.unknown.append(f"{len(ignored)} file(s) of no known format, e.g. {ignored[0]}.")
     tracks = _without_copies(trackers[source], guess)
     labels: dict[str, list[Path]] = {
         kind: found[kind] for kind in ("caltech_annotator", "boris", "csv_events") if kind in found
     }
-    first = _first(source, tracks, guess)
+    first, options = _first(source, tracks, guess)
     shards, tasks = _shards(folder, tracks, labels, guess)
     if source == "calms21":
         tasks = {task: {"vocabulary": list(made.vocabulary)} for task, made in first.labels.items()}
@@ -145,6 +147,7 @@ def guess_card(folder: Path, name: str | None = None) -> Guess:
         "citation": ["Unpublished; say here who recorded the data."],
         "local": str(folder),
         **_facts(source, first, labels, guess),
+        "options": options,
         "tasks": tasks,
         **_splits(shards, source, guess),
         "files": [_file(folder, path) for path in _used(folder, shards)],
@@ -152,6 +155,7 @@ def guess_card(folder: Path, name: str | None = None) -> Guess:
     }
     guess.card["name"] = re.sub(r"^(?=[0-9])", "data_", guess.card["name"])
     guess.unknown.append("Licence, terms and citation: mend them before you share anything.")
+    guess.card = {key: value for key, value in guess.card.items() if value not in ({}, [])}
     validate(Card, guess.card, where="the guessed card")
     return guess
 
@@ -172,11 +176,21 @@ def _without_copies(tracks: Sequence[Path], guess: Guess) -> list[Path]:
     return kept
 
 
-def _first(source: str, tracks: Sequence[Path], guess: Guess) -> Recording:
+def _first(source: str, tracks: Sequence[Path], guess: Guess) -> tuple[Recording, dict[str, Any]]:
+    """Read the first recording, and the options it takes to read it."""
     guess.guessed.append(
         f"The tracks are {source}, {len(tracks)} file(s); {tracks[0].name} was read to tell the names."
     )
-    return next(read_tracks(source, tracks[0], {}, recording=recording_name(tracks[0])))
+    name = recording_name(tracks[0])
+    try:
+        return next(read_tracks(source, tracks[0], {}, recording=name)), {}
+    except InputError:
+        if source != "deeplabcut":
+            raise
+        options = {"likelihood": False}
+        first = next(read_tracks(source, tracks[0], options, recording=name))
+    guess.guessed.append("The tracks have no likelihood, so every point that is there counts as sure.")
+    return first, options
 
 
 def _file(folder: Path, path: Path) -> dict[str, Any]:

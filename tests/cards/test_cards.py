@@ -1,0 +1,139 @@
+import csv
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from workflow_scripts.cards import Card, FoldSplit, GroupSplit, load_card
+from workflow_scripts.config import validate
+from workflow_scripts.errors import ConfigError, InputError
+from workflow_scripts.sources import check_options
+
+ROOT = Path(__file__).parents[2]
+CARDS = sorted((ROOT / "config" / "datasets").glob("*.yaml"))
+WANTED = {"rats_pairs", "rats_pairs_twin", "mice_pair_mars7", "calms21_task1", "calms21_unlabeled", "calms21_twin"}
+MIRROR = next(
+    (
+        Path(folder)
+        for folder in [*os.environ.get("ETHOMAKE_MIRRORS", "").split(os.pathsep), str(ROOT.parent / "shared" / "data")]
+        if folder and (Path(folder) / "MANIFEST.csv").is_file()
+    ),
+    None,
+)
+
+
+def minimal(**changes):
+    return {
+        "name": "toy",
+        "title": "Toy",
+        "description": "Two files.",
+        "licence": "none",
+        "citation": ["nobody"],
+        "source": "deeplabcut",
+        "files": [{"path": "a.csv", "urls": ["https://example.org/a.csv"]}],
+        "shards": [{"id": "a", "tracks": "a.csv"}],
+        **changes,
+    }
+
+
+def test_the_cards_of_the_brief_are_there():
+    assert {path.stem for path in CARDS} >= WANTED
+
+
+@pytest.mark.parametrize("path", CARDS, ids=lambda path: path.stem)
+def test_every_card_validates_and_its_sources_take_its_options(path):
+    card = load_card(path)
+    assert card.name == path.stem
+    if card.kind == "tracks":
+        check_options(card.source, card.options)
+    for shard in card.shards:
+        for labels in shard.labels:
+            check_options(labels.source, labels.options, labels=True)
+    assert all(file.urls or card.simulate for file in card.files), "a committed card names no folder of one machine"
+    assert all(file.sha256 or file.md5 for file in card.files) or card.simulate
+
+
+@pytest.mark.parametrize("path", CARDS, ids=lambda path: path.stem)
+def test_splits_name_groups_that_are_there_and_cut_none(path):
+    card = load_card(path)
+    groups = {shard.group for shard in card.shards}
+    for split in card.splits.values():
+        if isinstance(split, FoldSplit):
+            held_out = [group for fold in split.folds for group in fold]
+            assert sorted(held_out) == sorted(groups)
+        elif split.by == "group":
+            assert {*split.train, *split.validation, *split.test} <= groups
+        assert not isinstance(split, GroupSplit) or not {*split.train} & {*split.test}
+
+
+@pytest.mark.skipif(MIRROR is None, reason="no folder of real recordings here")
+@pytest.mark.parametrize("name", ["rats_pairs", "mice_pair_mars7"])
+def test_sums_and_addresses_are_those_of_the_manifest_and_of_the_files(name):
+    card = load_card(ROOT / "config" / "datasets" / f"{name}.yaml")
+    with open(MIRROR / "MANIFEST.csv", newline="") as handle:
+        manifest = {(row["dataset"], row["file"]): row for row in csv.DictReader(handle)}
+    for file in card.files:
+        row = manifest[card.mirror, file.path]
+        content = (MIRROR / card.mirror / file.path).read_bytes()
+        assert (file.sha256, file.bytes) == (row["sha256"], int(row["bytes"]))
+        assert (file.sha256, file.bytes) == (hashlib.sha256(content).hexdigest(), len(content))
+        assert row["repository"] in file.urls[0]
+        assert row["commit"] in file.urls[0]
+
+
+def test_twins_mirror_the_real_cards_words():
+    for real, twin in (("rats_pairs", "rats_pairs_twin"), ("calms21_task1", "calms21_twin")):
+        a, b = (load_card(ROOT / "config" / "datasets" / f"{name}.yaml") for name in (real, twin))
+        assert (a.tasks, a.splits, a.individuals, a.keypoints, a.fps, a.source, a.image_size) == (
+            b.tasks,
+            b.splits,
+            b.individuals,
+            b.keypoints,
+            b.fps,
+            b.source,
+            b.image_size,
+        )
+
+
+def test_recalled_numbers_are_not_called_verified():
+    for path in CARDS:
+        for number in load_card(path).published:
+            assert not (number.verified and "recalled" in number.source)
+
+
+def test_an_unknown_key_is_refused_with_the_nearest_one():
+    with pytest.raises(ConfigError, match=r"'keypoint'; did you mean 'keypoints'"):
+        validate(Card, minimal(keypoint=["nose"]), where="toy.yaml")
+    with pytest.raises(ConfigError, match=r"unknown key 'files\.0\.sha'; did you mean 'sha256'"):
+        validate(Card, minimal(files=[{"path": "a.csv", "urls": ["https://x"], "sha": "0"}]), where="toy.yaml")
+
+
+def test_a_repeated_key_is_refused(tmp_path):
+    path = tmp_path / "toy.yaml"
+    path.write_text("name: toy\nfps: 30\nfps: 25\n")
+    with pytest.raises(InputError, match=r"line 3: the key 'fps' stands twice"):
+        load_card(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"shards": [{"id": "a", "tracks": "b.csv"}]}, "names 'b.csv', which no entry of files provides"),
+        ({"shards": [{"id": "a", "tracks": "a.csv"}] * 2}, "two shards are called 'a'"),
+        ({"files": [{"path": "a.csv"}]}, "has no url, and the card names no local folder"),
+        ({"files": [{"path": "../a.csv", "urls": ["https://x"]}]}, "plain relative path"),
+        ({"fps": -1}, "greater than 0"),
+        ({"name": "Toy set"}, "name"),
+        ({"citation": []}, "citation"),
+    ],
+)
+def test_what_a_card_may_not_say(changes, said):
+    with pytest.raises(ConfigError, match=said):
+        validate(Card, minimal(**changes), where="toy.yaml")
+
+
+def test_a_local_folder_stands_for_the_urls():
+    card = validate(Card, minimal(files=[{"path": "a.csv"}], local="data"), where="toy.yaml")
+    assert card.local == "data"
+    assert card.file("a.csv").urls == []

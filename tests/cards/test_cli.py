@@ -1,0 +1,195 @@
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from workflow_scripts.cards import Card, load_card
+from workflow_scripts.cards_text import human_size, markdown_card, markdown_table
+from workflow_scripts.cli import main
+from workflow_scripts.config import validate
+from workflow_scripts.files import digest, read_yaml
+from workflow_scripts.guess import card_yaml, detect, guess_card, recording_name
+from workflow_scripts.simulate import make_file
+from workflow_scripts.sources.conversion import convert_shard
+
+ROOT = Path(__file__).parents[2]
+
+
+def twin(name):
+    return load_card(ROOT / "config" / "datasets" / f"{name}.yaml")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A user's folder: two sessions tracked and labelled, and things that are neither."""
+    folder = tmp_path_factory.mktemp("My Lab 2")
+    card = twin("rats_pairs_twin")
+    for file in card.files[:4]:
+        make_file("rats_pairs", file.path, folder / file.path, {"frames": 500, "long_labels": ["8"]}, card)
+    (folder / "notes.txt").write_text("Tuesday: fed late.\n")
+    (folder / "dlc_csv" / "CollectedData_me.csv").write_text("scorer,me\nbodyparts,nose\ncoords,x\nimg0.png,1\n")
+    return folder
+
+
+def test_datasets_lists_every_card(capsys):
+    assert main(["--root", str(ROOT), "datasets"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    names = [line.split()[0] for line in lines[1:]]
+    assert names == sorted(path.stem for path in (ROOT / "config" / "datasets").glob("*.yaml"))
+    assert "twin" in next(line for line in lines if line.startswith("rats_pairs_twin"))
+    assert "21.5 MB" in next(line for line in lines if line.startswith("rats_pairs "))
+
+
+def test_a_broken_card_does_not_hide_the_others(tmp_path, capsys):
+    shutil.copytree(ROOT / "config" / "datasets", tmp_path / "config" / "datasets")
+    (tmp_path / "config" / "datasets" / "bad.yaml").write_text("name: bad\nfsp: 3\n")
+    assert main(["--root", str(tmp_path), "datasets"]) == 1
+    out, err = capsys.readouterr()
+    assert "rats_pairs" in out
+    assert "'fsp'; did you mean 'fps'?" in err
+
+
+def test_card_says_what_the_card_says(capsys):
+    assert main(["--root", str(ROOT), "card", "calms21_task1"]) == 0
+    text = capsys.readouterr().out
+    for part in ("8a02654fddae28614ee24a6a082261b8", "NeurIPS", "attack, investigation, mount, other", "## Splits"):
+        assert part in text
+    assert "no, not read in the source" in text
+    assert text == markdown_card(twin("calms21_task1"))
+
+
+def test_an_unknown_name_is_one_sentence_and_status_1():
+    done = subprocess.run(
+        [sys.executable, "-m", "workflow_scripts.cli", "card", "rats_pair"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr == "There is no dataset 'rats_pair' in config/datasets; did you mean 'rats_pairs'.\n"
+    assert not done.stdout
+
+
+def test_outside_the_project(tmp_path, capsys):
+    assert main(["--root", str(tmp_path), "datasets"]) == 1
+    assert "--root" in capsys.readouterr().err
+
+
+def test_sizes_and_cells():
+    assert [human_size(n) for n in (None, 12, 3405, 21_494_000)] == ["unknown", "12 bytes", "3.4 kB", "21.5 MB"]
+    assert markdown_table(["a"], [["x|y\nz"]]).splitlines()[-1] == "| x\\|y z |"
+
+
+def test_new_dataset_only_shows_unless_told_to_write(lab, tmp_path, capsys):
+    (tmp_path / "config" / "datasets").mkdir(parents=True)
+    root = ["--root", str(tmp_path), "new-dataset", str(lab)]
+    assert main(root) == 0
+    out = capsys.readouterr().out
+    assert "fps" in out.split("Left to you:")[1]
+    assert not list((tmp_path / "config" / "datasets").iterdir())
+    assert main([*root, "--name", "my lab", "--write"]) == 0
+    path = tmp_path / "config" / "datasets" / "my_lab.yaml"
+    card = load_card(path)
+    assert card.local == str(lab.resolve())
+    assert [shard.id for shard in card.shards] == ["1", "8"]
+    assert card.tasks["S1"].vocabulary[0] == "base"
+    for file in card.files:
+        assert (file.sha256, file.bytes) == (digest(lab / file.path), (lab / file.path).stat().st_size)
+    before = path.read_bytes()
+    assert main([*root, "--name", "my lab", "--write"]) == 1
+    assert "exists already" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
+def test_the_guessed_card_converts_once_fps_is_filled_in(lab):
+    guess = guess_card(lab)
+    card = load_card_from({**guess.card, "fps": 30})
+    (recording,) = convert_shard(card, card.shard("8"), lab)
+    assert recording.position.shape == (500, 2, 5, 2)
+    assert recording.labels["S1"].mask.all()
+
+
+def load_card_from(values):
+    return validate(Card, yaml.safe_load(yaml.safe_dump(values)), where="guessed")
+
+
+def test_new_dataset_reads_calms21_json(tmp_path):
+    card = twin("calms21_twin")
+    for file in card.files:
+        make_file("calms21", file.path, tmp_path / file.path, {"train": 1, "test": 1, "frames": 20}, card)
+    guess = guess_card(tmp_path, "mice")
+    assert guess.card["source"] == "calms21"
+    assert guess.card["tasks"]["behaviour"]["vocabulary"] == ["attack", "investigation", "mount", "other"]
+    assert guess.card["fps"] == 30
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "source"),
+    [
+        ("a.csv", "scorer,n,n,n\nbodyparts,p,p,p\ncoords,x,y,likelihood\n0,1,2,1\n", "deeplabcut"),
+        ("CollectedData_a.csv", "scorer,n,n\nbodyparts,p,p\ncoords,x,y\n0,1,2\n", None),
+        ("b.txt", "Caltech Behavior Annotator - Annotation File\n", "caltech_annotator"),
+        ("c.json", '{"g": {"s": {"keypoints": []}}}', "calms21"),
+        ("c2.json", '{"a": 1}', None),
+        ("d.csv", "Observation id,x\n\nTime,Media file path,Behavior,Status\n1,m,groom,START\n", "boris"),
+        ("e.csv", "behavior,start_time,end_time\ngroom,1,2\n", "csv_events"),
+        ("f.csv", "a,b\n1,2\n", None),
+        ("g.h5", "<html>", None),
+        ("empty.csv", "", None),
+    ],
+)
+def test_formats_are_told_by_content(tmp_path, name, content, source):
+    path = tmp_path / name
+    path.write_text(content)
+    assert detect(path) == source
+
+
+@pytest.mark.parametrize(
+    ("rows", "task"),
+    [
+        ("groom,0,1\nrear,2,3\n", {"behaviour": {"vocabulary": ["other", "groom", "rear"]}}),
+        (
+            "groom,0,2\nrear,1,3\n",
+            {
+                "groom": {"kind": "binary", "vocabulary": ["other", "groom"]},
+                "rear": {"kind": "binary", "vocabulary": ["other", "rear"]},
+            },
+        ),
+    ],
+)
+def test_overlapping_behaviours_become_tasks_of_their_own(tmp_path, rows, task):
+    (tmp_path / "m1DLC_net.csv").write_text("scorer,n,n,n\nbodyparts,p,p,p\ncoords,x,y,likelihood\n0,1,2,1\n1,1,2,1\n")
+    (tmp_path / "m1_events.csv").write_text(f"behavior,start_time,end_time\n{rows}")
+    guess = guess_card(tmp_path)
+    assert guess.card["tasks"] == task
+    assert guess.card["shards"][0]["labels"][0]["file"] == "m1_events.csv"
+
+
+def test_a_label_file_nobody_matches_is_said(tmp_path):
+    for name in ("m1", "m2"):
+        (tmp_path / f"{name}DLC_net.csv").write_text(
+            "scorer,n,n,n\nbodyparts,p,p,p\ncoords,x,y,likelihood\n0,1,2,1\n1,1,2,1\n"
+        )
+    (tmp_path / "zebra.csv").write_text("behavior,start_time,end_time\ngroom,0,1\n")
+    guess = guess_card(tmp_path)
+    assert any("zebra.csv" in line for line in guess.unknown)
+    assert "zebra.csv" not in str(guess.card["files"])
+
+
+def test_a_folder_without_tracks_is_refused(tmp_path, capsys):
+    assert main(["new-dataset", str(tmp_path)]) == 1
+    assert "holds no tracking file that EthoMake knows" in capsys.readouterr().err
+    assert main(["new-dataset", str(tmp_path / "nowhere")]) == 1
+    assert "is no folder" in capsys.readouterr().err
+
+
+def test_recording_names():
+    names = ["12DLC_dlcrnetms5_x.csv", "12_annot.txt", "e3_reencode.csv", "s1.analysis.h5", "DLC_x.csv"]
+    assert [recording_name(Path(name)) for name in names] == ["12", "12", "e3", "s1", "DLC_x"]
+
+
+def test_the_written_yaml_reads_back_as_the_guess(lab, tmp_path):
+    guess = guess_card(lab)
+    path = tmp_path / "c.yaml"
+    path.write_text(card_yaml(guess))
+    assert read_yaml(path) == guess.card
