@@ -17,6 +17,7 @@ from typing import Any
 from workflow_scripts.cards import Task
 from workflow_scripts.config import Strict, nearest, validate
 from workflow_scripts.errors import ConfigError, InputError
+from workflow_scripts.formats.images import ImageSet
 from workflow_scripts.formats.tracks import Labels, Recording
 
 TRACK_SOURCES = {"deeplabcut": "deeplabcut", "sleap": "sleap", "calms21": "calms21"}
@@ -24,6 +25,9 @@ TRACK_SOURCES = {"deeplabcut": "deeplabcut", "sleap": "sleap", "calms21": "calms
 
 LABEL_SOURCES = {"caltech_annotator": "caltech_annotator", "boris": "boris", "csv_events": "csv_events"}
 """Name → module, imported when asked for."""
+
+IMAGE_SOURCES = {"rat_npz": "rat_npz", "mars_crops": "mars_crops", "dlc_frames": "dlc_frames"}
+"""Name → module with `Options` and ``read(path, options) -> ImageSet``, imported when asked for."""
 
 
 def _load(source: str, known: dict[str, str], what: str) -> ModuleType:
@@ -45,7 +49,13 @@ def check_options(source: str, options: dict[str, Any], *, labels: bool = False)
     validate(model, options, where=f"options of the source {source}")
 
 
-def _present(path: Path) -> None:
+def require_file(path: Path) -> None:
+    """Refuse a file that is absent or empty.
+
+    Raises
+    ------
+    InputError
+    """
     if not path.is_file():
         raise InputError(path, "the file does not exist", "check the path, or download the dataset again")
     if path.stat().st_size == 0:
@@ -79,7 +89,7 @@ def read_tracks(source: str, path: Path, options: dict[str, Any], *, recording: 
     """
     module = _load(source, TRACK_SOURCES, "track")
     checked = validate(module.Options, options, where=f"options of the source {source}")
-    _present(Path(path))
+    require_file(Path(path))
     yield from module.read(Path(path), checked, recording=recording)
 
 
@@ -126,8 +136,33 @@ def read_labels(
     """
     module = _load(source, LABEL_SOURCES, "label")
     checked = validate(module.Options, options, where=f"options of the source {source}")
-    _present(Path(path))
+    require_file(Path(path))
     found: dict[str, Labels] = module.read_labels(
         Path(path), checked, n_frames=n_frames, fps=fps, tasks=tasks, warn=[] if warn is None else warn
     )
+    return found
+
+
+def read_images(source: str, path: Path, options: dict[str, Any]) -> ImageSet:
+    """Read a file of labelled images.
+
+    Parameters
+    ----------
+    source : str
+        A name in `IMAGE_SOURCES`.
+    path : Path
+    options : dict
+        Options of that source.
+
+    Raises
+    ------
+    ConfigError
+        When the source or an option is unknown.
+    InputError
+        When the file cannot be used.
+    """
+    module = _load(source, IMAGE_SOURCES, "image")
+    checked = validate(module.Options, options, where=f"options of the source {source}")
+    require_file(Path(path))
+    found: ImageSet = module.read(Path(path), checked)
     return found

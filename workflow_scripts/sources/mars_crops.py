@@ -1,0 +1,125 @@
+"""A zip of crops of a black and a white mouse from above, each with seven hand points.
+
+Folders `MARS_top_<frame>/` hold `black.jpg`, `white.jpg` and `adjusted_keypoints.json`. The crops are the box of the
+hand points widened by 24 or 25 px and set on black, so the borders of the box tell where the outermost points are. By
+default each side of the box is moved in by a seeded random part of that margin, as a detector's box would vary.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+from pydantic import Field
+
+from workflow_scripts.config import Strict
+from workflow_scripts.errors import InputError
+from workflow_scripts.formats.images import ImageSet
+from workflow_scripts.sources.crops import square_crop, to_crop
+from workflow_scripts.sources.rat_npz import POINTS
+
+KEYPOINTS = "adjusted_keypoints.json"
+ROWS = {"base": 6, "neck": 3, "head": 0}
+"""Which of the seven points serve: tail base, neck, nose."""
+
+DARK = 16
+"""Grey below which a pixel may be the black around a crop, blurred by the jpeg."""
+
+
+class Options(Strict):
+    """Options of the source `mars_crops`."""
+
+    size: int = Field(50, ge=16, description="Side of the images in pixels.")
+    jitter: float = Field(
+        20.0, ge=0, le=24, description="Each side of the box is moved in by up to so many pixels; 0 keeps the leak."
+    )
+    parts: int = Field(5, ge=2, description="Groups the source frames are dealt into (group part0, part1 …).")
+    seed: int = Field(0, ge=0, description="Of the jitter and the parts.")
+
+
+def _box(image: npt.NDArray[np.uint8]) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom (inclusive) of what is not black."""
+    lit = image > DARK
+    rows, columns = np.flatnonzero(lit.mean(1) > 0.05), np.flatnonzero(lit.mean(0) > 0.05)
+    if not len(rows) or not len(columns):
+        raise ValueError("is all black")
+    return int(columns[0]), int(rows[0]), int(columns[-1]), int(rows[-1])
+
+
+def _crop(
+    image: npt.NDArray[np.uint8], points: npt.NDArray[np.float64], options: Options, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+    left, top, right, bottom = _box(image)
+    cut = rng.uniform(0, options.jitter, 4) if options.jitter else np.zeros(4)
+    left, top = left + round(cut[0]), top + round(cut[1])
+    right, bottom = right - round(cut[2]), bottom - round(cut[3])
+    inside = image[top : bottom + 1, left : right + 1]
+    centre = ((right - left) / 2, (bottom - top) / 2)
+    side = float(max(inside.shape)) * (rng.uniform(1.0, 1.1) if options.jitter else 1.0)
+    crop = square_crop(inside, centre, side, options.size)
+    return crop, to_crop(points - np.array([left, top]), centre, side, options.size)
+
+
+def read(path: Path, options: Options) -> ImageSet:
+    """Read the zip.
+
+    Parameters
+    ----------
+    path : Path
+    options : Options
+
+    Returns
+    -------
+    ImageSet
+        Points base, neck, head; animals `black` and `white`; `source_frame` is the number in the folder's name.
+
+    Raises
+    ------
+    InputError
+        When the file is no such zip, or a member of it is damaged.
+    """
+    images, points, frames, animals, warnings = [], [], [], [], []
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = set(archive.namelist())
+            folders = sorted({name.split("/")[0] for name in members if "/" in name})
+            for folder in folders:
+                if f"{folder}/{KEYPOINTS}" not in members:
+                    warnings.append(f"{folder} has no {KEYPOINTS}: left out")
+                    continue
+                frame = int(folder.rsplit("_", 1)[-1])
+                told = json.loads(archive.read(f"{folder}/{KEYPOINTS}"))
+                for number, animal in enumerate(sorted(told)):
+                    if f"{folder}/{animal}.jpg" not in members:
+                        warnings.append(f"{folder} has no {animal}.jpg: left out")
+                        continue
+                    grey = np.asarray(Image.open(io.BytesIO(archive.read(f"{folder}/{animal}.jpg"))).convert("L"))
+                    hand = np.array([told[animal]["x"], told[animal]["y"]], float).T
+                    rng = np.random.default_rng([options.seed, frame, number])
+                    image, moved = _crop(grey, hand[[ROWS[name] for name in POINTS]], options, rng)
+                    images.append(image)
+                    points.append(moved)
+                    frames.append(frame)
+                    animals.append(animal)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError(path, f"is no readable zip of crops ({error})", "download it again") from error
+    except (KeyError, IndexError, ValueError, UnidentifiedImageError) as error:
+        raise InputError(path, f"folder {folder}: unexpected content ({error})", "download it again") from error
+    if not images:
+        raise InputError(path, f"holds no folder with {KEYPOINTS} and crops", "check the path and the source")
+    unique, position = np.unique(frames, return_inverse=True)
+    part = np.random.default_rng(options.seed).permutation(len(unique)) % options.parts
+    return ImageSet(
+        images=np.stack(images),
+        points=np.stack(points).astype(np.float32),
+        names=POINTS,
+        source_frame=np.array(frames, np.int64),
+        animal=np.array(animals),
+        group=np.array([f"part{number}" for number in part[position]]),
+        warnings=warnings,
+    )

@@ -1,0 +1,96 @@
+"""What an image model was made for (`ImageSpec`) and the images it may see (`ImageView`)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.errors import EthoMakeError
+from workflow_scripts.formats.images import ImageSet, open_images
+from workflow_scripts.formats.splits import Split
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """The images a model is built for; stored with its weights, checked before it is used on others.
+
+    Attributes
+    ----------
+    height, width : int
+        Pixels.
+    points : tuple of str
+        Names of the points, in the order of the model's outputs.
+    """
+
+    height: int
+    width: int
+    points: tuple[str, ...]
+
+    @classmethod
+    def of(cls, images: ImageSet) -> ImageSpec:
+        """Describe a set of images."""
+        return cls(images.images.shape[1], images.images.shape[2], images.names)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for YAML or JSON."""
+        return {**asdict(self), "points": list(self.points)}
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> ImageSpec:
+        """Undo :meth:`to_dict`."""
+        return cls(int(value["height"]), int(value["width"]), tuple(value["points"]))
+
+    def check(self, images: ImageSet) -> None:
+        """Refuse images of another size or with other points.
+
+        Raises
+        ------
+        EthoMakeError
+            Names both sides.
+        """
+        other = ImageSpec.of(images)
+        for name in ("height", "width", "points"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine != theirs:
+                raise EthoMakeError(
+                    f"The images have {name} {theirs}, but the model was made for {mine}; "
+                    "use images of the same kind or train on these."
+                )
+
+
+class ImageView:
+    """The images of one dataset as one split shows them.
+
+    Parameters
+    ----------
+    path : str or Path
+        `images.h5`.
+    split : Split
+        Recordings are source frames, so copies of one frame always stay together.
+    """
+
+    def __init__(self, path: str | Path, split: Split) -> None:
+        self.path = Path(path)
+        self.split = split
+
+    def _read(self, recordings: list[str]) -> ImageSet:
+        with open_images(self.path) as reader:
+            return reader.read().take(reader.rows_of(recordings))
+
+    def train(self) -> ImageSet:
+        """Return the training images: all a method may fit on."""
+        return self._read(self.split.train)
+
+    def validation(self) -> ImageSet:
+        """Return the validation images, for early stopping; may be empty."""
+        return self._read(self.split.validation)
+
+    def test(self) -> ImageSet:
+        """Return the held-out images."""
+        return self._read(self.split.test)
+
+    def spec(self) -> ImageSpec:
+        """Describe the images."""
+        with open_images(self.path) as reader:
+            return ImageSpec.of(reader.read(0, 1))
