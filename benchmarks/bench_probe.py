@@ -107,12 +107,15 @@ def main() -> None:
             found = f1(truth, x @ coef[task, seed, alpha] + intercept[task, seed, alpha] > 0)
             worst = max(worst, abs(expected - found))
             largest_coef = max(largest_coef, float(np.abs(fitted.coef_ - coef[task, seed, alpha]).max()))
-        # scikit-learn solves float32 data in float32; in float64 both give the same coefficients.
-        task, seed, alpha = jobs[-1]
-        rows = ~held_out[seed][clips]
-        fitted = RidgeClassifier(alpha=ALPHAS[alpha], class_weight="balanced")
-        fitted.fit(x[rows].astype(np.float64), labels[task][rows])
-        exact_coef = float(np.abs(fitted.coef_ - coef[task, seed, alpha]).max())
+        # scikit-learn solves float32 data in float32; one float64 fit a task tells whose digits differ.
+        exact_f1, exact_coef = 0.0, 0.0
+        for task, row in enumerate(labels):
+            rows = ~held_out[0][clips]
+            fitted = RidgeClassifier(alpha=ALPHAS[0], class_weight="balanced")
+            fitted.fit(x[rows].astype(np.float64), row[rows])
+            exact_coef = max(exact_coef, float(np.abs(fitted.coef_ - coef[task, 0, 0]).max()))
+            found = f1(row == 1, x @ coef[task, 0, 0] + intercept[task, 0, 0] > 0)
+            exact_f1 = max(exact_f1, abs(found - f1(row == 1, fitted.decision_function(x) > 0)))
     whole = theirs * len(jobs) / len(chosen)
     exactness = "all timed" if wanted == len(jobs) else f"EXTRAPOLATED from {wanted} timed fits ({theirs:.2f} s)"
     lines = [
@@ -123,10 +126,8 @@ def main() -> None:
         ("scikit-learn RidgeClassifier", f"{whole:.2f} s, {exactness}"),
         ("ratio", f"1/{whole / ours:.1f} of scikit-learn's time (wanted: at most 1/8)"),
         ("largest |dF1|", f"{worst:.2e} over {len(chosen)} fits, on all frames (wanted: at most 1e-4)"),
-        (
-            "largest |d coefficient|",
-            f"{largest_coef:.2e} to scikit-learn in float32, {exact_coef:.2e} in float64 (1 fit)",
-        ),
+        ("largest |d coefficient|", f"{largest_coef:.2e}"),
+        ("the same, it in float64", f"|dF1| {exact_f1:.2e}, |d coefficient| {exact_coef:.2e} over {len(labels)} fits"),
         (
             "peak RSS",
             f"{peak:.0f} MiB up to the end of ours, simulation of the data included; {peak_mib():.0f} MiB in all",
