@@ -15,7 +15,7 @@ from workflow_scripts.config import deep_merge, nearest
 from workflow_scripts.errors import ConfigError, InputError
 from workflow_scripts.files import digest
 from workflow_scripts.formats.tracks import FloatArray, Labels, Recording
-from workflow_scripts.sources import read_labels, read_tracks
+from workflow_scripts.sources import read_labels, read_tracks, require_file
 
 MISSING_WARNING = 0.25
 """A point missing in more than this share of frames is named in the warnings."""
@@ -48,10 +48,13 @@ def convert_shard(card: Card, shard: Shard, resources: Path) -> Iterator[Recordi
     """
     tracks = resources / shard.tracks
     options = deep_merge(card.options, shard.options)
+    files = [shard.tracks, *(label.file for label in shard.labels)]
+    for name in files:
+        require_file(resources / name)
     sums: dict[str, str] = {}
     for number, raw in enumerate(read_tracks(card.source, tracks, options, recording=shard.id)):
-        if not sums:  # after the reader has found the files readable
-            sums = {name: digest(resources / name) for name in [shard.tracks, *(label.file for label in shard.labels)]}
+        if not sums:  # only once the tracks have turned out to be readable
+            sums = {name: digest(resources / name) for name in files}
         if number and shard.labels:
             raise InputError(
                 tracks, f"holds several recordings, and the shard {shard.id!r} has label files for one", "split it"

@@ -74,8 +74,10 @@ def read_hdf(path: Path, key: str | None = None) -> HdfTable:
         with h5py.File(path, "r") as handle:
             return _read(path, handle, key)
     except OSError as error:
-        reason = "uses a compression h5py lacks" if "filter" in str(error).lower() else "is no readable HDF5 file"
-        raise InputError(path, f"{reason} ({error})", "write it again, uncompressed or as csv") from error
+        # blosc, the usual choice beside zlib, is a plug-in that plain h5py does not bring.
+        foreign = "filter" in str(error) or "plugin" in str(error)
+        reason = "uses a compression that h5py lacks" if foreign else f"is no readable HDF5 file ({error})"
+        raise InputError(path, reason, "write it again, uncompressed or as csv") from error
 
 
 def _read(path: Path, handle: h5py.File, key: str | None) -> HdfTable:
