@@ -110,6 +110,7 @@ class Serve:
     length_lie: int = 0  # added to Content-Length
     range_lie: int = 0  # added to the start of Content-Range
     chunked: bool = False
+    piece: int | None = None  # longest answer to a range request
     kind: str = "application/octet-stream"
     headers: dict[str, str] = field(default_factory=dict)
 
@@ -126,9 +127,9 @@ class Serve:
         if offset and offset >= total:
             handler.head(416, {"Content-Range": f"bytes */{total}", "Content-Length": 0})
             return
-        body = self.data[offset:]
+        body = self.data[offset:][: self.piece if offset else None]
         if offset:
-            headers["Content-Range"] = f"bytes {offset + self.range_lie}-{total - 1}/{total}"
+            headers["Content-Range"] = f"bytes {offset + self.range_lie}-{offset + len(body) - 1}/{total}"
         if self.chunked:
             headers["Transfer-Encoding"] = "chunked"
         else:

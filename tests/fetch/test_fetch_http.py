@@ -20,7 +20,7 @@ from faulty_server import FaultyServer, Serve, gzipped, page, sha256, status
 
 from workflow_scripts.cards import RemoteFile
 from workflow_scripts.errors import InputError
-from workflow_scripts.fetch import Source, fetch
+from workflow_scripts.fetch import Source, fetch, partial
 from workflow_scripts.fetch.partial import part_path
 
 DATA = np.random.default_rng(0).bytes(300_000)
@@ -155,12 +155,26 @@ def test_416_on_a_whole_part_file_is_verified_and_taken(server: FaultyServer, ta
     assert len(server.requests) == 2
 
 
-def test_416_on_a_part_file_that_is_too_long_starts_over(server: FaultyServer, target: Path) -> None:
-    longer = Serve(OTHER + b"more", etag=None, length_lie=50)
-    url = server.add("/f", longer, Serve(DATA, etag=None))
-    get(remote(url), target)
+@pytest.mark.parametrize("checksum", [True, False])
+def test_416_on_a_part_file_that_is_too_long_starts_over(server: FaultyServer, target: Path, checksum: bool) -> None:
+    url = server.add("/f", Serve(OTHER + b"more", length_lie=50), Serve(DATA))
+    get(remote(url, checksum=checksum), target)
     assert_whole(target)
     assert [request.range for request in server.requests] == [None, f"bytes={len(OTHER) + 4}-", None]
+
+
+def test_a_server_that_gives_ranges_in_pieces_is_asked_again(server: FaultyServer, target: Path) -> None:
+    url = server.add("/f", Serve(DATA, stop_after=CUT), Serve(DATA, piece=70_000))
+    get(remote(url, checksum=False), target)
+    assert_whole(target)
+    assert [request.range for request in server.requests[1:]] == [f"bytes={CUT + k * 70_000}-" for k in range(3)]
+
+
+def test_a_body_without_length_is_resumed_up_to_the_known_size(server: FaultyServer, target: Path) -> None:
+    url = server.add("/f", Serve(DATA[:CUT], chunked=True), Serve(DATA))
+    get(remote(url, checksum=False, size=True), target)
+    assert_whole(target)
+    assert server.requests[1].body_bytes == len(DATA) - CUT
 
 
 @pytest.mark.parametrize("lie", [-1000, 1000])
@@ -234,7 +248,7 @@ def test_the_waits_grow_and_are_jittered(server: FaultyServer, target: Path) -> 
     url = server.add("/f", status(500))
     first, second = Sleeper(), Sleeper()
     for seed, sleeper in ((0, first), (1, second)):
-        with pytest.raises(InputError, match="500"):
+        with pytest.raises(InputError, match="the server answered 500"):
             get(remote(url), target, attempts=8, sleep=sleeper, rng=random.Random(seed))
     assert len(server.requests) == 16
     assert first != second
@@ -402,6 +416,15 @@ def test_a_mirror_may_be_the_datasets_own_folder(target: Path, tmp_path: Path) -
     assert_whole(target)
 
 
+def test_a_dataset_may_have_a_folder_of_its_own(target: Path, tmp_path: Path) -> None:
+    place(tmp_path / "mirror" / "rats", OTHER)
+    original = place(tmp_path / "any name", DATA)
+    assert get(remote(checksum=False), target, [tmp_path / "mirror"], folder=tmp_path / "any name").address == str(
+        original
+    )
+    assert_whole(target)
+
+
 def test_a_wrong_mirror_is_skipped_with_both_sums(
     server: FaultyServer, target: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -444,7 +467,9 @@ from pathlib import Path
 from workflow_scripts.cards import RemoteFile
 from workflow_scripts.errors import EthoMakeError
 from workflow_scripts.fetch import fetch
-limit = int(sys.argv[4])
+limit, log = int(sys.argv[4]), sys.argv[5]
+if log:
+    logging.basicConfig(filename=log, level=logging.INFO)
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 try:
@@ -455,8 +480,15 @@ except EthoMakeError as error:
 """
 
 
-def fetching(url: str, target: Path, *, file_size_limit: int = 0) -> list[str]:
-    return [sys.executable, "-c", PROGRAM, url, str(target), sha256(DATA), str(file_size_limit)]
+def fetching(url: str, target: Path, *, file_size_limit: int = 0, log: Path | str = "") -> list[str]:
+    return [sys.executable, "-c", PROGRAM, url, str(target), sha256(DATA), str(file_size_limit), str(log)]
+
+
+def wait_for_words(path: Path, words: str) -> None:
+    deadline = time.monotonic() + 15
+    while not (path.exists() and words in path.read_text()):
+        assert time.monotonic() < deadline, f"{path} never said {words!r}"
+        time.sleep(0.02)
 
 
 def wait_for_bytes(path: Path, size: int) -> None:
@@ -513,13 +545,15 @@ def test_a_run_killed_after_the_last_byte_asks_for_nothing(server: FaultyServer,
     assert len(server.requests) == 1
 
 
-def test_two_processes_make_one_download(server: FaultyServer, target: Path) -> None:
+def test_two_processes_make_one_download(server: FaultyServer, target: Path, tmp_path: Path) -> None:
     url = server.add("/f", Serve(DATA, stop_after=CUT, then="wait"))
     first = subprocess.Popen(fetching(url, target), stdout=subprocess.PIPE, text=True)
     second = None
     try:
         wait_for_bytes(part_path(target), CUT)
-        second = subprocess.Popen(fetching(url, target), stdout=subprocess.PIPE, text=True)
+        log = tmp_path / "log"
+        second = subprocess.Popen(fetching(url, target, log=log), stdout=subprocess.PIPE, text=True)
+        wait_for_words(log, "another process is downloading it; waiting")
         with pytest.raises(InputError, match="being downloaded by another process"):
             get(remote(url), target, lock_wait=1)
         server.release.set()
@@ -531,6 +565,25 @@ def test_two_processes_make_one_download(server: FaultyServer, target: Path) -> 
             process.wait()
     assert_whole(target)
     assert len(server.requests) == 1
+
+
+def test_a_part_file_renamed_between_opening_and_locking_is_opened_again(
+    server: FaultyServer, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = partial._try_lock, []
+
+    def rename_first(descriptor: int, path: Path) -> bool:
+        calls.append(descriptor)
+        if len(calls) == 1:  # as the other process does when it has finished
+            part_path(target).write_bytes(DATA)
+            part_path(target).replace(target)
+        return real(descriptor, path)
+
+    monkeypatch.setattr(partial, "_try_lock", rename_first)
+    assert get(remote(server.add("/f", Serve(DATA))), target).kind == "kept"
+    assert len(calls) == 2
+    assert target.read_bytes() == DATA
+    assert not part_path(target).exists()
 
 
 # Disks and permissions

@@ -52,6 +52,7 @@ def fetch(
     *,
     mirrors: Sequence[Path],
     mirror_name: str,
+    folder: Path | None = None,
     attempts: int = 5,
     timeout: tuple[float, float] = (10, 30),
     sleep: Sleep = time.sleep,
@@ -71,6 +72,8 @@ def fetch(
         mirror's own name is `mirror_name`.
     mirror_name : str
         Name of the dataset's folder in a mirror.
+    folder : Path, optional
+        A folder of this dataset alone, tried before the mirrors as `<folder>/<file.path>`.
     attempts : int
         Attempts at each url; one that brought at least 1 MiB of new data does not count.
     timeout : tuple of float
@@ -105,7 +108,7 @@ def fetch(
                 checked = check(target, file)
                 if not checked.problem:
                     return checked.source("kept", str(target), file)
-            source = take_from_mirror(file, target, mirrors, mirror_name)
+            source = take_from_mirror(file, target, mirrors, mirror_name, folder)
             if isinstance(source, Source):
                 part.discard()
                 return source

@@ -19,7 +19,9 @@ class _WrongCopyError(Exception):
     """A mirror's file differs from the card; leaves `atomic_path` without making the target."""
 
 
-def candidates(file: RemoteFile, mirrors: Sequence[Path], mirror_name: str) -> Iterator[Path]:
+def candidates(
+    file: RemoteFile, mirrors: Sequence[Path], mirror_name: str, folder: Path | None = None
+) -> Iterator[Path]:
     """Give the places of `file` in the mirrors, in the order they are tried.
 
     Parameters
@@ -30,7 +32,11 @@ def candidates(file: RemoteFile, mirrors: Sequence[Path], mirror_name: str) -> I
         Folders with one folder a dataset, or a dataset's own folder.
     mirror_name : str
         Name of the dataset's folder.
+    folder : Path, optional
+        A folder of this dataset alone, whatever its name; comes first.
     """
+    if folder is not None:
+        yield folder / file.path
     for mirror in mirrors:
         if not os.path.isdir(mirror):  # noqa: PTH112 - Path.is_dir raises where a parent may not be entered
             logger.warning("mirror %s is not a folder; skipped", mirror)
@@ -41,7 +47,9 @@ def candidates(file: RemoteFile, mirrors: Sequence[Path], mirror_name: str) -> I
             yield mirror / file.path
 
 
-def take_from_mirror(file: RemoteFile, target: Path, mirrors: Sequence[Path], mirror_name: str) -> Source | str:
+def take_from_mirror(
+    file: RemoteFile, target: Path, mirrors: Sequence[Path], mirror_name: str, folder: Path | None = None
+) -> Source | str:
     """Copy `file` from the first mirror that has it whole.
 
     Returns
@@ -55,7 +63,7 @@ def take_from_mirror(file: RemoteFile, target: Path, mirrors: Sequence[Path], mi
         When the disk is full or the target's folder cannot be written to.
     """
     troubles: list[str] = []
-    for place in candidates(file, mirrors, mirror_name):
+    for place in candidates(file, mirrors, mirror_name, folder):
         try:
             if not place.is_file():
                 continue

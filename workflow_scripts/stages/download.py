@@ -18,7 +18,8 @@ def work(options: argparse.Namespace) -> None:
     fetch(
         validate(RemoteFile, json.loads(options.file), where=str(options.output)),
         options.output,
-        mirrors=[Path(folder) for folder in (options.local, *options.mirror) if folder],
+        folder=Path(options.local) if options.local else None,
+        mirrors=[Path(mirror) for mirror in options.mirror],
         mirror_name=options.mirror_name,
         attempts=network.attempts,
         timeout=(network.connect_timeout, network.read_timeout),
