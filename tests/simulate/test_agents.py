@@ -102,7 +102,7 @@ def test_a_body_points_where_it_heads():
     heading = np.zeros((3, 1, 2))
     heading[:, :, 1] = np.pi / 2
     motion = Motion(np.zeros((3, 1, 2, 2)), heading, np.ones((3, 1, 2)))
-    points = {"tail": Point(-10), "left": Point(0, 4)}
+    points = {"tail": Point(-10), "right": Point(0, 4)}
     out = bodies([np.random.default_rng(0)], motion, points, noise=0.0)
     np.testing.assert_allclose(out[0, 0, 0], [[-10, 0], [0, 4]], atol=1e-9)
     np.testing.assert_allclose(out[0, 0, 1], [[0, -10], [-4, 0]], atol=1e-9)

@@ -65,7 +65,15 @@ class Style:
 
 @dataclass(frozen=True)
 class Point:
-    """A keypoint in the body's frame: px ahead of and left of the centre, and how late it follows a turn (frames)."""
+    """A keypoint in the body's frame.
+
+    Attributes
+    ----------
+    along, across : float
+        Ahead of the centre and to its side, px; positive `across` is the right side where y points down.
+    lag : float
+        How late it follows a turn, frames.
+    """
 
     along: float
     across: float = 0.0
@@ -271,8 +279,8 @@ def bodies(rngs: Sequence[np.random.Generator], motion: Motion, points: Mapping[
     out = np.empty((*motion.heading.shape, len(points), 2))
     for k, point in enumerate(points.values()):
         angle = lagged(motion.heading, point.lag) + (sway if point.along > 0 else 0.0)
-        ahead, left = _unit(angle), _unit(angle + np.pi / 2)
-        out[..., k, :] = motion.centre + (point.along * stretch)[..., None] * ahead + point.across * left
+        ahead, right = _unit(angle), _unit(angle + np.pi / 2)
+        out[..., k, :] = motion.centre + (point.along * stretch)[..., None] * ahead + point.across * right
     out += noise * np.stack([rng.standard_normal((n_frames, *out.shape[2:])) for rng in rngs], axis=1)
     return out
 

@@ -2,7 +2,8 @@
 
 `TRANSITIONS` and `DURATIONS` were counted in the published task-1 training labels (70 sequences, 507 738 frames, as
 intervals in pnuehrenberg/vassi, datasets/CALMS21/train). The mice's size and their way of moving are our own choice:
-no track of the real set was measured for them.
+no track of the real set was measured for them. Every sequence follows the same chain, so they differ less from each
+other than the real ones do (18 of those 70 show any attack).
 """
 
 from __future__ import annotations
