@@ -25,7 +25,9 @@ from workflow_scripts.report.data import (
 
 def _read(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, dtype={"recording": str, "label": str, "group": str, "shard": str})
+        text = ("dataset", "task", "recording", "label", "group", "row", "truth", "prediction", "split", "method")
+        # Only an empty field is missing: "None" and "NA" are names people give to classes.
+        return pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
     except FileNotFoundError as error:
         raise InputError(path, "the file does not exist", "run the workflow, which makes it") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:

@@ -30,6 +30,7 @@ from workflow_scripts.report.tables import (
     primary_metric,
     scores,
     with_interval,
+    without_folds,
 )
 from workflow_scripts.report.timeline import Band, band, clock
 
@@ -200,7 +201,8 @@ def _task(data: ReportData, section: DatasetSection, task: str, rows: pd.DataFra
 
 def _dataset(data: ReportData, section: DatasetSection, index: int) -> DatasetView:
     identifier = f"dataset{index}"
-    rows = data.comparison[data.comparison["dataset"] == section.name]
+    every = data.comparison[data.comparison["dataset"] == section.name]
+    rows = without_folds(every)
     named = list(dict.fromkeys([*(str(t) for t in rows["task"].unique()), *(t.name for t in section.tasks)]))
     tasks = [name for name in named if not is_aggregate(name)] + [name for name in named if is_aggregate(name)]
     return DatasetView(
@@ -212,7 +214,7 @@ def _dataset(data: ReportData, section: DatasetSection, index: int) -> DatasetVi
             _task(data, section, task, rows[rows["task"] == task], f"{identifier}-task{k}")
             for k, task in enumerate(tasks)
         ),
-        everything=views.everything(rows, section.name) if len(rows) else None,
+        everything=views.everything(every, section.name) if len(every) else None,
     )
 
 

@@ -18,6 +18,7 @@ from workflow_scripts.report.tables import (
     primary_metric,
     scores,
     with_interval,
+    without_folds,
 )
 
 
@@ -73,10 +74,11 @@ def verdicts(comparison: pd.DataFrame) -> list[Verdict]:
     Returns
     -------
     list of Verdict
-        In the order of the table; tasks where no row has a value are left out.
+        In the order of the table; tasks where no row has a value are left out, and so are single folds where
+        they are also scored together.
     """
     found = []
-    for (dataset, task), rows in comparison.groupby(["dataset", "task"], sort=False, dropna=False):
+    for (dataset, task), rows in without_folds(comparison).groupby(["dataset", "task"], sort=False, dropna=False):
         everything = scores(rows)
         metric = primary_metric(everything)
         if metric is None:

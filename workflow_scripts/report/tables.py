@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 NOTHING = "–"
@@ -173,8 +174,8 @@ def with_interval(value: float, low: float, high: float, digits: int = 2) -> str
 
 
 def count(value: int | None) -> str:
-    """Return a whole number with thin spaces between thousands."""
-    return NOTHING if value is None else f"{value:,}".replace(",", "\u2009")
+    """Return a whole number with narrow no-break spaces between thousands."""
+    return NOTHING if value is None else f"{value:,}".replace(",", "\u202f")
 
 
 def percent(share: float) -> str:
@@ -216,6 +217,15 @@ def _int(value: object) -> int | None:
 
 def _text(value: object) -> str:
     return "" if value is None or value is pd.NA or value != value else str(value)
+
+
+def without_folds(table: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the rows of single folds (split ``fold0`` …) where the folds are also scored together (``fold``)."""
+    named = table["split"].astype(str)
+    family = named.str.replace(r"\d+$", "", regex=True)
+    have = set(zip(table["dataset"].astype(str), named, strict=True))
+    pooled = [pair in have for pair in zip(table["dataset"].astype(str), family, strict=True)]
+    return table[~((family != named) & np.array(pooled, dtype=bool))]
 
 
 def scores(table: pd.DataFrame) -> list[Score]:

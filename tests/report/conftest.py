@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from synthetic_report import make
+
+from workflow_scripts.report.data import ReportData
+from workflow_scripts.report.html import write_report
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def report_data() -> ReportData:
+    return make(frames=600, recordings=4, boot=8)
+
+
+@pytest.fixture(scope="session")
+def hostile_data() -> ReportData:
+    return make(frames=600, recordings=4, boot=8, hostile=True)
+
+
+@pytest.fixture(scope="session")
+def page(tmp_path_factory: pytest.TempPathFactory, report_data: ReportData) -> Path:
+    path = tmp_path_factory.mktemp("report") / "index.html"
+    write_report(report_data, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def hostile_page(tmp_path_factory: pytest.TempPathFactory, hostile_data: ReportData) -> Path:
+    path = tmp_path_factory.mktemp("hostile") / "index.html"
+    write_report(hostile_data, path)
+    return path

@@ -1,0 +1,180 @@
+"""The report as a browser shows it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from chromium_driver import CHROMIUM, Browser
+
+pytestmark = [
+    pytest.mark.chromium,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's Chromium is not installed (apt-get install chromium)"),
+]
+
+WIDTHS = (360, 1440)
+TABS = "Array.from(document.querySelectorAll('nav a')).map(a => a.getAttribute('href'))"
+# Every piece of visible HTML text against the nearest ground that is painted behind it (WCAG 2.2, 1.4.3).
+CONTRAST = """
+(() => {
+  const parse = c => (c.match(/[\\d.]+/g) || []).map(Number);
+  const light = c => {
+    const l = c.slice(0, 3).map(v => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+    return 0.2126 * l[0] + 0.7152 * l[1] + 0.0722 * l[2];
+  };
+  const ground = node => {
+    for (let n = node; n; n = n.parentElement) {
+      const c = parse(getComputedStyle(n).backgroundColor);
+      if (c.length === 3 || c[3] === 1) return c;
+    }
+    return [255, 255, 255];
+  };
+  let worst = [99, ''], seen = 0;
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode.parentElement;
+    if (!walker.currentNode.textContent.trim() || node.closest('svg, script')) continue;
+    if (!node.getClientRects().length) continue;
+    const a = light(parse(getComputedStyle(node).color)), b = light(ground(node));
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    seen += 1;
+    if (ratio < worst[0]) worst = [ratio, walker.currentNode.textContent.trim().slice(0, 40)];
+  }
+  return [seen, ...worst];
+})()
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with Browser() as running:
+        yield running
+
+
+def show(browser: Browser, tab: str) -> None:
+    # hashchange is delivered a moment later
+    browser.ask(f"new Promise(done => {{ location.hash = {json.dumps(tab)}; setTimeout(done, 30); }})")
+
+
+def test_it_opens_quickly_and_without_complaint(browser: Browser, page: Path) -> None:
+    browser.open(page, 1440)
+    assert browser.ask("document.body.dataset.ready") == "true"
+    took = browser.ask("performance.timing.loadEventEnd - performance.timing.navigationStart")
+    assert took < 2000
+    assert browser.complaints() == []
+    assert browser.ask("performance.getEntriesByType('resource').length") == 0
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("kind", ["page", "hostile_page"])
+def test_every_tab_opens_and_nothing_sticks_out(
+    browser: Browser, width: int, kind: str, request: pytest.FixtureRequest
+) -> None:
+    browser.open(request.getfixturevalue(kind), width)
+    tabs = browser.ask(TABS)
+    assert len(tabs) == 6
+    for tab in tabs:
+        show(browser, tab)
+        browser.ask("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+        visible = "Array.from(document.querySelectorAll('.tab')).filter(t => !t.hidden).map(t => '#' + t.id)"
+        assert browser.ask(visible) == [tab]
+        assert browser.ask("document.querySelector('nav a[aria-current]').getAttribute('href')") == tab
+        assert browser.ask("document.documentElement.scrollWidth") <= width, tab
+        # What is wider than its box must lie in a box that scrolls.
+        wide = (
+            "Array.from(document.querySelectorAll('.tab:not([hidden]) *')).filter(n => n.getClientRects().length"
+            " && n.getBoundingClientRect().right > innerWidth + 1 && !n.closest('.scroll')).map(n => n.outerHTML)"
+        )
+        assert browser.ask(wide) == []
+    assert browser.complaints() == []
+    assert not any(event.get("method") == "Page.javascriptDialogOpening" for event in browser.events)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_text_stands_out_from_its_ground(browser: Browser, page: Path, dark: bool) -> None:
+    browser.open(page, 1440, dark=dark)
+    ground = browser.ask("getComputedStyle(document.body).backgroundColor")
+    assert ground == ("rgb(18, 23, 29)" if dark else "rgb(255, 255, 255)")
+    for tab in browser.ask(TABS):
+        show(browser, tab)
+        browser.ask("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+        seen, worst, text = browser.ask(CONTRAST)
+        assert seen > 10
+        assert worst >= 4.5, (tab, text)
+
+
+def test_tables_sort_by_keyboard(browser: Browser, page: Path) -> None:
+    browser.open(page, 1440, fragment="#dataset0")
+    browser.ask("document.querySelectorAll('#dataset0-task0 button.sort')[1].focus()")
+    column = "Array.from(document.querySelectorAll('#dataset0-task0 tbody tr')).map(r => r.cells[1].dataset.sort)"
+    state = "document.querySelectorAll('#dataset0-task0 th')[1].getAttribute('aria-sort')"
+    assert browser.ask(state) is None
+    for expected, reverse in (("descending", True), ("ascending", False)):
+        for kind in ("keyDown", "keyUp"):
+            browser.send(
+                "Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", text="\r", windowsVirtualKeyCode=13
+            )
+        assert browser.ask(state) == expected
+        values = browser.ask(column)
+        numbers = [float(value) for value in values if value]
+        assert len(numbers) == 8 and numbers == sorted(numbers, reverse=reverse)
+        assert values[-1] == ""  # the failed run stays last either way
+
+
+def test_the_ethogram_zooms_moves_and_speaks(browser: Browser, page: Path) -> None:
+    browser.open(page, 1440, fragment="#dataset0")
+    box = "document.querySelector('.ethogram svg.band').getAttribute('viewBox')"
+    settle = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    assert browser.ask(box) == "0 0 600 1"
+    browser.ask("document.querySelector('.ethogram [data-act=in]').click()")
+    browser.ask(settle)
+    assert browser.ask(box) == "150 0 300 1"
+    browser.ask("document.querySelector('.ethogram .bands').focus()")
+    for key, expected in (("ArrowRight", "225 0 300 1"), ("ArrowRight", "300 0 300 1"), ("ArrowRight", "300 0 300 1")):
+        browser.send("Input.dispatchKeyEvent", type="keyDown", key=key, code=key)
+        browser.ask(settle)
+        assert browser.ask(box) == expected
+    ticks = browser.ask("Array.from(document.querySelectorAll('.ethogram .axis')[0].children).map(t => t.textContent)")
+    assert ticks[0] == "0:10" and ticks[-1] == "0:20"
+    browser.ask("document.querySelector('.ethogram [data-act=all]').click()")
+    browser.ask(settle)
+    assert browser.ask(box) == "0 0 600 1"
+    spot = browser.ask(
+        "(() => { const b = document.querySelector('.ethogram svg.band'); b.scrollIntoView({block: 'center'});"
+        " const r = b.getBoundingClientRect(); return [r.left + r.width * 0.525, r.top + r.height / 2]; })()"
+    )
+    browser.send("Input.dispatchMouseEvent", type="mouseMoved", x=spot[0], y=spot[1])
+    said = browser.ask("document.querySelector('.ethogram .readout').textContent")
+    assert "human labels: not labelled" in said and "features: " in said
+
+
+def test_a_link_into_a_section_opens_it(browser: Browser, page: Path) -> None:
+    browser.open(page, 360, fragment="#dataset0-task1")
+    assert browser.ask("document.getElementById('dataset0').hidden") is False
+    assert browser.ask("document.getElementById('summary').hidden") is True
+    top = browser.ask("document.getElementById('dataset0-task1').getBoundingClientRect().top")
+    assert abs(top) < 100
+
+
+def test_without_script_everything_is_there(browser: Browser, page: Path) -> None:
+    browser.send("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        browser.open(page, 1440)
+    finally:
+        browser.send("Emulation.setScriptExecutionDisabled", value=False)
+    hidden = "Array.from(document.querySelectorAll('.tab')).filter(t => !t.getClientRects().length).length"
+    assert browser.ask(hidden) == 0
+    assert browser.ask("document.body.dataset.ready") is None
+
+
+def test_print_shows_every_section(browser: Browser, page: Path) -> None:
+    browser.open(page, 1440)
+    browser.send("Emulation.setEmulatedMedia", media="print")
+    try:
+        hidden = "Array.from(document.querySelectorAll('.tab')).filter(t => !t.getClientRects().length).length"
+        assert browser.ask(hidden) == 0
+        assert browser.ask("document.querySelector('nav').getClientRects().length") == 0
+    finally:
+        browser.send("Emulation.setEmulatedMedia", media="")

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import io
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic_report import HOSTILE
+
+from workflow_scripts.formats.tables import COLUMNS
+from workflow_scripts.report.data import ExamplePrediction, LeakAudit, Quarantined, ReportData
+from workflow_scripts.report.html import render, write_report
+
+VOID = {"meta", "link", "br", "hr", "img", "input"}
+
+
+class Page(HTMLParser):
+    """Elements with their attributes, the text inside each kind, and the nesting checked."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[tuple[str, str]] = []
+        self.stack: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        assert len(attrs) == len(dict(attrs)), f"{tag} has an attribute twice"
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.stack.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.stack and self.stack[-1] == tag, f"</{tag}> closes {self.stack[-1:]}"
+        self.stack.pop()
+
+    def handle_data(self, data):
+        self.texts.append((self.stack[-1] if self.stack else "", data))
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    def text(self, *tags):
+        return "".join(data for tag, data in self.texts if not tags or tag in tags)
+
+
+def test_the_page_is_well_formed(page: Path) -> None:
+    parsed = Page(page.read_text())
+    assert parsed.stack == []
+    assert parsed.all("html")[0]["lang"] == "en"
+    assert Counter(tag for tag, _ in parsed.elements)["main"] == 1
+    assert any(link.get("class") == "skip" and link["href"] == "#main" for link in parsed.all("a"))
+
+
+def test_it_needs_nothing_from_outside(page: Path) -> None:
+    text = page.read_text()
+    for tag, attributes in Page(text).elements:
+        for name in ("src", "href", "xlink:href", "action", "srcset", "data", "poster"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("#", "data:text/csv;")), (tag, name, value)
+    assert "@import" not in text
+    assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", text))
+
+
+def test_ids_are_unique_and_references_lead_somewhere(page: Path) -> None:
+    text = page.read_text()
+    parsed = Page(text)
+    ids = Counter(attributes["id"] for _, attributes in parsed.elements if "id" in attributes)
+    assert max(ids.values()) == 1
+    wanted = {attributes["href"][1:] for _, attributes in parsed.elements if attributes.get("href", "").startswith("#")}
+    wanted |= {attributes["aria-labelledby"] for _, attributes in parsed.elements if "aria-labelledby" in attributes}
+    wanted |= set(re.findall(r"url\(#([^)]*)\)", text))
+    assert len(wanted) > 10
+    assert wanted <= set(ids)
+
+
+def test_pictures_are_in_words_and_tables_have_captions(page: Path) -> None:
+    parsed = Page(page.read_text())
+    pictures = parsed.all("svg") + parsed.all("img")
+    assert len(pictures) > 10
+    assert all(p.get("role") == "img" and (p.get("aria-label") or p.get("alt")) for p in pictures)
+    assert len(parsed.all("table")) == len(parsed.all("caption")) > 5
+    assert {cell.get("scope") for cell in parsed.all("th")} == {"row", "col"}
+    # A box that scrolls must be reachable by keyboard and say what it is.
+    boxes = [a for _, a in parsed.elements if "scroll" in (a.get("class") or "").split()]
+    assert boxes and all(box["tabindex"] == "0" and box["aria-label"] for box in boxes)
+
+
+def test_only_our_script_may_run(page: Path) -> None:
+    text = page.read_text()
+    (script,) = re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL)
+    expected = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = next(m for m in Page(text).all("meta") if m.get("http-equiv"))["content"]
+    assert f"script-src 'sha256-{expected}'" in policy
+    assert "default-src 'none'" in policy
+
+
+def test_names_from_users_stay_text(hostile_page: Path) -> None:
+    text = hostile_page.read_text()
+    parsed = Page(text)
+    assert text.count("<script") == 1 == text.count("</script")
+    assert not any(name.startswith("on") for _, attributes in parsed.elements for name in attributes)
+    # It is there to be read: in headings, tables, sentences, in figures, and in what is spoken of them.
+    for tag in ("title", "h1", "h2", "td", "th", "strong", "li", "text", "pre", "figcaption"):
+        assert "<script>alert(1)" in parsed.text(tag), tag
+    assert any(HOSTILE in (a.get("aria-label") or "") for a in parsed.all("svg"))
+    assert any(a.get("data-name") == HOSTILE for a in parsed.all("path"))
+
+
+def test_the_same_data_give_the_same_bytes(report_data: ReportData, page: Path, tmp_path: Path) -> None:
+    write_report(report_data, tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_bytes() == page.read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["again.html"]
+
+
+def test_downloads_hold_the_table(report_data: ReportData, page: Path) -> None:
+    links = {a["download"]: a["href"] for a in Page(page.read_text()).all("a") if "download" in a}
+    text = base64.b64decode(links["comparison.csv"].split(",", 1)[1]).decode()
+    table = pd.read_csv(io.StringIO(text))
+    assert list(table.columns) == COLUMNS
+    np.testing.assert_allclose(table["value"], report_data.comparison["value"].astype(float), rtol=1e-9)
+    assert "rats_pairs-S1.csv" in links and "rats_pairs-quality.csv" in links
+
+
+def test_trouble_stands_at_the_top(report_data: ReportData, page: Path) -> None:
+    text = page.read_text()
+    top = text[: text.index("What came out")]
+    for words in ("Quarantined: 1", "line 4: expected columns", "Rows without a value: 1", "12 frames longer"):
+        assert words in top
+    leaky = LeakAudit(4, pd.DataFrame({"split": ["fold0"], "group": ["animal 7"]}))
+    leaking = render(dataclasses.replace(report_data, leaks=leaky, examples=(), confusions=()))
+    assert "Leaks between training and test data" in leaking[: leaking.index("What came out")]
+    assert "animal 7" in leaking
+
+
+def test_no_dataset_vanishes(report_data: ReportData) -> None:
+    lost = (Quarantined("flies", "7", "the file is empty."),)
+    text = render(dataclasses.replace(report_data, datasets=(), quarantined=lost, examples=(), confusions=()))
+    navigation = text[text.index("<nav") : text.index("</nav")]
+    for name in ("rats_pairs", "rats_pairs_twin", "flies"):
+        assert f">{name}</a>" in navigation
+
+
+def test_chance_rows_are_marked_and_single_folds_left_out_of_the_task_table(page: Path) -> None:
+    text = page.read_text()
+    assert re.search(r'<tr class="chance">\s*<th scope="row" data-sort="[^"]*">prior \(chance\)</th>', text)
+    tables = re.findall(r"<table.*?</table>", text, flags=re.DOTALL)
+    (task,) = [table for table in tables if "rats_pairs, S1: held-out results" in table]
+    (every,) = [table for table in tables if "rats_pairs: every result row" in table]
+    assert task.count(">features") == 1 and "fold0" not in task
+    assert "fold0" in every
+    assert 'class="best"' in task and "mvd" in task
+
+
+def test_unverified_published_numbers_say_so(page: Path) -> None:
+    assert "0.71 (not verified)" in page.read_text()
+
+
+def test_an_empty_experiment_has_a_report() -> None:
+    text = render(ReportData("empty", {}, pd.DataFrame(columns=COLUMNS)))
+    parsed = Page(text)
+    assert "No run has a result yet." in text
+    assert "No warnings, nothing quarantined." in text
+    assert parsed.stack == []
+
+
+def test_one_seed_of_a_continuous_task(report_data: ReportData) -> None:
+    row = {"dataset": "flies", "method": "pca", "task": "speed", "metric": "mse", "value": 0.3, "low": 0.2, "high": 0.4}
+    table = pd.DataFrame([{**row, "readout": "probe", "split": "official", "seed": 0, "n": 10, "n_groups": 2}])
+    text = render(ReportData("flies", {}, table.reindex(columns=COLUMNS)))
+    assert "MSE 0.30 [0.20, 0.40]" in text and "lower is better" in text
+    assert "There is no chance row to compare with." in text
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_very_short_recordings(frames: int) -> None:
+    row = {"dataset": "d", "method": "pca", "task": "t", "metric": "macro_f1", "value": 0.5, "split": "official"}
+    example = ExamplePrediction("d", "t", "r", ("a", "b"), np.full(frames, -1), {"pca": np.zeros(frames, int)}, 30.0)
+    table = pd.DataFrame([row]).reindex(columns=COLUMNS)
+    text = render(ReportData("short", {}, table, examples=(example,)))
+    assert 'aria-label="human labels: no labels"' in text and 'aria-label="pca: a 100 %"' in text
