@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import lightning
 import torch
@@ -20,37 +20,15 @@ import yaml
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
-from pydantic import Field
 
-from workflow_scripts.config import Strict
 from workflow_scripts.files import write_text
 from workflow_scripts.training.checkpoints import AtomicIO, Keeper, StopSignals, read_checkpoint, save_weights
 from workflow_scripts.training.curves import curves, save_figure
 from workflow_scripts.training.logs import MetricsLog, quiet_console, read_metrics
+from workflow_scripts.training.options import LoopOptions
 from workflow_scripts.training.seeds import EpochSeeds, SeededData, seed_all
 
 log = logging.getLogger("ethomake.training")
-
-
-class LoopOptions(Strict):
-    """How long and where a model trains, and which epoch is best."""
-
-    max_epochs: int = Field(10, ge=1, description="Epochs at most.")
-    accelerator: Literal["auto", "cpu", "gpu"] = Field("auto", description="Where to train; auto = a GPU if any.")
-    precision: Literal["32-true", "16-mixed", "bf16-mixed", "64-true"] = Field("32-true", description="Arithmetic.")
-    monitor: str | None = Field("val_loss", description="Metric that chooses the best epoch; empty = the last epoch.")
-    mode: Literal["min", "max"] = Field("min", description="Whether a lower or a higher value of it is better.")
-    patience: int | None = Field(
-        None, ge=1, description="Validations without improvement before stopping; empty = train all epochs."
-    )
-    gradient_clip: float | None = Field(None, gt=0, description="Largest norm of the gradient; empty = no clipping.")
-    accumulate: int = Field(1, ge=1, description="Batches whose gradients make one step.")
-    batches_per_epoch: int | None = Field(
-        None, ge=1, description="Cut an epoch short after so many batches (checkpoints stand between epochs)."
-    )
-    validate_every: int = Field(1, ge=1, description="Epochs between validations.")
-    checkpoint_every: int = Field(1, ge=1, description="Epochs between writes of resume.ckpt.")
-    threads: int = Field(1, ge=1, description="CPU threads of torch.")
 
 
 @dataclass(frozen=True)
