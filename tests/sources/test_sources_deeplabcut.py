@@ -114,6 +114,15 @@ def test_refusals(tmp_path, text, words):
         read(tmp_path, text)
 
 
+def test_one_of_several_networks(tmp_path):
+    text = (
+        "scorer,old,old,old,new,new,new\nbodyparts,n,n,n,n,n,n\ncoords,x,y,likelihood,x,y,likelihood\n0,1,2,.5,3,4,1\n"
+    )
+    assert read(tmp_path, text, scorer="new").position[0, 0, 0].tolist() == [3, 4]
+    with refusal(InputError, "no scorer 'newer'", "did you mean 'new'"):
+        read(tmp_path, text, scorer="newer")
+
+
 def test_without_likelihood(tmp_path):
     made = read(tmp_path, "scorer,n,n\nbodyparts,nose,nose\ncoords,x,y\n0,1,2\n1,,\n", likelihood=False)
     assert made.confidence[0] == 1

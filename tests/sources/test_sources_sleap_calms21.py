@@ -64,6 +64,19 @@ def test_sleap_dims_decide(tmp_path, order):
     np.testing.assert_allclose(made.confidence, point)
 
 
+def test_sleap_point_scores_in_an_order_of_their_own(tmp_path):
+    _, point = analysis(tmp_path / "a.h5", sleap.ORDERS["matlab"], dims=True)
+    with h5py.File(tmp_path / "a.h5", "a") as handle:
+        del handle["point_scores"]
+        handle["point_scores"] = point
+        handle["point_scores"].attrs["dims"] = json.dumps(["frame", "track", "node"])
+    np.testing.assert_allclose(read(tmp_path / "a.h5").confidence, point)
+    with h5py.File(tmp_path / "a.h5", "a") as handle:
+        del handle["point_scores"].attrs["dims"]
+    with refusal(InputError, "point_scores is 9 × 2 × 3", "does not fit"):
+        read(tmp_path / "a.h5")
+
+
 def test_sleap_ambiguous_lengths(tmp_path, monkeypatch):
     monkeypatch.setattr(sys.modules[__name__], "NODES", ["head", "tail"])
     position, _ = analysis(tmp_path / "a.h5", sleap.ORDERS["matlab"], frames=2)

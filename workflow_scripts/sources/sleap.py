@@ -99,12 +99,18 @@ def _from_analysis(path: Path, handle: h5py.File, axes: str, warnings: list[str]
     time, animals, points, _ = position.shape
     # A project of one animal may be exported without tracks: one unnamed animal.
     names = names or [f"individual{k + 1}" for k in range(animals)]
+    confidence: FloatArray = np.empty(0, dtype=np.float32)
     if "point_scores" in handle:
         scores = handle["point_scores"]
-        if sorted(scores.shape) != sorted((time, animals, points)):
-            raise InputError(path, f"point_scores has the shape {scores.shape}", "export the analysis HDF5 again")
         own = _dims(scores) or tuple(axis for axis in order if axis != "xy")
-        confidence = np.transpose(scores[()], [own.index(axis) for axis in WANTED[:3]]).astype(np.float32)
+        if sorted(own) == sorted(WANTED[:3]) and scores.ndim == 3:
+            confidence = np.transpose(scores[()], [own.index(axis) for axis in WANTED[:3]]).astype(np.float32)
+        if confidence.shape != (time, animals, points):
+            raise InputError(
+                path,
+                f"point_scores is {' × '.join(map(str, scores.shape))}, which does not fit tracks",
+                "export the analysis HDF5 from SLEAP again",
+            )
     else:
         seen = ~np.isnan(position).any(axis=-1)
         confidence = np.where(seen, np.float32(1), np.float32(np.nan))
