@@ -168,6 +168,14 @@ def test_an_unknown_compression(tmp_path: Path, out: Path) -> None:
     refused(archive, out, "cannot be read")
 
 
+def test_an_unknown_version_of_zip(tmp_path: Path, out: Path) -> None:
+    data = bytearray(zip_bytes([(WANTED, TABLE)]))
+    data[data.index(b"PK\x01\x02") + 6] = 99
+    archive = tmp_path / "a.zip"
+    archive.write_bytes(data)
+    refused(archive, out, "zip file version 9.9")
+
+
 # Damage
 
 

@@ -27,7 +27,15 @@ from workflow_scripts.errors import EthoMakeError, InputError
 from workflow_scripts.files import CHUNK, atomic_path, explain_os_error
 
 REMEDY = "delete the archive so that it is downloaded again, and check the card's checksum"
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, UnicodeDecodeError)
+_DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    UnicodeDecodeError,
+    RuntimeError,  # from zipfile, for a version of the format it does not know
+)
 _BLOCK = 512
 
 
@@ -190,7 +198,7 @@ def _unpack_zip(archive: Path, handle: BinaryIO, wanted: Mapping[str, Path], lim
         for name, entry in chosen.items():
             try:
                 source = opened.open(entry)
-            except (NotImplementedError, RuntimeError) as error:
+            except RuntimeError as error:  # a method or feature zipfile does not know
                 raise InputError(
                     archive, f"member {name!r} cannot be read ({error})", "repack it as deflate"
                 ) from error
