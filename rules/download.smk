@@ -27,7 +27,7 @@ rule download:
         or wildcards.dataset,
     shell:
         "python -m workflow_scripts.stages.download --log {log:q} --file {params.file:q}"
-        " --mirror-name {params.mirror_name:q} --local {params.local:q} {MIRROR_OPTIONS}"
+        " --mirror-name {params.mirror_name:q} --local={params.local:q} {MIRROR_OPTIONS}"
         " --network {NETWORK_OPTIONS} --output {output:q}"
 
 

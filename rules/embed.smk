@@ -13,13 +13,15 @@ rule embed:
         f"logs/embed/{RUN_NAME}.log",
     benchmark:
         f"logs/embed/{RUN_NAME}.tsv"
+    wildcard_constraints:
+        method=NEURAL,
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=scaled(4000),
         runtime=240,
-        gpu=gpus,
+        gpu=1,
     params:
         embedder=RUN + "/embedder",
         code=lambda wildcards: code_digest(
@@ -28,3 +30,17 @@ rule embed:
     shell:
         "python -m workflow_scripts.stages.embed --log {log:q} --embedder {params.embedder:q}"
         " --tracks {input.tracks:q} --split {input.split:q} --output {output:q}"
+
+
+# The same for methods without a network: no GPU.
+use rule embed as transform with:
+    log:
+        f"logs/transform/{RUN_NAME}.log",
+    benchmark:
+        f"logs/transform/{RUN_NAME}.tsv"
+    wildcard_constraints:
+        method=CONTROLS,
+    resources:
+        mem_mb=scaled(3000),
+        runtime=60,
+        gpu=0,

@@ -5,9 +5,12 @@ RUN = RESULTS + "/runs/{dataset}/{method}/{mode}/{point}/{split}/seed{seed}"
 RUN_NAME = EXPERIMENT.name + "/{dataset}/{method}/{mode}/{point}/{split}/seed{seed}"
 
 
-def gpus(wildcards):
-    """One GPU for a neural method, none for a control."""
-    return int(method_options(wildcards.method).neural)
+NEURAL = one_of(
+    [name for name in EXPERIMENT.config.methods if method_options(name).neural]
+)
+CONTROLS = one_of(
+    [name for name in EXPERIMENT.config.methods if not method_options(name).neural]
+)
 
 
 rule train:
@@ -25,13 +28,15 @@ rule train:
         f"logs/train/{RUN_NAME}.log",
     benchmark:
         f"logs/train/{RUN_NAME}.tsv"
+    wildcard_constraints:
+        method=NEURAL,
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=scaled(4000),
-        runtime=lambda wildcards: 24 * 60 if gpus(wildcards) else 60,
-        gpu=gpus,
+        runtime=24 * 60,
+        gpu=1,
     params:
         folder=RUN,
         options=lambda wildcards: as_json(
@@ -44,6 +49,20 @@ rule train:
         "python -m workflow_scripts.stages.train --log {log:q} --method {wildcards.method}"
         " --options {params.options:q} --tracks {input.tracks:q} --split {input.split:q}"
         " --seed {wildcards.seed} --folder {params.folder:q}"
+
+
+# The same for methods without a network, so that a cluster can tell the two apart by name: no GPU.
+use rule train as fit with:
+    log:
+        f"logs/fit/{RUN_NAME}.log",
+    benchmark:
+        f"logs/fit/{RUN_NAME}.tsv"
+    wildcard_constraints:
+        method=CONTROLS,
+    resources:
+        mem_mb=scaled(3000),
+        runtime=60,
+        gpu=0,
 
 
 rule export_embedder:

@@ -86,6 +86,48 @@ def new_dataset(options: argparse.Namespace) -> None:
     print(f"Written: {target}")
 
 
+def config_files(options: argparse.Namespace) -> None:
+    """Compare the generated configuration files with the models, or write them."""
+    from workflow_scripts.config_files import generated
+    from workflow_scripts.files import write_text
+
+    for path, text in generated(options.root).items():
+        current = path.read_text(encoding="utf-8") if path.is_file() else None
+        if current == text:
+            continue
+        if not options.write:
+            raise ConfigError(f"{path} is not what the models say; run `ethomake config --write` and commit it.")
+        write_text(path, text)
+        print(f"Written: {path}")
+
+
+def check_experiment(options: argparse.Namespace) -> None:
+    """Validate an experiment and its cards, and say what it would run."""
+    from workflow_scripts.experiment import load_experiment
+    from workflow_scripts.files import read_yaml
+
+    path = Path(options.experiment)
+    overrides = read_yaml(path) if path.suffix in {".yaml", ".yml"} else {"experiment": options.experiment}
+    experiment = load_experiment(options.root, overrides)
+    rows = [["dataset", "method", "point", "splits", "seeds"]]
+    for dataset in experiment.cards:
+        for method in dict.fromkeys(run.method for run in experiment.runs if run.dataset == dataset):
+            runs = [run for run in experiment.runs if (run.dataset, run.method) == (dataset, method)]
+            for point in dict.fromkeys(run.point for run in runs):
+                chosen = [run for run in runs if run.point == point]
+                splits, seeds = {run.split for run in chosen}, {str(run.seed) for run in chosen}
+                rows.append([dataset, method, point, ", ".join(sorted(splits)), ", ".join(sorted(seeds))])
+    _print_table(rows)
+    print(f"The experiment {experiment.name!r} is valid: {len(experiment.runs)} runs.")
+
+
+def summarise(options: argparse.Namespace) -> None:
+    """Print five lines about a finished experiment."""
+    from workflow_scripts.report.assemble import five_line_summary
+
+    print(five_line_summary(Path("results") / options.experiment))
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ethomake", description="Datasets, cards and checks around the workflow.")
     parser.add_argument("--root", type=Path, default=Path(), help="folder that holds config/ (default: this one)")
@@ -102,6 +144,14 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("path", type=Path, help="folder of tracking and label files")
     new.add_argument("--name", help="name of the dataset (default: the folder's)")
     new.add_argument("--write", action="store_true", help="write config/datasets/<name>.yaml")
+    config = add("config", config_files, "Check that the generated configuration files fit the models.")
+    how = config.add_mutually_exclusive_group()
+    how.add_argument("--check", action="store_true", help="compare only (the default)")
+    how.add_argument("--write", action="store_true", help="write config/default.yaml and the JSON schemas")
+    check = add("check", check_experiment, "Validate an experiment and say what it would run.")
+    check.add_argument("experiment", help="name in config/experiments, or a YAML file")
+    summary = add("summary", summarise, "Print five lines about a finished experiment.")
+    summary.add_argument("experiment", help="name of the experiment")
     return parser
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from workflow_scripts.cards import Card
 from workflow_scripts.errors import InputError
+from workflow_scripts.formats.tables import read_table
 from workflow_scripts.report.data import (
     Confusion,
     DatasetSection,
@@ -21,6 +22,7 @@ from workflow_scripts.report.data import (
     RecordingQuality,
     TaskSummary,
 )
+from workflow_scripts.report.summary import five_lines
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -147,3 +149,15 @@ def benchmarks(logs: Path, experiment: str, datasets: Iterable[str]) -> dict[str
         if rest[0].removesuffix(".tsv") in owners:
             found.setdefault(rule, []).append(path)
     return found
+
+
+def five_line_summary(results: Path) -> str:
+    """Say in five lines what came out of the experiment in `results` (`results/<experiment>`)."""
+    quality = _read(results / "tables" / "quality.csv")
+    return five_lines(
+        read_table(results / "comparison.csv"),
+        results / "report" / "index.html",
+        experiment=results.name,
+        warnings=len(notices(results / "tables")),
+        quarantined=int((quality["status"] == "quarantined").sum()),
+    )

@@ -1,0 +1,52 @@
+# `make demo` and `make test` need Python ≥ 3.11 (with venv and pip) and make, nothing else.
+.DELETE_ON_ERROR:
+.PHONY: demo test test-faults check lint types unit lock help
+
+PYTHON ?= python3
+CORES ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+help:
+	@echo "make demo   set up .venv once, run the demo experiment, say where the report is"
+	@echo "make test   set up .venv once, then format check, lint, types and tests"
+	@echo "make lock   write requirements.lock anew from pyproject.toml"
+
+# The stamp carries the checksum of what was installed, so that touching a file does not install again.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "EthoMake needs Python 3.11 or newer; $(PYTHON) is older. Call make PYTHON=/path/to/python3.11." >&2; exit 1; }
+	@if [ -f $@ ] && [ "$$(cat $@)" = "$$(cat $^ | cksum)" ]; then touch $@; else \
+	  rm -f $@ && \
+	  $(PYTHON) -m venv $(VENV) && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . && \
+	  cat $^ | cksum > $@; fi
+
+demo: $(STAMP)
+	$(BIN)/snakemake --profile profiles/local --cores $(CORES) --config experiment=demo
+	@$(BIN)/ethomake summary demo
+
+lint: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/ethomake config --check
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+unit: $(STAMP)
+	$(BIN)/pytest -n $(CORES) --dist worksteal
+
+test: lint types unit
+
+test-faults: $(STAMP)
+	$(BIN)/pytest -m "faults" tests
+
+lock:
+	$(PYTHON) -m venv --clear build/lock
+	build/lock/bin/python -m pip install --quiet '.[test]'
+	{ grep '^#' requirements.lock; build/lock/bin/python -m pip freeze --all --exclude ethomake | grep -v '^pip=' | sed 's/+cpu//'; } > build/requirements.lock
+	mv build/requirements.lock requirements.lock
