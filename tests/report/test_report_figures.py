@@ -101,7 +101,7 @@ def test_bars_are_as_long_as_the_values_and_the_line_stands_at_chance() -> None:
     (axes,) = figure.axes
     assert [text.get_text() for text in axes.get_yticklabels()] == ["features", "raw", "prior"]
     assert [bar.get_width() for bar in axes.patches[:2]] == [0.6, 0.3]
-    lines = [line.get_xdata() for line in axes.lines]
+    lines = [line.get_xdata() for line in axes.lines if line.get_color() == style.INK]
     assert [list(line) for line in lines[:3]] == [[0.5, 0.7], [0.2, 0.4], [0.2, 0.3]]
     assert list(lines[3]) == [0.25, 0.25]
 

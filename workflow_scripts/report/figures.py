@@ -14,7 +14,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-from workflow_scripts.report.style import INK, QUIET, class_colours, colour, legend, readable_on, shorten, styled
+from workflow_scripts.report.style import INK, PAPER, QUIET, class_colours, colour, legend, readable_on, shorten, styled
 from workflow_scripts.report.tables import (
     Score,
     heading,
@@ -38,7 +38,8 @@ def _whiskers(axes: Axes, found: Sequence[Score], centre: float, height: float) 
     offsets = (np.arange(len(found)) - (len(found) - 1) / 2) * height / max(1, len(found))
     for score, offset in zip(found, offsets, strict=True):
         if math.isfinite(score.low) and math.isfinite(score.high):
-            axes.plot([score.low, score.high], [centre + offset] * 2, color=INK, linewidth=1.1, solid_capstyle="butt")
+            for ink, wide in ((PAPER, 2.3), (INK, 1.1)):  # the halo keeps it visible on bars of any colour
+                axes.plot([score.low, score.high], [centre + offset] * 2, color=ink, linewidth=wide)
         if len(found) > 1:
             axes.plot([score.value], [centre + offset], marker="o", markersize=2.5, color=INK, linestyle="none")
 
@@ -86,9 +87,7 @@ def method_bars(table: pd.DataFrame, metric: str = "macro_f1", title: str = "") 
         found = grouped[label]
         chance = found[0].chance
         value = mean(found)
-        axes.barh(place, value, height=0.66, color=QUIET if chance else colour(0))
-        if chance:  # the hatch keeps its own dark colour, also where the page's ink is light
-            axes.barh(place, value, height=0.66, color="none", edgecolor="#2b3440", linewidth=0, hatch="////")
+        axes.barh(place, value, height=0.66, color=QUIET if chance else colour(0), hatch="////" if chance else None)
         _whiskers(axes, found, place, 0.5)
         ends = [x for s in found for x in (s.value, s.high) if math.isfinite(x)]
         highest = max(highest, *ends)

@@ -17,7 +17,7 @@ from workflow_scripts.files import write_text
 from workflow_scripts.report import figures, views
 from workflow_scripts.report.data import DatasetSection, ExamplePrediction, ReportData, TaskSummary
 from workflow_scripts.report.graph import rule_graph
-from workflow_scripts.report.style import class_colours, to_svg
+from workflow_scripts.report.style import PAGE_COLOURS, class_colours, to_svg
 from workflow_scripts.report.summary import failures, is_aggregate, sentence, verdicts
 from workflow_scripts.report.tables import (
     Score,
@@ -113,10 +113,13 @@ def _result_plots(rows: pd.DataFrame, identifier: str) -> list[Plot]:
             prefix=f"{identifier}-methods",
         )
         several = " With several seeds a bar is their mean and each seed is drawn on it." if _seeds(found) > 1 else ""
-        caption = (
-            f"{heading(metric_name(metric))} by method. Lines across the bars are confidence intervals; hatched grey "
-            f"bars look at no data but the labels, and the dashed line is the best of them.{several}"
+        floor = (
+            " Hatched grey bars look at no data but the labels, and the dashed line is the best of them."
+            if any(score.chance for score in found)
+            else ""
         )
+        lines = "Lines across the bars are confidence intervals."
+        caption = f"{heading(metric_name(metric))} by method. {lines}{floor}{several}"
         plots.append(Plot(svg, caption))
     if any(score.metric.startswith("f1/") and not score.chance for score in found):
         words = "; ".join(
@@ -161,6 +164,7 @@ def _confusions(data: ReportData, dataset: str, task: str, order: list[str], ide
 
 def _ethogram(example: ExamplePrediction) -> Ethogram:
     rows = {"human labels": example.truth, **example.predictions}
+    legend = zip(example.vocabulary, class_colours(example.vocabulary), strict=True)
     return Ethogram(
         recording=example.recording,
         frames=len(example.truth),
@@ -168,7 +172,7 @@ def _ethogram(example: ExamplePrediction) -> Ethogram:
         length=clock(len(example.truth) / example.fps),
         bands=tuple(band(name, values, example.vocabulary) for name, values in rows.items()),
         gaps=bool((example.truth < 0).any()),
-        legend=tuple(zip(example.vocabulary, class_colours(example.vocabulary), strict=True)),
+        legend=tuple((name, PAGE_COLOURS.get(fill, fill)) for name, fill in legend),
     )
 
 

@@ -29,12 +29,15 @@ GRID = "#c8d0da"
 """Grid lines; also replaced in inline SVG."""
 QUIET = "#b9c0c9"
 """Chance rows and background classes."""
+PAPER = "#fffffe"
+"""Halo of a line that crosses bars: all but white, so that it can be told from a white that is meant."""
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#f0e442")
 """Okabe & Ito (2008), https://jfly.uni-koeln.de/color/, without black, which is the ink's."""
 BACKGROUND = frozenset({"background", "base", "none", "other", "rest", "no_behavior", "not_labelled", "unlabelled"})
 """Class names that mean "nothing of interest", drawn quietly."""
 
-PAGE_COLOURS = {INK: "currentColor", GRID: "var(--figure-grid)"}
+PAGE_COLOURS = {INK: "currentColor", GRID: "var(--figure-grid)", QUIET: "var(--figure-quiet)", PAPER: "var(--ground)"}
+"""What the page paints instead, so that dark mode reaches into the figures."""
 SVG_NAMESPACE = "http://www.w3.org/2000/svg"
 XLINK = "{http://www.w3.org/1999/xlink}"
 
@@ -56,10 +59,11 @@ RC: Any = {
     "font.size": 9,
     "grid.color": GRID,
     "grid.linewidth": 0.6,
-    "hatch.color": INK,
+    "hatch.color": "#2b3440",  # not the ink: hatches lie on a fill, in dark mode too
     "hatch.linewidth": 0.5,
     "legend.frameon": False,
     "legend.fontsize": 8.5,
+    "lines.solid_capstyle": "butt",
     "path.simplify": False,
     "pdf.compression": 6,
     "pdf.fonttype": 42,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workflow_scripts.report.style import class_colours
+from workflow_scripts.report.style import PAGE_COLOURS, class_colours
 
 IntArray = npt.NDArray[np.integer[Any]]
 
@@ -75,6 +75,6 @@ def band(name: str, values: IntArray, vocabulary: Sequence[str]) -> Band:
             continue
         boxes = zip(starts[chosen].tolist(), lengths[chosen].tolist(), strict=True)
         path = "".join(f"M{start} 0h{length}v1h-{length}z" for start, length in boxes)
-        stretches.append(Stretch(vocabulary[state], fill, path))
+        stretches.append(Stretch(vocabulary[state], PAGE_COLOURS.get(fill, fill), path))
         words.append(f"{vocabulary[state]} {100 * float(lengths[chosen].sum()) / len(values):.0f} %")
     return Band(name, tuple(stretches), f"{name}: {', '.join(words) or 'no labels'}")
