@@ -1,0 +1,36 @@
+"""Options of the hand features."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from workflow_scripts.methods import Options
+from workflow_scripts.training.roles import RoleNames
+
+
+class Config(Options):
+    """Hand features and their rolling statistics (docs/features.md)."""
+
+    roles: RoleNames = Field(RoleNames(), description="Which keypoints are front, centre and rear.")
+    identity: Literal["symmetric", "named"] = Field(
+        "symmetric",
+        description="symmetric: smallest and largest over the animals (and mean, of three or more), blind to which is "
+        "which; named: one column per animal and ordered pair, for resident and intruder.",
+    )
+    windows_s: list[float] = Field(
+        [1.0, 5.0, 20.0], description="Centred windows, in seconds, of the rolling means and deviations."
+    )
+    smooth_s: float = Field(0.2, ge=0, description="Centred mean over positions before anything else, in seconds.")
+    contact: float = Field(0.2, gt=0, description="Two points closer than this touch, in body lengths.")
+    near: float = Field(1.0, gt=0, description="Two animals whose centres are closer are near, in body lengths.")
+
+    @field_validator("windows_s")
+    @classmethod
+    def _positive(cls, value: list[float]) -> list[float]:
+        if any(window <= 0 for window in value):
+            raise ValueError("every window must be longer than 0 s")
+        if len(set(value)) != len(value):
+            raise ValueError("every window must be named once")
+        return value

@@ -1,0 +1,171 @@
+"""The features control: named hand features and their rolling statistics, as an expert would list them."""
+
+from __future__ import annotations
+
+from itertools import combinations, permutations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from workflow_scripts.errors import EthoMakeError
+from workflow_scripts.formats.tracks import Recording
+from workflow_scripts.methods.features.config import Config
+from workflow_scripts.methods.features.quantities import Columns, Quantities, measure
+from workflow_scripts.training.closed_form import ClosedFormData, ClosedFormModel, RunningMean, refuse_weights
+from workflow_scripts.training.data import DataSpec, TrackView
+from workflow_scripts.training.kinematics import Float64Array, odd_window, rolling_moments
+from workflow_scripts.training.roles import body_length, find_roles
+
+
+def _symmetric(columns: Columns) -> Columns:
+    """Replace subjects by their smallest and largest value (and the mean of three or more): blind to their order."""
+    found = {}
+    for name, values in columns.items():
+        subjects = values.shape[1]
+        if subjects == 1:
+            found[name] = values[:, 0]
+            continue
+        found[f"{name}.min"] = np.fmin.reduce(values, axis=1)
+        found[f"{name}.max"] = np.fmax.reduce(values, axis=1)
+        if subjects > 2:  # of two it would be a sum of the others
+            seen = ~np.isnan(values)
+            total, count = np.where(seen, values, 0).sum(axis=1), seen.sum(axis=1)
+            found[f"{name}.mean"] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return found
+
+
+def _named(quantities: Quantities, individuals: tuple[str, ...]) -> Columns:
+    pairs = [f"{a}&{b}" for a, b in combinations(individuals, 2)]
+    ordered = [f"{a}>{b}" for a, b in permutations(individuals, 2)]
+    parts = ((quantities.single, individuals), (quantities.pair, pairs), (quantities.directed, ordered))
+    return {
+        f"{name}[{who}]": values[:, k]
+        for columns, subjects in parts
+        for name, values in columns.items()
+        for k, who in enumerate(subjects)
+    }
+
+
+class HandFeatures(ClosedFormModel):
+    """Hand features; keeps the body length and what stands for a missing value of each."""
+
+    length: torch.Tensor
+    mean: torch.Tensor
+
+    def __init__(self, config: Config, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self.config = config
+        self.roles = find_roles(spec.keypoints, config.roles)
+        self.windows = [odd_window(seconds, spec.fps) for seconds in config.windows_s]
+        self.quantities = list(self._columns(self._blank()))
+        self.register_buffer("length", torch.ones((), dtype=torch.float64))
+        self.register_buffer("mean", torch.zeros(len(self.dimension_names()), dtype=torch.float64))
+
+    def _blank(self) -> Recording:
+        """A recording of one empty frame: what is measured in it names the quantities."""
+        shape = (1, len(self.spec.individuals), len(self.spec.keypoints))
+        return Recording(
+            id="blank",
+            position=np.full((*shape, self.spec.space), np.nan, np.float32),
+            confidence=np.full(shape, np.nan, np.float32),
+            fps=self.spec.fps,
+            individuals=self.spec.individuals,
+            keypoints=self.spec.keypoints,
+            group="blank",
+        )
+
+    def _columns(self, recording: Recording, length: float = 1.0) -> Columns:
+        found = measure(
+            recording,
+            self.roles,
+            length,
+            smooth_s=self.config.smooth_s,
+            contact=self.config.contact,
+            near=self.config.near,
+        )
+        if self.config.identity == "named":
+            return _named(found, self.spec.individuals)
+        return _symmetric(found.single) | _symmetric(found.pair) | _symmetric(found.directed)
+
+    def _table(self, recording: Recording) -> Float64Array:
+        """Every dimension before missing values are filled, shape (time, dim)."""
+        now = np.stack(list(self._columns(recording, float(self.length)).values()), axis=1)
+        parts = [now]
+        for window in self.windows:
+            parts += rolling_moments(now, window)
+        return np.concatenate(parts, axis=1)
+
+    def _fit(self, view: TrackView) -> dict[str, float]:
+        lengths = []
+        for recording in view.train():
+            self.spec.check(recording)
+            lengths.append(body_length(recording.position, self.roles))
+        usable = [length for length in lengths if np.isfinite(length) and length > 0]
+        if not usable:
+            raise EthoMakeError(
+                f"{view.path}: the training recordings of split {view.split.name!r} never show front and rear of an "
+                "animal together, so its body has no length; name other keypoints in the option roles."
+            )
+        self.length.fill_(float(np.median(usable)))
+        means = RunningMean(len(self.mean))
+        for recording in view.train():
+            means.add(self._table(recording))
+        self.mean.copy_(torch.from_numpy(means.mean()))
+        return {"body_length": float(self.length), "share_missing": means.share_missing()}
+
+    def dimension_names(self) -> list[str]:
+        """Return quantity, over whom, and over which window, of every dimension."""
+        names = list(self.quantities)
+        for seconds in self.config.windows_s:
+            for statistic in ("mean", "sd"):
+                names += [f"{name}|{statistic}_{seconds:g}s" for name in self.quantities]
+        return names
+
+    def _embed(self, recording: Recording) -> Float64Array:
+        table = self._table(recording)
+        return np.where(np.isnan(table), self.mean.numpy(), table)
+
+
+def prepare(view: TrackView, config: Config) -> ClosedFormData:
+    """Give the recordings the model is fitted on."""
+    return ClosedFormData(view)
+
+
+def build(config: Config, spec: DataSpec) -> HandFeatures:
+    """Make the model, unfitted.
+
+    Raises
+    ------
+    ConfigError
+        When the option roles names a keypoint the data do not have.
+    """
+    return HandFeatures(config, spec)
+
+
+def embed(model: HandFeatures, recording: Recording) -> npt.NDArray[np.float32]:
+    """Embed a recording as float32 (time, dim), finite."""
+    return model.embed(recording)
+
+
+def predict(model: HandFeatures, recording: Recording) -> None:
+    """Return None: features predict nothing by themselves."""
+    return
+
+
+def import_weights(path: str | Path) -> dict[str, Any]:
+    """Refuse: nobody publishes weights of this control.
+
+    Raises
+    ------
+    ConfigError
+        Always.
+    """
+    return refuse_weights("features", path)
+
+
+def dimension_names(model: HandFeatures) -> list[str]:
+    """Name every dimension of the embedding."""
+    return model.dimension_names()

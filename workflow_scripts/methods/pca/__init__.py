@@ -1,0 +1,1 @@
+"""Control: principal components of short windows of coordinates."""

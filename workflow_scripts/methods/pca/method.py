@@ -1,0 +1,128 @@
+"""The PCA control: what the best linear summary of a short window of coordinates tells a probe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import linalg
+
+from workflow_scripts.errors import EthoMakeError
+from workflow_scripts.formats.tracks import Recording
+from workflow_scripts.methods.pca.config import Config
+from workflow_scripts.training.closed_form import (
+    ClosedFormData,
+    ClosedFormModel,
+    Normaliser,
+    RunningCovariance,
+    refuse_weights,
+)
+from workflow_scripts.training.data import DataSpec, TrackView
+from workflow_scripts.training.kinematics import Float64Array, fill_last_seen, lay_names
+from workflow_scripts.training.roles import RoleNames, find_roles, lay_recording
+
+CHUNK = 4096
+"""Windows stacked at a time; bounds the memory whatever the length of a recording."""
+
+
+class WindowedPCA(ClosedFormModel):
+    """Principal components of stacked windows; keeps mean, components and the variance they explain."""
+
+    mean: torch.Tensor
+    components: torch.Tensor
+    explained_variance: torch.Tensor
+
+    def __init__(self, config: Config, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self.config = config
+        self.roles = find_roles(spec.keypoints, RoleNames())
+        columns = config.window * len(lay_names(spec.individuals, spec.keypoints, spec.space, config.coordinates))
+        self.dim = min(config.dim, columns)
+        self.normaliser = Normaliser(spec)
+        self.register_buffer("mean", torch.zeros(columns, dtype=torch.float64))
+        self.register_buffer("components", torch.zeros(self.dim, columns, dtype=torch.float64))
+        self.register_buffer("explained_variance", torch.zeros(self.dim, dtype=torch.float64))
+
+    def windows(self, recording: Recording) -> Iterator[Float64Array]:
+        """Yield stacked windows, one a frame, in chunks of shape (n, window · columns).
+
+        Missing coordinates take their last seen value, before the first 0: the middle of the image or of the animal.
+        """
+        laid = lay_recording(recording, self.normaliser.apply_to, self.config.coordinates, self.roles)
+        filled = fill_last_seen(laid, np.zeros(laid.shape[1]))
+        offsets = (np.arange(self.config.window) - self.config.window // 2) * self.config.stride
+        for start in range(0, len(filled), CHUNK):
+            frames = np.arange(start, min(start + CHUNK, len(filled)))
+            index = np.clip(frames[:, None] + offsets, 0, len(filled) - 1)
+            yield filled[index].reshape(len(frames), -1)
+
+    def _fit(self, view: TrackView) -> dict[str, float]:
+        self.normaliser.fit(view)
+        running = RunningCovariance(len(self.mean))
+        for recording in view.train():
+            self.spec.check(recording)
+            for stacked in self.windows(recording):
+                running.add(stacked)
+        if running.count < 2:
+            raise EthoMakeError(f"{view.path}: one training frame has no principal components; give more recordings.")
+        covariance = running.covariance()
+        n = len(covariance)
+        values, vectors = linalg.eigh(covariance, subset_by_index=[n - self.dim, n - 1])
+        components = vectors.T[::-1]
+        # An eigenvector has no sign of its own; the largest loading decides, so that reruns agree.
+        largest = np.take_along_axis(components, np.abs(components).argmax(axis=1)[:, None], axis=1)
+        components = components * np.where(largest < 0, -1.0, 1.0)
+        self.mean.copy_(torch.from_numpy(running.mean))
+        self.components.copy_(torch.from_numpy(np.ascontiguousarray(components)))
+        self.explained_variance.copy_(torch.from_numpy(np.maximum(values[::-1], 0)))
+        total = float(np.trace(covariance))
+        return {"explained_variance_ratio": float(self.explained_variance.sum()) / total if total > 0 else 0.0}
+
+    def dimension_names(self) -> list[str]:
+        """Number the components."""
+        return [f"pc{k + 1}" for k in range(self.dim)]
+
+    def _embed(self, recording: Recording) -> Float64Array:
+        mean, components = self.mean.numpy(), self.components.numpy()
+        parts = [(stacked - mean) @ components.T for stacked in self.windows(recording)]
+        return np.concatenate(parts) if parts else np.empty((0, self.dim))
+
+
+def prepare(view: TrackView, config: Config) -> ClosedFormData:
+    """Give the recordings the model is fitted on."""
+    return ClosedFormData(view)
+
+
+def build(config: Config, spec: DataSpec) -> WindowedPCA:
+    """Make the model, unfitted."""
+    return WindowedPCA(config, spec)
+
+
+def embed(model: WindowedPCA, recording: Recording) -> npt.NDArray[np.float32]:
+    """Embed a recording as float32 (time, dim), finite."""
+    return model.embed(recording)
+
+
+def predict(model: WindowedPCA, recording: Recording) -> None:
+    """Return None: components predict nothing by themselves."""
+    return
+
+
+def import_weights(path: str | Path) -> dict[str, Any]:
+    """Refuse: nobody publishes weights of this control.
+
+    Raises
+    ------
+    ConfigError
+        Always.
+    """
+    return refuse_weights("pca", path)
+
+
+def dimension_names(model: WindowedPCA) -> list[str]:
+    """Name every dimension of the embedding."""
+    return model.dimension_names()

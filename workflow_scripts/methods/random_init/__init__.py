@@ -1,0 +1,1 @@
+"""Control: an encoder that was never trained, to see what training adds."""

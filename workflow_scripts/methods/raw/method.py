@@ -1,0 +1,100 @@
+"""The raw control: what a probe can read off the coordinates of a single frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from workflow_scripts.formats.tracks import Recording
+from workflow_scripts.methods.raw.config import Config
+from workflow_scripts.training.closed_form import (
+    ClosedFormData,
+    ClosedFormModel,
+    Normaliser,
+    RunningMean,
+    refuse_weights,
+)
+from workflow_scripts.training.data import DataSpec, TrackView
+from workflow_scripts.training.kinematics import Float64Array, fill_last_seen, lay_names
+from workflow_scripts.training.roles import RoleNames, find_roles, lay_recording
+
+
+class Raw(ClosedFormModel):
+    """Coordinates, normalised and filled; keeps origin, scale and the mean of every column."""
+
+    mean: torch.Tensor
+
+    def __init__(self, config: Config, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self.config = config
+        self.roles = find_roles(spec.keypoints, RoleNames())
+        self.columns = lay_names(spec.individuals, spec.keypoints, spec.space, config.coordinates)
+        self.normaliser = Normaliser(spec)
+        self.register_buffer("mean", torch.zeros(len(self.columns), dtype=torch.float64))
+
+    def _lay(self, recording: Recording) -> Float64Array:
+        return lay_recording(recording, self.normaliser.apply_to, self.config.coordinates, self.roles)
+
+    def _fit(self, view: TrackView) -> dict[str, float]:
+        self.normaliser.fit(view)
+        means = RunningMean(len(self.columns))
+        for recording in view.train():
+            self.spec.check(recording)
+            means.add(self._lay(recording))
+        self.mean.copy_(torch.from_numpy(means.mean()))
+        return {"share_missing": means.share_missing()}
+
+    def dimension_names(self) -> list[str]:
+        """Return individual, keypoint and axis of every dimension."""
+        if not self.config.seen:
+            return self.columns
+        points = [f"{who}.{point}.seen" for who in self.spec.individuals for point in self.spec.keypoints]
+        return self.columns + points
+
+    def _embed(self, recording: Recording) -> Float64Array:
+        laid, mean = self._lay(recording), self.mean.numpy()
+        filled = fill_last_seen(laid, mean) if self.config.fill == "last_seen" else np.where(np.isnan(laid), mean, laid)
+        if not self.config.seen:
+            return filled
+        seen = ~np.isnan(recording.position[..., 0]).reshape(recording.n_frames, -1)
+        return np.concatenate([filled, seen], axis=1)
+
+
+def prepare(view: TrackView, config: Config) -> ClosedFormData:
+    """Give the recordings the model is fitted on."""
+    return ClosedFormData(view)
+
+
+def build(config: Config, spec: DataSpec) -> Raw:
+    """Make the model, unfitted."""
+    return Raw(config, spec)
+
+
+def embed(model: Raw, recording: Recording) -> npt.NDArray[np.float32]:
+    """Embed a recording as float32 (time, dim), finite."""
+    return model.embed(recording)
+
+
+def predict(model: Raw, recording: Recording) -> None:
+    """Return None: coordinates predict nothing by themselves."""
+    return
+
+
+def import_weights(path: str | Path) -> dict[str, Any]:
+    """Refuse: nobody publishes weights of this control.
+
+    Raises
+    ------
+    ConfigError
+        Always.
+    """
+    return refuse_weights("raw", path)
+
+
+def dimension_names(model: Raw) -> list[str]:
+    """Name every dimension of the embedding."""
+    return model.dimension_names()
