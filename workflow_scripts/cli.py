@@ -27,8 +27,7 @@ def _names(root: Path) -> list[str]:
 
 def _load(root: Path, name: str) -> Card:
     if name not in _names(root):
-        near = nearest(name, _names(root)).removesuffix("?")
-        raise ConfigError(f"There is no dataset {name!r} in config/datasets{near}.")
+        raise ConfigError(f"There is no dataset {name!r} in config/datasets{nearest(name, _names(root))}.")
     return load_card(card_path(root, name))
 
 

@@ -8,6 +8,10 @@ from pathlib import Path
 class EthoMakeError(Exception):
     """Anything a user can mend; stages and the CLI print it as one line and exit with status 1."""
 
+    def __init__(self, message: str) -> None:
+        # Sentences end in a full stop, and some of them in a question (`did you mean …?`).
+        super().__init__(message.replace("?.", "?"))
+
 
 class InputError(EthoMakeError):
     """An input file (or an entry in it) that cannot be used.

@@ -66,7 +66,7 @@ def test_an_unknown_name_is_one_sentence_and_status_1():
         [sys.executable, "-m", "workflow_scripts.cli", "card", "rats_pair"], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 1
-    assert done.stderr == "There is no dataset 'rats_pair' in config/datasets; did you mean 'rats_pairs'.\n"
+    assert done.stderr == "There is no dataset 'rats_pair' in config/datasets; did you mean 'rats_pairs'?\n"
     assert not done.stdout
 
 

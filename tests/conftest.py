@@ -1,0 +1,28 @@
+"""Shared fixtures: where the project and the small real recordings are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+# One thread per process: the test runner already uses every core.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """Folder of the small real recordings; the test is skipped where it is absent."""
+    named = os.environ.get("ETHOMAKE_MIRRORS", "").split(os.pathsep)[0]
+    folder = Path(named) if named else ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the real recordings are not here: set ETHOMAKE_MIRRORS to their folder")
+    return folder

@@ -1,0 +1,108 @@
+"""Configuration: generated files in step, overlays, and refusals in one sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from workflow_scripts.config import Configuration, deep_merge, validate
+from workflow_scripts.config_files import generated
+from workflow_scripts.errors import ConfigError, InputError
+from workflow_scripts.experiment import Experiment, load_configuration, load_experiment, point_name
+from workflow_scripts.files import read_yaml
+
+DEMO = {"experiment": "demo"}
+
+
+def test_generated_files_are_in_step(root: Path) -> None:
+    for path, text in generated(root).items():
+        assert path.read_text() == text, f"{path.name}: run `ethomake config --write`"
+
+
+def test_default_yaml_is_valid_and_equals_the_models(root: Path) -> None:
+    assert validate(Configuration, read_yaml(root / "config/default.yaml"), "default") == Configuration()
+
+
+def test_experiments_are_valid_and_fit_the_schema(root: Path) -> None:
+    validator = Draft202012Validator(json.loads((root / "config/schema.json").read_text()))
+    for path in sorted((root / "config/experiments").glob("*.yaml")):
+        overlay = read_yaml(path)
+        assert not list(validator.iter_errors(overlay)), path.name
+        assert load_experiment(root, overlay).name == path.stem
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ({"experimnt": "demo"}, "unknown key 'experimnt'; did you mean 'experiment'?"),
+        ({"probe": {"alpha": [1]}}, "unknown key 'probe.alpha'; did you mean 'alphas'?"),
+        ({"intervals": {"level": 1.5}}, "intervals.level: input should be less than 1"),
+        ({"seeds": []}, "seeds: list should have at least 1 item"),
+        ({"seeds": ["x"]}, "seeds.0: input should be a valid integer"),
+        ({"experiment": "reel"}, "no experiment 'reel' in config/experiments; did you mean 'real'?"),
+        ({"datasets": {"rat_pairs": {}}}, "no dataset 'rat_pairs' in config/datasets; did you mean 'rats_pairs'?"),
+        ({"methods": {"feature": {}}}, "no method 'feature'; did you mean 'features'?"),
+        ({"methods": {"pca": {"dims": 3}}}, "methods.pca: unknown key 'dims'; did you mean 'dim'?"),
+        ({"datasets": {"rats_pairs_twin": {"splits": ["folds"]}}}, "no split 'folds'"),
+        ({"datasets": {"rats_pairs_twin": {"tasks": ["S3"]}}}, "the card has no task 'S3'"),
+        ({"datasets": {"rats_pairs_twin": {"methods": ["lisbet_"]}}}, "'lisbet_' is not listed under methods"),
+        ({"sweep": {"pca": {"dim": [4, "many"]}}}, "methods.pca: dim: input should be a valid integer"),
+        ({"probe": 3}, "probe"),
+    ],
+)
+def test_mistakes_are_refused_in_one_sentence(root: Path, overrides: dict[str, Any], said: str) -> None:
+    base = read_yaml(root / "config/experiments/demo.yaml")
+    with pytest.raises(ConfigError) as caught:
+        if overrides.keys() == {"experiment"}:
+            load_experiment(root, overrides)
+        else:
+            load_experiment(root, deep_merge(base, overrides))
+    message = str(caught.value)
+    assert said.lower() in message.lower()
+    assert "\n" not in message
+    assert message.endswith((".", "?"))
+
+
+def test_overlays_merge_deeply_and_are_validated_again(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "config/experiments").mkdir(parents=True)
+    (tmp_path / "config/datasets").symlink_to(root / "config/datasets")
+    base = {"experiment": "base", "datasets": {"rats_pairs_twin": {"splits": ["fold"]}}, "methods": {"pca": {"dim": 4}}}
+    child = {"extends": "base", "experiment": "child", "methods": {"pca": {"window": 5}, "raw": {}}, "seeds": [0, 1]}
+    for overlay in (base, child):
+        path = tmp_path / f"config/experiments/{overlay['experiment']}.yaml"
+        path.write_text(yaml.safe_dump(overlay))
+    merged = load_configuration(tmp_path, {"experiment": "child", "methods": {"pca": {"dim": 6}}})
+    assert merged.methods == {"pca": {"dim": 6, "window": 5}, "raw": {}}
+    assert merged.seeds == [0, 1]
+    (tmp_path / "config/experiments/base.yaml").write_text(yaml.safe_dump(base | {"extends": "child"}))
+    with pytest.raises(ConfigError, match="circle"):
+        load_configuration(tmp_path, {"experiment": "child"})
+
+
+def test_repeated_yaml_keys_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "twice.yaml"
+    path.write_text("seeds: [0]\nprobe: {}\nseeds: [1]\n")
+    with pytest.raises(InputError, match="line 3: the key 'seeds' stands twice"):
+        read_yaml(path)
+
+
+def test_sweeps_become_points(root: Path) -> None:
+    config = load_configuration(root, DEMO).model_copy(update={"sweep": {"pca": {"dim": [4, 8]}}, "seeds": [0, 1]})
+    experiment = Experiment(root, config)
+    runs = [run for run in experiment.runs if run.method == "pca" and run.dataset == "calms21_twin"]
+    assert [run.point for run in runs] == ["dim~4", "dim~8"]
+    assert [run.options["dim"] for run in runs] == [4, 8]
+    seeded = [run.seed for run in experiment.runs if run.method == "random_init" and run.dataset == "calms21_twin"]
+    assert seeded == [0, 1]
+
+
+def test_long_points_get_a_stable_id() -> None:
+    values = {"a_rather_long_option_name": 1.5, "another_long_option_name": [1, 2, 3]}
+    assert point_name(values) == point_name(dict(values))
+    assert len(point_name(values)) == 12
+    assert point_name({"lr": 0.001, "layers": 2}) == "lr~0.001,layers~2"
