@@ -58,7 +58,11 @@ def _fingerprint(module: str) -> str:
     if path is None:
         raise ModuleNotFoundError(module)
     # The syntax tree, so that comments and layout do not retrain a model.
-    return hashlib.sha256(ast.dump(_tree(path)).encode()).hexdigest()
+    whole = hashlib.sha256(ast.dump(_tree(path)).encode())
+    if path.name == "__init__.py":
+        for template in sorted(path.parent.glob("templates/*")):
+            whole.update(template.name.encode() + template.read_bytes())
+    return whole.hexdigest()
 
 
 @cache
@@ -73,7 +77,8 @@ def code_digest(*modules: str) -> str:
     Returns
     -------
     str
-        16 hexadecimal digits; changes with the code, not with comments or layout.
+        16 hexadecimal digits; changes with the code (and with a package's templates), not with comments or
+        layout.
     """
     whole = hashlib.sha256()
     for module in closure(tuple(f"{ROOT}.{name}" for name in modules)):

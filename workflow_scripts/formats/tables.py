@@ -60,7 +60,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
         When the file is absent or has other columns.
     """
     try:
-        table = pd.read_csv(path, dtype=TYPES)
+        table = pd.read_csv(path, dtype=TYPES, keep_default_na=False, na_values=[""])
     except FileNotFoundError as error:
         raise InputError(path, "the file does not exist", "run the workflow, which makes it") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
