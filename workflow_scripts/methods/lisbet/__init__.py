@@ -1,0 +1,1 @@
+"""LISBET: self-supervised transformers on windows of several animals' tracks; motifs, prototypes and classifiers."""

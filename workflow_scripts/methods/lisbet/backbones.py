@@ -1,0 +1,194 @@
+"""Backbones and heads, with the parameter names of the original's checkpoints."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from workflow_scripts.methods.lisbet.config import BackboneOptions
+
+
+class PositionTable(nn.Module):
+    """Adds a learned position to each token.
+
+    Parameters
+    ----------
+    length, width : int
+        The table starts uniform in ±1/√width; the first rows serve shorter windows.
+    """
+
+    def __init__(self, length: int, width: int) -> None:
+        super().__init__()
+        self.pos_emb = nn.Parameter(torch.empty(length, width).uniform_(-1 / math.sqrt(width), 1 / math.sqrt(width)))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Add positions to (windows, token, width)."""
+        return tokens + self.pos_emb[: tokens.shape[1]]
+
+
+class TransformerBackbone(nn.Module):
+    """Linear embedding of frames, positions, encoder layers without dropout, final norm (pre-norm alone).
+
+    The layers are copies of one another, hence alike before the first step, as in the original.
+
+    Parameters
+    ----------
+    features : int
+        Columns of the input.
+    shape : BackboneOptions
+        With nothing left empty.
+    """
+
+    def __init__(self, features: int, shape: BackboneOptions) -> None:
+        super().__init__()
+        width, heads, hidden = shape.embedding_dim, shape.num_heads, shape.hidden_dim
+        assert width and heads and hidden and shape.num_layers and shape.max_length
+        self.frame_embedder = nn.Linear(features, width)
+        self.pos_embedder = PositionTable(shape.max_length, width)
+        layer = nn.TransformerEncoderLayer(
+            width, heads, hidden, dropout=0.0, activation="gelu", batch_first=True, norm_first=shape.norm == "pre"
+        )
+        self.transformer_encoder = nn.TransformerEncoder(layer, shape.num_layers, enable_nested_tensor=False)
+        self.layer_norm = nn.LayerNorm(width) if shape.norm == "pre" else nn.Identity()
+        self.width = width
+
+    def forward(self, windows: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Encode windows.
+
+        Parameters
+        ----------
+        windows : Tensor, shape (windows, token, features)
+        valid : Tensor of bool, shape (windows, token), or None
+            False = padding, hidden from attention.
+
+        Returns
+        -------
+        Tensor, shape (windows, token, width)
+        """
+        tokens = self.pos_embedder(self.frame_embedder(windows))
+        encoded: Tensor = self.transformer_encoder(tokens, src_key_padding_mask=None if valid is None else ~valid)
+        normed: Tensor = self.layer_norm(encoded)
+        return normed
+
+
+class LSTMBackbone(nn.Module):
+    """Linear embedding, causal LSTM, linear projection (parameters as :class:`TransformerBackbone`)."""
+
+    def __init__(self, features: int, shape: BackboneOptions) -> None:
+        super().__init__()
+        assert shape.embedding_dim and shape.hidden_dim and shape.num_layers
+        self.frame_embedder = nn.Linear(features, shape.embedding_dim)
+        self.lstm = nn.LSTM(shape.embedding_dim, shape.hidden_dim, shape.num_layers, batch_first=True)
+        self.projection = nn.Linear(shape.hidden_dim, shape.embedding_dim)
+        self.width = shape.embedding_dim
+
+    def forward(self, windows: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Encode windows; padding is not hidden, since it comes first and fades."""
+        encoded: Tensor = self.projection(self.lstm(self.frame_embedder(windows))[0])
+        return encoded
+
+
+class CausalBlock(nn.Module):
+    """Two causal dilated convolutions with ReLU, a residual and a last ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, dilation: int) -> None:
+        super().__init__()
+        self.reach = (kernel - 1) * dilation
+        self.conv1 = nn.Conv1d(inputs, outputs, kernel, dilation=dilation)
+        self.conv2 = nn.Conv1d(outputs, outputs, kernel, dilation=dilation)
+        self.residual = nn.Conv1d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Filter (windows, channel, token)."""
+        y = torch.relu(self.conv1(nn.functional.pad(x, (self.reach, 0))))
+        y = torch.relu(self.conv2(nn.functional.pad(y, (self.reach, 0))))
+        return torch.relu(y + self.residual(x))
+
+
+class TCNBackbone(nn.Module):
+    """Blocks of causal dilated convolutions; block i has the dilation base**i (parameters as above)."""
+
+    def __init__(self, features: int, shape: BackboneOptions) -> None:
+        super().__init__()
+        assert shape.embedding_dim and shape.hidden_dim and shape.num_layers
+        channels = [features, *[shape.hidden_dim] * (shape.num_layers - 1), shape.embedding_dim]
+        self.blocks = nn.Sequential(
+            *[
+                CausalBlock(channels[i], channels[i + 1], shape.kernel_size, shape.dilation_base**i)
+                for i in range(shape.num_layers)
+            ]
+        )
+        self.width = shape.embedding_dim
+
+    def forward(self, windows: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Encode windows; padding is zero, as the convolutions' own."""
+        encoded: Tensor = self.blocks(windows.transpose(1, 2))
+        return encoded.transpose(1, 2)
+
+
+BACKBONES = {"transformer": TransformerBackbone, "lstm": LSTMBackbone, "tcn": TCNBackbone}
+
+
+class MLP(nn.Module):
+    """Linear, GELU, linear."""
+
+    def __init__(self, inputs: int, outputs: int, hidden: int) -> None:
+        super().__init__()
+        self.linear1 = nn.Linear(inputs, hidden)
+        self.linear2 = nn.Linear(hidden, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply to (…, inputs)."""
+        logits: Tensor = self.linear2(nn.functional.gelu(self.linear1(x)))
+        return logits
+
+
+class ClassificationHead(nn.Module):
+    """Logits of a window (maximum over its tokens) or of its target frame.
+
+    Parameters
+    ----------
+    width, outputs : int
+    hidden : int or None
+        None = one linear layer.
+    token : int or None
+        Target token, counted from the end; None = the whole window.
+    """
+
+    def __init__(self, width: int, outputs: int, hidden: int | None, token: int | None) -> None:
+        super().__init__()
+        self.token = token
+        self.logits: nn.Module = nn.Linear(width, outputs) if hidden is None else MLP(width, outputs, hidden)
+
+    def forward(self, encoded: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Return logits (windows, outputs) of (windows, token, width)."""
+        pooled = pool(encoded, valid) if self.token is None else encoded[:, self.token]
+        logits: Tensor = self.logits(pooled)
+        return logits
+
+
+def pool(encoded: Tensor, valid: Tensor | None) -> Tensor:
+    """Maximum over the tokens that are no padding."""
+    if valid is not None:
+        encoded = encoded.masked_fill(~valid[..., None], float("-inf"))
+    return encoded.amax(dim=1)
+
+
+class ProjectionHead(nn.Module):
+    """Unit vectors for the contrastive task: maximum over tokens, then two layers with batch norm."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(width, hidden),
+            nn.BatchNorm1d(hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, hidden // 2),
+            nn.BatchNorm1d(hidden // 2),
+        )
+
+    def forward(self, encoded: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Return unit vectors (windows, hidden // 2)."""
+        return nn.functional.normalize(self.layers(pool(encoded, valid)), dim=1)

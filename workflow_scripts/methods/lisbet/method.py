@@ -1,0 +1,53 @@
+"""The five functions of the method `lisbet`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from workflow_scripts.formats.tracks import Recording
+from workflow_scripts.methods.lisbet.config import Config
+from workflow_scripts.methods.lisbet.data import LisbetData
+from workflow_scripts.methods.lisbet.inference import embed_recording, predict_recording
+from workflow_scripts.methods.lisbet.interchange import load_backbone, read_original
+from workflow_scripts.methods.lisbet.labels import heads
+from workflow_scripts.methods.lisbet.model import Lisbet
+from workflow_scripts.training.data import DataSpec, TrackView
+
+
+def prepare(view: TrackView, config: Config) -> LisbetData:
+    """Return the training and validation windows of a split (a LightningDataModule)."""
+    return LisbetData(view, config)
+
+
+def build(config: Config, spec: DataSpec) -> Lisbet:
+    """Return the model, its backbone loaded where the options say so."""
+    model = Lisbet(config, spec)
+    if config.load_backbone is not None:
+        load_backbone(model, Path(config.load_backbone))
+    return model
+
+
+def embed(model: Lisbet, recording: Recording) -> npt.NDArray[np.float32]:
+    """Embed every frame, float32 (time, embedding_dim)."""
+    return embed_recording(model, recording)
+
+
+def predict(model: Lisbet, recording: Recording) -> dict[str, npt.NDArray[np.float32]] | None:
+    """Class probabilities by labelled task, each (time, classes); None for a model trained without labels."""
+    if not any(head.labels for head in heads(model.config, model.spec)):
+        return None
+    return predict_recording(model, recording)
+
+
+def import_weights(path: str | Path) -> dict[str, torch.Tensor]:
+    """Read an original model folder (or its `model_config.yml`) as the state dict of :class:`.model.Lisbet`."""
+    return read_original(Path(path)).state
+
+
+def dimension_names(model: Lisbet) -> list[str]:
+    """Name the dimensions of the embedding."""
+    return [f"lisbet{k}" for k in range(int(model.config.backbone.embedding_dim or 0))]
