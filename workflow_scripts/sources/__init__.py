@@ -20,10 +20,16 @@ from workflow_scripts.errors import ConfigError, InputError
 from workflow_scripts.formats.images import ImageSet
 from workflow_scripts.formats.tracks import Labels, Recording
 
-TRACK_SOURCES = {"deeplabcut": "deeplabcut", "sleap": "sleap", "calms21": "calms21"}
+TRACK_SOURCES = {"deeplabcut": "deeplabcut", "sleap": "sleap", "calms21": "calms21", "mabe22": "mabe22", "daart_csv": "daart_csv"}
 """Name → module, imported when asked for."""
 
-LABEL_SOURCES = {"caltech_annotator": "caltech_annotator", "boris": "boris", "csv_events": "csv_events"}
+LABEL_SOURCES = {
+    "caltech_annotator": "caltech_annotator",
+    "boris": "boris",
+    "csv_events": "csv_events",
+    "daart_csv": "daart_csv",
+    "behaviordepot": "behaviordepot",
+}
 """Name → module, imported when asked for."""
 
 IMAGE_SOURCES = {"rat_npz": "rat_npz", "mars_crops": "mars_crops", "dlc_frames": "dlc_frames"}
