@@ -18,7 +18,7 @@ from scipy.special import expit
 from workflow_scripts.evaluation.linear import Array, LinearModel, class_weights, constant_model, safe_scale
 
 BLOCK = 4096
-"""Rows a time: small enough to stay in cache between the two products."""
+"""Rows at a time: small enough to stay in cache between the two products."""
 
 
 @dataclass(frozen=True)
@@ -42,33 +42,45 @@ class _Problem:
     """The objective of one training set, in units of the mean loss."""
 
     def __init__(
-        self, x: npt.NDArray[np.floating], codes: npt.NDArray[np.int64], weights: Array, n: int, scale: bool
+        self,
+        x: npt.NDArray[np.floating],
+        codes: npt.NDArray[np.int64],
+        weights: Array,
+        n: int,
+        scale: bool,
+        dtype: type[np.floating] = np.float32,
     ) -> None:
-        self.x, self.codes, self.weights = x, codes, weights
+        self.codes, self.weights = codes, weights
         self.outputs = 1 if n == 2 else n
         self.total = float(weights.sum())
         self.blocks = [
             slice(start, start + BLOCK) for start in range(0, len(x), BLOCK) if weights[start : start + BLOCK].any()
         ]
         used = weights > 0
-        n_used = int(used.sum())
-        self.centre = sum((weights[b] @ self._rows(b) for b in self.blocks), np.zeros(x.shape[1])) / self.total
-        dim = x.shape[1]
+        n_used, dim = int(used.sum()), x.shape[1]
+
+        def rows(block: slice) -> Array:
+            return x[block].astype(np.float64, copy=False)
+
+        self.centre = sum((weights[b] @ rows(b) for b in self.blocks), np.zeros(dim)) / self.total
         gram, first, second = np.zeros((dim, dim)), np.zeros(dim), np.zeros(dim)
         for block in self.blocks:
-            rows = self._rows(block) - self.centre
-            first += rows[used[block]].sum(axis=0)
-            second += (rows[used[block]] ** 2).sum(axis=0)
-            rows *= np.sqrt(weights[block])[:, None]
-            gram += rows.T @ rows
+            z = rows(block) - self.centre
+            first += z[used[block]].sum(axis=0)
+            second += (z[used[block]] ** 2).sum(axis=0)
+            z *= np.sqrt(weights[block])[:, None]
+            gram += z.T @ z
         # Scales are those of the rows as they are (StandardScaler), whatever the classes weigh.
         mean = first / n_used
-        self.scale = safe_scale(np.maximum(second / n_used - mean**2, 0), mean + self.centre) if scale else np.ones(dim)
+        std = safe_scale(np.maximum(second / n_used - mean**2, 0), mean + self.centre)
+        self.scale = std if scale else np.ones(dim)
+        # Centred and scaled, the rows may be kept and multiplied in float32; sums over blocks are float64.
+        self.x = np.zeros(x.shape, dtype)
+        for block in self.blocks:
+            self.x[block] = (rows(block) - self.centre) / std
+        self.ratio = std / self.scale
         self.values, self.vectors = linalg.eigh(gram / np.outer(self.scale, self.scale) / self.total, driver="evd")
         self.curvature = 0.25 if n == 2 else (1 - 1 / n) / n
-
-    def _rows(self, block: slice) -> Array:
-        return self.x[block].astype(np.float64, copy=False)
 
     def preconditioner(self, penalty: float) -> tuple[Array, float]:
         """Scales of the rotated coefficients and of the intercept (inverse square roots of the curvature at 0)."""
@@ -84,16 +96,15 @@ class _Problem:
     def objective(self, flat: Array, penalty: float, steps: Array, step: float) -> tuple[float, Array]:
         """Mean loss plus penalty, and its gradient, in the optimiser's variables."""
         coef, intercept = self.coefficients(flat, steps, step)
-        raw = coef / self.scale[:, None]
-        offset = intercept - self.centre @ raw
+        scaled = (coef * self.ratio[:, None]).astype(self.x.dtype)
         loss, slope, level = 0.0, np.zeros_like(coef), np.zeros_like(intercept)
         for block in self.blocks:
-            rows = self._rows(block)
-            part, residual = self._residual(rows @ raw + offset, self.codes[block], self.weights[block])
+            rows = self.x[block]
+            part, residual = self._residual(rows @ scaled + intercept, self.codes[block], self.weights[block])
             loss += part
-            slope += rows.T @ residual
+            slope += rows.T @ residual.astype(rows.dtype)
             level += residual.sum(axis=0)
-        slope = (slope - np.outer(self.centre, level)) / self.scale[:, None] / self.total + penalty * coef
+        slope = slope * self.ratio[:, None] / self.total + penalty * coef
         gradient = np.vstack([(self.vectors.T @ slope) * steps[:, None], level / self.total * step])
         return loss / self.total + 0.5 * penalty * float((coef**2).sum()), gradient.ravel()
 
@@ -130,7 +141,7 @@ def fit_logistic(
     Parameters
     ----------
     x : ndarray, shape (n, dim)
-        Finite; may be float32, which halves the memory (sums are float64).
+        Finite. A centred and scaled float32 copy is made: with `x` in float32, twice its memory in all.
     codes : ndarray of int, shape (n,)
         Classes 0 … n_classes - 1.
     n_classes : int

@@ -1,7 +1,7 @@
 """The linear probe: fit on frozen embeddings of training recordings, predict the held-out ones.
 
 Ridge reads the training recordings once for all tasks and keeps sums alone, whatever their number. Logistic regression
-holds the labelled training rows of one task at a time as float32; `max_train_frames` bounds them. The penalty is
+holds the labelled training rows of one task at a time, twice in float32; `max_train_frames` bounds them. The penalty is
 chosen on validation recordings, else by inner folds over training groups, never on test recordings.
 """
 
