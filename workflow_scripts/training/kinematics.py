@@ -6,8 +6,9 @@ alone, so that three-dimensional tracks keep their vertical axis.
 
 from __future__ import annotations
 
+import math
 import warnings
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +21,8 @@ Coordinates: TypeAlias = Literal["image", "centred", "egocentric"]
 
 
 def odd_window(seconds: float, fps: float) -> int:
-    """Return the odd number of frames nearest to a duration, at least 1, so that a window has a middle frame."""
-    return 2 * round((seconds * fps - 1) / 2) + 1 if seconds * fps > 1 else 1
+    """Return the odd number of frames nearest to a duration, so that a window has a middle frame."""
+    return 2 * int(seconds * fps / 2) + 1
 
 
 def nan_mean(values: FloatArray, axis: int | tuple[int, ...]) -> Float64Array:
@@ -74,12 +75,16 @@ def rolling_moments(values: FloatArray, window: int, *, deviation: bool = True) 
     return mean + centre, np.sqrt(np.maximum(variance, 0))
 
 
+def flat(array: npt.NDArray[np.generic]) -> npt.NDArray[Any]:
+    """Lay everything behind the first axis out as columns; a -1 in `reshape` would not take an empty recording."""
+    return array.reshape(len(array), math.prod(array.shape[1:]))
+
+
 def smooth(position: FloatArray, window: int) -> Float64Array:
     """Rolling mean over time of an array (time, …); bridges gaps shorter than half the window."""
     if window <= 1:
         return np.asarray(position, np.float64)
-    flat = position.reshape(len(position), -1)
-    return rolling_moments(flat, window, deviation=False)[0].reshape(position.shape)
+    return rolling_moments(flat(position), window, deviation=False)[0].reshape(position.shape)
 
 
 def rate(values: FloatArray, fps: float, half_span: int = 1) -> Float64Array:
@@ -196,20 +201,20 @@ def lay(position: FloatArray, coordinates: Coordinates, heading: FloatArray | No
     ndarray, float64, shape (time, columns)
         Columns as :func:`lay_names` names them; NaN = missing.
     """
-    time, individuals = position.shape[:2]
+    individuals = position.shape[1]
     if coordinates == "image":
-        return np.asarray(position.reshape(time, -1), np.float64)
+        return np.asarray(flat(position), np.float64)
     if coordinates == "centred":
-        return np.asarray((position - nan_mean(position, (1, 2))[:, None, None]).reshape(time, -1), np.float64)
+        return np.asarray(flat(position - nan_mean(position, (1, 2))[:, None, None]), np.float64)
     if heading is None:
         raise ValueError("egocentric coordinates need headings")
     centre = nan_mean(position, 2)
     own = rotate_planar(position - centre[:, :, None], heading[:, :, None])
-    parts = [own.reshape(time, -1)]
+    parts = [flat(own)]
     for i in range(individuals):
         others = np.delete(np.arange(individuals), i)
         if len(others):
-            parts.append(rotate_planar(centre[:, others] - centre[:, [i]], heading[:, [i]]).reshape(time, -1))
+            parts.append(flat(rotate_planar(centre[:, others] - centre[:, [i]], heading[:, [i]])))
     return np.concatenate(parts, axis=1)
 
 

@@ -16,7 +16,7 @@ class Config(Options):
 
     seed: int = Field(0, ge=0, description="Seed of the weights; the workflow puts the run's seed here.")
     coordinates: Literal["image", "centred", "egocentric"] = Field(
-        "image",
+        "egocentric",
         description="image: where the points are; centred: about the mean of all points; egocentric: about each "
         "animal's mean, its heading ahead, and the other animals in that frame.",
     )

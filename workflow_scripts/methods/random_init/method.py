@@ -14,7 +14,7 @@ from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.methods.random_init.config import Config
 from workflow_scripts.training.closed_form import ClosedFormData, ClosedFormModel, Normaliser, refuse_weights
 from workflow_scripts.training.data import DataSpec, TrackView
-from workflow_scripts.training.kinematics import fill_last_seen, lay_names
+from workflow_scripts.training.kinematics import fill_last_seen, flat, lay_names
 from workflow_scripts.training.roles import RoleNames, find_roles, lay_recording
 
 CHUNK = 16384
@@ -71,7 +71,7 @@ class RandomEncoder(ClosedFormModel):
         laid = lay_recording(recording, self.normaliser.apply_to, self.config.coordinates, self.roles)
         parts = [fill_last_seen(laid, np.zeros(laid.shape[1]))]
         if self.config.seen:
-            parts.append(~np.isnan(recording.position[..., 0]).reshape(recording.n_frames, -1))
+            parts.append(flat(~np.isnan(recording.position[..., 0])))
         return np.concatenate(parts, axis=1, dtype=np.float32)
 
     def _embed(self, recording: Recording) -> npt.NDArray[np.float32]:

@@ -19,7 +19,7 @@ from workflow_scripts.training.closed_form import (
     refuse_weights,
 )
 from workflow_scripts.training.data import DataSpec, TrackView
-from workflow_scripts.training.kinematics import Float64Array, fill_last_seen, lay_names
+from workflow_scripts.training.kinematics import Float64Array, fill_last_seen, flat, lay_names
 from workflow_scripts.training.roles import RoleNames, find_roles, lay_recording
 
 
@@ -60,7 +60,7 @@ class Raw(ClosedFormModel):
         filled = fill_last_seen(laid, mean) if self.config.fill == "last_seen" else np.where(np.isnan(laid), mean, laid)
         if not self.config.seen:
             return filled
-        seen = ~np.isnan(recording.position[..., 0]).reshape(recording.n_frames, -1)
+        seen = flat(~np.isnan(recording.position[..., 0]))
         return np.concatenate([filled, seen], axis=1)
 
 
