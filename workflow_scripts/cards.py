@@ -54,10 +54,13 @@ class Shard(Strict):
     labels: list[LabelSource] = []
     group: str | None = Field(None, description="Animal, session or source video; the source decides where empty.")
     options: dict[str, Any] = Field({}, description="Overrides of the card's source options.")
+    beside: list[str] = Field(
+        [], description="Other files below resources/<dataset>/ that those options name and the source reads."
+    )
 
     def paths(self) -> list[str]:
         """Files the shard is made from, below resources/<dataset>/."""
-        return [self.tracks, *(labels.file for labels in self.labels)]
+        return [self.tracks, *(labels.file for labels in self.labels), *self.beside]
 
 
 class Task(Strict):

@@ -20,7 +20,13 @@ from workflow_scripts.errors import ConfigError, InputError
 from workflow_scripts.formats.images import ImageSet
 from workflow_scripts.formats.tracks import Labels, Recording
 
-TRACK_SOURCES = {"deeplabcut": "deeplabcut", "sleap": "sleap", "calms21": "calms21", "mabe22": "mabe22", "daart_csv": "daart_csv"}
+TRACK_SOURCES = {
+    "deeplabcut": "deeplabcut",
+    "sleap": "sleap",
+    "calms21": "calms21",
+    "mabe22": "mabe22",
+    "daart_csv": "daart_csv",
+}
 """Name → module, imported when asked for."""
 
 LABEL_SOURCES = {

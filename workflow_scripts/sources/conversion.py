@@ -48,7 +48,7 @@ def convert_shard(card: Card, shard: Shard, resources: Path) -> Iterator[Recordi
     """
     tracks = resources / shard.tracks
     options = deep_merge(card.options, shard.options)
-    files = [shard.tracks, *(label.file for label in shard.labels)]
+    files = shard.paths()
     for name in files:
         require_file(resources / name)
     sums: dict[str, str] = {}
