@@ -7,13 +7,15 @@ import shlex
 import sys
 from pathlib import Path
 
+ROOT = Path(workflow.basedir)
+sys.path.insert(0, str(ROOT))  # this checkout's package, whichever one is installed
+
 from workflow_scripts.cards import slugify
 from workflow_scripts.digest import code_digest
 from workflow_scripts.errors import EthoMakeError
 from workflow_scripts.experiment import load_experiment
+from workflow_scripts.locking import clear_after_kill, forget_run, note_run
 from workflow_scripts.methods import config_model as method_options
-
-ROOT = Path(workflow.basedir)
 
 # Jobs run `python -m workflow_scripts…`: with this interpreter, and with this checkout's package.
 os.environ["PATH"] = os.pathsep.join(
@@ -78,3 +80,23 @@ def run_columns(run, split=None):
         key: getattr(run, key) for key in ("dataset", "method", "mode", "point", "seed")
     }
     return columns | {"split": split or run.split}
+
+
+# After `kill -9` the same command goes on; see workflow_scripts/locking.py.
+if workflow.is_main_process and clear_after_kill(Path(".snakemake")):
+    print(
+        "The run before this one was killed; going on where it stopped.",
+        file=sys.stderr,
+    )
+
+
+onstart:
+    note_run(Path(".snakemake"))
+
+
+onsuccess:
+    forget_run(Path(".snakemake"))
+
+
+onerror:
+    forget_run(Path(".snakemake"))

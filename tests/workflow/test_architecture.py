@@ -20,7 +20,7 @@ LAYERS = [
     {"simulate", "fetch"},
     {"training"},
     {"methods", "evaluation", "report"},
-    {"experiment", "guess", "digest"},
+    {"experiment", "guess", "digest", "locking"},
     {"config_files"},
     {"stages", "cli"},
 ]
