@@ -23,8 +23,7 @@ rule configuration:
 rule compare:
     input:
         # The list may be long: the stage finds the tables through the configuration.
-        tables=[f"{RESULTS}/{run.path()}/probe.csv" for run in EXPERIMENT.probed()]
-        + [f"{RESULTS}/{path}/probe.csv" for path in EXPERIMENT.pooled()],
+        tables=[f"{RESULTS}/{path}" for path in EXPERIMENT.tables()],
         config=RESULTS + "/provenance/configuration.json",
     output:
         table=RESULTS + "/comparison.csv",
@@ -50,8 +49,9 @@ rule compare:
 
 rule examples:
     input:
-        predictions=[
-            f"{RESULTS}/{run.path()}/probe_predictions.h5"
+        predictions=[f"{RESULTS}/{path}" for _, _, path in EXPERIMENT.predictions()],
+        notes=[
+            f"{RESULTS}/{run.path()}/probe_notes.json"
             for run in EXPERIMENT.runs
             if EXPERIMENT.tasks(run.dataset)
         ],

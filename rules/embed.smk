@@ -1,4 +1,4 @@
-# Consumes: a run's embedder and data/<dataset>/. Produces: results/<experiment>/runs/…/embeddings.h5.
+# Consumes: a run's embedder and data/<dataset>/. Produces: results/<experiment>/runs/…/{embeddings.h5, predictions.h5}.
 
 
 rule embed:
@@ -44,3 +44,37 @@ use rule embed as transform with:
         mem_mb=scaled(3000),
         runtime=60,
         gpu=0,
+
+
+rule predict:
+    input:
+        weights=RUN + "/embedder/model.safetensors",
+        config=RUN + "/embedder/config.yaml",
+        tracks="data/{dataset}/tracks.h5",
+        split="data/{dataset}/splits/{split}.json",
+    output:
+        RUN + "/predictions.h5",
+    log:
+        f"logs/predict/{RUN_NAME}.log",
+    benchmark:
+        f"logs/predict/{RUN_NAME}.tsv"
+    wildcard_constraints:
+        method=NEURAL,
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(4000),
+        runtime=240,
+        gpu=1,
+    params:
+        embedder=RUN + "/embedder",
+        readout=lambda wildcards: run_of(wildcards).readout,
+        tasks=lambda wildcards: EXPERIMENT.tasks(wildcards.dataset),
+        code=lambda wildcards: code_digest(
+            "stages.predict", f"methods.{wildcards.method}.method"
+        ),
+    shell:
+        "python -m workflow_scripts.stages.predict --log {log:q} --embedder {params.embedder:q}"
+        " --tracks {input.tracks:q} --split {input.split:q} --task {params.tasks:q} --readout {params.readout}"
+        " --output {output:q}"

@@ -78,14 +78,15 @@ rule chance:
         " --settings {params.settings:q} --predictions {output.predictions:q} --output {output.table:q}"
 
 
+POOLED = EXPERIMENT.pooled(EXPERIMENT.probed())
+
+
 def folds(wildcards):
-    """Runs that differ from the pooled one only in their fold."""
+    """Runs that are scored together: the folds of a family, or the one run itself."""
     keys = ("dataset", "method", "mode", "point", "split")
     path = "/".join(str(wildcards[key]) for key in keys)
-    return POOLED[f"runs/{path}/seed{wildcards.seed}"]
-
-
-POOLED = EXPERIMENT.pooled()
+    path = f"runs/{path}/seed{wildcards.seed}"
+    return POOLED[path] if path in POOLED else [EXPERIMENT.run(path)]
 
 
 rule pool:
@@ -118,3 +119,19 @@ rule pool:
     shell:
         "python -m workflow_scripts.stages.pool --log {log:q} --predictions {input:q}"
         " --settings {params.settings:q} --output {output:q}"
+
+
+# The same for what a method predicts by itself, in one split or in all folds together.
+use rule pool as score with:
+    input:
+        lambda wildcards: [
+            f"{RESULTS}/{run.path()}/predictions.h5" for run in folds(wildcards)
+        ],
+    output:
+        RUN + "/native.csv",
+    log:
+        f"logs/score/{RUN_NAME}.log",
+    benchmark:
+        f"logs/score/{RUN_NAME}.tsv"
+    wildcard_constraints:
+        split=f"{FAMILIES}|{SINGLE_SPLITS}",

@@ -48,7 +48,7 @@ rule train:
     shell:
         "python -m workflow_scripts.stages.train --log {log:q} --method {wildcards.method}"
         " --options {params.options:q} --tracks {input.tracks:q} --split {input.split:q}"
-        " --seed {wildcards.seed} --folder {params.folder:q}"
+        " --seed {wildcards.seed} --code {params.code} --folder {params.folder:q}"
 
 
 # The same for methods without a network, so that a cluster can tell the two apart by name: no GPU.

@@ -38,6 +38,7 @@ class Run:
     seed: int
     family: str
     options: dict[str, Any] = field(compare=False)
+    readout: str | None = field(default=None, compare=False)
 
     def path(self, split: str | None = None) -> str:
         """Path below `results/<experiment>/` (of another split of the same run, where given)."""
@@ -136,17 +137,16 @@ class Experiment:
         """Tasks probed on a dataset."""
         return self.use(dataset).tasks or list(self.cards[dataset].tasks)
 
-    def _points(self, dataset: str, method: str) -> list[tuple[str, dict[str, Any]]]:
+    def _points(self, dataset: str, method: str) -> list[tuple[str, methods.Options]]:
         overrides = self.use(dataset).overrides.get(method, {})
         base = deep_merge(self.config.methods[method] or {}, overrides)
         grid = self.config.sweep.get(method, {})
         if not grid:
-            return [("default", methods.parse(method, base).model_dump(mode="json"))]
+            return [("default", methods.parse(method, base))]
         points = []
         for values in itertools.product(*grid.values()):
             chosen = dict(zip(grid, values, strict=True))
-            options = methods.parse(method, deep_merge(base, chosen)).model_dump(mode="json")
-            points.append((point_name(chosen), options))
+            points.append((point_name(chosen), methods.parse(method, deep_merge(base, chosen))))
         return points
 
     @cached_property
@@ -161,11 +161,12 @@ class Experiment:
                 if model.kind != card.kind:
                     continue
                 seeds = self.config.seeds if model.seeded else self.config.seeds[:1]
-                for point, options in self._points(dataset, method):
+                for point, parsed in self._points(dataset, method):
+                    options, readout = parsed.model_dump(mode="json"), parsed.readout()
                     for mode in self.config.modes if model.faithful else ["sound"]:
                         for family, split in splits:
                             for seed in seeds:
-                                runs.append(Run(dataset, method, mode, point, split, seed, family, options))
+                                runs.append(Run(dataset, method, mode, point, split, seed, family, options, readout))
         return runs
 
     @cached_property
@@ -194,10 +195,15 @@ class Experiment:
         """Runs and chance runs whose readouts are scored."""
         return [run for run in [*self.runs, *self.chance_runs] if self.tasks(run.dataset)]
 
-    def pooled(self) -> dict[str, list[Run]]:
+    def predicting(self) -> list[Run]:
+        """Runs whose method predicts by itself, on datasets with labels to judge that by."""
+        return [run for run in self.runs if run.readout and self.tasks(run.dataset)]
+
+    @staticmethod
+    def pooled(runs: list[Run]) -> dict[str, list[Run]]:
         """Folds to be scored together: path of the pooled run → its folds."""
         found: dict[str, list[Run]] = {}
-        for run in self.probed():
+        for run in runs:
             if run.family != run.split:
                 found.setdefault(run.path(run.family), []).append(run)
         return found
@@ -209,6 +215,21 @@ class Experiment:
             {"dataset": dataset, "method": method, "point": point, "options": json.dumps(options, sort_keys=True)}
             for (dataset, method, point), options in found.items()
         ]
+
+    def tables(self) -> list[str]:
+        """Paths, below `results/<experiment>/`, of every table of scores."""
+        found = []
+        for runs, name in ((self.probed(), "probe.csv"), (self.predicting(), "native.csv")):
+            found += [f"{run.path()}/{name}" for run in runs] + [f"{path}/{name}" for path in self.pooled(runs)]
+        return found
+
+    def predictions(self) -> list[tuple[Run, str, str]]:
+        """Run, name for the report, and path of each file of held-out predictions, chance left out."""
+        probed = [
+            (run, run.method, f"{run.path()}/probe_predictions.h5") for run in self.runs if self.tasks(run.dataset)
+        ]
+        native = [(run, f"{run.method} ({run.readout})", f"{run.path()}/predictions.h5") for run in self.predicting()]
+        return [*probed, *native]
 
     def to_json(self) -> str:
         """Return the resolved configuration as JSON on one line."""

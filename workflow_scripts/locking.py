@@ -26,7 +26,8 @@ def _alive(note: dict[str, object]) -> bool:
         return True  # cannot be known from here
     try:
         # A process id is used again in time; its start tells the two apart.
-        return abs(psutil.Process(int(str(note["pid"]))).create_time() - float(str(note["started"]))) < 1
+        started = float(psutil.Process(int(str(note["pid"]))).create_time())
+        return bool(abs(started - float(str(note["started"]))) < 1)
     except (psutil.NoSuchProcess, KeyError, ValueError):
         return False
 

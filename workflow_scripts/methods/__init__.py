@@ -41,6 +41,10 @@ class Options(MethodConfig):
     faithful: ClassVar[bool] = False
     """Has a `faithful` mode beside the `sound` one."""
 
+    def readout(self) -> str | None:
+        """What its own predictions are called in result tables (``native``, ``finetuned``); None where it has none."""
+        return "native" if self.predicts else None
+
 
 @cache
 def names() -> list[str]:

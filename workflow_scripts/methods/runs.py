@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,10 @@ from safetensors.torch import load_file, save_file
 
 from workflow_scripts import __version__, methods
 from workflow_scripts.errors import EthoMakeError, InputError
-from workflow_scripts.files import atomic_path, read_yaml, write_text
+from workflow_scripts.files import atomic_path, digest, read_yaml, write_text
 from workflow_scripts.formats.embeddings import write_embeddings
+from workflow_scripts.formats.predictions import Prediction, create_predictions
+from workflow_scripts.formats.tracks import Labels, Recording
 from workflow_scripts.training.data import DataSpec, TrackView
 
 log = logging.getLogger("ethomake.runs")
@@ -51,7 +55,7 @@ def _plain(spec: DataSpec) -> dict[str, Any]:
     return plain | {"vocabularies": {task: list(names) for task, names in spec.vocabularies.items()}}
 
 
-def train(method: str, settings: dict[str, Any], view: TrackView, *, folder: Path, seed: int) -> None:
+def train(method: str, settings: dict[str, Any], view: TrackView, *, folder: Path, seed: int, code: str = "") -> None:
     """Fit a method on the training recordings of a split.
 
     Parameters
@@ -66,6 +70,8 @@ def train(method: str, settings: dict[str, Any], view: TrackView, *, folder: Pat
         Gets `hparams.yaml`, `metrics.csv`, `weights_best.safetensors`, `weights_last.safetensors`, `model_card.md`.
     seed : int
         Seeds the initialisation and every draw.
+    code : str
+        Digest of the code; with that of the data it says whether a half-finished training may go on.
     """
     torch.set_num_threads(1)  # two were several times slower for models of this size
     torch.manual_seed(seed)
@@ -77,11 +83,6 @@ def train(method: str, settings: dict[str, Any], view: TrackView, *, folder: Pat
     spec = view.spec()
     data = functions.prepare(view, config)
     model = functions.build(config, spec)
-    metrics = model.fit(data.view)
-    save_weights(folder / "weights_best.safetensors", model)
-    save_weights(folder / "weights_last.safetensors", model)
-    with atomic_path(folder / "metrics.csv") as part:
-        pd.DataFrame([{"epoch": 0, **metrics}]).to_csv(part, index=False, float_format="%.8g")
     hparams = {
         "method": method,
         "mode": settings["mode"],
@@ -92,9 +93,34 @@ def train(method: str, settings: dict[str, Any], view: TrackView, *, folder: Pat
         "spec": _plain(spec),
         "versions": environment(),
     }
+    if hasattr(config, "training"):
+        _train_by_gradient(model, data, config.training, hparams, folder, f"{code} {data_digest(view)}")
+    else:
+        _fit_in_closed_form(model, view, folder)
     _write_yaml(folder / "hparams.yaml", hparams)
     write_text(folder / "model_card.md", _model_card(hparams, view, model))
-    log.info("fitted %s on %d recordings: %s", method, len(view.split.train), metrics)
+
+
+def data_digest(view: TrackView) -> str:
+    """Digest what a training sees: the index of tracks (which holds the recordings' checksums) and the split."""
+    split = json.dumps([view.split.train, view.split.validation])
+    return hashlib.sha256(f"{digest(view.path)} {split}".encode()).hexdigest()
+
+
+def _train_by_gradient(model: Any, data: Any, options: Any, hparams: dict[str, Any], folder: Path, told: str) -> None:
+    # Lightning takes seconds to import, and most runs do without.
+    from workflow_scripts.training.loop import fit
+
+    fit(model, data, folder=folder, options=options, seed=hparams["seed"], hparams=hparams, digest=told)
+
+
+def _fit_in_closed_form(model: Any, view: TrackView, folder: Path) -> None:
+    metrics = model.fit(view)
+    save_weights(folder / "weights_best.safetensors", model)
+    save_weights(folder / "weights_last.safetensors", model)
+    with atomic_path(folder / "metrics.csv") as part:
+        pd.DataFrame([{"epoch": 0, **metrics}]).to_csv(part, index=False, float_format="%.8g")
+    log.info("fitted on %d recordings: %s", len(view.split.train), metrics)
 
 
 def _model_card(hparams: dict[str, Any], view: TrackView, model: torch.nn.Module) -> str:
@@ -187,3 +213,63 @@ def embed(embedder: Path, view: TrackView, output: Path) -> None:
 
     attributes = {key: config[key] for key in ("method", "mode", "seed", "options", "dataset", "split")}
     write_embeddings(output, each(), names=config["dimensions"], attributes=attributes)
+
+
+def predict(embedder: Path, view: TrackView, tasks: Sequence[str], output: Path, *, readout: str) -> None:
+    """Write what a method says by itself about the held-out recordings of a split, beside the truth.
+
+    Parameters
+    ----------
+    embedder : Path
+        Folder of the exported model.
+    view : TrackView
+    tasks : sequence of str
+        Tasks to be judged; those the model knows nothing of are passed over.
+    output : Path
+        File of :mod:`workflow_scripts.formats.predictions`.
+    readout : str
+        Name of these predictions in result tables.
+
+    Raises
+    ------
+    EthoMakeError
+        When the model predicts none of the tasks, or knows other classes than the labels.
+    """
+    torch.set_num_threads(1)
+    model, config = load_embedder(embedder)
+    functions = methods.load(config["method"])
+    spec = DataSpec.from_dict(config["spec"])
+    declared: set[str] = set()
+    with create_predictions(output) as writer, torch.inference_mode():
+        for recording in view.test():
+            spec.check(recording)
+            said = functions.predict(model, recording) or {}
+            for task in tasks:
+                labels = recording.labels.get(task)
+                if task not in said or labels is None:
+                    continue
+                if spec.vocabularies.get(task) != labels.vocabulary:
+                    raise EthoMakeError(
+                        f"The model knows the classes {spec.vocabularies.get(task)} of {task!r}, but {recording.id!r} "
+                        f"is labelled with {labels.vocabulary}; use a model trained on the same classes."
+                    )
+                if task not in declared:
+                    writer.task(
+                        task, kind=labels.kind, level=labels.level, vocabulary=labels.vocabulary, readout=readout
+                    )
+                    declared.add(task)
+                writer.add(task, _prediction(recording, labels, said[task]))
+        if not declared:
+            raise EthoMakeError(
+                f"{config['method']} predicts none of the tasks {', '.join(tasks)}; train it with labels, or take its "
+                "predictions out of the experiment."
+            )
+
+
+def _prediction(recording: Recording, labels: Labels, said: npt.NDArray[np.float32]) -> Prediction:
+    if labels.kind == "continuous":
+        chosen, scores = said.reshape(len(said)), None
+    else:
+        chosen = said.argmax(axis=1)
+        scores = said[:, 1] if labels.kind == "binary" else said
+    return Prediction(recording.id, recording.group, labels.values, labels.mask, chosen, scores)

@@ -17,9 +17,8 @@ from workflow_scripts.stages import parser, start
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
     experiment = load_experiment(options.root, read_json(options.config))
-    paths = [run.path() for run in experiment.probed()] + list(experiment.pooled())
     published = {name: card.published for name, card in experiment.cards.items()}
-    write_table(options.output, compare([options.results / path / "probe.csv" for path in paths], published))
+    write_table(options.output, compare([options.results / path for path in experiment.tables()], published))
     with atomic_path(options.points) as part:
         pd.DataFrame(experiment.points()).to_csv(part, index=False)
 

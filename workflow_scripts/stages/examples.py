@@ -14,15 +14,20 @@ from workflow_scripts.stages import parser, start
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
     experiment = load_experiment(options.root, read_json(options.config))
-    runs = [run for run in experiment.runs if experiment.tasks(run.dataset)]
-    rows = [(run.dataset, run.method, run.mode, run.point, run.split, run.seed) for run in runs]
-    folders = [options.results / run.path() for run in runs]
+    files = [
+        ((run.dataset, label, run.mode, run.point, run.split, run.seed), options.results / path)
+        for run, label, path in experiment.predictions()
+    ]
+    rows, predictions = [row for row, _ in files], [path for _, path in files]
+    probed = [(row, path) for row, path in files if path.name == "probe_predictions.h5"]
     tables = {
-        options.ethograms: ethogram_table(rows, [folder / "probe_predictions.h5" for folder in folders]),
-        options.confusions: confusion_table(rows, [folder / "probe_predictions.h5" for folder in folders]),
+        options.ethograms: ethogram_table(rows, predictions),
+        options.confusions: confusion_table(rows, predictions),
         options.quality: gather({name: options.data / name / "quality.csv" for name in experiment.cards}),
         options.labels: gather({name: options.data / name / "labels.csv" for name in experiment.cards}),
-        options.notes: notes_table(rows, [folder / "probe_notes.json" for folder in folders]),
+        options.notes: notes_table(
+            [row for row, _ in probed], [path.with_name("probe_notes.json") for _, path in probed]
+        ),
     }
     for path, table in tables.items():
         with atomic_path(path) as part:

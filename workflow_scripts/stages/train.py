@@ -15,7 +15,9 @@ from workflow_scripts.training.data import TrackView
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
     view = TrackView(options.tracks, read_split(options.split))
-    train(options.method, json.loads(options.options), view, folder=options.folder, seed=options.seed)
+    train(
+        options.method, json.loads(options.options), view, folder=options.folder, seed=options.seed, code=options.code
+    )
 
 
 if __name__ == "__main__":
@@ -25,5 +27,6 @@ if __name__ == "__main__":
     arguments.add_argument("--tracks", type=Path, required=True)
     arguments.add_argument("--split", type=Path, required=True)
     arguments.add_argument("--seed", type=int, required=True)
+    arguments.add_argument("--code", default="", help="digest of the code, which a resumed training must share")
     arguments.add_argument("--folder", type=Path, required=True, help="folder of the run")
     start(arguments, work)

@@ -113,6 +113,10 @@ class TrackView:
         """Yield the validation recordings: for early stopping and tuning."""
         return self._iterate(self.split.validation)
 
+    def test(self) -> Iterator[Recording]:
+        """Yield the held-out recordings: for predictions that are judged."""
+        return self._iterate(self.split.test)
+
     def everything(self) -> Iterator[Recording]:
         """Yield every recording of the split, to be embedded with the fitted model."""
         return self._iterate(sorted({*self.split.train, *self.split.validation, *self.split.test}))
