@@ -26,6 +26,7 @@ TRACK_SOURCES = {
     "calms21": "calms21",
     "mabe22": "mabe22",
     "daart_csv": "daart_csv",
+    "lisbet_archive": "lisbet_archive",
 }
 """Name → module, imported when asked for."""
 

@@ -25,7 +25,7 @@ def classes_of(probabilities: npt.NDArray[np.float32], *, min_frames: int = 1) -
     min_frames : int
         Shorter bouts take the class that, of their two neighbours', is more probable in them.
     """
-    said = probabilities.argmax(axis=1)
+    said: npt.NDArray[np.int64] = np.asarray(probabilities.argmax(axis=1), np.int64)
     while min_frames > 1:
         starts, stops, values = runs(said)
         lengths = stops - starts

@@ -175,7 +175,9 @@ class LisbetData(LightningDataModule):
         train, held_out = self._sides(frames, len(view.split.train))
         self.frames = frames
         self.train_drawer = Drawer(frames.only(train), config, columns)
-        self.dev_drawer = Drawer(frames.only(held_out), config, columns) if held_out else None
+        self._train_steps = Steps(self.train_drawer, config, config.train_sample, TRAIN)
+        dev_drawer = Drawer(frames.only(held_out), config, columns, "held-out") if held_out else None
+        self._dev_steps = Steps(dev_drawer, config, config.dev_sample, VALIDATE) if dev_drawer else None
         self.class_weights = {name: self._weights(frames.only(train), name, columns[name]) for name in columns}
         # Augmentations come before the frame of reference is laid, so only the normalisation decides.
         self.unit_square = config.normalise != "body"
@@ -222,11 +224,11 @@ class LisbetData(LightningDataModule):
 
     def train_dataloader(self) -> Steps:
         """Return the steps of training."""
-        return Steps(self.train_drawer, self.config, self.config.train_sample, TRAIN)
+        return self._train_steps
 
     def val_dataloader(self) -> Steps | None:
         """Return the steps of validation, the same windows each time; None where nothing is held out."""
-        return Steps(self.dev_drawer, self.config, self.config.dev_sample, VALIDATE) if self.dev_drawer else None
+        return self._dev_steps
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Move the plans, a few integers per window; the frames go to the device once."""

@@ -91,6 +91,8 @@ class Drawer:
         Settled.
     label_columns : dict of str to tuple of int
         Columns of `frames.labels` by supervised task.
+    side : str
+        What the records are for, in the words of a refusal.
 
     Raises
     ------
@@ -98,8 +100,14 @@ class Drawer:
         Before any training, when a task cannot be drawn from these records.
     """
 
-    def __init__(self, frames: Frames, config: Config, label_columns: dict[str, tuple[int, ...]] | None = None) -> None:
-        self.frames, self.config = frames, config
+    def __init__(
+        self,
+        frames: Frames,
+        config: Config,
+        label_columns: dict[str, tuple[int, ...]] | None = None,
+        side: str = "training",
+    ) -> None:
+        self.frames, self.config, self.side = frames, config, side
         self.window = config.window_size
         self.span = max(2, round(config.fps_scaling * config.window_size))
         self.offset = round(config.fps_scaling * config.window_offset)
@@ -140,13 +148,13 @@ class Drawer:
             alone = task == "cons" or (task == "order" and self.config.negatives == "paper")
             if alone and records < 2:
                 raise EthoMakeError(
-                    f"The task {task} takes partners from another recording, and there is one alone "
-                    f"({frames.ids[0]!r}); add recordings, or leave the task out"
+                    f"The task {task} takes partners from another recording, and there is one {self.side} recording "
+                    f"alone ({frames.ids[0]!r}); add recordings, or leave the task out"
                     f"{' or choose negatives: strict' if task == 'order' else ''}."
                 )
             if task in self.label_columns and not self.domains[task].count:
                 raise EthoMakeError(
-                    f"The task {task} needs labelled frames, and these recordings have none; train without it."
+                    f"The task {task} needs labelled frames, and the {self.side} recordings have none; leave it out."
                 )
             # strict order needs a frame on either side of the target, balanced shift one more.
             strict = task == "order" and self.config.negatives == "strict"

@@ -119,7 +119,7 @@ def transition_figure(shares: Float64Array, names: Sequence[str], *, threshold: 
                         shrinkB=14,
                     )
                 )
-    panel.scatter(*at.T, s=500, c=colours, zorder=3)
+    panel.scatter(at[:, 0], at[:, 1], s=500, c=colours, zorder=3)
     for k, name in enumerate(names):
         panel.annotate(name, at[k] * 1.22, ha="center", va="center", fontsize=8)
     panel.set(xlim=(-1.5, 1.5), ylim=(-1.5, 1.5), aspect="equal")

@@ -30,6 +30,8 @@ class Lisbet(LightningModule):
         The data it is made for.
     """
 
+    _encode: Any
+
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__()
         self.config, self.spec = config.settle(), spec
@@ -43,10 +45,10 @@ class Lisbet(LightningModule):
             {f"{side}_{head.name}": Tally(head) for side in ("train", "val") for head in self.heads}
         )
         self.latest: dict[str, Tensor] = {}
-        self._encode: Any = self.backbone
-        if self.config.compile_model:
-            # Called, not registered: the state dict keeps its names.
-            object.__setattr__(self, "_encode", torch.compile(self.backbone))
+        # Not registered as a part: the state dict keeps its names.
+        object.__setattr__(
+            self, "_encode", torch.compile(self.backbone) if self.config.compile_model else self.backbone
+        )
         if self.config.freeze_backbone:
             self.backbone.requires_grad_(False)
 
@@ -82,7 +84,9 @@ class Lisbet(LightningModule):
         encoded = torch.split(self.forward(batch.windows, batch.valid), sizes)
         masks = [None] * len(sizes) if batch.valid is None else torch.split(batch.valid, sizes)
         total = batch.windows.new_zeros(())
-        for head, part, mask, label in zip(self.heads, encoded, masks, batch.labels, strict=True):
+        named = {head.name: head for head in self.heads}
+        for name, part, mask, label in zip(batch.tasks, encoded, masks, batch.labels, strict=True):
+            head = named[name]
             logits = self.task_heads[head.name](part, mask)
             loss = head_loss(head, logits, label, self._weight(head.name), self.config.temperature)
             self.tallies[f"{side}_{head.name}"].add(loss, logits, label)  # type: ignore[operator]
