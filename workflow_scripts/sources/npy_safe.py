@@ -61,6 +61,14 @@ class StoredArray:
         return len(self.shape)
 
     def __getitem__(self, key: Any) -> npt.NDArray[Any]:
+        if isinstance(key, slice) and not self.fortran:
+            start, stop, step = key.indices(len(self))
+            if step == 1:
+                width = prod(self.shape[1:])
+                count = max(stop - start, 0) * width
+                offset = self.offset + start * width * self.dtype.itemsize
+                values = np.fromfile(self.path, self.dtype, count, offset=offset)
+                return values.reshape(-1, *self.shape[1:]) if count else np.empty((0, *self.shape[1:]), self.dtype)
         # Mapped afresh each time: pages of a lasting map would count as our memory until it is closed.
         mapped = np.memmap(self.path, self.dtype, "r", self.offset, self.shape, "F" if self.fortran else "C")
         return np.array(mapped[key])
