@@ -231,3 +231,24 @@ def test_symmetric_embeddings_ignore_who_is_first(spec):
     object.__setattr__(two, "position", two.position[:, ::-1].copy())
     np.testing.assert_allclose(method.embed(model, one), method.embed(model, two), atol=1e-4)
     assert method.dimension_names(model) == [f"lisbet{k}" for k in range(16)]
+
+
+def test_pretraining_and_fine_tuning_in_one_run(view, tmp_path):
+    options = {
+        "tasks": ["shift", "warp", "multiclass"],
+        "labels": ["behaviour"],
+        "pretrain_epochs": 2,
+        "finetune_rate": 0.5,
+    }
+    data, model, _ = train(view, tmp_path / "run", **options, freeze_backbone=True, training=LOOP | {"max_epochs": 3})
+    table = pd.read_csv(tmp_path / "run" / "metrics.csv")
+    assert table["train_multiclass_loss"].notna().tolist() == [False, False, True]
+    assert table["train_shift_loss"].notna().tolist() == [True, True, False]
+    assert model.config.readout() == "finetuned"
+    assert Config(**SMALL).readout() is None
+    free = train(view, tmp_path / "free", **options, training=LOOP | {"max_epochs": 3})[1].state_dict()
+    alone = {"tasks": ["shift", "warp", "multiclass"], "labels": ["behaviour"], "pretrain_epochs": 2}
+    assert any(not torch.equal(free[name], tensor) for name, tensor in model.state_dict().items() if "backbone" in name)
+    for wrong in ({"tasks": ["shift"]}, {"pretrain_epochs": 3}):
+        with pytest.raises(ValueError, match="pretrain_epochs needs"):
+            Config(**SMALL, **alone | wrong, training=LOOP | {"max_epochs": 3})

@@ -76,8 +76,8 @@ def train(method: str, settings: dict[str, Any], view: TrackView, *, folder: Pat
     torch.set_num_threads(1)  # two were several times slower for models of this size
     torch.manual_seed(seed)
     options = dict(settings["options"])
-    if "seed" in methods.config_model(method).model_fields:
-        options["seed"] = seed
+    known = methods.config_model(method).model_fields
+    options |= {key: value for key, value in {"seed": seed, "mode": settings["mode"]}.items() if key in known}
     config = methods.parse(method, options)
     functions = methods.load(method)
     spec = view.spec()

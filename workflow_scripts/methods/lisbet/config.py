@@ -145,6 +145,13 @@ class Config(Options):
         description="reference = 5 epochs of warm-up, then cosine restarts; one-cycle ends at 0; constant = 0.2.3.",
     )
     class_weight: Literal["balanced", "none"] = Field("balanced", description="Of the supervised losses.")
+    pretrain_epochs: int = Field(
+        0,
+        ge=0,
+        description="The first so many epochs train the self-supervised tasks alone, the others the supervised ones "
+        "alone: pretraining and fine-tuning in one run. 0 = all tasks together.",
+    )
+    finetune_rate: float = Field(1.0, gt=0, description="Learning rate of fine-tuning, as a share of learning_rate.")
     load_backbone: str | None = Field(
         None, description="Backbone to start from: weights_*.safetensors of a run, or an original model's .pt."
     )
@@ -179,6 +186,7 @@ class Config(Options):
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
+        self._check_phases()
         if self.window_offset >= self.window_size:
             raise ValueError("window_offset must be smaller than window_size")
         shape = self.shape()
@@ -189,6 +197,22 @@ class Config(Options):
             if (shape.embedding_dim or 0) % (shape.num_heads or 1):
                 raise ValueError("backbone.embedding_dim must be a multiple of num_heads")
         return self
+
+    def _check_phases(self) -> None:
+        kinds = {task in SUPERVISED for task in self.task_ids}
+        if self.pretrain_epochs and (len(kinds) < 2 or self.pretrain_epochs >= self.training.max_epochs):
+            raise ValueError(
+                "pretrain_epochs needs self-supervised and supervised tasks, and training.max_epochs beyond it"
+            )
+
+    @property
+    def supervised(self) -> bool:
+        """Whether labels teach it."""
+        return any(task in SUPERVISED for task in self.task_ids)
+
+    def readout(self) -> str | None:
+        """Return ``finetuned`` for a classifier, None for a model trained without labels."""
+        return "finetuned" if self.supervised else None
 
     @property
     def task_ids(self) -> tuple[str, ...]:

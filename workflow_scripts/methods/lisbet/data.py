@@ -120,18 +120,24 @@ class Steps:
     def __len__(self) -> int:
         return self._steps
 
+    @property
+    def tasks(self) -> list[str]:
+        """Tasks trained in the epoch."""
+        labelled, border = self.drawer.label_columns, self.config.pretrain_epochs
+        if not border or self.stream != TRAIN:
+            return self.drawer.tasks
+        return [task for task in self.drawer.tasks if (task in labelled) == (self.epoch >= border)]
+
     def __iter__(self) -> Iterator[Step]:
-        seed, batch, epoch = (
-            self.config.seed + (0 if self.stream == TRAIN else 1 << 40),
-            self.config.batch_size,
-            self.epoch,
-        )
+        batch, epoch = self.config.batch_size, self.epoch
+        # Validation draws from another seed, so that no window is chosen as in training.
+        seed = self.config.seed + (0 if self.stream == TRAIN else 1 << 40)
         chosen: dict[str, IntArray] = {}
         if not self.replacement:
-            chosen = {task: self.drawer.choose(task, seed, epoch, self._n) for task in self.drawer.tasks}
+            chosen = {task: self.drawer.choose(task, seed, epoch, self._n) for task in self.tasks}
         for step in range(self._steps):
             plans = {}
-            for task in self.drawer.tasks:
+            for task in self.tasks:
                 part = chosen[task][step * batch : (step + 1) * batch] if chosen else None
                 size = batch if part is None else len(part)
                 plans[task] = PlanTensors.of(self.drawer.plan(task, seed, self.stream, epoch, step, size, part))

@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import yaml
@@ -17,9 +17,11 @@ from workflow_scripts.errors import EthoMakeError, InputError
 from workflow_scripts.files import atomic_path, read_yaml, write_text
 from workflow_scripts.methods.lisbet.backbones import TransformerBackbone
 from workflow_scripts.methods.lisbet.config import OLD_NAMES, BackboneOptions, Config
-from workflow_scripts.methods.lisbet.model import Lisbet
 from workflow_scripts.training.checkpoints import load_weights
 from workflow_scripts.training.data import DataSpec
+
+if TYPE_CHECKING:
+    from workflow_scripts.methods.lisbet.model import Lisbet
 
 POSITIONS = "backbone.pos_embedder.pos_emb"
 WRAPPER = "_orig_mod."

@@ -101,16 +101,17 @@ class Tally(nn.Module):
             self.counts += torch.stack([(truth & said).sum(0), truth.sum(0), said.sum(0)], dim=1)
 
     def read(self) -> dict[str, Tensor]:
-        """Return the epoch's means by name and start anew."""
-        n = self.windows.clamp_min(1)
+        """Return the epoch's means by name, NaN where nothing was added, and start anew."""
+        n = self.windows
         found = {"loss": (self.loss / n).float()}
         if self.head.kind == "binary":
-            found["accuracy_score"] = (self.counts[0] / self.counts[1].clamp_min(1)).float()
+            found["accuracy_score"] = (self.counts[0] / self.counts[1]).float()
         elif self.head.kind == "geom":
-            found["alignment"], found["uniformity"] = (self.counts[:2] / self.counts[2].clamp_min(1)).float().unbind()
+            found["alignment"], found["uniformity"] = (self.counts[:2] / self.counts[2]).float().unbind()
         else:
             hits, truth, said = self.counts.unbind(1)
-            found["macro_f1_score"] = (2 * hits / (truth + said).clamp_min(1)).mean().float()
+            scores = (2 * hits / (truth + said).clamp_min(1)).mean()
+            found["macro_f1_score"] = torch.where(n > 0, scores, torch.nan).float()
         for buffer in (self.loss, self.windows, self.counts):
             buffer.zero_()
         return found

@@ -12,7 +12,7 @@ from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.methods.lisbet.config import Config
 from workflow_scripts.methods.lisbet.data import LisbetData
 from workflow_scripts.methods.lisbet.inference import embed_recording, predict_recording
-from workflow_scripts.methods.lisbet.interchange import load_backbone, read_original
+from workflow_scripts.methods.lisbet.interchange import read_original
 from workflow_scripts.methods.lisbet.labels import heads
 from workflow_scripts.methods.lisbet.model import Lisbet
 from workflow_scripts.training.data import DataSpec, TrackView
@@ -24,11 +24,8 @@ def prepare(view: TrackView, config: Config) -> LisbetData:
 
 
 def build(config: Config, spec: DataSpec) -> Lisbet:
-    """Return the model, its backbone loaded where the options say so."""
-    model = Lisbet(config, spec)
-    if config.load_backbone is not None:
-        load_backbone(model, Path(config.load_backbone))
-    return model
+    """Return the model; training starts from `load_backbone` where the options name one."""
+    return Lisbet(config, spec)
 
 
 def embed(model: Lisbet, recording: Recording) -> npt.NDArray[np.float32]:

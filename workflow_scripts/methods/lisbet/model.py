@@ -14,6 +14,7 @@ from workflow_scripts.methods.lisbet.config import SUPERVISED, Config
 from workflow_scripts.methods.lisbet.data import Batch, LisbetData
 from workflow_scripts.methods.lisbet.history import History
 from workflow_scripts.methods.lisbet.inputs import Layout
+from workflow_scripts.methods.lisbet.interchange import load_backbone
 from workflow_scripts.methods.lisbet.labels import Head, heads
 from workflow_scripts.methods.lisbet.losses import Tally, head_loss, lr_one_cycle, lr_reference
 from workflow_scripts.training.checkpoints import save_weights
@@ -49,7 +50,7 @@ class Lisbet(LightningModule):
         object.__setattr__(
             self, "_encode", torch.compile(self.backbone) if self.config.compile_model else self.backbone
         )
-        if self.config.freeze_backbone:
+        if self.config.freeze_backbone and not self.config.pretrain_epochs:
             self.backbone.requires_grad_(False)
 
     def _head(self, head: Head) -> nn.Module:
@@ -97,7 +98,9 @@ class Lisbet(LightningModule):
         return getattr(self, f"weight_{name}", None)
 
     def setup(self, stage: str) -> None:
-        """Take the class weights of the training labels from the data module."""
+        """Take the backbone the options name, and the class weights from the data module."""
+        if stage == "fit" and self.config.load_backbone is not None:
+            load_backbone(self, Path(self.config.load_backbone))
         data = getattr(self.trainer, "datamodule", None)
         data = getattr(data, "inner", data)  # the loop wraps it
         if isinstance(data, LisbetData):
@@ -105,9 +108,9 @@ class Lisbet(LightningModule):
                 self.register_buffer(f"weight_{name}", weight.to(self.device), persistent=False)
 
     def on_train_epoch_start(self) -> None:
-        """Keep a frozen backbone as it is."""
-        if self.config.freeze_backbone:
-            self.backbone.eval()
+        """Freeze the backbone, from the first epoch of fine-tuning on."""
+        if self.config.freeze_backbone and self.trainer.current_epoch >= self.config.pretrain_epochs:
+            self.backbone.requires_grad_(False)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the summed loss of one step."""
@@ -121,8 +124,8 @@ class Lisbet(LightningModule):
         total = torch.zeros((), device=self.device)
         for head in self.heads:
             for name, value in self.tallies[f"{side}_{head.name}"].read().items():  # type: ignore[operator]
-                self.latest[f"{side}_{head.name}_{name}"] = value
-                total = total + value if name == "loss" else total
+                self.latest[f"{side}_{head.name}_{name}"] = value  # NaN for a task that rested
+                total = total + value.nan_to_num() if name == "loss" else total
         self.latest[f"{side}_loss"] = total
         self.log_dict({name: value for name, value in self.latest.items() if name.startswith(side)})
 
@@ -149,9 +152,18 @@ class Lisbet(LightningModule):
             optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
         if config.schedule == "constant":
             return optimizer
-        if config.schedule == "reference":
-            schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lr_reference)
-            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}
-        total = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_one_cycle(step, total))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        by_epoch = config.schedule == "reference"
+        border, end = config.pretrain_epochs, self.trainer.max_epochs or 1
+        per_epoch = 1 if by_epoch else max(1, int(self.trainer.estimated_stepping_batches) // end)
+
+        def factor(step: int) -> float:
+            """Return the share of the peak rate; pretraining and fine-tuning have a schedule each."""
+            before, peak = (0, 1.0) if step < border * per_epoch else (border, config.finetune_rate if border else 1.0)
+            until = border if step < border * per_epoch else end
+            place = step - before * per_epoch
+            share = lr_reference(place) if by_epoch else lr_one_cycle(place, (until - before) * per_epoch)
+            return peak * share
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        interval = "epoch" if by_epoch else "step"
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": interval}}
