@@ -240,7 +240,7 @@ def test_pretraining_and_fine_tuning_in_one_run(view, tmp_path):
         "pretrain_epochs": 2,
         "finetune_rate": 0.5,
     }
-    data, model, _ = train(view, tmp_path / "run", **options, freeze_backbone=True, training=LOOP | {"max_epochs": 3})
+    _, model, _ = train(view, tmp_path / "run", **options, freeze_backbone=True, training=LOOP | {"max_epochs": 3})
     table = pd.read_csv(tmp_path / "run" / "metrics.csv")
     assert table["train_multiclass_loss"].notna().tolist() == [False, False, True]
     assert table["train_shift_loss"].notna().tolist() == [True, True, False]

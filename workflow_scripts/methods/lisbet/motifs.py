@@ -49,6 +49,7 @@ def fit_hmm(
     *,
     n_iter: int = 10,
     seed: int = 0,
+    restarts: int = 1,
     fit_on: Sequence[str] | None = None,
     fit_frac: float | None = None,
     replace: bool = False,
@@ -63,6 +64,9 @@ def fit_hmm(
     n_iter : int
         EM iterations at most; they end earlier where the log-likelihood gains less than 1e-3.
     seed : int
+    restarts : int
+        Fits from different starts, of which the likeliest is kept; EM ends in poor optima from some (the original
+        tries one).
     fit_on : sequence of str, optional
         Recordings fitted on (the training ones); default all.
     fit_frac : float, optional
@@ -85,8 +89,12 @@ def fit_hmm(
             f"{len(data)} frames of {data.shape[1]} dimensions are too few for {n_states} motifs; use more recordings "
             "or fewer motifs."
         )
-    model = GaussianHMM(n_states, covariance_type="full", n_iter=n_iter, tol=1e-3, random_state=seed)
-    model.fit(data, [len(embeddings[identifier]) for identifier in ids])
+    lengths = [len(embeddings[identifier]) for identifier in ids]
+    fits = [
+        GaussianHMM(n_states, covariance_type="full", n_iter=n_iter, tol=1e-3, random_state=seed + k).fit(data, lengths)
+        for k in range(restarts)
+    ]
+    model = max(fits, key=lambda fit: fit.monitor_.history[-1])
     states, total = {}, 0.0
     for identifier, array in embeddings.items():
         wide = array.astype(np.float64)
@@ -141,6 +149,7 @@ def scan_motifs(
     *,
     n_iter: int = 10,
     seed: int = 0,
+    restarts: int = 1,
     fit_on: Sequence[str] | None = None,
     fit_frac: float | None = None,
     replace: bool = False,
@@ -156,7 +165,7 @@ def scan_motifs(
         Gets `model_hmm{K}.npz`, `history_hmm{K}.csv`, `metrics_hmm{K}.yaml` and, in one folder per recording,
         `machineAnnotation_hmm{K}.csv` (one-hot, ``Motif_0`` …).
     n_states : int
-    n_iter, seed, fit_on, fit_frac, replace
+    n_iter, seed, restarts, fit_on, fit_frac, replace
         See :func:`fit_hmm`.
     pretrained : Path, optional
         A `model_hmm{K}.npz` used instead of a fit.
@@ -170,7 +179,8 @@ def scan_motifs(
         total = sum(float(model.score(array.astype(np.float64))) for array in arrays.values())
         scan = Scan(model, states, [], {"ll": total})
     else:
-        scan = fit_hmm(arrays, n_states, n_iter=n_iter, seed=seed, fit_on=fit_on, fit_frac=fit_frac, replace=replace)
+        chosen = {"fit_on": fit_on, "fit_frac": fit_frac, "replace": replace}
+        scan = fit_hmm(arrays, n_states, n_iter=n_iter, seed=seed, restarts=restarts, **chosen)  # type: ignore[arg-type]
     save_hmm(folder / f"model_hmm{n_states}.npz", scan.model)
     for identifier, path in scan.states.items():
         onehot = (path[:, None] == np.arange(n_states)).astype(np.int8)
