@@ -1,0 +1,1 @@
+"""daart: semi-supervised segmentation of behaviour, frame by frame (Whiteway et al. 2021)."""

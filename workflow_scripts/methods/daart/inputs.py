@@ -1,0 +1,125 @@
+"""From a recording to the columns the network reads: laid out, gaps filled, normalised; and its labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from workflow_scripts.config import nearest
+from workflow_scripts.errors import ConfigError, EthoMakeError
+from workflow_scripts.formats.tracks import Recording
+from workflow_scripts.methods.daart.config import Config
+from workflow_scripts.methods.daart.sequences import Signals
+from workflow_scripts.training.data import DataSpec
+from workflow_scripts.training.kinematics import Float64Array, FloatArray, fill_last_seen, lay_names, nan_mean
+from workflow_scripts.training.roles import RoleNames, find_roles, lay_recording
+
+PREFERRED = "behaviour"
+"""Task of the hand labels where the options name none and the dataset has several."""
+
+
+def strong_task(spec: DataSpec, config: Config) -> str:
+    """Settle which task holds the hand labels.
+
+    Raises
+    ------
+    ConfigError
+        When the options name none and the data leave a choice, or name one that is not there.
+    """
+    known = [name for name, classes in spec.vocabularies.items() if classes]
+    if config.strong is not None:
+        if config.strong not in known:
+            raise ConfigError(
+                f"methods.daart.strong: there is no task {config.strong!r}{nearest(config.strong, known)}."
+            )
+        return config.strong
+    free = [name for name in known if name != config.weak]
+    if PREFERRED in free:
+        return PREFERRED
+    if len(free) != 1:
+        raise ConfigError(
+            f"methods.daart.strong: name the task of the hand labels; the dataset has: {', '.join(free)}."
+        )
+    return free[0]
+
+
+def column_names(spec: DataSpec, config: Config) -> list[str]:
+    """Name the columns of :func:`columns`."""
+    names = lay_names(spec.individuals, spec.keypoints, spec.space, config.coordinates)
+    if config.velocity:
+        names = [*names, *(f"{name}.velocity" for name in names)]
+    if config.likelihood:
+        names += [f"{who}.{point}.likelihood" for who in spec.individuals for point in spec.keypoints]
+    return names
+
+
+def columns(recording: Recording, config: Config) -> Float64Array:
+    """Lay a recording out as (time, column), NaN-free, not yet normalised.
+
+    Missing coordinates take their last seen value, before the first the column's mean. A velocity is the change from
+    the frame before, 0 in the first frame and while a gap is held.
+    """
+    roles = find_roles(recording.keypoints, RoleNames())
+    laid = lay_recording(recording, _as_float64, config.coordinates, roles)
+    parts = [fill_last_seen(laid, np.nan_to_num(nan_mean(laid, 0)))]
+    if config.velocity:
+        parts.append(np.diff(parts[0], axis=0, prepend=parts[0][:1]))
+    if config.likelihood:
+        parts.append(np.nan_to_num(recording.confidence.reshape(recording.n_frames, -1).astype(np.float64)))
+    return np.concatenate(parts, axis=1)
+
+
+def _as_float64(position: FloatArray) -> Float64Array:
+    return np.asarray(position, np.float64)
+
+
+def standardise(values: Float64Array) -> npt.NDArray[np.float32]:
+    """Centre every column and divide it by its population deviation; a constant column is centred alone."""
+    if not len(values):
+        return values.astype(np.float32)
+    deviation = values.std(axis=0)
+    scaled: npt.NDArray[np.float32] = ((values - values.mean(axis=0)) / np.where(deviation > 0, deviation, 1)).astype(
+        np.float32
+    )
+    return scaled
+
+
+def _codes(recording: Recording, task: str | None, vocabulary: tuple[str, ...]) -> npt.NDArray[np.int64]:
+    found = recording.labels.get(task) if task else None
+    if found is None:
+        return np.full(recording.n_frames, -1)
+    if found.level != "frame":
+        raise EthoMakeError(
+            f"Recording {recording.id!r}: the task {task!r} labels whole sequences, daart needs frames."
+        )
+    if found.vocabulary != vocabulary:
+        raise EthoMakeError(
+            f"Recording {recording.id!r}: the task {task!r} has the classes {', '.join(found.vocabulary)}, and the "
+            f"model has {', '.join(vocabulary)}; give all label tasks one vocabulary, in one order."
+        )
+    return np.where(found.mask, found.values.astype(np.int64), -1)
+
+
+def signals(recording: Recording, config: Config, spec: DataSpec) -> Signals:
+    """Make what training needs of a recording.
+
+    Raises
+    ------
+    EthoMakeError
+        When a label task has other classes than the model.
+    """
+    values = columns(recording, config)
+    strong = strong_task(spec, config)
+    targets = np.full((recording.n_frames, len(config.targets)), np.nan, np.float32)
+    for k, name in enumerate(config.targets):
+        found = recording.labels.get(name)
+        if found is not None:
+            targets[:, k] = np.where(found.mask, found.values, np.nan)
+    vocabulary = spec.vocabularies[strong]
+    return Signals(
+        id=recording.id,
+        x=standardise(values) if config.normalise == "recording" else values.astype(np.float32),
+        strong=_codes(recording, strong, vocabulary),
+        weak=_codes(recording, config.weak, vocabulary),
+        targets=targets,
+    )
