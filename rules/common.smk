@@ -1,9 +1,7 @@
 # Validates the configuration before anything else, and gives the other rule files their parameters.
 
 import json
-import os
 import re
-import shlex
 import sys
 from pathlib import Path
 
@@ -14,30 +12,19 @@ from workflow_scripts.cards import slugify
 from workflow_scripts.digest import code_digest
 from workflow_scripts.errors import EthoMakeError
 from workflow_scripts.experiment import load_experiment
+from workflow_scripts.jobs import set_environment
 from workflow_scripts.locking import clear_after_kill, forget_run, note_run
 from workflow_scripts.methods import config_model as method_options
-
-# Jobs run `python -m workflow_scripts…`: with this interpreter, and with this checkout's package.
-os.environ["PATH"] = os.pathsep.join(
-    [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
-)
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])
-)
 
 try:
     EXPERIMENT = load_experiment(ROOT, config)
 except EthoMakeError as error:
     raise WorkflowError(str(error))
 
+set_environment(ROOT, EXPERIMENT.config)
+
 CARDS = EXPERIMENT.cards
 RESULTS = f"results/{EXPERIMENT.name}"
-MIRRORS = [
-    *EXPERIMENT.config.mirrors,
-    *filter(None, os.environ.get("ETHOMAKE_MIRRORS", "").split(os.pathsep)),
-]
-MIRROR_OPTIONS = " ".join(f"--mirror {shlex.quote(path)}" for path in MIRRORS)
-NETWORK_OPTIONS = shlex.quote(EXPERIMENT.config.download.model_dump_json())
 TWINS = [name for name, card in CARDS.items() if card.simulate]
 REMOTE = [name for name, card in CARDS.items() if not card.simulate]
 
@@ -80,6 +67,50 @@ def run_columns(run, split=None):
         key: getattr(run, key) for key in ("dataset", "method", "mode", "point", "seed")
     }
     return columns | {"split": split or run.split}
+
+
+# Rules that read the resolved configuration take it as ancient() and follow its content through this: in a fresh clone
+# that holds the small tables alone, the files' times say nothing.
+CONFIG_DIGEST = EXPERIMENT.digest()
+EVALUATION = EXPERIMENT.config.model_dump(mode="json", include={"probe", "intervals"})
+POOLED = EXPERIMENT.pooled(EXPERIMENT.probed())
+
+
+def shard_files(wildcards):
+    """Downloads one shard is made from."""
+    shard = CARDS[wildcards.dataset].shard(wildcards.shard)
+    return [f"resources/{wildcards.dataset}/{path}" for path in shard.paths()]
+
+
+def sources_of(wildcards):
+    """Modules that read one shard."""
+    card = CARDS[wildcards.dataset]
+    shard = card.shard(wildcards.shard)
+    return [
+        f"sources.{name}"
+        for name in (card.source, *(labels.source for labels in shard.labels))
+    ]
+
+
+def used_splits(dataset):
+    """Every split of a dataset that the experiment uses, folds spelt out."""
+    families = EXPERIMENT.use(dataset).splits
+    return [name for family in families for name in CARDS[dataset].split_names(family)]
+
+
+def settings(wildcards, *keys):
+    """JSON of what scoring depends on."""
+    run = run_of(wildcards)
+    chosen = {"tasks": EXPERIMENT.tasks(run.dataset), "run": run_columns(run)}
+    return as_json(chosen | {key: EVALUATION[key] for key in keys})
+
+
+def folds(wildcards):
+    """Runs that are scored together: the folds of a family, or the one run itself."""
+    keys = ("dataset", "method", "mode", "point", "split")
+    path = "/".join(str(wildcards[key]) for key in keys)
+    path = f"runs/{path}/seed{wildcards.seed}"
+    return POOLED[path] if path in POOLED else [EXPERIMENT.run(path)]
 
 
 # After `kill -9` the same command goes on; see workflow_scripts/locking.py.

@@ -4,7 +4,7 @@
 
 rule configuration:
     output:
-        RESULTS + "/provenance/configuration.json",
+        f"{RESULTS}/provenance/configuration.json",
     log:
         f"logs/configuration/{EXPERIMENT.name}.log",
     localrule: True
@@ -24,10 +24,10 @@ rule compare:
     input:
         # The list may be long: the stage finds the tables through the configuration.
         tables=[f"{RESULTS}/{path}" for path in EXPERIMENT.tables()],
-        config=RESULTS + "/provenance/configuration.json",
+        config=ancient(f"{RESULTS}/provenance/configuration.json"),
     output:
-        table=RESULTS + "/comparison.csv",
-        points=RESULTS + "/points.csv",
+        table=f"{RESULTS}/comparison.csv",
+        points=f"{RESULTS}/points.csv",
     log:
         f"logs/compare/{EXPERIMENT.name}.log",
     benchmark:
@@ -39,8 +39,9 @@ rule compare:
         mem_mb=scaled(2000),
         runtime=60,
     params:
-        root=str(ROOT),
-        results=RESULTS,
+        root=lambda wildcards: str(ROOT),
+        config=CONFIG_DIGEST,
+        results=lambda wildcards, output: str(Path(output.table).parent),
         code=code_digest("stages.compare"),
     shell:
         "python -m workflow_scripts.stages.compare --log {log:q} --root {params.root:q} --config {input.config:q}"
@@ -57,13 +58,13 @@ rule examples:
         ],
         quality=[f"data/{name}/quality.csv" for name in CARDS],
         labels=[f"data/{name}/labels.csv" for name in CARDS],
-        config=RESULTS + "/provenance/configuration.json",
+        config=ancient(f"{RESULTS}/provenance/configuration.json"),
     output:
-        quality=RESULTS + "/tables/quality.csv",
-        labels=RESULTS + "/tables/labels.csv",
-        ethograms=RESULTS + "/tables/ethograms.csv",
-        confusions=RESULTS + "/tables/confusions.csv",
-        notes=RESULTS + "/tables/notes.csv",
+        quality=f"{RESULTS}/tables/quality.csv",
+        labels=f"{RESULTS}/tables/labels.csv",
+        ethograms=f"{RESULTS}/tables/ethograms.csv",
+        confusions=f"{RESULTS}/tables/confusions.csv",
+        notes=f"{RESULTS}/tables/notes.csv",
     log:
         f"logs/examples/{EXPERIMENT.name}.log",
     benchmark:
@@ -75,8 +76,9 @@ rule examples:
         mem_mb=scaled(2000),
         runtime=60,
     params:
-        root=str(ROOT),
-        results=RESULTS,
+        root=lambda wildcards: str(ROOT),
+        config=CONFIG_DIGEST,
+        results=lambda wildcards, output: str(Path(output.quality).parents[1]),
         code=code_digest("stages.examples"),
     shell:
         "python -m workflow_scripts.stages.examples --log {log:q} --root {params.root:q} --config {input.config:q}"

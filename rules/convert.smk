@@ -2,28 +2,6 @@
 # labels.csv, card.md, splits/<name>.json, leaks.csv}, shared by all experiments.
 
 
-def shard_files(wildcards):
-    """Downloads one shard is made from."""
-    shard = CARDS[wildcards.dataset].shard(wildcards.shard)
-    return [f"resources/{wildcards.dataset}/{path}" for path in shard.paths()]
-
-
-def sources_of(wildcards):
-    """Modules that read one shard."""
-    card = CARDS[wildcards.dataset]
-    shard = card.shard(wildcards.shard)
-    return [
-        f"sources.{name}"
-        for name in (card.source, *(labels.source for labels in shard.labels))
-    ]
-
-
-def all_splits(dataset):
-    """Every split of a card, folds spelt out."""
-    card = CARDS[dataset]
-    return [name for family in card.splits for name in card.split_names(family)]
-
-
 rule convert:
     input:
         shard_files,
@@ -72,10 +50,12 @@ rule tracks:
         mem_mb=scaled(1000),
         runtime=60,
     params:
-        card=f"{ROOT}/config/datasets",
+        card=lambda wildcards: str(
+            ROOT / "config" / "datasets" / f"{wildcards.dataset}.yaml"
+        ),
         code=code_digest("stages.tracks"),
     shell:
-        "python -m workflow_scripts.stages.tracks --log {log:q} --card {params.card:q}/{wildcards.dataset}.yaml"
+        "python -m workflow_scripts.stages.tracks --log {log:q} --card {params.card:q}"
         " --recordings data/{wildcards.dataset}/recordings --quality {output.quality:q}"
         " --labels {output.labels:q} --output {output.tracks:q}"
 
@@ -129,7 +109,7 @@ rule audit:
         tracks="data/{dataset}/tracks.h5",
         splits=lambda wildcards: [
             f"data/{wildcards.dataset}/splits/{name}.json"
-            for name in all_splits(wildcards.dataset)
+            for name in used_splits(wildcards.dataset)
         ],
     output:
         "data/{dataset}/leaks.csv",

@@ -2,7 +2,8 @@
 # The only rules that touch the network (download) or stand in for it (simulate, for twins).
 
 
-# Where a verified file came from does not change it, so mirrors and time-outs are no parameters of the rule.
+# Where a verified file came from does not change it, so mirrors and time-outs are no parameters of the rule
+# (which would download again when they change); the stage gets them through the environment.
 rule download:
     output:
         "resources/{dataset}/{file}",
@@ -27,8 +28,7 @@ rule download:
         or wildcards.dataset,
     shell:
         "python -m workflow_scripts.stages.download --log {log:q} --file {params.file:q}"
-        " --mirror-name {params.mirror_name:q} --local={params.local:q} {MIRROR_OPTIONS}"
-        " --network {NETWORK_OPTIONS} --output {output:q}"
+        " --mirror-name {params.mirror_name:q} --local={params.local:q} --output {output:q}"
 
 
 rule simulate:

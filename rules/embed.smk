@@ -3,12 +3,12 @@
 
 rule embed:
     input:
-        weights=RUN + "/embedder/model.safetensors",
-        config=RUN + "/embedder/config.yaml",
+        weights=f"{RUN}/embedder/model.safetensors",
+        config=f"{RUN}/embedder/config.yaml",
         tracks="data/{dataset}/tracks.h5",
         split="data/{dataset}/splits/{split}.json",
     output:
-        RUN + "/embeddings.h5",
+        f"{RUN}/embeddings.h5",
     log:
         f"logs/embed/{RUN_NAME}.log",
     benchmark:
@@ -23,7 +23,7 @@ rule embed:
         runtime=240,
         gpu=1,
     params:
-        embedder=RUN + "/embedder",
+        embedder=lambda wildcards, input: str(Path(input.config).parent),
         code=lambda wildcards: code_digest(
             "stages.embed", f"methods.{wildcards.method}.method"
         ),
@@ -48,12 +48,12 @@ use rule embed as transform with:
 
 rule predict:
     input:
-        weights=RUN + "/embedder/model.safetensors",
-        config=RUN + "/embedder/config.yaml",
+        weights=f"{RUN}/embedder/model.safetensors",
+        config=f"{RUN}/embedder/config.yaml",
         tracks="data/{dataset}/tracks.h5",
         split="data/{dataset}/splits/{split}.json",
     output:
-        RUN + "/predictions.h5",
+        f"{RUN}/predictions.h5",
     log:
         f"logs/predict/{RUN_NAME}.log",
     benchmark:
@@ -68,7 +68,7 @@ rule predict:
         runtime=240,
         gpu=1,
     params:
-        embedder=RUN + "/embedder",
+        embedder=lambda wildcards, input: str(Path(input.config).parent),
         readout=lambda wildcards: run_of(wildcards).readout,
         tasks=lambda wildcards: EXPERIMENT.tasks(wildcards.dataset),
         code=lambda wildcards: code_digest(

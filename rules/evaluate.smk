@@ -1,7 +1,6 @@
 # Consumes: embeddings and labels. Produces: results/<experiment>/runs/…/{probe.csv, probe_predictions.h5}, the same
 # for chance, and over all folds together.
 
-EVALUATION = EXPERIMENT.config.model_dump(mode="json", include={"probe", "intervals"})
 CHANCE_METHODS = one_of(sorted({run.method for run in EXPERIMENT.chance_runs}))
 FAMILIES = one_of(
     sorted({run.family for run in EXPERIMENT.probed() if run.family != run.split})
@@ -9,22 +8,15 @@ FAMILIES = one_of(
 SINGLE_SPLITS = one_of(sorted({run.split for run in EXPERIMENT.probed()}))
 
 
-def settings(wildcards, *keys):
-    """JSON of what scoring depends on."""
-    run = run_of(wildcards)
-    chosen = {"tasks": EXPERIMENT.tasks(run.dataset), "run": run_columns(run)}
-    return as_json(chosen | {key: EVALUATION[key] for key in keys})
-
-
 rule probe:
     input:
-        embeddings=RUN + "/embeddings.h5",
+        embeddings=f"{RUN}/embeddings.h5",
         tracks="data/{dataset}/tracks.h5",
         split="data/{dataset}/splits/{split}.json",
     output:
-        table=RUN + "/probe.csv",
-        predictions=RUN + "/probe_predictions.h5",
-        notes=RUN + "/probe_notes.json",
+        table=f"{RUN}/probe.csv",
+        predictions=f"{RUN}/probe_predictions.h5",
+        notes=f"{RUN}/probe_notes.json",
     log:
         f"logs/probe/{RUN_NAME}.log",
     benchmark:
@@ -54,8 +46,8 @@ rule chance:
         split="data/{dataset}/splits/{split}.json",
         audit="data/{dataset}/leaks.csv",
     output:
-        table=RUN + "/probe.csv",
-        predictions=RUN + "/probe_predictions.h5",
+        table=f"{RUN}/probe.csv",
+        predictions=f"{RUN}/probe_predictions.h5",
     log:
         f"logs/chance/{RUN_NAME}.log",
     benchmark:
@@ -78,24 +70,13 @@ rule chance:
         " --settings {params.settings:q} --predictions {output.predictions:q} --output {output.table:q}"
 
 
-POOLED = EXPERIMENT.pooled(EXPERIMENT.probed())
-
-
-def folds(wildcards):
-    """Runs that are scored together: the folds of a family, or the one run itself."""
-    keys = ("dataset", "method", "mode", "point", "split")
-    path = "/".join(str(wildcards[key]) for key in keys)
-    path = f"runs/{path}/seed{wildcards.seed}"
-    return POOLED[path] if path in POOLED else [EXPERIMENT.run(path)]
-
-
 rule pool:
     input:
         lambda wildcards: [
             f"{RESULTS}/{run.path()}/probe_predictions.h5" for run in folds(wildcards)
         ],
     output:
-        RUN + "/probe.csv",
+        f"{RUN}/probe.csv",
     log:
         f"logs/pool/{RUN_NAME}.log",
     benchmark:
@@ -128,7 +109,7 @@ use rule pool as score with:
             f"{RESULTS}/{run.path()}/predictions.h5" for run in folds(wildcards)
         ],
     output:
-        RUN + "/native.csv",
+        f"{RUN}/native.csv",
     log:
         f"logs/score/{RUN_NAME}.log",
     benchmark:

@@ -4,9 +4,9 @@
 
 rule rulegraph:
     input:
-        RESULTS + "/provenance/configuration.json",
+        ancient(f"{RESULTS}/provenance/configuration.json"),
     output:
-        RESULTS + "/provenance/rulegraph.dot",
+        f"{RESULTS}/provenance/rulegraph.dot",
     log:
         f"logs/rulegraph/{EXPERIMENT.name}.log",
     localrule: True
@@ -17,7 +17,8 @@ rule rulegraph:
         mem_mb=scaled(1000),
         runtime=20,
     params:
-        snakefile=str(workflow.main_snakefile),
+        config=CONFIG_DIGEST,
+        snakefile=lambda wildcards: str(workflow.main_snakefile),
         code=code_digest("stages.rulegraph"),
     shell:
         "python -m workflow_scripts.stages.rulegraph --log {log:q} --snakefile {params.snakefile:q} --config {input:q}"
@@ -26,17 +27,17 @@ rule rulegraph:
 
 rule report:
     input:
-        comparison=RESULTS + "/comparison.csv",
-        points=RESULTS + "/points.csv",
-        config=RESULTS + "/provenance/configuration.json",
-        rulegraph=RESULTS + "/provenance/rulegraph.dot",
+        comparison=f"{RESULTS}/comparison.csv",
+        points=f"{RESULTS}/points.csv",
+        config=ancient(f"{RESULTS}/provenance/configuration.json"),
+        rulegraph=f"{RESULTS}/provenance/rulegraph.dot",
         tables=expand(
-            RESULTS + "/tables/{table}.csv",
+            f"{RESULTS}/tables/{{table}}.csv",
             table=["quality", "labels", "ethograms", "confusions", "notes"],
         ),
         cards=[f"{ROOT}/config/datasets/{name}.yaml" for name in CARDS],
     output:
-        RESULTS + "/report/index.html",
+        f"{RESULTS}/report/index.html",
     log:
         f"logs/report/{EXPERIMENT.name}.log",
     benchmark:
@@ -48,8 +49,9 @@ rule report:
         mem_mb=scaled(2000),
         runtime=30,
     params:
-        root=str(ROOT),
-        results=RESULTS,
+        root=lambda wildcards: str(ROOT),
+        config=CONFIG_DIGEST,
+        results=lambda wildcards, input: str(Path(input.comparison).parent),
         code=code_digest("stages.report"),
     shell:
         "python -m workflow_scripts.stages.report --log {log:q} --root {params.root:q} --config {input.config:q}"

@@ -1,8 +1,8 @@
 # Consumes: data/<dataset>/. Produces: results/<experiment>/runs/…/{hparams.yaml, metrics.csv, weights_*.safetensors,
 # embedder/}.
 
-RUN = RESULTS + "/runs/{dataset}/{method}/{mode}/{point}/{split}/seed{seed}"
-RUN_NAME = EXPERIMENT.name + "/{dataset}/{method}/{mode}/{point}/{split}/seed{seed}"
+RUN = f"{RESULTS}/runs/{{dataset}}/{{method}}/{{mode}}/{{point}}/{{split}}/seed{{seed}}"
+RUN_NAME = f"{EXPERIMENT.name}/{{dataset}}/{{method}}/{{mode}}/{{point}}/{{split}}/seed{{seed}}"
 
 
 NEURAL = one_of(
@@ -19,11 +19,11 @@ rule train:
         split="data/{dataset}/splits/{split}.json",
         audit="data/{dataset}/leaks.csv",
     output:
-        hparams=RUN + "/hparams.yaml",
-        metrics=RUN + "/metrics.csv",
-        best=RUN + "/weights_best.safetensors",
-        last=RUN + "/weights_last.safetensors",
-        card=RUN + "/model_card.md",
+        hparams=f"{RUN}/hparams.yaml",
+        metrics=f"{RUN}/metrics.csv",
+        best=f"{RUN}/weights_best.safetensors",
+        last=f"{RUN}/weights_last.safetensors",
+        card=f"{RUN}/model_card.md",
     log:
         f"logs/train/{RUN_NAME}.log",
     benchmark:
@@ -38,7 +38,7 @@ rule train:
         runtime=24 * 60,
         gpu=1,
     params:
-        folder=RUN,
+        folder=lambda wildcards, output: str(Path(output.hparams).parent),
         options=lambda wildcards: as_json(
             {"mode": wildcards.mode} | {"options": run_of(wildcards).options}
         ),
@@ -67,11 +67,11 @@ use rule train as fit with:
 
 rule export_embedder:
     input:
-        hparams=RUN + "/hparams.yaml",
-        weights=RUN + "/weights_best.safetensors",
+        hparams=f"{RUN}/hparams.yaml",
+        weights=f"{RUN}/weights_best.safetensors",
     output:
-        weights=RUN + "/embedder/model.safetensors",
-        config=RUN + "/embedder/config.yaml",
+        weights=f"{RUN}/embedder/model.safetensors",
+        config=f"{RUN}/embedder/config.yaml",
     log:
         f"logs/export_embedder/{RUN_NAME}.log",
     localrule: True
@@ -82,7 +82,7 @@ rule export_embedder:
         mem_mb=scaled(1000),
         runtime=10,
     params:
-        folder=RUN,
+        folder=lambda wildcards, input: str(Path(input.hparams).parent),
         code=code_digest("stages.export_embedder"),
     shell:
         "python -m workflow_scripts.stages.export_embedder --log {log:q} --folder {params.folder:q}"

@@ -231,6 +231,11 @@ class Experiment:
         native = [(run, f"{run.method} ({run.readout})", f"{run.path()}/predictions.h5") for run in self.predicting()]
         return [*probed, *native]
 
+    def digest(self) -> str:
+        """Digest what results depend on: the configuration but for where files are fetched from, in 16 digits."""
+        told = self.config.model_dump_json(exclude={"mirrors", "download"})
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
     def to_json(self) -> str:
         """Return the resolved configuration as JSON on one line."""
         return json.dumps(self.config.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 
 from workflow_scripts.cards import RemoteFile
@@ -14,12 +15,14 @@ from workflow_scripts.stages import parser, start
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    network = validate(DownloadConfig, json.loads(options.network), where="download")
+    # By environment and not by argument: neither changes the file, so neither may make Snakemake fetch it again.
+    network = validate(DownloadConfig, json.loads(os.environ.get("ETHOMAKE_DOWNLOAD", "{}")), where="download")
+    mirrors = filter(None, os.environ.get("ETHOMAKE_MIRRORS", "").split(os.pathsep))
     fetch(
         validate(RemoteFile, json.loads(options.file), where=str(options.output)),
         options.output,
         folder=Path(options.local) if options.local else None,
-        mirrors=[Path(mirror) for mirror in options.mirror],
+        mirrors=[Path(mirror) for mirror in mirrors],
         mirror_name=options.mirror_name,
         attempts=network.attempts,
         timeout=(network.connect_timeout, network.read_timeout),
@@ -29,9 +32,7 @@ def work(options: argparse.Namespace) -> None:
 if __name__ == "__main__":
     arguments = parser(__doc__)
     arguments.add_argument("--file", required=True, help="the card's entry of the file, as JSON")
-    arguments.add_argument("--mirror", action="append", default=[], help="local folder tried first")
     arguments.add_argument("--local", default="", help="the card's own folder of files, if it has one")
     arguments.add_argument("--mirror-name", required=True, help="name of the dataset's folder in a mirror")
-    arguments.add_argument("--network", default="{}", help="download settings as JSON")
     arguments.add_argument("--output", type=Path, required=True)
     start(arguments, work)

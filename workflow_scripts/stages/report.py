@@ -40,7 +40,11 @@ def work(options: argparse.Namespace) -> None:
         quarantined=tuple(quarantined),
         # A leak stops the workflow before this rule, so a report is only ever made of clean splits.
         leaks=LeakAudit(
-            sum(len(card.split_names(family)) for card in experiment.cards.values() for family in card.splits)
+            sum(
+                len(card.split_names(family))
+                for name, card in experiment.cards.items()
+                for family in experiment.use(name).splits
+            )
         ),
         rules=tuple(parse_rulegraph((options.results / "provenance" / "rulegraph.dot").read_text())),
         timings=timings(assemble.benchmarks(options.logs, experiment.name, experiment.cards)),
