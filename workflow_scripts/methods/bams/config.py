@@ -1,0 +1,111 @@
+"""Options of BAMS; names of the original's command line where it has them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from workflow_scripts.methods import Options
+from workflow_scripts.training.options import LoopOptions
+
+MODES: dict[str, dict[str, Any]] = {
+    "faithful": {
+        "hoa_target": "released",
+        "hoa_sample": 1.0,
+        "pairs": 1,
+        "normalise": "largest",
+        "fill": "zero",
+        "edge": "third",
+        "crop": 0,
+        "original_bugs": True,
+    },
+    "sound": {
+        "hoa_target": "future",
+        "hoa_sample": 0.2,
+        "pairs": 8,
+        "normalise": "deviation",
+        "fill": "last",
+        "edge": "second",
+        "crop": 1024,
+        "original_bugs": False,
+    },
+}
+"""What the options left empty mean in each mode."""
+
+CHANNELS = {
+    "mouse": ((64, 64, 32, 32), (64, 64, 64, 32, 32)),
+    "keypoints": ((64, 64, 64, 64), (64, 64, 64, 64, 64)),
+}
+"""Widths of the short-term and the long-term encoder by kind of features."""
+
+
+class Config(Options):
+    """BAMS. Options left empty follow the mode (`MODES`)."""
+
+    neural: ClassVar[bool] = True
+    seeded: ClassVar[bool] = True
+    faithful: ClassVar[bool] = True
+
+    mode: Literal["sound", "faithful"] = Field("sound", description="Fills the options left empty.")
+    seed: int = Field(0, ge=0, description="Comes from the run.")
+
+    features: Literal["auto", "mouse", "keypoints"] = Field(
+        "auto",
+        description="mouse = 67 named quantities of MABe's twelve points; keypoints = coordinates and their change; "
+        "auto = mouse where the twelve points are there.",
+    )
+    fill: Literal["zero", "last"] | None = Field(None, description="Missing points: 0, or where they were last seen.")
+    noise_thresh: float = Field(3e-3, ge=0, description="Speeds below it, in the unit per frame, count as standing.")
+    edge: Literal["second", "third"] | None = Field(
+        None, description="Change at the first frame: that at the second, or (the original) at the third."
+    )
+    original_bugs: bool | None = Field(
+        None, description="Head velocity from x alone; change of the right forepaw's distance from the left one's."
+    )
+    normalise: Literal["largest", "deviation"] | None = Field(
+        None, description="Inputs divided by their largest magnitude, or centred and divided by their deviation."
+    )
+    transductive: bool = Field(False, description="Train on the test recordings too (without labels), as the original.")
+
+    hoa_bins: int = Field(32, ge=3, le=255, description="Bins of each target's histogram.")
+    hoa_window: int = Field(30, ge=1, le=255, description="Future frames a histogram counts.")
+    hoa_threshold: float = Field(0.1, ge=0, description="Smaller magnitudes of a target do not set the bins' range.")
+    hoa_target: Literal["future", "released"] | None = Field(
+        None, description="future = the paper's histogram; released = what the published code computes (docs/bams.md)."
+    )
+    hoa_sample: float | None = Field(None, gt=0, le=1, description="Share of the frames the HoA head sees in a step.")
+    hoa_weight: float = Field(500.0, ge=0, description="Weight of the histogram loss.")
+    byol_weight: float = Field(0.5, ge=0, description="Weight of each latent loss.")
+    warm_up: int = Field(60, ge=0, description="First frames of a sequence that the histogram loss skips.")
+    short_skip: int = Field(60, ge=0, description="First frames the short-term pairs skip.")
+    short_delta: int = Field(5, ge=0, description="Largest distance of a short-term pair, in frames.")
+    long_skip: int = Field(100, ge=0, description="First frames the long-term pairs skip.")
+    pairs: int | None = Field(None, ge=1, description="Pairs of frames of each sequence in a step.")
+
+    short_term: list[int] = Field([], description="Widths of the short-term encoder (dilation base 2); empty = preset.")
+    long_term: list[int] = Field([], description="Widths of the long-term encoder (dilation base 4); empty = preset.")
+    kernel_size: int = Field(3, ge=2, description="Kernel of every convolution.")
+    dropout: float = Field(0.2, ge=0, lt=1)
+    hoa_hidden: list[int] = Field([256, 512, 512], min_length=1, description="Hidden widths of the HoA head.")
+
+    crop: int | None = Field(None, ge=0, description="Frames of a training sequence, drawn anew each epoch; 0 = whole.")
+    batch_size: int = Field(32, ge=1, description="Sequences (of one animal) in a step.")
+    lr: float = Field(1e-3, gt=0, description="Of encoders and HoA head.")
+    predictor_lr: float = Field(1e-2, gt=0, description="Of the latent predictors.")
+    weight_decay: float = Field(4e-5, ge=0)
+    milestone: int = Field(200, ge=1, description="Epoch after which the learning rates fall to a tenth.")
+    log_every_step: int = Field(50, ge=1, description="Steps between TensorBoard scalars with the original's tags.")
+    pooling: Literal["auto", "mean_range", "concat"] = Field(
+        "auto",
+        description="Over individuals: mean and range, or side by side; auto = concat for up to two, else mean_range.",
+    )
+    weights: str | None = Field(None, description="The original's .pt to start from.")
+    training: LoopOptions = Field(
+        LoopOptions(max_epochs=500, monitor=None), description="The training loop (--epochs is training.max_epochs)."
+    )
+
+    def settle(self) -> Config:
+        """Return a copy in which the mode has filled what was left empty."""
+        filled = {key: value for key, value in MODES[self.mode].items() if getattr(self, key) is None}
+        return self.model_copy(update=filled)

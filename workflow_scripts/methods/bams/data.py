@@ -1,0 +1,216 @@
+"""The data module: the sequences of single animals in one array, batches drawn by (seed, epoch)."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+
+from workflow_scripts.errors import EthoMakeError
+from workflow_scripts.formats.tracks import open_tracks
+from workflow_scripts.methods.bams.config import Config
+from workflow_scripts.methods.bams.features import Layout, compute
+from workflow_scripts.methods.bams.statistics import Statistics, fit, quantise
+from workflow_scripts.training.data import TrackView
+
+log = logging.getLogger("ethomake.bams")
+
+TRAIN, VALIDATE = range(2)
+
+
+@dataclass(frozen=True)
+class Store:
+    """Sequences one after another; 67 inputs of ten million frames take 2.7 GB.
+
+    Attributes
+    ----------
+    inputs : ndarray, float32, shape (rows, input)
+        Normalised.
+    bins : ndarray, uint8, shape (rows, target)
+    valid : ndarray of bool, shape (rows,)
+        Frames that rest on no missing point.
+    starts, lengths : ndarray of int, shape (sequence,)
+    """
+
+    inputs: npt.NDArray[np.float32]
+    bins: npt.NDArray[np.uint8]
+    valid: npt.NDArray[np.bool_]
+    starts: npt.NDArray[np.int64]
+    lengths: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Crops of sequences, and the frames that the losses look at.
+
+    Attributes
+    ----------
+    inputs : Tensor, float32, shape (sequence, time, input)
+    bins : Tensor, uint8, shape (sequence, time, target)
+    valid : Tensor of bool, shape (sequence, time)
+        False where a shorter sequence is filled up, too.
+    frames : Tensor, int64, shape (frame,)
+        Frames of the HoA head, the same in all sequences.
+    short, long : Tensor, int64, shape (2, sequence, pair)
+        Frames of the latents to predict from and to predict.
+    """
+
+    inputs: Tensor
+    bins: Tensor
+    valid: Tensor
+    frames: Tensor
+    short: Tensor
+    long: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """Move all tensors."""
+        return Batch(**{name: value.to(device, non_blocking=True) for name, value in vars(self).items()})
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+class Batches:
+    """Iterates over an epoch; the same for the same (seed, epoch).
+
+    Parameters
+    ----------
+    store : Store
+    config : Config
+        Settled.
+    stream : int
+        `TRAIN`, or `VALIDATE`, whose batches are the same in every epoch.
+    """
+
+    def __init__(self, store: Store, config: Config, stream: int) -> None:
+        self.store, self.config, self.stream, self.epoch = store, config, stream, 0
+        longest = int(store.lengths.max())
+        self.length = min(config.crop, longest) if config.crop else longest
+        # A long sequence gives as many crops as fit, so that an epoch sees about every frame.
+        copies = np.maximum(np.ceil(store.lengths / self.length), 1).astype(np.int64)
+        self.items = np.repeat(np.arange(len(store.lengths)), copies)
+        self.size = min(config.batch_size, len(self.items))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose batches are drawn next."""
+        self.epoch = epoch if self.stream == TRAIN else 0
+
+    def __len__(self) -> int:
+        # Training leaves an incomplete batch out, as the original does.
+        return len(self.items) // self.size if self.stream == TRAIN else math.ceil(len(self.items) / self.size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        rng = np.random.default_rng([self.config.seed, self.epoch, self.stream])
+        order = rng.permutation(self.items) if self.stream == TRAIN else self.items
+        for step in range(len(self)):
+            yield self._batch(order[step * self.size : (step + 1) * self.size], rng)
+
+    def _batch(self, chosen: npt.NDArray[np.int64], rng: np.random.Generator) -> Batch:
+        store, config, length = self.store, self.config, self.length
+        lengths = np.minimum(store.lengths[chosen], length)
+        starts = store.starts[chosen] + rng.integers(0, store.lengths[chosen] - lengths + 1)
+        inputs = np.zeros((len(chosen), length, store.inputs.shape[1]), np.float32)
+        bins = np.zeros((len(chosen), length, store.bins.shape[1]), np.uint8)
+        valid = np.zeros((len(chosen), length), bool)
+        for k, (start, n) in enumerate(zip(starts, lengths, strict=True)):
+            rows = slice(start, start + n)
+            inputs[k, :n], bins[k, :n], valid[k, :n] = store.inputs[rows], store.bins[rows], store.valid[rows]
+        first = min(config.warm_up, length // 4)
+        count = max(1, round((config.hoa_sample or 1) * (length - first)))
+        frames = first + np.sort(rng.choice(length - first, count, replace=False))
+        size = (len(chosen), int(config.pairs or 1))
+        ends = lengths[:, None]
+        # Sequences too short for the frames to skip skip a quarter of themselves.
+        low = np.minimum(config.short_skip, ends // 4)
+        t1 = rng.integers(low, np.maximum(ends - config.short_delta, low + 1), size)
+        t2 = np.minimum(t1 + rng.integers(0, config.short_delta + 1, size), ends - 1)
+        far = rng.integers(np.minimum(config.long_skip, ends // 4)[None], ends[None], (2, *size))
+        arrays = (inputs, bins, valid, frames, np.stack([t1, t2]), far)
+        return Batch(*(torch.from_numpy(array) for array in arrays))
+
+
+class BamsData(LightningDataModule):
+    """Training and validation sequences of one split.
+
+    Parameters
+    ----------
+    view : TrackView
+    config : Config
+
+    Attributes
+    ----------
+    statistics : Statistics
+        From the training sequences.
+
+    Raises
+    ------
+    EthoMakeError
+        When no animal was ever seen, or recordings are of another kind than the first.
+    """
+
+    def __init__(self, view: TrackView, config: Config) -> None:
+        super().__init__()
+        self.config = config = config.settle()
+        self.spec = view.spec()
+        self.layout = Layout.of(self.spec, config)
+        split = view.split
+        train = [*split.train, *split.test] if config.transductive else split.train
+        inputs, targets, store = self._load(view, train)
+        # The bins' range comes from frames that rest on no missing point (the original's from all of them).
+        counted = targets if config.mode == "faithful" else np.where(store.valid[:, None], targets, np.float32(np.nan))
+        self.statistics: Statistics = fit(inputs, counted, config)
+        self._train = Batches(self._finish(inputs, targets, store), config, TRAIN)
+        self._validation = None
+        if split.validation:
+            self._validation = Batches(self._finish(*self._load(view, split.validation)), config, VALIDATE)
+        log.info(
+            "%d sequences of one animal, %d frames; %d steps an epoch",
+            len(store.starts),
+            len(store.valid),
+            len(self._train),
+        )
+
+    def _load(self, view: TrackView, ids: list[str]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], Store]:
+        """Return inputs and targets of all sequences, and a store that lacks them."""
+        inputs, targets, valid, lengths = [], [], [], []
+        with open_tracks(view.path) as reader:
+            for identifier in ids:
+                recording = reader.read(identifier)
+                self.spec.check(recording)
+                found = compute(recording.position, self.layout, self.config)
+                for animal in range(len(found.present)):
+                    # The original trains on absent animals as well, at full weight.
+                    if found.present[animal] or self.config.mode == "faithful":
+                        inputs.append(found.inputs[:, animal])
+                        targets.append(found.targets[:, animal])
+                        valid.append(~found.ignore[:, animal])
+                        lengths.append(recording.n_frames)
+        if not lengths:
+            raise EthoMakeError("Not one animal of the training recordings was ever seen; check the tracks.")
+        starts = np.cumsum([0, *lengths[:-1]])
+        empty = np.empty((0, 0), np.float32), np.empty((0, 0), np.uint8)
+        store = Store(*empty, np.concatenate(valid), starts, np.asarray(lengths, np.int64))
+        return np.concatenate(inputs), np.concatenate(targets), store
+
+    def _finish(self, inputs: npt.NDArray[np.float32], targets: npt.NDArray[np.float32], store: Store) -> Store:
+        bins = quantise(targets, self.statistics.edges)
+        return Store(self.statistics.normalise(inputs), bins, store.valid, store.starts, store.lengths)
+
+    def train_dataloader(self) -> Batches:
+        """Return the batches of training."""
+        return self._train
+
+    def val_dataloader(self) -> Batches | None:
+        """Return the batches of validation, or None where the split validates on nothing."""
+        return self._validation
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Move a batch; bins travel as bytes, histograms are made beside the model."""
+        return batch.to(device)

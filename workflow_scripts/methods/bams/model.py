@@ -1,0 +1,144 @@
+"""BAMS as a LightningModule: two encoders, the histogram loss, two latent losses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+
+from workflow_scripts.methods.bams.config import CHANNELS, Config
+from workflow_scripts.methods.bams.data import BamsData, Batch
+from workflow_scripts.methods.bams.features import Layout
+from workflow_scripts.methods.bams.hoa import emd, future_cdf, released_target, weighted_mean
+from workflow_scripts.methods.bams.network import BASES, LONG, SHORT, Head, TemporalConvNet, cosine_distance, predictor
+from workflow_scripts.methods.bams.statistics import Statistics
+from workflow_scripts.training.data import DataSpec
+
+TAGS = {
+    "hoa": "train/hoa_loss",
+    SHORT: "train/byol_loss_short_term",
+    LONG: "train/byol_loss_long_term",
+    "loss": "train/total_loss",
+}
+"""TensorBoard scalars as the original names them."""
+
+
+class Bams(LightningModule):
+    """Encoders and heads; names of the parts as in the original's checkpoint.
+
+    Parameters
+    ----------
+    config : Config
+    spec : DataSpec
+        The data it is made for.
+    """
+
+    shift: Tensor
+    scale: Tensor
+    edges: Tensor
+
+    def __init__(self, config: Config, spec: DataSpec) -> None:
+        super().__init__()
+        self.config, self.spec = config.settle(), spec
+        config = self.config
+        self.layout = Layout.of(spec, config)
+        n_inputs, n_targets = len(self.layout.inputs), len(self.layout.targets)
+        preset = CHANNELS[self.layout.kind]
+        channels = {SHORT: config.short_term or list(preset[0]), LONG: config.long_term or list(preset[1])}
+        self.widths = {name: widths[-1] for name, widths in channels.items()}
+        self.encoders = nn.ModuleDict(
+            {
+                name: TemporalConvNet(n_inputs, widths, BASES[name], config.kernel_size, config.dropout)
+                for name, widths in channels.items()
+            }
+        )
+        self.predictor = Head([sum(self.widths.values()) + n_inputs, *config.hoa_hidden, n_targets * config.hoa_bins])
+        self.byol_predictors = nn.ModuleDict({name: predictor(width) for name, width in self.widths.items()})
+        self.register_buffer("shift", torch.zeros(n_inputs))
+        self.register_buffer("scale", torch.ones(n_inputs))
+        self.register_buffer("edges", torch.zeros(n_targets, config.hoa_bins - 1))
+
+    @property
+    def statistics(self) -> Statistics:
+        """Scales and bins that go with the weights."""
+        return Statistics(*(np.asarray(buffer.detach().cpu()) for buffer in (self.shift, self.scale, self.edges)))
+
+    def keep(self, statistics: Statistics) -> None:
+        """Store scales and bins with the weights."""
+        for name in ("shift", "scale", "edges"):
+            getattr(self, name).copy_(torch.from_numpy(getattr(statistics, name)))
+
+    def on_fit_start(self) -> None:
+        """Take the scales over from the data the model is trained on."""
+        data: Any = getattr(self.trainer, "datamodule", None)
+        data = getattr(data, "inner", data)
+        if isinstance(data, BamsData):
+            self.keep(data.statistics)
+
+    def encode(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Latents (sequence, time, channel) by time scale, from normalised inputs (sequence, time, input)."""
+        return {name: encoder(inputs) for name, encoder in self.encoders.items()}
+
+    def _hoa_loss(self, batch: Batch, latents: dict[str, Tensor]) -> Tensor:
+        config, frames = self.config, batch.frames
+        seen = torch.cat([*(latent[:, frames] for latent in latents.values()), batch.inputs[:, frames]], dim=-1)
+        logits = self.predictor(seen).unflatten(-1, (len(self.layout.targets), config.hoa_bins))
+        if config.hoa_target == "future":
+            cdf, weight = future_cdf(batch.bins, batch.valid, frames, config.hoa_window, config.hoa_bins)
+            weight = weight[:, :, None].expand(cdf.shape[:-1])
+        else:
+            first = int(config.warm_up)
+            cdf, weight = released_target(batch.bins, batch.valid, config.hoa_window, config.hoa_bins, first)
+            cdf, weight = cdf[:, frames], weight[:, frames]
+        return weighted_mean(emd(cdf, logits), weight)
+
+    def _latent_loss(self, name: str, latent: Tensor, frames: Tensor) -> Tensor:
+        rows = torch.arange(len(latent), device=latent.device)[:, None]
+        head = self.byol_predictors[name]
+        if self.config.mode == "faithful":
+            # The original runs every frame through the predictor, whose batch norm so sees all of them.
+            said = head(latent.flatten(0, 1)).view_as(latent)[rows, frames[0]]
+        else:
+            said = head(latent[rows, frames[0]].flatten(0, 1)).view(*frames.shape[1:], -1)
+        return cosine_distance(said, latent[rows, frames[1]].detach())
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Compute the histogram loss, both latent losses and their weighted sum (`loss`)."""
+        latents = self.encode(batch.inputs)
+        found = {
+            "hoa": self._hoa_loss(batch, latents),
+            SHORT: self._latent_loss(SHORT, latents[SHORT], batch.short),
+            LONG: self._latent_loss(LONG, latents[LONG], batch.long),
+        }
+        weighted = self.config.hoa_weight * found["hoa"] + self.config.byol_weight * (found[SHORT] + found[LONG])
+        return {**found, "loss": weighted}
+
+    def _step(self, side: str, batch: Batch) -> Tensor:
+        found = self.losses(batch)
+        for name, value in found.items():
+            self.log(f"{side}_{name}", value.detach(), on_step=False, on_epoch=True, batch_size=len(batch))
+        if side == "train" and self.logger is not None and self.global_step % self.config.log_every_step == 0:
+            board: Any = self.logger
+            for name, tag in TAGS.items():
+                board.experiment.add_scalar(tag, float(found[name].detach()), self.global_step)
+        return found["loss"]
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss of a batch."""
+        return self._step("train", batch)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Log the losses of a batch."""
+        self._step("val", batch)
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with a higher rate for the latent predictors; both fall to a tenth at the milestone."""
+        fast = list(self.byol_predictors.parameters())
+        slow = [*self.encoders.parameters(), *self.predictor.parameters()]
+        groups = [{"params": slow, "lr": self.config.lr}, {"params": fast, "lr": self.config.predictor_lr}]
+        optimiser = torch.optim.AdamW(groups, weight_decay=self.config.weight_decay)
+        schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, [self.config.milestone], gamma=0.1)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}

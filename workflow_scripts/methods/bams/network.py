@@ -1,0 +1,118 @@
+"""Causal temporal convolutions at two time scales, the HoA head and the latent predictors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+from torch.nn.utils.parametrizations import weight_norm
+
+SHORT, LONG = "short_term", "long_term"
+BASES = {SHORT: 2, LONG: 4}
+"""Dilations grow by this factor from block to block."""
+
+
+class Block(nn.Module):
+    """Two causal convolutions with a residual; the second one is weight-normalised."""
+
+    def __init__(self, n_inputs: int, n_outputs: int, kernel: int, dilation: int, dropout: float) -> None:
+        super().__init__()
+        self.reach = (kernel - 1) * dilation
+        self.conv1 = nn.Conv1d(n_inputs, n_outputs, kernel, dilation=dilation)
+        self.relu1 = nn.PReLU(init=0.1)
+        self.conv2 = weight_norm(nn.Conv1d(n_outputs, n_outputs, kernel, dilation=dilation))
+        self.relu2 = nn.PReLU(init=0.1)
+        self.dropout = nn.Dropout(dropout)
+        self.downsample = nn.Conv1d(n_inputs, n_outputs, 1) if n_inputs != n_outputs else None
+        self.relu = nn.PReLU(init=0.1)
+        nn.init.normal_(self.conv1.weight, 0, 0.01)
+        if self.downsample is not None:
+            nn.init.normal_(self.downsample.weight, 0, 0.01)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (sequence, channel, time) to the same time, looking back only."""
+        out = self.dropout(self.relu1(self.conv1(pad(x, (self.reach, 0)))))
+        out = self.dropout(self.relu2(self.conv2(pad(out, (self.reach, 0)))))
+        rest = x if self.downsample is None else self.downsample(x)
+        activated: Tensor = self.relu(out + rest)
+        return activated
+
+
+class TemporalConvNet(nn.Module):
+    """Blocks whose dilation grows by `base`.
+
+    Parameters
+    ----------
+    n_inputs : int
+    channels : sequence of int
+        Width of each block.
+    base, kernel : int
+    dropout : float
+    """
+
+    def __init__(self, n_inputs: int, channels: Sequence[int], base: int, kernel: int, dropout: float) -> None:
+        super().__init__()
+        widths = [n_inputs, *channels]
+        self.network = nn.Sequential(
+            *(Block(widths[i], width, kernel, base**i, dropout) for i, width in enumerate(channels))
+        )
+        self.receptive_field = 1 + 2 * (kernel - 1) * sum(base**i for i in range(len(channels)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (sequence, time, input) to (sequence, time, channel)."""
+        mapped: Tensor = self.network(x.transpose(1, 2)).transpose(1, 2)
+        return mapped
+
+
+class Head(nn.Module):
+    """Multi-layer perceptron with one-parameter PReLUs."""
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for before, after in pairwise(widths):
+            layers += [nn.Linear(before, after), nn.PReLU()]
+        self.layers = nn.Sequential(*layers[:-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (…, input) to (…, output)."""
+        mapped: Tensor = self.layers(x)
+        return mapped
+
+
+def predictor(width: int) -> nn.Sequential:
+    """Return the predictor of one latent: the only thing between a latent and its target."""
+    return nn.Sequential(
+        nn.Linear(width, 4 * width, bias=False), nn.BatchNorm1d(4 * width), nn.ReLU(), nn.Linear(4 * width, width)
+    )
+
+
+def original_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the original checkpoint's entries to ours.
+
+    Parameters
+    ----------
+    state : dict of str to Tensor
+        ``encoders.<name>.network.<i>.…``, ``predictor.layers.…``, ``byol_predictors.…``. Each block lists its layers
+        a second time under ``net.…``; those are left out.
+
+    Returns
+    -------
+    dict of str to Tensor
+    """
+    renamed = {}
+    for name, tensor in state.items():
+        if ".net." in name:
+            continue
+        name = name.replace(".conv2.weight_g", ".conv2.parametrizations.weight.original0")
+        name = name.replace(".conv2.weight_v", ".conv2.parametrizations.weight.original1")
+        renamed[name] = tensor
+    return renamed
+
+
+def cosine_distance(a: Tensor, b: Tensor) -> Tensor:
+    """One minus the mean cosine of rows."""
+    return 1 - torch.nn.functional.cosine_similarity(a, b, dim=-1).mean()
