@@ -75,6 +75,21 @@ class SequenceData(LightningDataModule):
         """Hand-labelled frames of validation."""
         return int((self.held_out.batch(self.held_rows).strong >= 0).sum()) if len(self.held_rows) else 0
 
+    def test_macro_f1(self, model: Segmenter) -> float | None:
+        """Macro F1 on the hand-labelled frames of the test sequences; None where there are none."""
+        rows = self.rows["test"]
+        if not len(rows) or model.network.classifier is None:
+            return None
+        kept = torch.zeros(len(self.store.valid), dtype=torch.bool)
+        for row in rows:
+            start = int(self.store.starts[row]) + self.store.pad
+            kept[start : start + self.store.length] = True
+        counts = torch.zeros(model.classes, model.classes, dtype=torch.long)
+        for where, signals in zip(self.store.slices, self.store.recordings, strict=True):
+            truth = torch.where(kept[where], self.store.strong[where], -1)
+            counts += confusion(truth, model.probabilities(signals.x).argmax(dim=-1).cpu(), model.classes)
+        return macro_f1(counts)
+
     def train_dataloader(self) -> Batches:
         """Batches in the order of (seed, epoch)."""
         return Batches(self.store, self.rows["train"], self.options.batch_size, self.seed)
@@ -82,6 +97,23 @@ class SequenceData(LightningDataModule):
     def val_dataloader(self) -> Batches | None:
         """Batches in their own order, larger since they need no gradient."""
         return Batches(self.held_out, self.held_rows, SEQUENCES) if len(self.held_rows) else None
+
+
+def confusion(truth: Tensor, found: Tensor, classes: int) -> Tensor:
+    """Count pairs where `truth` is not -1; int64 (classes, classes), rows are the truth."""
+    scored = truth >= 0
+    flat = truth[scored] * classes + found[scored]
+    return torch.bincount(flat, minlength=classes**2).reshape(classes, classes)
+
+
+def macro_f1(counts: Tensor) -> float | None:
+    """Mean F1 over the classes that the truth shows; None where it shows none."""
+    pairs = counts.double()
+    shown = pairs.sum(dim=1) > 0
+    if not shown.any():
+        return None
+    f1 = 2 * pairs.diagonal() / (pairs.sum(dim=0) + pairs.sum(dim=1)).clamp(min=1)
+    return float(f1[shown].mean())
 
 
 def own_data(module: LightningModule) -> SequenceData:
@@ -234,19 +266,15 @@ class Segmenter(LightningModule):
             for key, value in ((name, total), (f"{name}/n", count)):
                 self._sums[key] = self._sums.get(key, torch.zeros((), device=value.device)) + value
         if logits is not None:
-            scored = batch.strong >= 0
-            flat = batch.strong[scored] * self.classes + logits.argmax(dim=-1)[scored]
-            self._confusion += torch.bincount(flat, minlength=self.classes**2).reshape(self._confusion.shape).cpu()
+            self._confusion += confusion(batch.strong, logits.argmax(dim=-1), self.classes).cpu()
 
     def on_validation_epoch_end(self) -> None:
         """Log the terms and the macro F1 of hand-labelled frames, over the classes that validation shows."""
         self._log_sums("val")
         self._sums = self._training_sums
-        counts = self._confusion.double()
-        shown = counts.sum(dim=1) > 0
-        if shown.any():
-            f1 = 2 * counts.diagonal() / (counts.sum(dim=0) + counts.sum(dim=1)).clamp(min=1)
-            self.log("val_macro_f1", float(f1[shown].mean()))
+        score = macro_f1(self._confusion)
+        if score is not None:
+            self.log("val_macro_f1", score)
 
     def on_train_epoch_end(self) -> None:
         """Log the terms of training."""

@@ -1,0 +1,246 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+
+from workflow_scripts.cards import load_card
+from workflow_scripts.errors import ConfigError, EthoMakeError, InputError
+from workflow_scripts.files import read_yaml
+from workflow_scripts.methods.daart import project
+from workflow_scripts.simulate import make_file
+
+CARD = load_card(Path(__file__).parents[2] / "config" / "datasets" / "fly_daart_twin.yaml")
+FRAMES = 1230
+
+# The original's three template files, with small numbers.
+DATA = {"input_type": "markers", "expt_ids": ["fly1", "fly2"], "ignore_class": 0, "weight_classes": False}
+MODEL = {
+    "model_class": "segmenter",
+    "backbone": "dtcn",
+    "n_hid_layers": 2,
+    "n_hid_units": 8,
+    "n_lags": 2,
+    "activation": "lrelu",
+    "bidirectional": True,
+    "dropout": 0.1,
+    "classifier_type": "multiclass",
+    "lambda_weak": 1,
+    "lambda_strong": 1,
+    "lambda_pred": 1,
+    "lambda_recon": 0,
+    "lambda_task": 0,
+    "tt_experiment_name": "test",
+    "rng_seed_model": 0,
+    "variational": False,
+    "semi_supervised_algo": None,
+    "prob_threshold": 0.9,
+    "variance_threshold": 0.05,
+    "anneal_start": 25,
+    "anneal_end": 50,
+}
+TRAIN = {
+    "learning_rate": "1e-4",
+    "sequence_length": 100,
+    "batch_size": 4,
+    "l2_reg": 0,
+    "min_epochs": 1,
+    "max_epochs": 2,
+    "val_check_interval": 1,
+    "enable_early_stop": True,
+    "early_stop_history": 5,
+    "save_last_model": False,
+    "train_frac": 1,
+    "trial_splits": "6;1;1;1",
+    "rng_seed_train": 0,
+    "plot_train_curves": True,
+    "device": "cpu",
+    "gpus_vis": "0",
+    "tt_n_cpu_trials": 100,
+    "tt_n_cpu_workers": 5,
+}
+
+
+@pytest.fixture(scope="module")
+def flies(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("flies")
+    for fly in ("fly1", "fly2", "fly3"):
+        for part in ("markers", "labels-hand", "labels-heuristic"):
+            path = f"{part}/{fly}.csv"
+            make_file("fly_daart", path, folder / path, {"frames": FRAMES, "seed": 1}, CARD)
+    return folder
+
+
+@pytest.fixture
+def command(flies, tmp_path):
+    def run(data=None, model=None, train=None, workers=1):
+        places = {"data_dir": str(flies), "results_dir": str(tmp_path / "results")}
+        told = {"data": DATA | places | (data or {}), "model": MODEL | (model or {}), "train": TRAIN | (train or {})}
+        paths = []
+        for name, values in told.items():
+            paths.append(tmp_path / f"{name}.yaml")
+            paths[-1].write_text(yaml.safe_dump(values, sort_keys=False))
+        return project.run(*paths, workers=workers)
+
+    return run
+
+
+def test_a_version_has_the_originals_files(command, flies, tmp_path):
+    (version,) = command(train={"save_last_model": True})
+    assert version.folder == tmp_path / "results" / "multi-0" / "dtcn" / "test" / "version_0"
+    listed = pd.read_csv(tmp_path / "results" / "multi-0" / "expt_info.csv")
+    assert list(listed.columns) == ["expt"] and listed.expt.tolist() == ["fly1", "fly2"]
+    names = {path.name for path in version.folder.iterdir()}
+    expected = "best_val_model.pt last_model.pt console.log hparams.yaml metrics.csv train_curves.png val_curves.png"
+    assert {*expected.split(), "fly1_states.npy", "fly2_states.npy"} <= names
+    states = np.load(version.folder / "fly1_states.npy")
+    assert states.shape == (FRAMES, 6) and states.dtype == np.float32
+    np.testing.assert_allclose(states.sum(axis=1), 1, atol=1e-5)
+    hparams = read_yaml(version.folder / "hparams.yaml")
+    assert hparams["training_completed"] is True and hparams["learning_rate"] == 1e-4
+    assert (hparams["input_size"], hparams["output_size"], hparams["sequence_pad"]) == (16, 6, 12)
+    assert hparams["class_names"][0] == "background"
+    assert hparams["test_macro_f1"] is None or 0 <= hparams["test_macro_f1"] <= 1
+    stored = torch.load(version.folder / "best_val_model.pt", weights_only=True)
+    assert stored["model.classifier.dense(classification)_layer_00.bias"].shape == (6,)
+
+
+def stamps(versions):
+    return {p: p.stat().st_mtime_ns for v in versions for p in v.folder.glob("*_states.npy")}
+
+
+def test_a_grid_runs_once_and_then_only_what_changed(command):
+    axes = {"n_hid_layers": [1, 2], "lambda_pred": [0, 1]}
+    first = command(model=axes, train={"max_epochs": 1})
+    assert [v.folder.name for v in first] == ["version_0", "version_1", "version_2", "version_3"]
+    assert [(v.options.n_hid_layers, v.options.lambda_pred) for v in first] == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    before = stamps(first)
+    again = command(model=axes, train={"max_epochs": 1})
+    assert all(v.existed for v in again) and stamps(again) == before
+    assert [v.folder for v in again] == [v.folder for v in first]
+    changed = command(model=axes | {"lambda_pred": [0, 2]}, train={"max_epochs": 1})
+    assert [v.existed for v in changed] == [True, False, True, False]
+    assert [v.folder.name for v in changed] == ["version_0", "version_4", "version_2", "version_5"]
+    assert {p: s for p, s in stamps(changed).items() if p in before} == {
+        p: s for p, s in before.items() if p.parent.name in ("version_0", "version_2")
+    }
+    board = pd.read_csv(first[0].folder.parent / "leaderboard.csv")
+    assert set(board.version) == {v.folder.name for v in changed}
+    assert {"n_hid_layers", "lambda_pred", "best_val_epoch", "val_loss"} <= set(board.columns)
+
+
+@pytest.mark.slow
+def test_processes_give_the_same_versions(command, tmp_path):
+    axes = {"rng_seed_model": [0, 1]}
+    one = [np.load(v.folder / "fly1_states.npy") for v in command(model=axes, train={"max_epochs": 1})]
+    shutil.rmtree(tmp_path / "results")
+    two = [np.load(v.folder / "fly1_states.npy") for v in command(model=axes, train={"max_epochs": 1}, workers=2)]
+    assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
+    assert not np.array_equal(one[0], one[1])
+
+
+def test_an_unfinished_version_goes_on_in_its_own_folder(command):
+    (version,) = command()
+    hparams = read_yaml(version.folder / "hparams.yaml") | {"training_completed": False}
+    (version.folder / "hparams.yaml").write_text(yaml.safe_dump(hparams))
+    (version.folder / "fly1_states.npy").unlink()
+    (again,) = command()
+    assert again.folder == version.folder and not again.existed
+    assert (version.folder / "fly1_states.npy").is_file()
+    assert read_yaml(version.folder / "hparams.yaml")["training_completed"] is True
+
+
+def test_options_left_out_of_the_originals_identity_count(command):
+    (first,) = command(train={"max_epochs": 1})
+    (second,) = command(train={"max_epochs": 1}, data={"weight_classes": True})
+    (third,) = command(train={"max_epochs": 1}, data={"expt_ids_to_keep": ["fly1"]})
+    assert len({first.folder, second.folder, third.folder}) == 3
+
+
+def test_changed_data_are_another_version(command, flies, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(flies, copy)
+    (first,) = command(data={"data_dir": str(copy)}, train={"max_epochs": 1})
+    (moved,) = command(train={"max_epochs": 1})
+    assert moved.existed and moved.folder == first.folder
+    path = copy / "labels-hand" / "fly1.csv"
+    text = path.read_text()
+    path.write_text(text.replace("\n5,1,0,0,0,0,0\n", "\n5,0,1,0,0,0,0\n"))
+    assert path.read_text() != text
+    (second,) = command(data={"data_dir": str(copy)}, train={"max_epochs": 1})
+    assert second.folder != first.folder
+
+
+def test_prediction_of_new_and_short_recordings(command, flies, tmp_path):
+    (version,) = command(train={"max_epochs": 1}, data={"expt_ids": ["fly1"]})
+    assert version.folder.parts[-4] == "fly1"
+    (path,) = project.predict(version.folder, [flies / "markers" / "fly1.csv"], tmp_path / "new")
+    np.testing.assert_allclose(np.load(path), np.load(version.folder / "fly1_states.npy"), atol=1e-6)
+    short = tmp_path / "short.csv"
+    short.write_text("".join((flies / "markers" / "fly3.csv").read_text().splitlines(keepends=True)[:10]))
+    (path,) = project.predict(version.folder, [short], tmp_path / "new")
+    assert np.load(path).shape == (7, 6)
+    np.save(tmp_path / "narrow.npy", np.random.default_rng(0).random((50, 4)))
+    with pytest.raises(InputError, match="has 4 columns, the model was trained on 16"):
+        project.predict(version.folder, [tmp_path / "narrow.npy"], tmp_path / "new")
+
+
+def test_an_original_folder_without_our_additions_is_read(command, flies, tmp_path):
+    (version,) = command(train={"max_epochs": 1})
+    hparams = read_yaml(version.folder / "hparams.yaml")
+    kept = {k: v for k, v in hparams.items() if k not in ("identity", "class_names", "input_names", "test_macro_f1")}
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / "hparams.yaml").write_text(yaml.safe_dump(kept | {"device": "cuda", "hpc_exp_number": 0}))
+    shutil.copy(version.folder / "best_val_model.pt", old)
+    (path,) = project.predict(old, [flies / "markers" / "fly2.csv"], tmp_path / "new")
+    np.testing.assert_allclose(np.load(path), np.load(version.folder / "fly2_states.npy"), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("where", "values", "error", "said"),
+    [
+        ("model", {"bakbone": "dtcn"}, ConfigError, "'bakbone'; did you mean 'backbone'"),
+        ("model", {"backbone": "tcn"}, ConfigError, "temporal-mlp"),
+        ("model", {"n_lags": []}, ConfigError, "n_lags is an empty list"),
+        ("model", {"n_lags": [1, 2, 3]}, ConfigError, "3 points and tt_n_cpu_trials allows 2"),
+        ("data", {"expt_ids": ["fly1", "fly9"]}, InputError, "holds no fly9"),
+        ("data", {"input_type": "features"}, InputError, "features: holds no fly1"),
+        ("data", {"data_dir": "/nowhere"}, InputError, "is no folder"),
+        ("data", {"ignore_class": 6}, ConfigError, "ignore_class is 6, and there are 6 classes"),
+        ("data", {"expt_ids_to_keep": "fly1;fly3"}, ConfigError, "'fly3' is not among expt_ids"),
+        ("data", {"learning_rate": 0.1}, ConfigError, "learning_rate is '1e-4' here and 0.1 in a file before"),
+        ("train", {"trial_splits": "9;1"}, ConfigError, "four whole numbers"),
+    ],
+)
+def test_files_that_are_refused_before_training(command, tmp_path, where, values, error, said):
+    values = values | ({"tt_n_cpu_trials": 2} if "allows 2" in said and where == "train" else {})
+    with pytest.raises(error, match=said):
+        command(**{where: values, **({"train": {"tt_n_cpu_trials": 2}} if "allows 2" in said else {})})
+    assert not list((tmp_path / "results").glob("*/*/*/version_*"))
+
+
+def test_label_tables_must_agree(command, flies, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(flies, copy)
+    path = copy / "labels-hand" / "fly2.csv"
+    text = path.read_text()
+    path.write_text(text.replace("still,walk", "walk,still", 1))
+    with pytest.raises(InputError, match=r"fly2\.csv: has the classes background, walk, still"):
+        command(data={"data_dir": str(copy)})
+    path.write_text("".join(text.splitlines(keepends=True)[:100]))
+    with pytest.raises(InputError, match=f"labels 99 frames, the input has {FRAMES}"):
+        command(data={"data_dir": str(copy)})
+    path.unlink()
+    (version,) = command(data={"data_dir": str(copy)}, train={"max_epochs": 1})
+    assert np.load(version.folder / "fly2_states.npy").shape == (FRAMES, 6)  # fully unlabelled by hand, any length
+
+
+def test_a_failed_point_is_told_after_the_others_ran(command, tmp_path):
+    with pytest.raises(EthoMakeError, match=r"1 of 2 points failed; the first, version_1: Training diverged"):
+        command(train={"learning_rate": [1e-4, 1e30], "monitor": "val_loss"})
+    assert (tmp_path / "results/multi-0/dtcn/test/version_0/fly1_states.npy").is_file()
+    assert read_yaml(tmp_path / "results/multi-0/dtcn/test/version_1/hparams.yaml")["training_completed"] is False
