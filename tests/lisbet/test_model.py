@@ -93,6 +93,7 @@ def test_padding_is_hidden(spec):
         for head in model.task_heads.values():
             one, two = (head(model(w, valid), valid) for w in (windows, other))
             assert torch.allclose(one, two, atol=1e-5)
+        assert model.embed_windows(windows, valid).shape == (4, 32)
         assert torch.allclose(model.embed_windows(windows, valid), model.embed_windows(other, valid), atol=1e-5)
         assert not torch.allclose(model.embed_windows(windows), model.embed_windows(other), atol=1e-3)
 
@@ -230,7 +231,9 @@ def test_symmetric_embeddings_ignore_who_is_first(spec):
     two = walkers("r", 40)
     object.__setattr__(two, "position", two.position[:, ::-1].copy())
     np.testing.assert_allclose(method.embed(model, one), method.embed(model, two), atol=1e-4)
-    assert method.dimension_names(model) == [f"lisbet{k}" for k in range(16)]
+    names = method.dimension_names(model)
+    assert len(names) == model.dimensions == 32
+    assert (names[0], names[16]) == ("token0", "window0")
 
 
 def test_pretraining_and_fine_tuning_in_one_run(view, tmp_path):

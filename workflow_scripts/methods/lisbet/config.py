@@ -38,6 +38,7 @@ MODES: dict[str, dict[str, Any]] = {
         "frame": "arena",
         "seen": False,
         "schedule": "reference",
+        "embedding": "token",
     },
     "sound": {
         "negatives": "strict",
@@ -48,6 +49,7 @@ MODES: dict[str, dict[str, Any]] = {
         "frame": "pair",
         "seen": True,
         "schedule": "one-cycle",
+        "embedding": "both",
     },
 }
 """What the options left empty mean in each mode; `backbone.max_length` is the window, twice that if faithful."""
@@ -129,6 +131,9 @@ class Config(Options):
     roles: RoleNames = Field(RoleNames(), description="Front and rear keypoints, for normalise: body.")
 
     batch_size: int = Field(32, ge=1, description="Windows of each task in a step.")
+    label_batch: int | None = Field(
+        None, ge=1, description="Windows of a supervised task in a step, drawn with replacement; empty = batch_size."
+    )
     train_sample: float | None = Field(None, gt=0, le=1, description="Share of the frames used in an epoch.")
     dev_sample: float | None = Field(None, gt=0, le=1, description="Share of the frames used in a validation.")
     dev_ratio: float | None = Field(
@@ -159,6 +164,11 @@ class Config(Options):
     save_weights: Literal["last", "all"] = Field("last", description="all = one file per epoch as well.")
     save_history: bool = Field(True, description="Write training_history.log in the original's format.")
     compile_model: bool = Field(False, description="torch.compile the backbone.")
+    embedding: Literal["token", "both"] | None = Field(
+        None,
+        description="token = the encoded target frame; both = and the maximum over the window, which is what the "
+        "self-supervised tasks are judged by.",
+    )
     embed_batch: int = Field(128, ge=1, description="Windows per batch at inference.")
     training: LoopOptions = Field(
         LoopOptions(max_epochs=10, monitor=None), description="The training loop (--epochs is training.max_epochs)."

@@ -128,18 +128,24 @@ class Steps:
             return self.drawer.tasks
         return [task for task in self.drawer.tasks if (task in labelled) == (self.epoch >= border)]
 
+    def _size(self, task: str) -> int:
+        told = self.config.label_batch if task in self.drawer.label_columns else None
+        return told or self.config.batch_size
+
     def __iter__(self) -> Iterator[Step]:
         batch, epoch = self.config.batch_size, self.epoch
         # Validation draws from another seed, so that no window is chosen as in training.
         seed = self.config.seed + (0 if self.stream == TRAIN else 1 << 40)
+        sizes = {task: self._size(task) for task in self.tasks}
         chosen: dict[str, IntArray] = {}
         if not self.replacement:
-            chosen = {task: self.drawer.choose(task, seed, epoch, self._n) for task in self.tasks}
+            once = [task for task in self.tasks if sizes[task] == batch]
+            chosen = {task: self.drawer.choose(task, seed, epoch, self._n) for task in once}
         for step in range(self._steps):
             plans = {}
             for task in self.tasks:
-                part = chosen[task][step * batch : (step + 1) * batch] if chosen else None
-                size = batch if part is None else len(part)
+                part = chosen[task][step * batch : (step + 1) * batch] if task in chosen else None
+                size = sizes[task] if part is None else len(part)
                 plans[task] = PlanTensors.of(self.drawer.plan(task, seed, self.stream, epoch, step, size, part))
             yield Step(plans, epoch, step, self.stream)
 

@@ -56,7 +56,7 @@ def embed_recording(model: Lisbet, recording: Recording) -> Float32Array:
 
     Returns
     -------
-    ndarray, float32, shape (time, width)
+    ndarray, float32, shape (time, dim)
 
     Raises
     ------
@@ -64,7 +64,7 @@ def embed_recording(model: Lisbet, recording: Recording) -> Float32Array:
         When the recording has another skeleton, order, unit or frame rate than the model was made for.
     """
     model.eval()
-    made = np.zeros((recording.n_frames, model.config.backbone.embedding_dim or 0), np.float32)
+    made = np.zeros((recording.n_frames, model.dimensions), np.float32)
     orders = _orders(model)
     with torch.inference_mode():
         for swap in orders:

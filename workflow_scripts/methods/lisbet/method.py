@@ -29,7 +29,7 @@ def build(config: Config, spec: DataSpec) -> Lisbet:
 
 
 def embed(model: Lisbet, recording: Recording) -> npt.NDArray[np.float32]:
-    """Embed every frame, float32 (time, embedding_dim)."""
+    """Embed every frame, float32 (time, dim)."""
     return embed_recording(model, recording)
 
 
@@ -47,4 +47,5 @@ def import_weights(path: str | Path) -> dict[str, torch.Tensor]:
 
 def dimension_names(model: Lisbet) -> list[str]:
     """Name the dimensions of the embedding."""
-    return [f"lisbet{k}" for k in range(int(model.config.backbone.embedding_dim or 0))]
+    width = model.config.backbone.embedding_dim or 0
+    return [f"{'token' if k < width else 'window'}{k % width}" for k in range(model.dimensions)]

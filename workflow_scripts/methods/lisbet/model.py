@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from workflow_scripts.methods.lisbet.backbones import BACKBONES, ClassificationHead, ProjectionHead
+from workflow_scripts.methods.lisbet.backbones import BACKBONES, ClassificationHead, ProjectionHead, pool
 from workflow_scripts.methods.lisbet.config import SUPERVISED, Config
 from workflow_scripts.methods.lisbet.data import Batch, LisbetData
 from workflow_scripts.methods.lisbet.history import History
@@ -75,9 +75,15 @@ class Lisbet(LightningModule):
         return encoded
 
     def embed_windows(self, windows: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Return the encoded target frame of each window, shape (windows, width)."""
+        """Return the encoded target frame of each window, and the maximum over its tokens where the options say so."""
         encoded = self.forward(windows, valid)
-        return encoded[:, self.target_token]
+        target = encoded[:, self.target_token]
+        return torch.cat([target, pool(encoded, valid)], dim=1) if self.config.embedding == "both" else target
+
+    @property
+    def dimensions(self) -> int:
+        """Width of the embedding."""
+        return (self.config.backbone.embedding_dim or 0) * (2 if self.config.embedding == "both" else 1)
 
     def losses(self, batch: Batch, side: str) -> Tensor:
         """Sum of the heads' losses over the windows of all tasks, encoded together."""
