@@ -1,0 +1,145 @@
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score, jaccard_score, precision_score
+
+from workflow_scripts.config import IntervalConfig
+from workflow_scripts.evaluation import metrics
+from workflow_scripts.evaluation import segments as sg
+from workflow_scripts.formats.predictions import Prediction
+
+
+def spread(text):
+    return np.array([int(c) for c in text])
+
+
+def everywhere(codes):
+    return np.ones(len(codes), bool)
+
+
+CODES = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 6)), min_size=1, max_size=8).map(
+    lambda runs: np.repeat([code for code, _ in runs], [n for _, n in runs])
+)
+
+
+@given(CODES)
+def test_segments_cover_the_frames_and_alternate(codes):
+    found = sg.segments(codes)
+    np.testing.assert_array_equal(np.repeat(found.code, found.stop - found.start), codes)
+    assert all(a != b for a, b in itertools.pairwise(found.code))
+
+
+def test_gaps_cut_segments():
+    codes, mask = spread("1112221"), spread("1101110").astype(bool)
+    assert [(s.start, s.stop) for s in sg.pieces(mask)] == [(0, 2), (3, 6)]
+    assert [list(x) for x in sg.run_lengths(codes, mask, 3)] == [[], [2], [3]]
+    assert sg.transitions(codes, mask, 3).sum() == 0
+    assert sg.transitions(codes, everywhere(codes), 3).tolist() == [[0, 0, 0], [0, 0, 1], [0, 1, 0]]
+
+
+def counts(truth, said, overlaps, n=3):
+    truth, said = spread(truth), spread(said)
+    return sg.overlap_counts(truth, said, everywhere(truth), n, overlaps)
+
+
+def test_overlap_by_hand():
+    found = counts("0001111000", "0000011110", (0.1, 0.5))
+    # Class 1 shares 2 of 6 frames; the first 0 shares 3 of 5, the last predicted 0 is 1 of the true 3.
+    assert found[0, 1].tolist() == [1, 0, 0] and found[1, 1].tolist() == [0, 1, 1]
+    assert found[0, 0].tolist() == [2, 0, 0] and found[1, 0].tolist() == [1, 1, 1]
+
+
+def test_a_true_segment_is_hit_once():
+    found = counts("0111111110", "0111011110", (0.1,))[0]
+    assert found[1].tolist() == [1, 1, 0]
+    assert found[0].tolist() == [2, 1, 0]
+
+
+def brute(truth, said, least, n):
+    """The definition, segment by segment, with no sorting."""
+    made = np.zeros((n, 3))
+    true, found = sg.segments(truth), sg.segments(said)
+    used = set()
+    for a, b, c in zip(*found, strict=True):
+        ious = [
+            len(set(range(a, b)) & set(range(x, y))) / len(set(range(a, b)) | set(range(x, y))) if z == c else 0.0
+            for x, y, z in zip(*true, strict=True)
+        ]
+        k = int(np.argmax(ious))
+        if ious[k] > 0 and ious[k] >= least and k not in used:
+            used.add(k)
+            made[c, 0] += 1
+        else:
+            made[c, 1] += 1
+    for k, c in enumerate(true.code):
+        made[c, 2] += k not in used
+    return made
+
+
+@settings(max_examples=60)
+@given(CODES, CODES)
+def test_overlap_equals_the_definition(one, two):
+    n = min(len(one), len(two))
+    truth, said = one[:n], two[:n]
+    for least in (0.1, 0.25, 0.5):
+        found = sg.overlap_counts(truth, said, everywhere(truth), 3, (least,))[0]
+        np.testing.assert_array_equal(found, brute(truth, said, least, 3))
+
+
+def slow_distance(one, two):
+    table = np.zeros((len(one) + 1, len(two) + 1), int)
+    table[:, 0], table[0] = np.arange(len(one) + 1), np.arange(len(two) + 1)
+    for i, j in itertools.product(range(len(one)), range(len(two))):
+        table[i + 1, j + 1] = min(table[i, j + 1] + 1, table[i + 1, j] + 1, table[i, j] + (one[i] != two[j]))
+    return table[-1, -1]
+
+
+@given(st.lists(st.integers(0, 3), max_size=9), st.lists(st.integers(0, 3), max_size=9))
+def test_edit_distance_equals_the_definition(one, two):
+    assert sg.edit_distance(np.array(one, int), np.array(two, int)) == slow_distance(one, two)
+
+
+def test_edit_score_sees_order_and_not_length():
+    truth = spread("0011122000")
+    score = lambda said: float(sg.edit_score(sg.edit_counts(truth, spread(said), everywhere(truth))))  # noqa: E731
+    assert score("0111112220") == 1.0
+    assert score("0011111000") == 0.75
+    assert score("0000000000") == 0.25
+
+
+def test_frame_scores_are_scikit_learns():
+    rng = np.random.default_rng(0)
+    truth, said = rng.integers(0, 4, 500), rng.integers(0, 4, 500)
+    matrix = metrics.confusion(truth, said, 4)
+    np.testing.assert_allclose(sg.class_iou(matrix), jaccard_score(truth, said, average=None))
+    np.testing.assert_allclose(sg.class_precision(matrix), precision_score(truth, said, average=None))
+    own = sg.without_background(matrix, 0)
+    scored = truth != 0
+    expected = f1_score(truth[scored], said[scored], labels=[1, 2, 3], average="macro")
+    assert float(metrics.macro_f1(own)) == pytest.approx(expected)
+
+
+def prediction(name, truth, said, mask=None):
+    truth, said = spread(truth), spread(said)
+    return Prediction(name, name, truth, everywhere(truth) if mask is None else mask, said)
+
+
+def test_table_of_several_groups():
+    items = [prediction("a", "0011100", "0011100"), prediction("b", "0011100", "1100011")]
+    table = sg.score_segments(items, ("rest", "walk", "run"), IntervalConfig(resamples=50), background="rest")
+    values = table.set_index("metric").value
+    assert values["bout_f1@0.5"] == pytest.approx(2 * 1 / (2 + 2 + 1))
+    assert "iou/run" not in values and values["iou/walk"] == pytest.approx(3 / 10)
+    assert values["macro_f1_foreground"] == pytest.approx(2 * 3 / (6 + 3))
+    row = table.set_index("metric").loc["edit"]
+    assert row.low <= row.value <= row.high and row.n_groups == 2 and row.n == 14
+    nothing = [prediction("a", "00", "01", np.zeros(2, bool))]
+    assert sg.score_segments(nothing, ("rest", "walk"), IntervalConfig()).empty
+
+
+def test_perfect_and_one_group():
+    table = sg.score_segments([prediction("a", "0120", "0120")], ("a", "b", "c"), IntervalConfig(resamples=50))
+    assert (table.value == 1).all() and table.low.isna().all()
