@@ -255,3 +255,13 @@ def test_pretraining_and_fine_tuning_in_one_run(view, tmp_path):
     for wrong in ({"tasks": ["shift"]}, {"pretrain_epochs": 3}):
         with pytest.raises(ValueError, match="pretrain_epochs needs"):
             Config(**SMALL, **alone | wrong, training=LOOP | {"max_epochs": 3})
+    recipes = {
+        recipe: Config(**SMALL, **alone, recipe=recipe, training=LOOP | {"max_epochs": 3})
+        for recipe in ("pretrain", "finetune", "supervised")
+    }
+    assert recipes["pretrain"].task_ids == ("shift", "warp")
+    assert recipes["supervised"].task_ids == ("multiclass",)
+    assert [config.border for config in recipes.values()] == [0, 2, 0]
+    assert [config.readout() for config in recipes.values()] == [None, "finetuned", "finetuned"]
+    with pytest.raises(ValueError, match="leaves none of the tasks"):
+        Config(**SMALL, tasks=["shift"], recipe="supervised")

@@ -85,6 +85,11 @@ class Config(Options):
         min_length=1,
         description="order|nwp, cons|smp, warp|vsp, shift|dmp, geom (self-supervised); multiclass|cfc, multilabel.",
     )
+    recipe: Literal["pretrain", "finetune", "supervised"] | None = Field(
+        None,
+        description="Which of the tasks to use: the self-supervised alone, those and then the labels (see "
+        "pretrain_epochs), or the labels alone; empty = all of them. Made for sweeps.",
+    )
     labels: list[str] = Field(
         [], description="Labelled tasks of the dataset for supervision: one multiclass, or several binary; empty = all."
     )
@@ -209,8 +214,12 @@ class Config(Options):
         return self
 
     def _check_phases(self) -> None:
+        if not self.task_ids:
+            raise ValueError(f"recipe {self.recipe} leaves none of the tasks {', '.join(self.tasks)}")
         kinds = {task in SUPERVISED for task in self.task_ids}
-        if self.pretrain_epochs and (len(kinds) < 2 or self.pretrain_epochs >= self.training.max_epochs):
+        if self.recipe == "finetune" and not self.pretrain_epochs:
+            raise ValueError("recipe finetune needs pretrain_epochs")
+        if self.border and (len(kinds) < 2 or self.border >= self.training.max_epochs):
             raise ValueError(
                 "pretrain_epochs needs self-supervised and supervised tasks, and training.max_epochs beyond it"
             )
@@ -226,8 +235,15 @@ class Config(Options):
 
     @property
     def task_ids(self) -> tuple[str, ...]:
-        """Tasks by their newer names."""
-        return tuple(OLD_NAMES.get(name, name) for name in self.tasks)
+        """Tasks of the recipe, by their newer names."""
+        names = (OLD_NAMES.get(name, name) for name in self.tasks)
+        left_out = {"pretrain": SUPERVISED, "supervised": SELF_SUPERVISED}.get(self.recipe or "", ())
+        return tuple(name for name in names if name not in left_out)
+
+    @property
+    def border(self) -> int:
+        """Epoch with which fine-tuning begins; 0 = all tasks train together."""
+        return self.pretrain_epochs if self.recipe in {None, "finetune"} else 0
 
     def shape(self) -> BackboneOptions:
         """Return the backbone with nothing left empty that its type needs."""

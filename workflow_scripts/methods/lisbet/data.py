@@ -123,7 +123,7 @@ class Steps:
     @property
     def tasks(self) -> list[str]:
         """Tasks trained in the epoch."""
-        labelled, border = self.drawer.label_columns, self.config.pretrain_epochs
+        labelled, border = self.drawer.label_columns, self.config.border
         if not border or self.stream != TRAIN:
             return self.drawer.tasks
         return [task for task in self.drawer.tasks if (task in labelled) == (self.epoch >= border)]

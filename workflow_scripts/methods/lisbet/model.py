@@ -50,7 +50,7 @@ class Lisbet(LightningModule):
         object.__setattr__(
             self, "_encode", torch.compile(self.backbone) if self.config.compile_model else self.backbone
         )
-        if self.config.freeze_backbone and not self.config.pretrain_epochs:
+        if self.config.freeze_backbone and not self.config.border:
             self.backbone.requires_grad_(False)
 
     def _head(self, head: Head) -> nn.Module:
@@ -115,7 +115,7 @@ class Lisbet(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Freeze the backbone, from the first epoch of fine-tuning on."""
-        if self.config.freeze_backbone and self.trainer.current_epoch >= self.config.pretrain_epochs:
+        if self.config.freeze_backbone and self.trainer.current_epoch >= self.config.border:
             self.backbone.requires_grad_(False)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -159,7 +159,7 @@ class Lisbet(LightningModule):
         if config.schedule == "constant":
             return optimizer
         by_epoch = config.schedule == "reference"
-        border, end = config.pretrain_epochs, self.trainer.max_epochs or 1
+        border, end = config.border, self.trainer.max_epochs or 1
         per_epoch = 1 if by_epoch else max(1, int(self.trainer.estimated_stepping_batches) // end)
 
         def factor(step: int) -> float:
