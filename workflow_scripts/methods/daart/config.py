@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from workflow_scripts.config import Strict
 from workflow_scripts.methods import Options
+from workflow_scripts.methods.daart.rules_options import RuleBook
 from workflow_scripts.training.options import LoopOptions
 
 Backbone = Literal["temporal-mlp", "dtcn", "lstm", "gru"]
@@ -118,6 +119,7 @@ class Config(Options):
         None, description="Task of the hand labels; empty = behaviour, or the dataset's only task with classes."
     )
     weak: str | None = Field(None, description="Task of the weak labels, with the same classes.")
+    rules: RuleBook | None = Field(None, description="Weak labels by rules of your own, in place of a task.")
     targets: list[str] = Field([], description="Continuous tasks to regress (lambda_task).")
     coordinates: Literal["image", "centred", "egocentric"] = Field(
         "image", description="Frame of reference of the points; the original takes them as filmed."
@@ -141,8 +143,12 @@ class Config(Options):
     @model_validator(mode="after")
     def _complete(self) -> Config:
         own = self.loss.semi_supervised_algo != "none"
-        if self.loss.lambda_weak and not own and self.weak is None:
-            raise ValueError("lambda_weak is above 0, so weak must name the task of the weak labels")
+        if self.weak is not None and self.rules is not None:
+            raise ValueError("weak labels come from a task (weak) or from rules, not from both")
+        if self.loss.lambda_weak and not own and self.weak is None and self.rules is None:
+            raise ValueError(
+                "lambda_weak is above 0, so weak must name the task of the weak labels, or rules make them"
+            )
         if self.loss.lambda_task and not self.targets:
             raise ValueError("lambda_task is above 0, so targets must name continuous tasks")
         return self

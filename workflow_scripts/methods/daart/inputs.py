@@ -9,6 +9,7 @@ from workflow_scripts.config import nearest
 from workflow_scripts.errors import ConfigError, EthoMakeError
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.methods.daart.config import Config
+from workflow_scripts.methods.daart.heuristics import apply_rules
 from workflow_scripts.methods.daart.sequences import Signals
 from workflow_scripts.training.data import DataSpec
 from workflow_scripts.training.kinematics import Float64Array, FloatArray, fill_last_seen, lay_names, nan_mean
@@ -116,10 +117,15 @@ def signals(recording: Recording, config: Config, spec: DataSpec) -> Signals:
         if found is not None:
             targets[:, k] = np.where(found.mask, found.values, np.nan)
     vocabulary = spec.vocabularies[strong]
+    weak = (
+        apply_rules(recording, config.rules, vocabulary)
+        if config.rules is not None
+        else _codes(recording, config.weak, vocabulary)
+    )
     return Signals(
         id=recording.id,
         x=standardise(values) if config.normalise == "recording" else values.astype(np.float32),
         strong=_codes(recording, strong, vocabulary),
-        weak=_codes(recording, config.weak, vocabulary),
+        weak=weak,
         targets=targets,
     )
