@@ -18,11 +18,11 @@ def test_lags_stand_side_by_side():
 
 @pytest.mark.parametrize("kind", ["random-forest", "gradient-boosting"])
 def test_baselines_learn_the_fixture_from_few_labels(kind):
-    a, b, c = parity.recordings((1500, 1500, 1000))
-    keep = np.random.default_rng(0).random(1500) < 0.2
+    a, b, c = parity.recordings((3000, 3000, 3000))
+    keep = np.random.default_rng(0).random(3000) < 0.2
     train = [Signals(r.id, r.x, np.where(keep, r.strong, -1), r.weak) for r in (a, b)]
     found = Baseline(kind, size=30).fit(train, 6).probabilities(c.x)
-    assert found.shape == (1000, 6) and not found[:, 5].any()
+    assert found.shape == (3000, 6) and not found[:, 5].any()
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
     assert parity.macro_f1(c.strong, found.argmax(axis=1)) > 0.9
     again = Baseline(kind, size=30).fit(train, 6).probabilities(c.x)

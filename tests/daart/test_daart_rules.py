@@ -35,8 +35,8 @@ def recording(n=60):
     body = np.zeros((n, 2))
     body[20:40, 0] = np.arange(20) * 2.0  # 2 px a frame at 30 frames a second
     body[40:, 0] = 38.0
-    nose, paw = body + [10, 0], body + [0, 8]
-    paw[50:56] = nose[50:56] + [1, 0]
+    nose, paw = np.add(body, (10, 0)), np.add(body, (0, 8))
+    paw[50:56] = np.add(nose[50:56], (1, 0))
     paw[5] = nose[5]
     position = np.stack([body, nose, paw], axis=1)[:, None].astype(np.float32)
     position[58, 0, 0] = np.nan

@@ -83,8 +83,10 @@ def combine(members: Sequence[npt.NDArray[np.float32]], *, by_entropy: bool = Fa
     """
     stacked = np.stack(members).astype(np.float64)
     if not by_entropy:
-        return stacked.mean(axis=0).astype(np.float32)
+        mean: npt.NDArray[np.float32] = stacked.mean(axis=0).astype(np.float32)
+        return mean
     entropy = -(stacked * np.log(np.clip(stacked, 1e-12, None))).sum(axis=-1, keepdims=True)
     # The floor lets a wholly sure model count much, and not infinitely much.
     weights = 1 / np.maximum(entropy, 1e-6)
-    return (stacked * weights / weights.sum(axis=0)).sum(axis=0).astype(np.float32)
+    weighed: npt.NDArray[np.float32] = (stacked * weights / weights.sum(axis=0)).sum(axis=0).astype(np.float32)
+    return weighed
