@@ -95,9 +95,13 @@ rule split:
         mem_mb=scaled(500),
         runtime=10,
     params:
-        card=lambda wildcards: CARDS[wildcards.dataset]
-        .without_shards()
-        .model_dump_json(exclude_defaults=True),
+        card=lambda wildcards: str(
+            ROOT / "config" / "datasets" / f"{wildcards.dataset}.yaml"
+        ),
+        # Not on the command line, but a change of it makes the split anew.
+        splits=lambda wildcards: CARDS[wildcards.dataset].model_dump_json(
+            include={"splits"}
+        ),
         code=code_digest("stages.split"),
     shell:
         "python -m workflow_scripts.stages.split --log {log:q} --tracks {input:q} --card {params.card:q}"

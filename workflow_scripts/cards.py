@@ -17,6 +17,16 @@ from workflow_scripts.files import read_yaml
 UNPACKED = ".unpacked/"
 """Archive members live in `resources/<dataset>/<archive>.unpacked/<member>`."""
 
+SILENT: dict[str, Any] = {
+    "description": "",
+    "citation": ["-"],
+    "splits": {},
+    "published": [],
+    "terms": "",
+    "licence": "",
+}
+"""What no conversion depends on: left out of the cards that jobs are given, or a typing error would convert again."""
+
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -190,18 +200,14 @@ class Card(Strict):
         shard = self.shard(slug)
         paths = {used.split(UNPACKED)[0] for used in shard.paths()}
         kept = [self.file(path).model_copy(update={"urls": ["-"]}) for path in sorted(paths)]
-        silent = {"description": "", "citation": ["-"], "splits": {}, "published": [], "terms": "", "licence": ""}
-        return self.model_copy(update={"shards": [shard], "files": kept, **silent})
+        return self.model_copy(update={"shards": [shard], "files": kept, **SILENT})
 
     def around(self, path: str) -> Card:
         """Return the card cut down to one of its files and the shards that are made from it."""
         shards = self._users.get(path, self.shards[:1])
         paths = {used.split(UNPACKED)[0] for shard in shards for used in shard.paths()}
-        return self.model_copy(update={"shards": shards, "files": [self.file(used) for used in sorted(paths)]})
-
-    def without_shards(self) -> Card:
-        """Return the card with one shard and its file: what splitting needs, however many recordings there are."""
-        return self.only(slugify(self.shards[0].id)).model_copy(update={"splits": self.splits})
+        files = [self.file(used) for used in sorted(paths)]
+        return self.model_copy(update={"shards": shards, "files": files, **SILENT})
 
     def file(self, path: str) -> RemoteFile:
         """Return the entry of a downloadable path."""

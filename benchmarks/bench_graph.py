@@ -1,0 +1,78 @@
+"""Time and memory of planning an experiment of many recordings: `snakemake -n` on a generated dataset.
+
+    python benchmarks/bench_graph.py --recordings 1000 10000
+
+A copy of the project gets a card with that many shards (one DeepLabCut table and one label file each); nothing is made
+or downloaded. Prints a row per size: jobs in the plan, wall seconds, peak memory of the process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+
+
+def card(recordings: int) -> dict[str, object]:
+    """A twin's card with `recordings` sessions in ten folds."""
+    base = yaml.safe_load((ROOT / "config/datasets/rats_pairs_twin.yaml").read_text())
+    names = [f"s{k:06d}" for k in range(recordings)]
+    labels = base["shards"][0]["labels"][0]
+    return base | {
+        "name": "big",
+        "files": [{"path": f"{kind}/{name}.{end}"} for name in names for kind, end in (("csv", "csv"), ("txt", "txt"))],
+        "shards": [
+            {
+                "id": name,
+                "group": name,
+                "tracks": f"csv/{name}.csv",
+                "labels": [{"source": labels["source"], "file": f"txt/{name}.txt"}],
+            }
+            for name in names
+        ],
+        "splits": {"fold": {"folds": [names[k::10] for k in range(10)]}},
+    }
+
+
+def measure(recordings: int) -> tuple[int, float, float]:
+    """Jobs, wall seconds and peak MiB of one dry run."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for part in ("workflow_scripts", "rules", "config", "envs"):
+            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "Snakefile", folder)
+        (folder / "config/datasets/big.yaml").write_text(yaml.dump(card(recordings), Dumper=yaml.CSafeDumper))
+        experiment = {"experiment": "big", "datasets": {"big": {"splits": ["fold"]}}, "methods": {"features": {}}}
+        (folder / "big.yaml").write_text(yaml.safe_dump(experiment))
+        command = [sys.executable, "-m", "snakemake", "-n", "--configfile", "big.yaml"]
+        began = time.perf_counter()
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        seconds = time.perf_counter() - began
+        if done.returncode:
+            sys.exit(done.stdout[-2000:] + done.stderr[-2000:])
+        total = re.search(r"^total\s+(\d+)", done.stdout + done.stderr, flags=re.M)
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        return int(total[1]) if total else 0, seconds, peak
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--recordings", type=int, nargs="+", default=[1000, 10000])
+    print(f"{'recordings':>10}  {'jobs':>6}  {'seconds':>7}  {'peak MiB':>8}")
+    for recordings in sorted(parser.parse_args().recordings):  # peak memory is the largest so far
+        jobs, seconds, peak = measure(recordings)
+        print(f"{recordings:>10}  {jobs:>6}  {seconds:>7.1f}  {peak:>8.0f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
