@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 from workflow_scripts.evaluation.mabe import evaluate_mabe
 from workflow_scripts.evaluation.mabe_data import held_out
 from workflow_scripts.evaluation.mabe_tasks import ALPHAS, MOUSE_TASKS, SEEDS
-from workflow_scripts.sources import npy_safe
+from workflow_scripts.sources import npy_write
 
 CLIP = 600
 SHARES = {"SubmissionTrain": 2668 / 3736, "publicTest": 533 / 3736, "privateTest": 1.0}
@@ -56,10 +56,10 @@ def simulate(folder: Path, frames: int, dim: int):
         stop = n if part == "privateTest" else start + round(share * n)
         split[part] = [f"C{k:05d}" for k in order[start:stop]]
         start = stop
-    npy_safe.save(folder / "submission.npy", {"frame_number_map": clips, "embeddings": x})
+    npy_write.save(folder / "submission.npy", {"frame_number_map": clips, "embeddings": x})
     types = ["Continious"] * 2 + ["Discrete"] * 11
     value = {"frame_number_map": clips, "vocabulary": list(MOUSE_TASKS), "task_type": types, "label_array": labels}
-    npy_safe.save(folder / "labels.npy", value)
+    npy_write.save(folder / "labels.npy", value)
     (folder / "split.json").write_text(json.dumps(split))
     return x, labels, clips, split
 

@@ -10,7 +10,7 @@ from workflow_scripts.cards import load_card
 from workflow_scripts.errors import InputError
 from workflow_scripts.simulate import make_file
 from workflow_scripts.simulate.mabe22_mouse import TASKS
-from workflow_scripts.sources import npy_safe, read_tracks
+from workflow_scripts.sources import npy_safe, npy_write, read_tracks
 from workflow_scripts.sources.conversion import convert_shard
 from workflow_scripts.sources.mabe22 import LabelFile, check_map
 
@@ -102,7 +102,7 @@ def test_twin_answers_can_be_read_from_its_tracks(twin):
 
 
 def _train(path: Path, clips: dict) -> Path:
-    npy_safe.save(path, {"vocabulary": ["lights", "chases"], "sequences": clips})
+    npy_write.save(path, {"vocabulary": ["lights", "chases"], "sequences": clips})
     return path
 
 
@@ -162,13 +162,13 @@ def _labels(**changes) -> dict:
     ],
 )
 def test_bad_labels_are_refused(tmp_path, changes, problem):
-    npy_safe.save(tmp_path / "l.npy", _labels(**changes))
+    npy_write.save(tmp_path / "l.npy", _labels(**changes))
     with pytest.raises(InputError, match=problem):
         LabelFile(tmp_path / "l.npy")
 
 
 def test_labels_of_a_clip(tmp_path):
-    npy_safe.save(tmp_path / "l.npy", _labels())
+    npy_write.save(tmp_path / "l.npy", _labels())
     path = _train(tmp_path / "t.npy", {"A": {"keypoints": _clip()["keypoints"]}})
     (found,) = read_tracks("mabe22", path, {"labels_file": "l.npy"}, recording="x")
     time, lights = found.labels["time_of_day"], found.labels["lights"]

@@ -15,7 +15,7 @@ from workflow_scripts.evaluation.mabe import COMPAT_COLUMNS, compare_mabe, evalu
 from workflow_scripts.evaluation.mabe_data import held_out
 from workflow_scripts.evaluation.mabe_scores import count_clip, merge, pooled_counts, score
 from workflow_scripts.evaluation.mabe_tasks import FLY_TASKS, MOUSE_TASKS, PER_FLY
-from workflow_scripts.sources import npy_safe
+from workflow_scripts.sources import npy_safe, npy_write
 
 SEQUENCE = ("experiment_day", "strain", "lights")
 INTERVAL = IntervalConfig(resamples=200)
@@ -46,10 +46,10 @@ def make_set(folder: Path, n_train=40, n_public=12, n_private=14, frames=60, dim
         "privateTest": [clips[k] for k in order[n_train + n_public :]],
     }
     paths = folder / "submission.npy", folder / "labels.npy", folder / "split.json"
-    npy_safe.save(paths[0], {"frame_number_map": spans, "embeddings": x.astype(np.float32)})
+    npy_write.save(paths[0], {"frame_number_map": spans, "embeddings": x.astype(np.float32)})
     types = ["Continious"] * 2 + ["Discrete"] * 11
     labels = {"frame_number_map": spans, "vocabulary": list(MOUSE_TASKS), "task_type": types, "label_array": array}
-    npy_safe.save(paths[1], labels)
+    npy_write.save(paths[1], labels)
     paths[2].write_text(json.dumps(split))
     by_clip = {clip: array[:, start:stop] for clip, (start, stop) in spans.items()}
     return paths, (x.astype(np.float32), spans, by_clip, list(MOUSE_TASKS), types, split, SEQUENCE)
@@ -164,7 +164,7 @@ def test_sound_scores_sequence_tasks_by_clip_and_gives_intervals(synthetic, tmp_
 def test_sound_does_not_depend_on_the_scale_of_a_dimension(synthetic, tmp_path):
     paths, arrays = synthetic
     scaled = arrays[0] * np.float32(2.0) ** np.arange(-5, 5, dtype=np.float32)
-    npy_safe.save(tmp_path / "s.npy", {"frame_number_map": arrays[1], "embeddings": scaled})
+    npy_write.save(tmp_path / "s.npy", {"frame_number_map": arrays[1], "embeddings": scaled})
     first = evaluate_mabe(*paths, mode="sound", interval=INTERVAL)
     second = evaluate_mabe(tmp_path / "s.npy", *paths[1:], mode="sound", interval=INTERVAL)
     np.testing.assert_allclose(first["value"], second["value"], rtol=1e-6)
@@ -173,7 +173,7 @@ def test_sound_does_not_depend_on_the_scale_of_a_dimension(synthetic, tmp_path):
 def test_paired_comparison(synthetic, tmp_path):
     paths, arrays = synthetic
     noise = np.random.default_rng(1).normal(size=arrays[0].shape).astype(np.float32)
-    npy_safe.save(tmp_path / "noise.npy", {"frame_number_map": arrays[1], "embeddings": noise})
+    npy_write.save(tmp_path / "noise.npy", {"frame_number_map": arrays[1], "embeddings": noise})
     three = {"good": paths[0], "copy": paths[0], "noise": tmp_path / "noise.npy"}
     table = compare_mabe(three, *paths[1:], interval=INTERVAL).set_index(["a", "b", "task"]).sort_index()
     same = table.loc[("good", "copy")]
@@ -202,9 +202,9 @@ def test_fly_rows_are_averaged_by_name(tmp_path):
         "privateTest": [f"F{k}" for k in range(24, 30)],
     }
     x = rng.normal(size=(n * frames, 5)).astype(np.float32)
-    npy_safe.save(tmp_path / "s.npy", {"frame_number_map": spans, "embeddings": x})
+    npy_write.save(tmp_path / "s.npy", {"frame_number_map": spans, "embeddings": x})
     labels = {"frame_number_map": spans, "vocabulary": vocabulary, "label_array": array}
-    npy_safe.save(tmp_path / "l.npy", labels | {"task_type": ["Discrete"] * len(vocabulary)})
+    npy_write.save(tmp_path / "l.npy", labels | {"task_type": ["Discrete"] * len(vocabulary)})
     (tmp_path / "split.json").write_text(json.dumps(split))
     table = evaluate_mabe(tmp_path / "s.npy", tmp_path / "l.npy", tmp_path / "split.json", animal="fly")
     assert table["Task ID"].tolist() == [*FLY_TASKS[:43], *table["Task ID"][43:]]
@@ -224,7 +224,7 @@ def test_fly_rows_are_averaged_by_name(tmp_path):
 def _broken(paths, tmp_path, **changes):
     value = npy_safe.load(paths[0])
     value = {"frame_number_map": value["frame_number_map"], "embeddings": np.array(value["embeddings"])} | changes
-    npy_safe.save(tmp_path / "broken.npy", {key: item for key, item in value.items() if item is not None})
+    npy_write.save(tmp_path / "broken.npy", {key: item for key, item in value.items() if item is not None})
     return tmp_path / "broken.npy", *paths[1:]
 
 

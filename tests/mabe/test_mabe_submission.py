@@ -6,7 +6,7 @@ import pytest
 from workflow_scripts.errors import InputError
 from workflow_scripts.evaluation.mabe_submission import write_submission
 from workflow_scripts.formats.embeddings import write_embeddings
-from workflow_scripts.sources import npy_safe
+from workflow_scripts.sources import npy_safe, npy_write
 
 
 def embeddings(folder, frames=40, dim=16, seed=0):
@@ -21,7 +21,7 @@ def embeddings(folder, frames=40, dim=16, seed=0):
 
 def test_rows_follow_the_map(tmp_path):
     arrays = embeddings(tmp_path)
-    npy_safe.save(tmp_path / "map.npy", {"A": (0, 40), "B": (40, 80)})
+    npy_write.save(tmp_path / "map.npy", {"A": (0, 40), "B": (40, 80)})
     write_submission(tmp_path / "embeddings.h5", tmp_path / "map.npy", tmp_path / "submission.npy")
     # numpy itself reads what was written piece by piece.
     found = np.load(tmp_path / "submission.npy", allow_pickle=True).item()
@@ -36,7 +36,7 @@ def test_rows_follow_the_map(tmp_path):
 
 def test_zscore_by_position_is_over_all_clips(tmp_path):
     arrays = embeddings(tmp_path)
-    npy_safe.save(tmp_path / "l.npy", {"frame_number_map": {"A": (0, 40), "B": (40, 80)}, "vocabulary": []})
+    npy_write.save(tmp_path / "l.npy", {"frame_number_map": {"A": (0, 40), "B": (40, 80)}, "vocabulary": []})
     write_submission(tmp_path / "embeddings.h5", tmp_path / "l.npy", tmp_path / "s.npy", position_zscore=True)
     clips = np.stack(list(arrays.values()))
     expected = (clips - clips.mean(0)) / clips.std(0)
@@ -46,20 +46,20 @@ def test_zscore_by_position_is_over_all_clips(tmp_path):
 
 def test_constant_dimension_stays_finite(tmp_path):
     write_embeddings(tmp_path / "e.h5", {"A": np.ones((5, 2), np.float32), "B": np.ones((5, 2), np.float32)}.items())
-    npy_safe.save(tmp_path / "map.npy", {"A": (0, 5), "B": (5, 10)})
+    npy_write.save(tmp_path / "map.npy", {"A": (0, 5), "B": (5, 10)})
     write_submission(tmp_path / "e.h5", tmp_path / "map.npy", tmp_path / "s.npy", position_zscore=True)
     assert np.isfinite(np.asarray(npy_safe.load(tmp_path / "s.npy")["embeddings"])).all()
 
 
 def test_refusals(tmp_path):
     embeddings(tmp_path)
-    npy_safe.save(tmp_path / "map.npy", {"A": (0, 40), "Z": (40, 80)})
+    npy_write.save(tmp_path / "map.npy", {"A": (0, 40), "Z": (40, 80)})
     with pytest.raises(InputError, match="no clip 'Z'"):
         write_submission(tmp_path / "embeddings.h5", tmp_path / "map.npy", tmp_path / "s.npy")
-    npy_safe.save(tmp_path / "map.npy", {"A": (0, 41)})
+    npy_write.save(tmp_path / "map.npy", {"A": (0, 41)})
     with pytest.raises(InputError, match="40 frames, the map says 41"):
         write_submission(tmp_path / "embeddings.h5", tmp_path / "map.npy", tmp_path / "s.npy")
     assert not (tmp_path / "s.npy").exists()
     with pytest.raises(ValueError, match="bytes for an array"):
-        npy_safe.save_rows(tmp_path / "r.npy", {}, "x", [np.zeros((2, 3))], shape=(3, 3))
+        npy_write.save_rows(tmp_path / "r.npy", {}, "x", [np.zeros((2, 3))], shape=(3, 3))
     assert not (tmp_path / "r.npy").exists()

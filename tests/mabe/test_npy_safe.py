@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from workflow_scripts.errors import InputError
-from workflow_scripts.sources import npy_safe
+from workflow_scripts.sources import npy_safe, npy_write
 
 
 def equal(a, b) -> bool:
@@ -60,7 +60,7 @@ def test_gives_back_what_numpy_wrote(tmp_path, protocol):
 
 def test_save_is_read_by_numpy_and_by_us(tmp_path):
     path = tmp_path / "x.npy"
-    npy_safe.save(path, example())
+    npy_write.save(path, example())
     assert equal(example(), npy_safe.load(path))
     assert equal(example(), np.load(path, allow_pickle=True).item())
 
@@ -104,7 +104,7 @@ def test_other_objects_are_refused(tmp_path):
 
 def test_truncated_file_is_refused_wherever_it_ends(tmp_path):
     path, cut = tmp_path / "x.npy", tmp_path / "cut.npy"
-    npy_safe.save(path, example())
+    npy_write.save(path, example())
     whole = path.read_bytes()
     for length in [0, 5, 60, 130, 200, 5000, 70000, len(whole) // 2, len(whole) - 1]:
         cut.write_bytes(whole[:length])
@@ -114,7 +114,7 @@ def test_truncated_file_is_refused_wherever_it_ends(tmp_path):
 
 def test_damaged_bytes_never_raise_anything_else(tmp_path):
     path = tmp_path / "x.npy"
-    npy_safe.save(path, {"a": np.arange(5), "b": ["x", (1, 2)], "c": {"d": 1.5}})
+    npy_write.save(path, {"a": np.arange(5), "b": ["x", (1, 2)], "c": {"d": 1.5}})
     whole = bytearray(path.read_bytes())
     rng = np.random.default_rng(1)
     for _ in range(400):
@@ -127,7 +127,7 @@ def test_damaged_bytes_never_raise_anything_else(tmp_path):
 
 def test_array_that_claims_more_than_there_is(tmp_path):
     path = tmp_path / "x.npy"
-    npy_safe.save(path, {"a": np.zeros((3, 7), np.int8)})
+    npy_write.save(path, {"a": np.zeros((3, 7), np.int8)})
     raw = path.read_bytes()
     assert raw.count(b"K\x03K\x07\x86") == 1
     path.write_bytes(raw.replace(b"K\x03K\x07\x86", b"K\x63K\x07\x86"))
@@ -137,7 +137,7 @@ def test_array_that_claims_more_than_there_is(tmp_path):
 
 def test_repeated_key_is_refused(tmp_path):
     path = tmp_path / "x.npy"
-    npy_safe.save(path, {"clip_A": 1, "clip_B": 2})
+    npy_write.save(path, {"clip_A": 1, "clip_B": 2})
     path.write_bytes(path.read_bytes().replace(b"clip_B", b"clip_A"))
     with pytest.raises(InputError, match="'clip_A' stands twice"):
         npy_safe.load(path)
@@ -145,7 +145,7 @@ def test_repeated_key_is_refused(tmp_path):
 
 def test_missing_keys_and_wrong_kind_are_named(tmp_path):
     path = tmp_path / "x.npy"
-    npy_safe.save(path, {"sequences": {}})
+    npy_write.save(path, {"sequences": {}})
     with pytest.raises(InputError, match=r"no key 'vocabulary'.*sequences"):
         npy_safe.load_dict(path, ("sequences", "vocabulary"), "a training file")
     np.save(path, np.zeros(3))

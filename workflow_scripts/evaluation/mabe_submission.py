@@ -11,7 +11,8 @@ import numpy.typing as npt
 from workflow_scripts.errors import InputError
 from workflow_scripts.formats.embeddings import EmbeddingsReader, open_embeddings
 from workflow_scripts.sources.mabe22 import check_map
-from workflow_scripts.sources.npy_safe import load, save_rows
+from workflow_scripts.sources.npy_safe import load
+from workflow_scripts.sources.npy_write import save_rows
 
 Float32Array = npt.NDArray[np.float32]
 

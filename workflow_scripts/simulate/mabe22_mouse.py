@@ -34,7 +34,7 @@ from workflow_scripts.simulate.agents import (
     wander,
 )
 from workflow_scripts.simulate.mabe22_rules import BEHAVIOURS, behaviours
-from workflow_scripts.sources import npy_safe
+from workflow_scripts.sources import npy_write
 
 ARENA = (90.0, 90.0, 760.0, 760.0)
 BATCH = 32
@@ -301,4 +301,4 @@ def make(path: str, target: Path, options: Options, card: Card) -> None:
             return
         case other:
             raise ConfigError(f"The generator mabe22_mouse makes the official MABe files, not {other!r}.")
-    npy_safe.save(target, value)
+    npy_write.save(target, value)
