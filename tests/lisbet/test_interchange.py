@@ -10,11 +10,11 @@ from torch import nn
 from workflow_scripts.errors import EthoMakeError, InputError
 from workflow_scripts.methods.lisbet import method
 from workflow_scripts.methods.lisbet.config import Config
+from workflow_scripts.methods.lisbet.export_original import write_original
 from workflow_scripts.methods.lisbet.interchange import (
     config_of,
     load_backbone,
     read_original,
-    write_original,
 )
 from workflow_scripts.methods.lisbet.model import Lisbet
 
