@@ -12,7 +12,7 @@ import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -93,7 +93,22 @@ TASKS = ("experiment_day", "time_of_day", "strain", *BEHAVIOURS, "lights")
 TASK_TYPES = ("Continious", "Continious", *["Discrete"] * 11)
 
 
-def clip_ids(options: Options, name: str) -> dict[str, list[str]]:
+class Sizes(Protocol):
+    """What the options of both twins have in common."""
+
+    @property
+    def seed(self) -> int: ...  # noqa: D102
+    @property
+    def train(self) -> int: ...  # noqa: D102
+    @property
+    def submission(self) -> int: ...  # noqa: D102
+    @property
+    def public(self) -> int: ...  # noqa: D102
+    @property
+    def private(self) -> int: ...  # noqa: D102
+
+
+def clip_ids(options: Sizes, name: str) -> dict[str, list[str]]:
     """Draw the clips' names by part, twenty letters and digits each as in the real set."""
     rng = generator(options.seed, name, "clips")
     sizes = dict(

@@ -66,12 +66,14 @@ class Options(Strict):
     )
     parts: list[str] = Field([], description="Parts of that file that the tracks must hold, no clip more or less.")
     labels_file: str | None = Field(None, description="Labels of the clips, beside the tracks.")
+    annotations: bool = Field(True, description="Read the labels that stand beside the tracks of training clips.")
     pairs: bool = Field(True, description="Flies: keep the four pairs of quantities that are no points.")
 
 
 def is_sequence_task(animal: str, task: str) -> bool:
     """Whether a task has one answer a clip (the evaluator's `sequence_level_tasks`)."""
-    return task in SEQUENCE_TASKS[animal] or (animal == "fly" and "_singletask_fly_" not in task)
+    grouped = animal == "fly" and "_singletask_fly_" not in task and not task.startswith("perframe_")
+    return grouped or task in SEQUENCE_TASKS[animal]
 
 
 def read_parts(path: Path) -> dict[str, str]:
@@ -215,7 +217,7 @@ def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]
         name = f"{parts[clip]}/{clip}" if clip in parts else str(clip)
         position = _keypoints(path, clip, entry, options)
         rows: list[tuple[str, str, npt.NDArray[np.float32]]] = []
-        if isinstance(entry, dict) and entry.get("annotations") is not None:
+        if options.annotations and isinstance(entry, dict) and entry.get("annotations") is not None:
             annotated = np.asarray(entry["annotations"])
             _check_rows(path, clip, annotated, len(vocabulary), len(position))
             rows += [(task, "binary", row) for task, row in zip(vocabulary, annotated.astype(np.float32), strict=True)]
