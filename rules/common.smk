@@ -63,9 +63,7 @@ def run_of(wildcards):
 
 def run_columns(run, split=None):
     """What a run writes into every row of its tables."""
-    columns = {
-        key: getattr(run, key) for key in ("dataset", "method", "mode", "point", "seed")
-    }
+    columns = {key: getattr(run, key) for key in ("dataset", "method", "mode", "point", "seed")}
     return columns | {"split": split or run.split}
 
 
@@ -86,10 +84,7 @@ def sources_of(wildcards):
     """Modules that read one shard."""
     card = CARDS[wildcards.dataset]
     shard = card.shard(wildcards.shard)
-    return [
-        f"sources.{name}"
-        for name in (card.source, *(labels.source for labels in shard.labels))
-    ]
+    return [f"sources.{name}" for name in (card.source, *(labels.source for labels in shard.labels))]
 
 
 def used_splits(dataset):

@@ -18,9 +18,7 @@ rule convert:
         mem_mb=scaled(2000),
         runtime=30,
     params:
-        card=lambda wildcards: CARDS[wildcards.dataset]
-        .only(wildcards.shard)
-        .model_dump_json(exclude_defaults=True),
+        card=lambda wildcards: CARDS[wildcards.dataset].only(wildcards.shard).model_dump_json(exclude_defaults=True),
         keep_going="--keep-going" if EXPERIMENT.config.keep_going else "",
         code=lambda wildcards: code_digest("stages.convert", *sources_of(wildcards)),
     shell:
@@ -32,8 +30,7 @@ rule tracks:
     input:
         # The list may be long: the stage finds the shards through the card, not on its command line.
         lambda wildcards: [
-            f"data/{wildcards.dataset}/recordings/{slugify(shard.id)}.h5"
-            for shard in CARDS[wildcards.dataset].shards
+            f"data/{wildcards.dataset}/recordings/{slugify(shard.id)}.h5" for shard in CARDS[wildcards.dataset].shards
         ],
     output:
         tracks="data/{dataset}/tracks.h5",
@@ -50,9 +47,7 @@ rule tracks:
         mem_mb=scaled(1000),
         runtime=60,
     params:
-        card=lambda wildcards: str(
-            ROOT / "config" / "datasets" / f"{wildcards.dataset}.yaml"
-        ),
+        card=lambda wildcards: str(ROOT / "config" / "datasets" / f"{wildcards.dataset}.yaml"),
         code=code_digest("stages.tracks"),
     shell:
         "python -m workflow_scripts.stages.tracks --log {log:q} --card {params.card:q}"
@@ -95,13 +90,9 @@ rule split:
         mem_mb=scaled(500),
         runtime=10,
     params:
-        card=lambda wildcards: str(
-            ROOT / "config" / "datasets" / f"{wildcards.dataset}.yaml"
-        ),
+        card=lambda wildcards: str(ROOT / "config" / "datasets" / f"{wildcards.dataset}.yaml"),
         # Not on the command line, but a change of it makes the split anew.
-        splits=lambda wildcards: CARDS[wildcards.dataset].model_dump_json(
-            include={"splits"}
-        ),
+        splits=lambda wildcards: CARDS[wildcards.dataset].model_dump_json(include={"splits"}),
         code=code_digest("stages.split"),
     shell:
         "python -m workflow_scripts.stages.split --log {log:q} --tracks {input:q} --card {params.card:q}"
@@ -112,8 +103,7 @@ rule audit:
     input:
         tracks="data/{dataset}/tracks.h5",
         splits=lambda wildcards: [
-            f"data/{wildcards.dataset}/splits/{name}.json"
-            for name in used_splits(wildcards.dataset)
+            f"data/{wildcards.dataset}/splits/{name}.json" for name in used_splits(wildcards.dataset)
         ],
     output:
         "data/{dataset}/leaks.csv",

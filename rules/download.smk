@@ -21,11 +21,8 @@ rule download:
         runtime=240,
     params:
         local=lambda wildcards: CARDS[wildcards.dataset].local or "",
-        file=lambda wildcards: CARDS[wildcards.dataset]
-        .file(wildcards.file)
-        .model_dump_json(),
-        mirror_name=lambda wildcards: CARDS[wildcards.dataset].mirror
-        or wildcards.dataset,
+        file=lambda wildcards: CARDS[wildcards.dataset].file(wildcards.file).model_dump_json(),
+        mirror_name=lambda wildcards: CARDS[wildcards.dataset].mirror or wildcards.dataset,
     shell:
         "python -m workflow_scripts.stages.download --log {log:q} --file {params.file:q}"
         " --mirror-name {params.mirror_name:q} --local={params.local:q} --output {output:q}"
@@ -48,9 +45,7 @@ rule simulate:
         mem_mb=scaled(2000),
         runtime=30,
     params:
-        card=lambda wildcards: CARDS[wildcards.dataset].model_dump_json(
-            exclude_defaults=True
-        ),
+        card=lambda wildcards: CARDS[wildcards.dataset].around(wildcards.file).model_dump_json(exclude_defaults=True),
         code=lambda wildcards: code_digest(
             "stages.simulate",
             f"simulate.{CARDS[wildcards.dataset].simulate.generator}",

@@ -24,9 +24,7 @@ rule embed:
         gpu=1,
     params:
         embedder=lambda wildcards, input: str(Path(input.config).parent),
-        code=lambda wildcards: code_digest(
-            "stages.embed", f"methods.{wildcards.method}.method"
-        ),
+        code=lambda wildcards: code_digest("stages.embed", f"methods.{wildcards.method}.method"),
     shell:
         "python -m workflow_scripts.stages.embed --log {log:q} --embedder {params.embedder:q}"
         " --tracks {input.tracks:q} --split {input.split:q} --output {output:q}"
@@ -71,9 +69,7 @@ rule predict:
         embedder=lambda wildcards, input: str(Path(input.config).parent),
         readout=lambda wildcards: run_of(wildcards).readout,
         tasks=lambda wildcards: EXPERIMENT.tasks(wildcards.dataset),
-        code=lambda wildcards: code_digest(
-            "stages.predict", f"methods.{wildcards.method}.method"
-        ),
+        code=lambda wildcards: code_digest("stages.predict", f"methods.{wildcards.method}.method"),
     shell:
         "python -m workflow_scripts.stages.predict --log {log:q} --embedder {params.embedder:q}"
         " --tracks {input.tracks:q} --split {input.split:q} --task {params.tasks:q} --readout {params.readout}"

@@ -2,9 +2,7 @@
 # for chance, and over all folds together.
 
 CHANCE_METHODS = one_of(sorted({run.method for run in EXPERIMENT.chance_runs}))
-FAMILIES = one_of(
-    sorted({run.family for run in EXPERIMENT.probed() if run.family != run.split})
-)
+FAMILIES = one_of(sorted({run.family for run in EXPERIMENT.probed() if run.family != run.split}))
 SINGLE_SPLITS = one_of(sorted({run.split for run in EXPERIMENT.probed()}))
 
 
@@ -72,9 +70,7 @@ rule chance:
 
 rule pool:
     input:
-        lambda wildcards: [
-            f"{RESULTS}/{run.path()}/probe_predictions.h5" for run in folds(wildcards)
-        ],
+        lambda wildcards: [f"{RESULTS}/{run.path()}/probe_predictions.h5" for run in folds(wildcards)],
     output:
         f"{RUN}/probe.csv",
     log:
@@ -105,9 +101,7 @@ rule pool:
 # The same for what a method predicts by itself, in one split or in all folds together.
 use rule pool as score with:
     input:
-        lambda wildcards: [
-            f"{RESULTS}/{run.path()}/predictions.h5" for run in folds(wildcards)
-        ],
+        lambda wildcards: [f"{RESULTS}/{run.path()}/predictions.h5" for run in folds(wildcards)],
     output:
         f"{RUN}/native.csv",
     log:

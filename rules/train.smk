@@ -5,12 +5,8 @@ RUN = f"{RESULTS}/runs/{{dataset}}/{{method}}/{{mode}}/{{point}}/{{split}}/seed{
 RUN_NAME = f"{EXPERIMENT.name}/{{dataset}}/{{method}}/{{mode}}/{{point}}/{{split}}/seed{{seed}}"
 
 
-NEURAL = one_of(
-    [name for name in EXPERIMENT.config.methods if method_options(name).neural]
-)
-CONTROLS = one_of(
-    [name for name in EXPERIMENT.config.methods if not method_options(name).neural]
-)
+NEURAL = one_of([name for name in EXPERIMENT.config.methods if method_options(name).neural])
+CONTROLS = one_of([name for name in EXPERIMENT.config.methods if not method_options(name).neural])
 
 
 rule train:
@@ -39,12 +35,8 @@ rule train:
         gpu=1,
     params:
         folder=lambda wildcards, output: str(Path(output.hparams).parent),
-        options=lambda wildcards: as_json(
-            {"mode": wildcards.mode} | {"options": run_of(wildcards).options}
-        ),
-        code=lambda wildcards: code_digest(
-            "stages.train", f"methods.{wildcards.method}.method"
-        ),
+        options=lambda wildcards: as_json({"mode": wildcards.mode} | {"options": run_of(wildcards).options}),
+        code=lambda wildcards: code_digest("stages.train", f"methods.{wildcards.method}.method"),
     shell:
         "python -m workflow_scripts.stages.train --log {log:q} --method {wildcards.method}"
         " --options {params.options:q} --tracks {input.tracks:q} --split {input.split:q}"
