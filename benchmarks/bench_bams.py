@@ -1,0 +1,92 @@
+"""Where a training step of BAMS spends its time, and what the HoA head on a share of the frames saves.
+
+Random inputs of 16 sequences × 1800 frames × 67 quantities, 9 targets in 32 bins, one thread unless told.
+
+    python benchmarks/bench_bams.py [--batch 16] [--frames 1800] [--steps 3] [--threads 1]
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from collections import defaultdict
+from itertools import pairwise
+
+import torch
+
+from workflow_scripts.methods.bams.config import Config
+from workflow_scripts.methods.bams.data import Batch
+from workflow_scripts.methods.bams.features import MOUSE_POINTS
+from workflow_scripts.methods.bams.hoa import emd, future_cdf, weighted_mean
+from workflow_scripts.methods.bams.model import Bams
+from workflow_scripts.methods.bams.network import LONG, SHORT
+from workflow_scripts.training.data import DataSpec
+
+SPEC = DataSpec(("m1", "m2", "m3"), MOUSE_POINTS, 2, 30.0, "px", None)
+
+
+def batch_of(config: Config, size: int, frames: int) -> Batch:
+    torch.manual_seed(0)
+    count = max(1, round((config.hoa_sample or 1) * (frames - 60)))
+    return Batch(
+        torch.randn(size, frames, 67),
+        torch.randint(0, config.hoa_bins, (size, frames, 9), dtype=torch.uint8),
+        torch.rand(size, frames) < 0.95,
+        60 + torch.randperm(frames - 60)[:count].sort().values,
+        torch.randint(60, frames, (2, size, config.pairs or 1)),
+        torch.randint(100, frames, (2, size, config.pairs or 1)),
+    )
+
+
+def steps(model: Bams, batch: Batch, n: int) -> dict[str, float]:
+    """Seconds of each part, mean over `n` steps after one to warm up."""
+    config, spent = model.config, defaultdict(float)
+    optimiser = model.configure_optimizers()["optimizer"]
+    for step in range(n + 1):
+        marks = [("start", time.perf_counter())]
+        latents = model.encode(batch.inputs)
+        marks.append(("encoders", time.perf_counter()))
+        with torch.no_grad():
+            cdf, weight = future_cdf(batch.bins, batch.valid, batch.frames, config.hoa_window, config.hoa_bins)
+        marks.append(("histogram targets", time.perf_counter()))
+        seen = torch.cat([*(z[:, batch.frames] for z in latents.values()), batch.inputs[:, batch.frames]], dim=-1)
+        logits = model.predictor(seen).unflatten(-1, (9, config.hoa_bins))
+        marks.append(("HoA head", time.perf_counter()))
+        hoa = weighted_mean(emd(cdf, logits), weight[:, :, None].expand(cdf.shape[:-1]))
+        marks.append(("HoA loss", time.perf_counter()))
+        latent = sum(model._latent_loss(k, latents[k], f) for k, f in ((SHORT, batch.short), (LONG, batch.long)))
+        loss = config.hoa_weight * hoa + config.byol_weight * latent
+        marks.append(("latent losses", time.perf_counter()))
+        optimiser.zero_grad()
+        loss.backward()
+        marks.append(("backward", time.perf_counter()))
+        optimiser.step()
+        marks.append(("optimiser", time.perf_counter()))
+        if step:
+            for (_, before), (name, after) in pairwise(marks):
+                spent[name] += (after - before) / n
+    return spent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--frames", type=int, default=1800)
+    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    for sample in (0.2, 1.0):
+        config = Config(hoa_sample=sample).settle()
+        model = Bams(config, SPEC).train()
+        spent = steps(model, batch_of(config, options.batch, options.frames), options.steps)
+        total = sum(spent.values())
+        print(f"HoA head on {sample:.0%} of the frames: {total:.2f} s a step")
+        for name, seconds in spent.items():
+            print(f"  {name:18s} {seconds:7.3f} s  {seconds / total:5.1%}")
+    print(f"process peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()
