@@ -127,6 +127,30 @@ def summarise(options: argparse.Namespace) -> None:
     print(five_line_summary(Path("results") / options.experiment))
 
 
+def evaluate_submission(options: argparse.Namespace) -> None:
+    """Score a MABe 2022 submission with the linear evaluator."""
+    from workflow_scripts.evaluation.mabe import evaluate_mabe
+
+    table = evaluate_mabe(
+        options.submission,
+        options.labels,
+        options.split,
+        animal=options.task,
+        mode=options.mode,
+        strict=not options.lenient,
+        output=options.output,
+    )
+    print(table.to_string(index=False))
+
+
+def train_daart(options: argparse.Namespace) -> None:
+    """Train the grid that an existing daart project's three YAML files span."""
+    from workflow_scripts.methods.daart.project import run
+
+    for version in run(options.data_config, options.model_config, options.train_config, workers=options.workers):
+        print(version.folder)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ethomake", description="Datasets, cards and checks around the workflow.")
     parser.add_argument("--root", type=Path, default=Path(), help="folder that holds config/ (default: this one)")
@@ -151,6 +175,20 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("experiment", help="name in config/experiments, or a YAML file")
     summary = add("summary", summarise, "Print five lines about a finished experiment.")
     summary.add_argument("experiment", help="name of the experiment")
+    mabe = add("evaluate-mabe", evaluate_submission, "Score a MABe 2022 submission with the linear evaluator.")
+    mabe.add_argument("--task", choices=["mouse", "fly"], default="mouse", help="which of the two benchmarks")
+    mabe.add_argument("--submission", type=Path, required=True, help="embeddings, npy in the official layout")
+    mabe.add_argument("--labels", type=Path, required=True, help="the official labels, npy")
+    mabe.add_argument("--split", type=Path, required=True, help="the official split, JSON")
+    mabe.add_argument(
+        "--mode", choices=["mabe-compat", "sound"], default="sound", help="as published, or as it should be"
+    )
+    mabe.add_argument("--lenient", action="store_true", help="take what the official evaluator refuses, e.g. float64")
+    mabe.add_argument("--output", type=Path, help="table to write, csv")
+    daart = add("daart", train_daart, "Train the grid that a daart project's three YAML files span.")
+    for name in ("data", "model", "train"):
+        daart.add_argument(f"--{name}_config", type=Path, required=True, help=f"the project's {name} YAML")
+    daart.add_argument("--workers", type=int, default=1, help="points trained side by side")
     return parser
 
 
