@@ -27,6 +27,7 @@ TRACK_SOURCES = {
     "mabe22": "mabe22",
     "daart_csv": "daart_csv",
     "lisbet_archive": "lisbet_archive",
+    "bams_dict": "bams_dict",
 }
 """Name → module, imported when asked for."""
 

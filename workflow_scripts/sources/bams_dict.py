@@ -1,0 +1,123 @@
+"""Custom data in the dictionaries of BAMS's scripts for one's own data, kept in one object npy file.
+
+The file holds `data` (sample, time, feature), NaN where missing, features being the coordinates of the keypoints one
+after another, and, where there are labels, the two dictionaries those scripts ask for: `annotations` with
+`video_name` (one text a sample) and one array a label, (sample,) or (sample, time), whole numbers for classes and
+floats for values; and `eval_utils` with `classification_tags`, `regression_tags` and `sequence_level_dict`, which says
+of each tag whether it has one answer a sample. Every sample becomes a recording of one animal.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from workflow_scripts.config import Strict, nearest
+from workflow_scripts.errors import InputError
+from workflow_scripts.formats.tracks import Labels, Recording
+from workflow_scripts.sources import npy_safe
+
+WHAT = "BAMS's dictionaries (data, and annotations with eval_utils where there are labels)"
+
+
+class Options(Strict):
+    """Options of the source `bams_dict`."""
+
+    keypoints: list[str] = Field([], description="Names of the keypoints; empty = point1, point2 ….")
+    space: Literal[2, 3] = Field(2, description="Coordinates of a keypoint.")
+
+
+def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]:
+    """Read every sample of a file; see :func:`workflow_scripts.sources.read_tracks`."""
+    value = npy_safe.load_dict(path, ("data",), WHAT)
+    data = value["data"]
+    shape: tuple[int, ...] = getattr(data, "shape", ())
+    if len(shape) != 3 or shape[2] % options.space or data.dtype.kind not in "fiu" or not shape[0]:
+        raise InputError(
+            path,
+            f"data has the shape {shape}, expected numbers of shape (sample, time, keypoints × {options.space})",
+            "give features as coordinates, or mend the option space",
+        )
+    points = shape[2] // options.space
+    names = options.keypoints or [f"point{k + 1}" for k in range(points)]
+    if len(names) != points:
+        raise InputError(path, f"data has {points} keypoints, the options name {len(names)}", "mend keypoints")
+    annotations = value.get("annotations") or {}
+    videos = _videos(path, annotations, shape[0])
+    tags, ignored = _tags(path, annotations, value.get("eval_utils") or {}, shape)
+    used = Counter(videos)
+    for k, video in enumerate(videos):
+        position = np.asarray(data[k : k + 1], dtype=np.float32).reshape(shape[1], 1, points, options.space)
+        identifier = video or f"{recording}{k + 1}"
+        missing = np.isnan(position).any(axis=-1)
+        yield Recording(
+            id=identifier if used[video] == 1 or not video else f"{identifier}/{k + 1}",
+            position=position,
+            confidence=np.where(missing, np.float32(np.nan), np.float32(1)),
+            fps=float("nan"),
+            individuals=("animal",),
+            keypoints=tuple(names),
+            group=identifier,
+            labels={name: _label(values[k], level, vocabulary) for name, (values, level, vocabulary) in tags.items()},
+            warnings=[f"the annotation {name} is in no tag of eval_utils and is left out" for name in ignored],
+        )
+
+
+def _videos(path: Path, annotations: Any, samples: int) -> list[str]:
+    if not isinstance(annotations, dict):
+        raise InputError(path, "annotations is no dictionary", f"expected {WHAT}")
+    videos = [str(name) for name in annotations.get("video_name", [""] * samples)]
+    if len(videos) != samples:
+        raise InputError(path, f"video_name has {len(videos)} entries for {samples} samples", "name each sample")
+    return videos
+
+
+Tag = tuple[npt.NDArray[Any], Literal["frame", "sequence"], tuple[str, ...] | None]
+
+
+def _tags(
+    path: Path, annotations: dict[str, Any], utils: Any, shape: tuple[int, ...]
+) -> tuple[dict[str, Tag], list[str]]:
+    """Return array, level and vocabulary (None = continuous) of every tag, and annotations without one."""
+    if not isinstance(utils, dict):
+        raise InputError(path, "eval_utils is no dictionary", f"expected {WHAT}")
+    levels = utils.get("sequence_level_dict") or {}
+    classes, values = (list(utils.get(f"{kind}_tags") or []) for kind in ("classification", "regression"))
+    found: dict[str, Tag] = {}
+    for name in [*classes, *values]:
+        if name not in annotations:
+            known = nearest(name, [str(key) for key in annotations])
+            raise InputError(path, f"eval_utils names {name!r}, which annotations lacks{known}", "mend the tag")
+        if name not in levels:
+            raise InputError(path, f"sequence_level_dict does not tell the level of {name!r}", "say True or False")
+        level: Literal["frame", "sequence"] = "sequence" if levels[name] else "frame"
+        array = np.asarray(annotations[name])
+        wanted = shape[:1] if level == "sequence" else shape[:2]
+        if array.shape != wanted or array.dtype.kind not in "fiub":
+            raise InputError(
+                path, f"{name} has the shape {array.shape}, expected numbers of shape {wanted}", "mend its level"
+            )
+        vocabulary: tuple[str, ...] | None = None
+        if name in classes:
+            known_classes = array[~np.isnan(array)] if array.dtype.kind == "f" else array
+            if (known_classes != np.floor(known_classes)).any() or not (known_classes >= 0).any():
+                raise InputError(path, f"{name} holds no class numbers 0, 1, 2 …", "number the classes")
+            vocabulary = tuple(str(number) for number in range(int(known_classes.max()) + 1))
+        found[name] = array.reshape(shape[0], -1), level, vocabulary
+    return found, [str(key) for key in annotations if key not in found and key != "video_name"]
+
+
+def _label(values: npt.NDArray[Any], level: Literal["frame", "sequence"], vocabulary: tuple[str, ...] | None) -> Labels:
+    """Turn one sample's values into labels; NaN and negative classes are unlabelled."""
+    numbers = values.astype(np.float64)
+    if vocabulary is None:
+        mask = ~np.isnan(numbers)
+        return Labels(np.where(mask, numbers, 0).astype(np.float32), mask, level, "continuous")
+    mask = np.nan_to_num(numbers, nan=-1) >= 0
+    return Labels(np.where(mask, numbers, 0).astype(np.int16), mask, level, "multiclass", vocabulary)
