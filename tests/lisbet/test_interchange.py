@@ -179,6 +179,7 @@ def test_what_the_original_cannot_do_is_not_written(spec, tmp_path):
         ({"mode": "faithful", "preset": "lstm"}, "Only transformer"),
         ({"mode": "faithful", "tasks": ["geom"]}, "contrastive head"),
         ({"mode": "faithful", "head_type": "linear"}, "no linear heads"),
+        ({"mode": "faithful", "tasks": ["cfc"], "labels": ["near"], "head_input": "both"}, "target frame alone"),
     ]:
         with pytest.raises(EthoMakeError, match=sentence):
             write_original(Lisbet(Config(**{"preset": "16x2", **options}), spec), tmp_path / "x")

@@ -162,11 +162,12 @@ def test_supervision_learns_and_weighs_classes(tmp_path):
 
 
 def test_several_supervised_heads(view, tmp_path):
-    data, model, _ = train(view, tmp_path / "run", tasks=["multiclass", "multilabel", "shift"])
+    data, model, _ = train(view, tmp_path / "run", tasks=["multiclass", "multilabel", "shift"], head_input="both")
     assert [head.name for head in model.heads] == ["multiclass_behaviour", "multiclass_near", "multilabel", "shift"]
     found = method.predict(model, walkers("new", 40))
     assert {name: array.shape for name, array in found.items()} == {"behaviour": (40, 3), "near": (40, 2)}
     assert data.class_weights["multilabel"].shape == (1,)
+    assert model.task_heads["multilabel"].logits.linear1.weight.shape == (32, 32)
 
 
 def test_losses_against_their_formulas():

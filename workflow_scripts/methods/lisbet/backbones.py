@@ -155,17 +155,22 @@ class ClassificationHead(nn.Module):
         None = one linear layer.
     token : int or None
         Target token, counted from the end; None = the whole window.
+    both : bool
+        Target token and the maximum over the window, side by side.
     """
 
-    def __init__(self, width: int, outputs: int, hidden: int | None, token: int | None) -> None:
+    def __init__(self, width: int, outputs: int, hidden: int | None, token: int | None, *, both: bool = False) -> None:
         super().__init__()
-        self.token = token
+        self.token, self.both = token, both
+        width = 2 * width if both else width
         self.logits: nn.Module = nn.Linear(width, outputs) if hidden is None else MLP(width, outputs, hidden)
 
     def forward(self, encoded: Tensor, valid: Tensor | None = None) -> Tensor:
         """Return logits (windows, outputs) of (windows, token, width)."""
-        pooled = pool(encoded, valid) if self.token is None else encoded[:, self.token]
-        logits: Tensor = self.logits(pooled)
+        parts = [] if self.token is None else [encoded[:, self.token]]
+        if self.token is None or self.both:
+            parts.append(pool(encoded, valid))
+        logits: Tensor = self.logits(torch.cat(parts, dim=1))
         return logits
 
 

@@ -97,6 +97,10 @@ class Config(Options):
     backbone: BackboneOptions = Field(BackboneOptions(), description="Overrides of the preset.")
     head_type: Literal["mlp", "linear"] = Field("mlp", description="linear = no hidden layer in the heads.")
 
+    head_input: Literal["token", "both"] = Field(
+        "token", description="What supervised heads see: the target frame, or also the maximum over the window."
+    )
+
     window_size: int = Field(200, ge=2, description="Frames of a window.")
     window_offset: int = Field(0, ge=0, description="Frames after the target frame inside the window.")
     fps_scaling: float = Field(

@@ -75,6 +75,8 @@ def write_original(
             "The original program cannot compute this model's input; "
             "train with mode: faithful (seen: false, frame: arena, normalise: original) to interchange it."
         )
+    if model.config.supervised and model.config.head_input == "both" and not embedder:
+        raise EthoMakeError("The original's heads see the target frame alone; train with head_input: token.")
     if layout == "seed" and model.config.head_type == "linear" and not embedder:
         raise EthoMakeError("Version 0.3.0 has no linear heads; write layout newest.")
     if not embedder and any(head.kind == "geom" for head in model.heads):

@@ -59,9 +59,13 @@ class Lisbet(LightningModule):
         assert width and shape.hidden_dim
         if head.kind == "geom":
             return ProjectionHead(width, shape.hidden_dim)
-        token = self.target_token if head.kind in SUPERVISED else None
+        supervised = head.kind in SUPERVISED
         return ClassificationHead(
-            width, head.outputs, shape.hidden_dim if self.config.head_type == "mlp" else None, token
+            width,
+            head.outputs,
+            shape.hidden_dim if self.config.head_type == "mlp" else None,
+            self.target_token if supervised else None,
+            both=supervised and self.config.head_input == "both",
         )
 
     @property
