@@ -1,0 +1,315 @@
+"""daart: CPU seconds of training and prediction, freezing of a real mouse, and what weak labels add on the fly twin.
+
+    python benchmarks/bench_daart.py speed
+    python benchmarks/bench_daart.py freezing --data <folder of mouse-freezing>
+    python benchmarks/bench_daart.py flies --seeds 3
+
+Each prints a table. One thread throughout; CPU seconds, since wall time on a shared machine says little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from workflow_scripts.cards import load_card
+from workflow_scripts.config import IntervalConfig
+from workflow_scripts.evaluation import metrics
+from workflow_scripts.evaluation.intervals import percentile_interval
+from workflow_scripts.evaluation.segments import overlap_counts, segment_f1
+from workflow_scripts.methods.daart.baselines import Baseline
+from workflow_scripts.methods.daart.config import Config, LossOptions, NetworkOptions, SequenceOptions
+from workflow_scripts.methods.daart.inputs import columns, standardise
+from workflow_scripts.methods.daart.module import Segmenter, SequenceData
+from workflow_scripts.methods.daart.sequences import Signals
+from workflow_scripts.simulate import make_file
+from workflow_scripts.sources.conversion import convert_shard
+from workflow_scripts.training.loop import fit
+from workflow_scripts.training.options import LoopOptions
+
+DATASETS = Path(__file__).parents[1] / "config" / "datasets"
+
+
+def train(
+    signals: list[Signals],
+    classes: int,
+    *,
+    epochs: int,
+    seed: int = 0,
+    network: dict | None = None,
+    loss: dict | None = None,
+    sequences: dict | None = None,
+    learning_rate: float = 1e-3,
+    monitor: str | None = None,
+) -> Segmenter:
+    network_, sequences_ = NetworkOptions(**(network or {})), SequenceOptions(**(sequences or {}))
+    data = SequenceData(signals, [], options=sequences_, network=network_, classes=classes, seed=seed)
+    torch.manual_seed(seed)
+    loss_ = LossOptions(**(loss or {}))
+    inputs = signals[0].x.shape[1]
+    model = Segmenter(inputs, classes, network=network_, loss=loss_, learning_rate=learning_rate)
+    options = LoopOptions(
+        max_epochs=epochs, accelerator="cpu", monitor=monitor, mode="max" if monitor else "min", checkpoint_every=10_000
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        fit(model, data, folder=folder, options=options, seed=seed)
+    return model
+
+
+def speed(arguments: argparse.Namespace) -> None:
+    rng = np.random.default_rng(0)
+    made = []
+    for name, n in (("a", 45_000), ("b", 50_000)):
+        strong, weak = (np.where(rng.random(n) < share, rng.integers(0, 6, n), -1) for share in (0.04, 0.8))
+        made.append(Signals(name, rng.standard_normal((n, 16)).astype(np.float32), strong, weak))
+    rows = []
+    every = {"lambda_weak": 1, "lambda_pred": 1}
+    for what, loss, size in (
+        ("strong only", {}, 2),
+        ("all losses", every, 2),
+        ("strong only", {}, 16),
+        ("all losses", every, 16),
+    ):
+        seconds = {}
+        for epochs in (1, 4):
+            began = time.process_time()
+            train(made, 6, epochs=epochs, loss=loss, sequences={"batch_size": size})
+            seconds[epochs] = time.process_time() - began
+        # The difference leaves out what is paid once: building, the curves, the last checkpoint.
+        rows.append({"what": f"epoch of 95 000 frames, {what}, batch {size}", "cpu_s": (seconds[4] - seconds[1]) / 3})
+    for backbone in ("temporal-mlp", "dtcn", "lstm"):
+        model = Segmenter(16, 6, network=NetworkOptions(backbone=backbone), loss=LossOptions(), learning_rate=1e-3)
+        model.probabilities(made[1].x)
+        began = time.process_time()
+        for _ in range(3):
+            model.probabilities(made[1].x)
+        rows.append({"what": f"prediction of 50 000 frames, {backbone}", "cpu_s": (time.process_time() - began) / 3})
+    few = [Signals("a", made[0].x[:500], made[0].strong[:500], made[0].weak[:500])]
+    began = time.process_time()
+    train(few, 6, epochs=1)
+    once = time.process_time() - began
+    began = time.process_time()
+    train(few, 6, epochs=301)
+    per_epoch = (time.process_time() - began - once) / 300
+    rows.append({"what": "500 epochs of next to nothing: loop, metrics, curves", "cpu_s": 500 * per_epoch + once})
+    print(pd.DataFrame(rows).to_string(index=False, float_format="{:.3f}".format))
+
+
+def _freezing_signals(folder: Path, velocity: bool) -> tuple[Signals, dict[str, np.ndarray]]:
+    card = load_card(DATASETS / "mouse_freezing.yaml")
+    recording = next(convert_shard(card, card.shards[0], folder))
+    config = Config(velocity=velocity, coordinates="egocentric" if velocity else "image")
+    x = standardise(columns(recording, config))
+    labels = {name: found.values.astype(np.int64) for name, found in recording.labels.items()}
+    return Signals("demo1", x, labels["freezing"], labels["rule_freezing"]), labels
+
+
+def _energy(signals: Signals, folder: Path) -> Signals:
+    """Add the summed speed of the points, in three smoothings: what freezing is defined by."""
+    card = load_card(DATASETS / "mouse_freezing.yaml")
+    recording = next(convert_shard(card, card.shards[0], folder))
+    step = np.linalg.norm(np.diff(np.nan_to_num(recording.position), axis=0, prepend=recording.position[:1]), axis=-1)
+    pace = np.log1p(np.nan_to_num(step).reshape(len(step), -1))
+    extra = [pace]
+    for window in (9, 25):
+        kernel = np.ones(window) / window
+        extra.append(np.stack([np.convolve(column, kernel, "same") for column in pace.T], axis=1))
+    x = np.concatenate([signals.x, standardise(np.concatenate(extra, axis=1))], axis=1)
+    return Signals(signals.id, x.astype(np.float32), signals.strong, signals.weak)
+
+
+def freezing(arguments: argparse.Namespace) -> None:
+    """Six blocks of 1000 frames in time; each is held out once, its neighbours' nearest 100 frames train nothing."""
+    n, block, guard = 6000, 1000, 100
+    rows = []
+    for features in arguments.features:
+        signals, labels = _freezing_signals(arguments.data, velocity=features != "position")
+        if features == "energy":
+            signals = _energy(signals, arguments.data)
+        found = {name: np.full(n, -1) for name in arguments.methods}
+        for start in range(0, n, block):
+            stop = start + block
+            kept = np.ones(n, bool)
+            kept[max(start - guard, 0) : stop + guard] = False
+            # The held-out block loses its hand labels and its rules; its neighbours train as recordings of their own.
+            parts = [slice(0, max(start - guard, 0)), slice(min(stop + guard, n), n)]
+            train_on = [
+                Signals(str(k), signals.x[p], signals.strong[p], signals.weak[p])
+                for k, p in enumerate(parts)
+                if p.stop - p.start > 0
+            ]
+            for name in {"random-forest", "gradient-boosting"} & set(arguments.methods):
+                model = Baseline(name, n_lags=4, seed=0, size=60).fit(train_on, 2)
+                found[name][start:stop] = model.probabilities(signals.x)[start:stop].argmax(axis=1)
+            for name, weak in (("dtcn", 0.0), ("dtcn + rules", 1.0)):
+                if name not in arguments.methods:
+                    continue
+                # Weak labels fill in where no hand labelled; here that is the held-out part's surroundings.
+                extra = (
+                    [Signals("w", signals.x, np.where(kept, signals.strong, -1), signals.weak)] if weak else train_on
+                )
+                members = []
+                for seed in range(arguments.seeds):
+                    model = train(
+                        extra,
+                        2,
+                        epochs=arguments.epochs,
+                        seed=seed,
+                        loss={"lambda_weak": weak, "weight_classes": False},
+                        network={"n_lags": 8, "dropout": 0.3},
+                        sequences={"sequence_length": 250, "batch_size": 4, "trial_splits": "1;0;0;0"},
+                    )
+                    members.append(model.probabilities(signals.x)[start:stop].numpy())
+                found[name][start:stop] = np.mean(members, axis=0).argmax(axis=1)
+        found |= (
+            {name: labels[name] for name in ("rule_freezing", "rule_not_moving")}
+            if features == arguments.features[0]
+            else {}
+        )
+        for name, said in found.items():
+            rows.append(_binary_row(name, features, labels["freezing"], said, block))
+    print(pd.DataFrame(rows).to_string(index=False, float_format="{:.3f}".format))
+
+
+def _binary_row(name: str, features: str, truth: np.ndarray, said: np.ndarray, block: int) -> dict[str, object]:
+    """F1 of freezing, its interval over resampled blocks of time, and F1 of bouts."""
+    pairs = np.stack([metrics.confusion(t, s, 2) for t, s in zip(np.split(truth, 6), np.split(said, 6), strict=True)])
+    draws = np.random.default_rng(0).multinomial(6, np.full(6, 1 / 6), size=2000)
+    sums = np.einsum("rb,bij->rij", draws.astype(float), pairs)
+    low, high = percentile_interval(metrics.class_f1(sums)[:, 1], 0.95)
+    bouts = segment_f1(overlap_counts(truth, said, np.ones(len(truth), bool), 2, (0.5,))[0, 1])
+    value = float(metrics.class_f1(pairs.sum(axis=0))[1])
+    rule = name.startswith("rule")
+    return {
+        "method": name,
+        "inputs": "-" if rule else features,
+        "f1": value,
+        "low": low,
+        "high": high,
+        "bout_f1@0.5": float(bouts),
+    }
+
+
+def _flies(frames: int) -> list:
+    card = load_card(DATASETS / "fly_daart_twin.yaml")
+    with tempfile.TemporaryDirectory() as folder:
+        for file in card.files:
+            make_file(
+                "fly_daart", file.path, Path(folder) / file.path, card.simulate.options | {"frames": frames}, card
+            )
+        return [recording for shard in card.shards for recording in convert_shard(card, shard, Path(folder))]
+
+
+def flies(arguments: argparse.Namespace) -> None:
+    """Train on three flies' sparse hand labels, judge on the other three by the simulated truth; both ways round."""
+    recordings = _flies(arguments.frames)
+    config = Config(velocity=True)
+    made = []
+    for recording in recordings:
+        codes = {t: np.where(f.mask, f.values.astype(np.int64), -1) for t, f in recording.labels.items()}
+        made.append(
+            (
+                Signals(recording.id, standardise(columns(recording, config)), codes["behaviour"], codes["heuristic"]),
+                codes["truth"],
+            )
+        )
+    classes = len(recordings[0].labels["behaviour"].vocabulary)
+    grid = [(weak, pred) for weak in arguments.weak for pred in arguments.pred]
+    scores: dict[tuple[object, ...], list[np.ndarray]] = {}
+    for fold in (slice(0, 3), slice(3, 6)):
+        held = made[fold]
+        train_on = [signals for signals, _ in (made[3:] if fold.start == 0 else made[:3])]
+        for seed in range(arguments.seeds):
+            for weak, pred in grid:
+                model = train(
+                    train_on,
+                    classes,
+                    epochs=arguments.epochs,
+                    seed=seed,
+                    loss={"lambda_weak": weak, "lambda_pred": pred},
+                    sequences={"sequence_length": 500, "batch_size": 4, "trial_splits": "1;0;0;0"},
+                )
+                pairs = [
+                    _pairs(truth, model.probabilities(signals.x).argmax(dim=-1).numpy(), classes)
+                    for signals, truth in held
+                ]
+                scores.setdefault((weak, pred), []).extend(pairs)
+            if seed == 0:
+                forest = Baseline("random-forest", seed=seed).fit(train_on, classes)
+                pairs = [
+                    _pairs(truth, forest.probabilities(signals.x).argmax(axis=1), classes) for signals, truth in held
+                ]
+                scores.setdefault(("random forest", "-"), []).extend(pairs)
+        for signals, truth in held:
+            # Frames on which the rules keep silent are misses: class -1 goes to a column of its own.
+            scores.setdefault(("rules", "-"), []).append(_pairs(truth, signals.weak, classes))
+    rows = []
+    reference = np.array([float(metrics.macro_f1(pairs)) for pairs in scores[(arguments.weak[0], arguments.pred[0])]])
+    for (weak, pred), found in scores.items():
+        values = np.array([float(metrics.macro_f1(pairs)) for pairs in found])
+        row = {"lambda_weak": weak, "lambda_pred": pred, "macro_f1": values.mean(), "n": len(values)}
+        if len(values) == len(reference):
+            gain = values - reference
+            row |= dict(zip(("gain", "low", "high"), (gain.mean(), *_interval(gain, arguments.seeds)), strict=True))
+        per_class = metrics.class_f1(np.sum(found, axis=0))
+        row |= {
+            f"f1/{name}": value
+            for name, value in zip(recordings[0].labels["behaviour"].vocabulary, per_class, strict=False)
+        }
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    print(table.to_string(index=False, float_format="{:.3f}".format))
+    if arguments.output:
+        table.to_csv(arguments.output, index=False, float_format="%.4f")
+
+
+def _pairs(truth: np.ndarray, said: np.ndarray, classes: int) -> np.ndarray:
+    scored = truth >= 0
+    return metrics.confusion(truth[scored], np.where(said < 0, classes, said)[scored], classes + 1)
+
+
+def _interval(gain: np.ndarray, seeds: int) -> tuple[float, float]:
+    """Interval of the mean gain over resampled flies, each with all its seeds: seeds of one fly are not independent."""
+    by_fly = gain.reshape(2, seeds, 3).transpose(0, 2, 1).reshape(6, seeds).mean(axis=1)
+    draws = np.random.default_rng(0).integers(0, 6, (IntervalConfig().resamples, 6))
+    return percentile_interval(by_fly[draws].mean(axis=1), 0.95)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    tasks = parser.add_subparsers(required=True)
+    task = tasks.add_parser("speed")
+    task.set_defaults(run=speed)
+    task = tasks.add_parser("freezing")
+    task.add_argument("--data", type=Path, required=True)
+    task.add_argument("--features", nargs="+", default=["position", "velocity", "energy"])
+    every = ["dtcn", "dtcn + rules", "random-forest", "gradient-boosting"]
+    task.add_argument("--methods", nargs="+", default=every, choices=every)
+    task.add_argument("--epochs", type=int, default=20)
+    task.add_argument("--seeds", type=int, default=3)
+    task.set_defaults(run=freezing)
+    task = tasks.add_parser("flies")
+    task.add_argument("--frames", type=int, default=9000)
+    task.add_argument("--epochs", type=int, default=30)
+    task.add_argument("--seeds", type=int, default=3)
+    task.add_argument("--weak", type=float, nargs="+", default=[0.0, 1.0])
+    task.add_argument("--pred", type=float, nargs="+", default=[0.0, 1.0])
+    task.add_argument("--output", type=Path)
+    task.set_defaults(run=flies)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    logging.disable(logging.INFO)
+    warnings.filterwarnings("ignore")
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    main()
