@@ -55,6 +55,9 @@ class Config(Options):
         description="mouse = 67 named quantities of MABe's twelve points; keypoints = coordinates and their change; "
         "auto = mouse where the twelve points are there.",
     )
+    social: bool = Field(
+        False, description="Mice: add where the two nearest others are and how they stand (not in the original)."
+    )
     fill: Literal["zero", "last"] | None = Field(None, description="Missing points: 0, or where they were last seen.")
     noise_thresh: float = Field(3e-3, ge=0, description="Speeds below it, in the unit per frame, count as standing.")
     edge: Literal["second", "third"] | None = Field(

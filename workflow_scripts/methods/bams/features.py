@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workflow_scripts.errors import ConfigError
+from workflow_scripts.methods.bams import social
 from workflow_scripts.methods.bams.config import Config
 from workflow_scripts.training.data import DataSpec
 from workflow_scripts.training.kinematics import fill_last_seen, nan_mean
@@ -68,7 +69,10 @@ class Layout:
             )
         if config.features != "keypoints" and not missing and spec.space == 2:
             order = tuple(plain.index(name) for name in MOUSE_POINTS)
-            return cls("mouse", order, MOUSE_INPUTS, TARGETS)
+            more = social.names(len(spec.individuals)) if config.social else ()
+            return cls("mouse", order, (*MOUSE_INPUTS, *more), TARGETS)
+        if config.social:
+            raise ConfigError("methods.bams.social needs MABe's twelve points; leave it out for other skeletons.")
         state = [f"{name}.{axis}" for name in spec.keypoints for axis in "xyz"[: spec.space]]
         action = tuple(f"d {name}" for name in state)
         return cls("keypoints", tuple(range(len(spec.keypoints))), (*state, *action), action)
@@ -249,7 +253,9 @@ def compute(position: npt.NDArray[np.float32], layout: Layout, config: Config) -
     if layout.kind == "mouse":
         ignore = ignore | np.concatenate([ignore[:1], ignore[:-1]])
         columns = mouse_columns(points, config) | {"missing": ignore.astype(np.float64)}
-        inputs = np.stack([columns[name] for name in layout.inputs], axis=-1)
+        inputs = np.stack([columns[name] for name in MOUSE_INPUTS], axis=-1)
+        if config.social:
+            inputs = np.concatenate([inputs, social.columns(points, ~np.all(lost, axis=(0, 2)))], axis=-1)
         targets = np.stack([columns[f"target {name}"] for name in layout.targets], axis=-1)
     else:
         state = points.reshape(*points.shape[:2], -1)
