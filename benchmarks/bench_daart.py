@@ -32,6 +32,7 @@ from workflow_scripts.methods.daart.module import Segmenter, SequenceData
 from workflow_scripts.methods.daart.sequences import Signals
 from workflow_scripts.simulate import make_file
 from workflow_scripts.sources.conversion import convert_shard
+from workflow_scripts.training.kinematics import fill_last_seen
 from workflow_scripts.training.loop import fit
 from workflow_scripts.training.options import LoopOptions
 
@@ -113,17 +114,18 @@ def _freezing_signals(folder: Path, velocity: bool) -> tuple[Signals, dict[str, 
 
 
 def _energy(signals: Signals, folder: Path) -> Signals:
-    """Add the summed speed of the points, in three smoothings: what freezing is defined by."""
+    """Take the speed of each point alone, in three smoothings: what freezing is defined by, and no place or posture."""
     card = load_card(DATASETS / "mouse_freezing.yaml")
     recording = next(convert_shard(card, card.shards[0], folder))
-    step = np.linalg.norm(np.diff(np.nan_to_num(recording.position), axis=0, prepend=recording.position[:1]), axis=-1)
-    pace = np.log1p(np.nan_to_num(step).reshape(len(step), -1))
+    flat = recording.position.reshape(recording.n_frames, -1)
+    filled = fill_last_seen(flat, np.zeros(flat.shape[1])).reshape(recording.position.shape)
+    step = np.linalg.norm(np.diff(filled, axis=0, prepend=filled[:1]), axis=-1)
+    pace = np.log1p(step.reshape(len(step), -1))
     extra = [pace]
     for window in (9, 25):
         kernel = np.ones(window) / window
         extra.append(np.stack([np.convolve(column, kernel, "same") for column in pace.T], axis=1))
-    x = np.concatenate([signals.x, standardise(np.concatenate(extra, axis=1))], axis=1)
-    return Signals(signals.id, x.astype(np.float32), signals.strong, signals.weak)
+    return Signals(signals.id, standardise(np.concatenate(extra, axis=1)), signals.strong, signals.weak)
 
 
 def freezing(arguments: argparse.Namespace) -> None:
