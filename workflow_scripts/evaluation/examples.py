@@ -88,7 +88,10 @@ def confusion_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) -
                 size = len(vocabulary)
                 counts = np.zeros((size, size), dtype=np.int64)
                 for found in reader.iterate(task):
-                    truth, said = found.truth[found.mask].astype(np.int64), found.prediction[found.mask].astype(np.int64)
+                    truth, said = (
+                        found.truth[found.mask].astype(np.int64),
+                        found.prediction[found.mask].astype(np.int64),
+                    )
                     pairs = truth * size + said
                     counts += np.bincount(pairs, minlength=size * size).reshape(size, size)
                 for (i, j), n in np.ndenumerate(counts):
