@@ -18,6 +18,9 @@ from workflow_scripts.errors import EthoMakeError, InputError
 CHUNK = 1 << 20
 """Bytes read or written at a time."""
 
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS}
+"""Errors of the place, not of the program."""
+
 
 def _sync_directory(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
@@ -45,6 +48,7 @@ def explain_os_error(error: OSError, path: str | Path) -> EthoMakeError:
     reasons = {
         errno.ENOSPC: ("the disk is full", "free some space and run the same command again"),
         errno.EDQUOT: ("your disk quota is used up", "free some space and run the same command again"),
+        errno.EFBIG: ("it is larger than your limit on file sizes", "raise the limit (ulimit -f) and run again"),
         errno.EACCES: ("the folder may not be written to", "change its permissions or choose another folder"),
         errno.EPERM: ("the folder may not be written to", "change its permissions or choose another folder"),
         errno.EROFS: ("the file system is read-only", "choose another folder"),
@@ -89,7 +93,7 @@ def atomic_path(path: str | Path, *, read_only: bool = False) -> Iterator[Path]:
         part.replace(target)
         _sync_directory(target.parent)
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}:
+        if error.errno in UNWRITABLE:
             raise explain_os_error(error, target) from error
         raise
     finally:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 
@@ -18,13 +20,54 @@ COMPRESSION = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
 """Fast lossless compression; every h5py build reads it."""
 
 
+class _PatientFile(io.FileIO):
+    """A file that keeps its first writing error to itself until it is asked.
+
+    The HDF5 library does not survive a failed write: on a full disk it crashes the process while it closes the file.
+    """
+
+    error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        size = memoryview(data).nbytes
+        if self.error is None:
+            try:
+                written = super().write(data)
+                while written < size:  # a nearly full disk takes a part
+                    written += super().write(memoryview(data).cast("B")[written:])
+            except OSError as error:
+                self.error = error
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        if self.error is None:
+            try:
+                return super().truncate(size)
+            except OSError as error:
+                self.error = error
+        return size or 0
+
+
 @contextmanager
 def create(path: str | Path, kind: str) -> Iterator[h5py.File]:
-    """Open a new canonical file of `kind` for writing; it appears at `path` only when complete."""
-    with atomic_path(path) as part, h5py.File(part, "w", libver=("v110", "v110")) as handle:
-        handle.attrs["kind"] = kind
-        handle.attrs["schema_version"] = SCHEMA_VERSION
-        yield handle
+    """Open a new canonical file of `kind` for writing; it appears at `path` only when complete.
+
+    Raises
+    ------
+    InputError
+        When the disk is full or the folder cannot be written to.
+    """
+    with atomic_path(path) as part, _PatientFile(part, "w+") as raw:
+        try:
+            with h5py.File(raw, "w", libver=("v110", "v110")) as handle:
+                handle.attrs["kind"] = kind
+                handle.attrs["schema_version"] = SCHEMA_VERSION
+                yield handle
+        except Exception as error:
+            # After a lost write the library may stumble over its own file; the cause is the write.
+            raise (raw.error or error) from error
+        if raw.error is not None:
+            raise raw.error
 
 
 @contextmanager
