@@ -11,7 +11,7 @@ rule download:
         "logs/download/{dataset}/{file}.log",
     wildcard_constraints:
         dataset=one_of(REMOTE),
-        file=r"(?!.*\.unpacked/).+",
+        file=r"(?:(?!\.unpacked/).)+",
     localrule: True
     conda:
         "../envs/base.yaml"
@@ -37,7 +37,7 @@ rule simulate:
         "logs/simulate/{dataset}/{file}.tsv"
     wildcard_constraints:
         dataset=one_of(TWINS),
-        file=r"(?!.*\.unpacked/).+",
+        file=r"(?:(?!\.unpacked/).)+",
     conda:
         "../envs/base.yaml"
     threads: 1
@@ -63,7 +63,7 @@ rule unpack:
     log:
         "logs/unpack/{dataset}/{archive}/{member}.log",
     wildcard_constraints:
-        archive=r"(?!.*\.unpacked/).+",
+        archive=r"(?:(?!\.unpacked/).)+",
         member=".+",
     conda:
         "../envs/base.yaml"

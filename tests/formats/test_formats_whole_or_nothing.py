@@ -87,7 +87,8 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
     write_text(target, "old")
     code = (
         "import sys, time\nfrom workflow_scripts.files import atomic_path\n"
-        "with atomic_path(sys.argv[1]) as part:\n    part.write_text('half')\n    print(flush=True)\n    time.sleep(60)\n"
+        "with atomic_path(sys.argv[1]) as part:\n    part.write_text('half')\n    print(flush=True)\n"
+        "    time.sleep(60)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(target)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
