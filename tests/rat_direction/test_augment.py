@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from workflow_scripts.formats.images import ImageSet, open_images, write_images
 from workflow_scripts.methods.rat_direction.augment import (
     FACTORS,
-    AugmentOptions,
     augment,
     augment_file,
     orient,
     orient_points,
     undo_points,
 )
+from workflow_scripts.methods.rat_direction.config import AffineOptions, AugmentOptions
 from workflow_scripts.methods.rat_direction.fly import random_affine, random_copy
 
 SIZE = 50
@@ -222,7 +222,7 @@ def test_affine_moves_points_with_the_pixels():
     image = torch.zeros(64, SIZE, SIZE, dtype=torch.uint8)
     image[:, 28:31, 32:35] = 255
     points = torch.tensor([[33.0, 29.0]]).expand(64, 1, 2)
-    drawn, moved = random_affine(image, points, scale=0.2, shift=4, contrast=0, noise_sd=0)
+    drawn, moved = random_affine(image, points, AffineOptions(scale=0.2, shift=4, contrast=0, noise_sd=0))
     y, x = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
     total = drawn.sum((1, 2))
     found = torch.stack([(drawn * x).sum((1, 2)) / total, (drawn * y).sum((1, 2)) / total], 1)

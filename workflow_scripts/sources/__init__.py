@@ -58,7 +58,7 @@ def check_options(source: str, options: dict[str, Any], *, labels: bool = False)
     ConfigError
         Names the key and the nearest valid one.
     """
-    module = _load(source, LABEL_SOURCES, "label") if labels else _load(source, TRACK_SOURCES, "track")
+    module = _load(source, LABEL_SOURCES, "label") if labels else _load(source, TRACK_SOURCES | IMAGE_SOURCES, "data")
     model: type[Strict] = module.Options
     validate(model, options, where=f"options of the source {source}")
 

@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 from scipy.special import ndtri
 
-from workflow_scripts.config import Strict
 from workflow_scripts.formats.images import ImageSet, open_images, write_images
+from workflow_scripts.methods.rat_direction.config import AugmentOptions
 
 COPIES = 64
 NOISE, ROTATION, FLIP, SHIFT, LABEL_NOISE = (level.ravel() for level in np.indices((2, 4, 2, 2, 2)).astype(np.int64))
@@ -26,14 +25,6 @@ NOISE, ROTATION, FLIP, SHIFT, LABEL_NOISE = (level.ravel() for level in np.indic
 FACTORS = {"rotation": ROTATION, "flip": FLIP, "noise": NOISE, "shift": SHIFT, "label_noise": LABEL_NOISE}
 UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
-
-
-class AugmentOptions(Strict):
-    """Strength of the random factors."""
-
-    noise_sd: float = Field(8.0, ge=0, le=60, description="Standard deviation of the pixel noise, grey values of 255.")
-    shift: int = Field(3, ge=0, le=20, description="Largest shift in pixels, each way; the edge is repeated.")
-    label_sd: float = Field(0.5, ge=0, description="Standard deviation of the label noise in pixels.")
 
 
 def orient(images: npt.NDArray[Any], rotation: int, flip: int) -> npt.NDArray[Any]:

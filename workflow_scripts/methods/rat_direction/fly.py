@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from workflow_scripts.methods.rat_direction.augment import FACTORS, AugmentOptions
+from workflow_scripts.methods.rat_direction.augment import FACTORS
+from workflow_scripts.methods.rat_direction.config import AffineOptions, AugmentOptions
 
 
 def random_copy(images: Tensor, points: Tensor, options: AugmentOptions) -> tuple[Tensor, Tensor]:
@@ -56,23 +57,14 @@ def random_copy(images: Tensor, points: Tensor, options: AugmentOptions) -> tupl
     return pixels, torch.stack([to_x, to_y], dim=-1) + moved[:, None].float() + wobble
 
 
-def random_affine(
-    images: Tensor, points: Tensor, *, scale: float, shift: float, contrast: float, noise_sd: float
-) -> tuple[Tensor, Tensor]:
+def random_affine(images: Tensor, points: Tensor, options: AffineOptions) -> tuple[Tensor, Tensor]:
     """Turn by any angle, flip, scale, shift and change the brightness of each image, with torch's global generator.
 
     Parameters
     ----------
     images : Tensor, uint8, shape (n, size, size)
     points : Tensor, float32, shape (n, n_points, 2)
-    scale : float
-        Largest relative change of size, each way.
-    shift : float
-        Largest shift in pixels.
-    contrast : float
-        Largest relative change of contrast; brightness changes by half of it.
-    noise_sd : float
-        Standard deviation of pixel noise, grey values.
+    options : AffineOptions
 
     Returns
     -------
@@ -84,11 +76,11 @@ def random_affine(
     middle = (size - 1) / 2
 
     def draw(limit: float) -> Tensor:
-        return (torch.rand(n) * 2 - 1) * limit
+        return (torch.rand(n, device=images.device) * 2 - 1) * limit
 
-    angle, factor = draw(math.pi), 1 + draw(scale)
-    mirror = torch.where(torch.rand(n) < 0.5, -1.0, 1.0)
-    offset = torch.stack([draw(shift), draw(shift)], dim=1)
+    angle, factor = draw(math.pi), 1 + draw(options.scale)
+    mirror = torch.where(torch.rand(n, device=images.device) < 0.5, -1.0, 1.0)
+    offset = torch.stack([draw(options.shift), draw(options.shift)], dim=1)
     cosine, sine = torch.cos(angle) * factor, torch.sin(angle) * factor
     forward = torch.stack([cosine * mirror, -sine, sine * mirror, cosine], dim=1).reshape(n, 2, 2)
     moved = (points - middle) @ forward.transpose(1, 2) + middle + offset[:, None]
@@ -98,5 +90,5 @@ def random_affine(
     translation = -(inverse @ offset[:, :, None]) * (2 / size)
     grid = functional.affine_grid(torch.cat([inverse, translation], dim=2), [n, 1, size, size], align_corners=False)
     pixels = functional.grid_sample(images[:, None].float(), grid, align_corners=False)[:, 0]
-    pixels = pixels * (1 + draw(contrast))[:, None, None] + (draw(contrast / 2) * 255)[:, None, None]
-    return (pixels + torch.randn_like(pixels) * noise_sd).clamp(0, 255), moved
+    pixels = pixels * (1 + draw(options.contrast))[:, None, None] + (draw(options.contrast / 2) * 255)[:, None, None]
+    return (pixels + torch.randn_like(pixels) * options.noise_sd).clamp(0, 255), moved

@@ -1,0 +1,73 @@
+"""The five functions of the method `rat_direction`, for images instead of tracks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.formats.images import ImageSet
+from workflow_scripts.methods.rat_direction.config import Config
+from workflow_scripts.methods.rat_direction.data import DirectionData, divide
+from workflow_scripts.methods.rat_direction.model import DirectionNet, predict_points
+from workflow_scripts.training.checkpoints import read_checkpoint
+from workflow_scripts.training.images import ImageSpec, ImageView
+
+
+def prepare(view: ImageView, config: Config) -> DirectionData:
+    """Return the batches of a split (a LightningDataModule).
+
+    Validation images are the split's where it names any and the mode is sound, else a part of the training images.
+    """
+    config = config.filled()
+    train, validation = view.train(), view.validation()
+    if len(validation) and config.mode == "sound":
+        return DirectionData(train, validation, config)
+    return DirectionData(*divide(train, config), config)
+
+
+def build(config: Config, spec: ImageSpec) -> DirectionNet:
+    """Return the untrained network."""
+    return DirectionNet(config.filled(), spec)
+
+
+@torch.inference_mode()
+def embed(model: DirectionNet, images: ImageSet) -> npt.NDArray[np.float32]:
+    """Embed every image, float32 (n, dim)."""
+    model.eval()
+    found = np.empty((len(images), model.dimensions), np.float32)
+    for start in range(0, len(images), 512):
+        part = torch.from_numpy(images.images[start : start + 512]).to(model.device)
+        found[start : start + 512] = model.embed(part).cpu().numpy()
+    return found
+
+
+def predict(model: DirectionNet, images: ImageSet) -> dict[str, npt.NDArray[np.float32]]:
+    """Find the points of every image: under the key `points`, float32 (n, n_points, 2) in pixels."""
+    return {"points": predict_points(model, images.images)}
+
+
+def import_weights(path: str | Path) -> dict[str, torch.Tensor]:
+    """Read a state dict of our network from a torch file.
+
+    The original saves its whole model as a pickle, of an architecture it does not publish: such a file cannot be read
+    without running it, and is refused.
+
+    Raises
+    ------
+    InputError
+        When the file holds anything but tensors by name.
+    """
+    state = read_checkpoint(path)
+    if not state or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise InputError(path, "is no state dict of tensors", "save model.state_dict() from the code that made it")
+    return state
+
+
+def dimension_names(model: DirectionNet) -> list[str]:
+    """Name the dimensions of the embedding: channel and quarter of the image."""
+    quarters = ("top left", "top right", "bottom left", "bottom right")
+    return [f"channel {channel} {quarter}" for channel in range(4 * model.config.width) for quarter in quarters]
