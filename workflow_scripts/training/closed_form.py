@@ -202,14 +202,35 @@ class RunningMean:
         return 1 - float(self._count.sum()) / max(self._rows * len(self._count), 1)
 
 
-def refuse_weights(method: str, path: str | Path) -> NoReturn:
-    """Say that a control has no published checkpoint to import.
+# Four of the five functions (and the names of the dimensions) are the same for every method of this kind.
+
+
+def prepare(view: TrackView, config: object) -> ClosedFormData:
+    """Give the recordings a model is fitted on."""
+    return ClosedFormData(view)
+
+
+def embed(model: ClosedFormModel, recording: Recording) -> npt.NDArray[np.float32]:
+    """Embed a recording as float32 (time, dim), finite."""
+    return model.embed(recording)
+
+
+def predict(model: ClosedFormModel, recording: Recording) -> None:
+    """Return None: a control predicts nothing by itself."""
+    return
+
+
+def import_weights(path: str | Path) -> NoReturn:
+    """Refuse: nobody publishes weights of a control.
 
     Raises
     ------
     ConfigError
         Always.
     """
-    raise ConfigError(
-        f"{path}: the control {method!r} has no published weights to import; let the workflow fit it on your data."
-    )
+    raise ConfigError(f"{path}: a control has no published weights to import; let the workflow fit it on your data.")
+
+
+def dimension_names(model: ClosedFormModel) -> list[str]:
+    """Name every dimension of the embedding."""
+    return model.dimension_names()

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from itertools import combinations, permutations
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from workflow_scripts.errors import EthoMakeError
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.methods.features.config import Config
 from workflow_scripts.methods.features.quantities import Columns, Quantities, measure
-from workflow_scripts.training.closed_form import ClosedFormData, ClosedFormModel, RunningMean, refuse_weights
+from workflow_scripts.training.closed_form import (
+    ClosedFormModel,
+    RunningMean,
+    dimension_names,
+    embed,
+    import_weights,
+    predict,
+    prepare,
+)
 from workflow_scripts.training.data import DataSpec, TrackView
 from workflow_scripts.training.kinematics import Float64Array, odd_window, rolling_moments
 from workflow_scripts.training.roles import body_length, find_roles
+
+__all__ = ["build", "dimension_names", "embed", "import_weights", "predict", "prepare"]
 
 
 def _symmetric(columns: Columns) -> Columns:
@@ -129,11 +136,6 @@ class HandFeatures(ClosedFormModel):
         return np.where(np.isnan(table), self.mean.numpy(), table)
 
 
-def prepare(view: TrackView, config: Config) -> ClosedFormData:
-    """Give the recordings the model is fitted on."""
-    return ClosedFormData(view)
-
-
 def build(config: Config, spec: DataSpec) -> HandFeatures:
     """Make the model, unfitted.
 
@@ -143,29 +145,3 @@ def build(config: Config, spec: DataSpec) -> HandFeatures:
         When the option roles names a keypoint the data do not have.
     """
     return HandFeatures(config, spec)
-
-
-def embed(model: HandFeatures, recording: Recording) -> npt.NDArray[np.float32]:
-    """Embed a recording as float32 (time, dim), finite."""
-    return model.embed(recording)
-
-
-def predict(model: HandFeatures, recording: Recording) -> None:
-    """Return None: features predict nothing by themselves."""
-    return
-
-
-def import_weights(path: str | Path) -> dict[str, Any]:
-    """Refuse: nobody publishes weights of this control.
-
-    Raises
-    ------
-    ConfigError
-        Always.
-    """
-    return refuse_weights("features", path)
-
-
-def dimension_names(model: HandFeatures) -> list[str]:
-    """Name every dimension of the embedding."""
-    return model.dimension_names()

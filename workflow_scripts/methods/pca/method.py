@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from scipy import linalg
 
@@ -15,11 +12,14 @@ from workflow_scripts.errors import EthoMakeError
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.methods.pca.config import Config
 from workflow_scripts.training.closed_form import (
-    ClosedFormData,
     ClosedFormModel,
     Normaliser,
     RunningCovariance,
-    refuse_weights,
+    dimension_names,
+    embed,
+    import_weights,
+    predict,
+    prepare,
 )
 from workflow_scripts.training.data import DataSpec, TrackView
 from workflow_scripts.training.kinematics import Float64Array, fill_last_seen, lay_names
@@ -27,6 +27,8 @@ from workflow_scripts.training.roles import RoleNames, find_roles, lay_recording
 
 CHUNK = 4096
 """Windows stacked at a time; bounds the memory whatever the length of a recording."""
+
+__all__ = ["build", "dimension_names", "embed", "import_weights", "predict", "prepare"]
 
 
 class WindowedPCA(ClosedFormModel):
@@ -92,37 +94,6 @@ class WindowedPCA(ClosedFormModel):
         return np.concatenate(parts) if parts else np.empty((0, self.dim))
 
 
-def prepare(view: TrackView, config: Config) -> ClosedFormData:
-    """Give the recordings the model is fitted on."""
-    return ClosedFormData(view)
-
-
 def build(config: Config, spec: DataSpec) -> WindowedPCA:
     """Make the model, unfitted."""
     return WindowedPCA(config, spec)
-
-
-def embed(model: WindowedPCA, recording: Recording) -> npt.NDArray[np.float32]:
-    """Embed a recording as float32 (time, dim), finite."""
-    return model.embed(recording)
-
-
-def predict(model: WindowedPCA, recording: Recording) -> None:
-    """Return None: components predict nothing by themselves."""
-    return
-
-
-def import_weights(path: str | Path) -> dict[str, Any]:
-    """Refuse: nobody publishes weights of this control.
-
-    Raises
-    ------
-    ConfigError
-        Always.
-    """
-    return refuse_weights("pca", path)
-
-
-def dimension_names(model: WindowedPCA) -> list[str]:
-    """Name every dimension of the embedding."""
-    return model.dimension_names()

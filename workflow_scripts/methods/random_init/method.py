@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -12,13 +9,23 @@ from torch import nn
 
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.methods.random_init.config import Config
-from workflow_scripts.training.closed_form import ClosedFormData, ClosedFormModel, Normaliser, refuse_weights
+from workflow_scripts.training.closed_form import (
+    ClosedFormModel,
+    Normaliser,
+    dimension_names,
+    embed,
+    import_weights,
+    predict,
+    prepare,
+)
 from workflow_scripts.training.data import DataSpec, TrackView
 from workflow_scripts.training.kinematics import fill_last_seen, flat, lay_names
 from workflow_scripts.training.roles import RoleNames, find_roles, lay_recording
 
 CHUNK = 16384
 """Frames encoded at a time; bounds the memory whatever the length of a recording."""
+
+__all__ = ["build", "dimension_names", "embed", "import_weights", "predict", "prepare"]
 
 
 class Residual(nn.Module):
@@ -90,37 +97,6 @@ class RandomEncoder(ClosedFormModel):
         return array
 
 
-def prepare(view: TrackView, config: Config) -> ClosedFormData:
-    """Give the recordings the model is fitted on."""
-    return ClosedFormData(view)
-
-
 def build(config: Config, spec: DataSpec) -> RandomEncoder:
     """Make the model with the weights of its seed."""
     return RandomEncoder(config, spec)
-
-
-def embed(model: RandomEncoder, recording: Recording) -> npt.NDArray[np.float32]:
-    """Embed a recording as float32 (time, dim), finite."""
-    return model.embed(recording)
-
-
-def predict(model: RandomEncoder, recording: Recording) -> None:
-    """Return None: an untrained encoder predicts nothing."""
-    return
-
-
-def import_weights(path: str | Path) -> dict[str, Any]:
-    """Refuse: nobody publishes weights of this control.
-
-    Raises
-    ------
-    ConfigError
-        Always.
-    """
-    return refuse_weights("random_init", path)
-
-
-def dimension_names(model: RandomEncoder) -> list[str]:
-    """Name every dimension of the embedding."""
-    return model.dimension_names()

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.methods.raw.config import Config
 from workflow_scripts.training.closed_form import (
-    ClosedFormData,
     ClosedFormModel,
     Normaliser,
     RunningMean,
-    refuse_weights,
+    dimension_names,
+    embed,
+    import_weights,
+    predict,
+    prepare,
 )
 from workflow_scripts.training.data import DataSpec, TrackView
 from workflow_scripts.training.kinematics import Float64Array, fill_last_seen, flat, lay_names
 from workflow_scripts.training.roles import RoleNames, find_roles, lay_recording
+
+__all__ = ["build", "dimension_names", "embed", "import_weights", "predict", "prepare"]
 
 
 class Raw(ClosedFormModel):
@@ -64,37 +65,6 @@ class Raw(ClosedFormModel):
         return np.concatenate([filled, seen], axis=1)
 
 
-def prepare(view: TrackView, config: Config) -> ClosedFormData:
-    """Give the recordings the model is fitted on."""
-    return ClosedFormData(view)
-
-
 def build(config: Config, spec: DataSpec) -> Raw:
     """Make the model, unfitted."""
     return Raw(config, spec)
-
-
-def embed(model: Raw, recording: Recording) -> npt.NDArray[np.float32]:
-    """Embed a recording as float32 (time, dim), finite."""
-    return model.embed(recording)
-
-
-def predict(model: Raw, recording: Recording) -> None:
-    """Return None: coordinates predict nothing by themselves."""
-    return
-
-
-def import_weights(path: str | Path) -> dict[str, Any]:
-    """Refuse: nobody publishes weights of this control.
-
-    Raises
-    ------
-    ConfigError
-        Always.
-    """
-    return refuse_weights("raw", path)
-
-
-def dimension_names(model: Raw) -> list[str]:
-    """Name every dimension of the embedding."""
-    return model.dimension_names()
