@@ -22,6 +22,9 @@ from workflow_scripts.files import read_yaml
 CHANCE = ("majority", "prior")
 """Methods that know the training labels alone; the rows of `all_positive` ride along with the first."""
 
+KINDS = ("tracks",)
+"""Canonical data kinds that the rules can run."""
+
 POINT_LENGTH = 60
 """Longest hyper-parameter point that is spelt out in a path."""
 
@@ -112,6 +115,12 @@ class Experiment:
         for name in config.sweep:
             if name not in config.methods:
                 raise ConfigError(f"sweep.{name}: the method is swept but not listed under methods; add it there.")
+        for dataset, card in self.cards.items():
+            if card.kind not in KINDS:
+                raise ConfigError(
+                    f"datasets.{dataset}: it holds {card.kind}, and the rules run {' and '.join(KINDS)} alone so far; "
+                    "take it out of the experiment."
+                )
         for dataset, use in config.datasets.items():
             for name in [*(use.methods or []), *use.overrides]:
                 if name not in config.methods:

@@ -54,7 +54,9 @@ def test_every_card_validates_and_its_sources_take_its_options(path):
     # Nobody of this project could reach the flies' files; their clips are checked against the split file instead.
     unknown = {"mabe22_fly": {"fly_group_train.npy", "fly_group_test.npy", "fly_groups_test_labels.npy"}}
     summed = {file.path for file in card.files if file.sha256 or file.md5}
-    assert summed | unknown.get(card.name, set()) == {file.path for file in card.files} or card.simulate
+    # A file nobody publishes has no sum to be known by.
+    public = {file.path for file in card.files if file.urls}
+    assert public <= summed | unknown.get(card.name, set()) or card.simulate
 
 
 @pytest.mark.parametrize("path", CARDS, ids=lambda path: path.stem)
