@@ -169,8 +169,12 @@ def test_both_heads_learn(frames, head):
 
 def test_heat_maps_point_where_they_are_hot():
     model = DirectionNet(config(head="heatmap").filled(), SPEC)
-    # The middle of the window of map pixel k is pixel 4 k of the image.
-    assert model.head.places.tolist() == pytest.approx([(4 * k - 25) / 25 for k in range(13)])
+    # Shift the image by four pixels, and the maps shift by one.
+    image = np.zeros((2, 50, 50), np.uint8)
+    image[0, 20:26, 20:26] = image[1, 24:30, 24:30] = 255
+    maps = model.eval().middle((torch.from_numpy(image).float() / 255)[:, None])
+    assert torch.allclose(maps[0, :, 3:8, 3:8], maps[1, :, 4:9, 4:9], atol=1e-5)
+    assert model.head.places.tolist() == pytest.approx([(4 * k + 0.5 - 25) / 25 for k in range(13)])
 
 
 def test_averaging_over_turns_makes_the_prediction_turn_along(frames):

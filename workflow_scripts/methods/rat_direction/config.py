@@ -63,7 +63,7 @@ class Config(Options):
     mode: Literal["sound", "faithful"] = Field("sound", description="Statistics as they should be, or as published.")
     seed: int = Field(0, ge=0, description="Set by the run.")
     width: int = Field(
-        8, ge=4, le=128, description="Channels of the first convolution; deeper ones have 2 and 4 times."
+        8, ge=4, le=128, description="Half the channels of the first maps; deeper ones have twice as many."
     )
     head: Literal["dense", "heatmap"] | None = Field(
         None, description="Six numbers from a dense layer (faithful), or the centres of three heat maps (sound)."

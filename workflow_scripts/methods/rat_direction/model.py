@@ -41,7 +41,7 @@ class DenseHead(nn.Module):
             nn.Flatten(), nn.Linear(4 * width * side * side, 128), nn.ReLU(), nn.Linear(128, 2 * n_points)
         )
 
-    def forward(self, fine: Tensor, middle: Tensor, coarse: Tensor) -> Tensor:
+    def forward(self, middle: Tensor, coarse: Tensor) -> Tensor:
         """Return points (n, n_points, 2) in half image widths around the middle."""
         found: Tensor = self.layers(coarse)
         return found.reshape(len(coarse), -1, 2)
@@ -61,21 +61,21 @@ class HeatmapHead(nn.Module):
     def __init__(self, width: int, size: int, n_points: int) -> None:
         super().__init__()
         self.deep = nn.Sequential(_block(4 * width, 4 * width, stride=2), _block(4 * width, 4 * width))
-        self.join = _block(8 * width, 4 * width, 1)
-        self.merge = _block(6 * width, 2 * width)
+        self.join = _block(8 * width, 2 * width, 1)
+        self.merge = _block(2 * width, 2 * width)
         self.maps = nn.Conv2d(2 * width, n_points, 1)
         side = -(-size // 4)
-        # Each map pixel lies over pixel 4 k of the image (stride 2 twice, symmetric padding).
-        places = (torch.arange(side) * 4.0 - size / 2) / (size / 2)
+        # Pixel k of a map lies over the pixels 4 k and 4 k + 1: pairs are folded, then every second one is kept.
+        places = (torch.arange(side) * 4.0 + 0.5 - size / 2) / (size / 2)
         self.register_buffer("places", places, persistent=False)
         self.places: Tensor
 
-    def forward(self, fine: Tensor, middle: Tensor, coarse: Tensor) -> Tensor:
+    def forward(self, middle: Tensor, coarse: Tensor) -> Tensor:
         """Return points (n, n_points, 2) in half image widths around the middle."""
         deep = functional.interpolate(self.deep(coarse), size=coarse.shape[-2:])
         joined = self.join(torch.cat([coarse, deep], dim=1))
         raised = functional.interpolate(joined, size=middle.shape[-2:])
-        maps = self.maps(self.merge(torch.cat([middle, raised], dim=1)))
+        maps = self.maps(self.merge(middle + raised))
         weight = maps.flatten(2).softmax(dim=-1).view_as(maps)
         return torch.stack([(weight.sum(2) * self.places).sum(-1), (weight.sum(3) * self.places).sum(-1)], dim=-1)
 
@@ -92,15 +92,16 @@ class DirectionNet(LightningModule):
 
     def __init__(self, config: Config, spec: ImageSpec) -> None:
         super().__init__()
-        if spec.height != spec.width:
-            raise ValueError(f"images must be square, not {spec.height}×{spec.width}")
+        if spec.height != spec.width or spec.width % 2:
+            raise ValueError(f"images must be square with an even side, not {spec.height}×{spec.width}")
         self.config, self.spec = config, spec
         width = config.width
-        self.fine = _block(1, width, 5, 2)
-        self.middle = nn.Sequential(_block(width, 2 * width, stride=2), _block(2 * width, 2 * width))
+        # Squares of 2 × 2 pixels become four channels: convolutions at full resolution took most of the time.
+        self.middle = nn.Sequential(nn.PixelUnshuffle(2), _block(4, 2 * width, stride=2), _block(2 * width, 2 * width))
         self.coarse = nn.Sequential(_block(2 * width, 4 * width, stride=2), _block(4 * width, 4 * width))
         head = DenseHead if config.head == "dense" else HeatmapHead
         self.head = head(width, spec.width, len(spec.points))
+        self.to(memory_format=torch.channels_last)
         self._last_loss = float("nan")
 
     @property
@@ -108,11 +109,10 @@ class DirectionNet(LightningModule):
         """Width of the embedding."""
         return 4 * self.config.width * 4
 
-    def features(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return feature maps at a half, a quarter and an eighth of the resolution."""
-        fine = self.fine((images.float() / 255 - 0.5)[:, None])
-        middle = self.middle(fine)
-        return fine, middle, self.coarse(middle)
+    def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return feature maps at a quarter and an eighth of the resolution."""
+        middle = self.middle((images.float() / 255 - 0.5)[:, None])
+        return middle, self.coarse(middle)
 
     def scaled(self, images: Tensor) -> Tensor:
         """Return points (n, n_points, 2) as the loss sees them: (pixel - size / 2) / (size / 2)."""
@@ -126,7 +126,7 @@ class DirectionNet(LightningModule):
 
     def embed(self, images: Tensor) -> Tensor:
         """Return the coarse features averaged over the four quarters of the image, (n, dimensions)."""
-        coarse = self.features(images)[2]
+        coarse = self.features(images)[1]
         return functional.adaptive_avg_pool2d(coarse, 2).flatten(1)
 
     def _loss(self, found: Tensor, wanted: Tensor) -> Tensor:
@@ -177,7 +177,9 @@ class DirectionNet(LightningModule):
         """AdamW; steps at 70 and 90 % of the epochs (faithful), or warm-up and a cosine to zero (sound)."""
         config = self.config
         assert config.learning_rate is not None  # filled by the mode
-        optimizer = torch.optim.AdamW(self.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+        optimizer = torch.optim.AdamW(
+            self.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
         if config.mode == "faithful":
             epochs = config.training.max_epochs
             marks = [int(0.7 * epochs), int(0.9 * epochs)]

@@ -85,7 +85,7 @@ def write_movie(path: str | Path, batches: Iterable[UInt8], fps: float) -> int:
             even = batch[:, : batch.shape[1] // 2 * 2, : batch.shape[2] // 2 * 2]
             if stream is None:
                 rate = Fraction(fps).limit_denominator(1001)
-                stream = container.add_stream("libx264", rate=rate, options={"crf": "20", "preset": "veryfast"})
+                stream = container.add_stream("libx264", rate=rate, options={"crf": "20", "preset": "ultrafast"})
                 stream.height, stream.width = even.shape[1:]
                 stream.pix_fmt = "yuv420p"
                 stream.thread_count = 1
