@@ -7,11 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
-from workflow_scripts.cards import load_card
+from workflow_scripts.cards import Shard, load_card
 from workflow_scripts.errors import ConfigError, EthoMakeError, InputError
 from workflow_scripts.files import digest
 from workflow_scripts.formats.images import ImageSet, open_images, write_images
 from workflow_scripts.formats.splits import Split
+from workflow_scripts.formats.tables import COLUMNS
 from workflow_scripts.methods import names, parse
 from workflow_scripts.methods.rat_direction import figures, method, study
 from workflow_scripts.methods.rat_direction.augment import orient, orient_points
@@ -24,12 +25,20 @@ from workflow_scripts.methods.rat_direction.locate import (
     read_frames,
     tag_video,
 )
-from workflow_scripts.methods.rat_direction.metrics import angle_between, by_animal, direction, errors, summary
+from workflow_scripts.methods.rat_direction.metrics import (
+    angle_between,
+    by_animal,
+    direction,
+    errors,
+    result_rows,
+    summary,
+)
 from workflow_scripts.methods.rat_direction.model import DirectionNet, predict_points
 from workflow_scripts.methods.rat_direction.movie import draw_dots, enlarge, tagged_movie, write_movie
 from workflow_scripts.simulate import make_file
 from workflow_scripts.simulate.rat_direction import Options, make_frames, make_movie
 from workflow_scripts.sources import read_images
+from workflow_scripts.sources.images import convert_images
 from workflow_scripts.training.images import ImageSpec, ImageView
 
 NAMES = ("base", "neck", "head")
@@ -93,6 +102,23 @@ def test_the_twins_card_makes_files_the_source_reads(root, tmp_path):
     assert sorted(set(found.animal)) == ["ada", "bob", "cyd", "dov"]
     assert found.warnings == []
     assert len(read_images("rat_npz", tmp_path / "a/movie.npz", {"labels": False})) == 8
+
+
+def test_a_card_of_images_becomes_one_file(root, tmp_path):
+    card = load_card(root / "config" / "datasets" / "rat_direction_twin.yaml")
+    for number in (1, 2):
+        make_file("rat_direction", "frames.npz", tmp_path / f"{number}.npz", {"frames": 12, "seed": number}, card)
+    two = card.model_copy(
+        update={"shards": [Shard(id="1", tracks="1.npz"), Shard(id="2", tracks="2.npz", group="second day")]}
+    )
+    convert_images(two, tmp_path, tmp_path / "images.h5")
+    with open_images(tmp_path / "images.h5") as reader:
+        assert reader.source_frame.tolist() == list(range(24))
+        assert reader.group("frame000012") == "second day"
+        assert reader.group("frame000000") in {"ada", "bob", "cyd", "dov"}
+    with pytest.raises(InputError, match="has the points base, neck, head, the card tail, neck, head"):
+        convert_images(two.model_copy(update={"keypoints": ["tail", "neck", "head"]}), tmp_path, tmp_path / "x.h5")
+    assert not (tmp_path / "x.h5").exists()
 
 
 # Who trains and who validates
@@ -226,6 +252,10 @@ def test_summary_counts_what_is_far_off(frames):
     assert told["head_angle_flips"] == told["head_angle_share_over_30"] == pytest.approx(0.1)
     assert table["head_error"][0] == pytest.approx(180)
     assert by_animal(table)["n"].tolist()[-1] == 10
+    rows = result_rows(table).set_index("metric")
+    assert rows.loc["head_angle_flips", "value"] == pytest.approx(0.1)
+    assert set(rows["n"]) == {10}
+    assert set(rows.columns) | {"metric"} <= set(COLUMNS)
 
 
 # Movies and figures

@@ -174,6 +174,8 @@ class ImagesReader:
         self._handle = handle
         self.names: tuple[str, ...] = tuple(json.loads(str(handle.attrs["names"])))
         self.fps = float(handle.attrs["fps"])
+        self.quarantined: dict[str, str] = {}
+        """As of a tracks reader, so that splits are made alike; unusable images are never written."""
         self.warnings: list[str] = json.loads(str(handle.attrs["warnings"]))
         self.shape: tuple[int, int] = tuple(handle["images"].shape[1:])
         self.source_frame: npt.NDArray[np.int64] = handle["source_frame"][:]

@@ -90,6 +90,30 @@ def summary(table: pd.DataFrame) -> dict[str, float]:
     return found
 
 
+def result_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return :func:`summary` as rows of a result table.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`errors`.
+
+    Returns
+    -------
+    DataFrame
+        `readout` (``native``), `task` (``points``), `level` (``frame``), `metric`, `value`, `n`, `n_groups`.
+    """
+    rows = pd.DataFrame({"metric": summary(table).keys(), "value": summary(table).values()})
+    told = {
+        "readout": "native",
+        "task": "points",
+        "level": "frame",
+        "n": len(table),
+        "n_groups": table["group"].nunique(),
+    }
+    return rows.assign(**told)
+
+
 def by_animal(table: pd.DataFrame) -> pd.DataFrame:
     """Sum up :func:`errors` by animal, one row each and a last one of all, with the number of images `n`."""
     parts = [(str(animal), part) for animal, part in table.groupby("animal", sort=True)]

@@ -1,0 +1,54 @@
+"""From a card of images to the canonical file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from workflow_scripts.cards import Card
+from workflow_scripts.config import deep_merge
+from workflow_scripts.errors import InputError
+from workflow_scripts.formats.images import ImageSet, write_images
+from workflow_scripts.sources import read_images
+
+
+def convert_images(card: Card, resources: Path, target: Path) -> None:
+    """Write a dataset's `images.h5` from all shards of its card.
+
+    Parameters
+    ----------
+    card : Card
+        Of kind ``images``; a shard's `tracks` is its file of images, a shard's `group` stands in for the source's.
+    resources : Path
+        Folder of the dataset's downloads.
+    target : Path
+        The file to make.
+
+    Raises
+    ------
+    ConfigError
+        When the source or an option is unknown.
+    InputError
+        When a file cannot be used, or has other points than the card.
+    """
+
+    def shards() -> Iterator[ImageSet]:
+        first = 0
+        for shard in card.shards:
+            path = resources / shard.tracks
+            images = read_images(card.source, path, deep_merge(card.options, shard.options))
+            if card.keypoints and list(images.names) != card.keypoints:
+                raise InputError(
+                    path,
+                    f"has the points {', '.join(images.names)}, the card {', '.join(card.keypoints)}",
+                    "mend the card",
+                )
+            if shard.group is not None:
+                images = replace(images, group=images.group.astype(f"U{len(shard.group)}"))
+                images.group[:] = shard.group
+            # Shards count their frames from 0 each.
+            yield replace(images, source_frame=images.source_frame + first)
+            first += int(images.source_frame.max()) + 1
+
+    write_images(target, shards())
