@@ -23,3 +23,4 @@ rule all:
     input:
         f"results/{EXPERIMENT.name}/comparison.csv",
         f"results/{EXPERIMENT.name}/report/index.html",
+        [f"results/{EXPERIMENT.name}/{run.path()}/embedder/config.yaml" for run in EXPERIMENT.unjudged()],

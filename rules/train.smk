@@ -14,6 +14,8 @@ rule train:
         tracks="data/{dataset}/tracks.h5",
         split="data/{dataset}/splits/{split}.json",
         audit="data/{dataset}/leaks.csv",
+        # Weights to start from may be those of another run, which then comes first.
+        backbone=lambda wildcards: run_of(wildcards).options.get("load_backbone") or [],
     output:
         hparams=f"{RUN}/hparams.yaml",
         metrics=f"{RUN}/metrics.csv",

@@ -204,6 +204,10 @@ class Experiment:
         """Runs and chance runs whose readouts are scored."""
         return [run for run in [*self.runs, *self.chance_runs] if self.tasks(run.dataset)]
 
+    def unjudged(self) -> list[Run]:
+        """Runs on datasets without tasks: they end with their embedder, which others may start from."""
+        return [run for run in self.runs if not self.tasks(run.dataset)]
+
     def predicting(self) -> list[Run]:
         """Runs whose method predicts by itself, on datasets with labels to judge that by."""
         return [run for run in self.runs if run.readout and self.tasks(run.dataset)]

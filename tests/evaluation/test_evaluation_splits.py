@@ -17,6 +17,7 @@ def card(split, shards=("s1", "s2", "s3", "s4")):
             "name": "toy", "title": "Toy", "description": "-", "licence": "CC0-1.0", "citation": ["-"],
             "source": "deeplabcut", "files": [FILE],
             "shards": [{"id": s, "tracks": "a.csv", "group": f"g{s[1:]}"} for s in shards],
+            "tasks": {"state": {}},
             "splits": split,
         }
     )  # fmt: skip
@@ -203,3 +204,9 @@ def test_every_split_is_audited(tmp_path):
     assert found.split.tolist() == ["fold0", "fold1"]
     with pytest.raises(LeakError, match=r"\(and 1 more\)"):
         leaks.raise_on_leaks(found)
+
+
+def test_unlabelled_recordings_may_all_train(tracks):
+    unlabelled = card({"official": {"train": []}}).model_copy(update={"tasks": {}})
+    split = splits.make_split(tracks, unlabelled, "official")
+    assert (split.train, split.test) == (["s1", "s1b", "s2", "s3", "s4"], [])

@@ -47,7 +47,8 @@ def make_split(tracks: Path, card: Card, name: str) -> Split:
         _check_known(everywhere, set(groups.values()), missing, card, name, "group")
     sides = _assign(definition, groups, missing, card, name)
     _refuse_leaks(sides, groups, card, name)
-    for side in ("train", "test"):
+    # What nobody labelled is there to be trained on, and holds out nothing.
+    for side in ("train", "test") if card.tasks else ("train",):
         if not sides[side]:
             raise ConfigError(
                 f"Split {name!r} of {card.name!r} has no {side} recording; "
