@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -104,7 +106,7 @@ def result_rows(table: pd.DataFrame) -> pd.DataFrame:
         `readout` (``native``), `task` (``points``), `level` (``frame``), `metric`, `value`, `n`, `n_groups`.
     """
     rows = pd.DataFrame({"metric": summary(table).keys(), "value": summary(table).values()})
-    told = {
+    told: dict[str, Any] = {
         "readout": "native",
         "task": "points",
         "level": "frame",
