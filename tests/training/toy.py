@@ -38,7 +38,11 @@ class Data(LightningDataModule):
         self.workers = workers
 
     def train_dataloader(self):
-        return DataLoader(Noisy(), batch_size=8, shuffle=True, num_workers=self.workers)
+        # Forked, so that a killed run's worker sees its parent die and ends too; a process of a fork server would stay.
+        context = "fork" if self.workers else None
+        return DataLoader(
+            Noisy(), batch_size=8, shuffle=True, num_workers=self.workers, multiprocessing_context=context
+        )
 
     def val_dataloader(self):
         return DataLoader(Noisy(12), batch_size=5)
