@@ -32,7 +32,7 @@ def training_log(metrics: pd.DataFrame) -> Figure:
             axis.plot(shown["epoch"] + 1, shown[name], marker="o", markersize=3, label=label, color=COLOURS[colour])
     axis.set_yscale("log")
     axis.set_xlabel("epoch")
-    axis.set_ylabel("loss (half image widths²)")
+    axis.set_ylabel("loss")
     last = (
         metrics["val_loss"].dropna().iloc[-1] if "val_loss" in metrics and metrics["val_loss"].notna().any() else None
     )
