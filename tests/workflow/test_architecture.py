@@ -12,6 +12,7 @@ PACKAGE = Path(__file__).parents[2] / "workflow_scripts"
 LAYERS = [
     {"errors"},
     {"files"},
+    {"style"},
     {"config"},
     {"cards"},
     {"cards_text"},

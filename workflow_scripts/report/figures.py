@@ -14,7 +14,6 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-from workflow_scripts.report.style import INK, PAPER, QUIET, class_colours, colour, legend, readable_on, shorten, styled
 from workflow_scripts.report.tables import (
     Score,
     heading,
@@ -26,6 +25,7 @@ from workflow_scripts.report.tables import (
     scores,
 )
 from workflow_scripts.report.timeline import clock, runs
+from workflow_scripts.style import INK, PAPER, QUIET, class_colours, colour, legend, readable_on, shorten, styled
 
 WIDTH = 6.6
 """Inches; the page shows it at its own size, papers at one column and a half."""

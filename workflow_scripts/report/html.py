@@ -17,7 +17,6 @@ from workflow_scripts.files import write_text
 from workflow_scripts.report import figures, views
 from workflow_scripts.report.data import DatasetSection, ExamplePrediction, ReportData, TaskSummary
 from workflow_scripts.report.graph import rule_graph
-from workflow_scripts.report.style import PAGE_COLOURS, class_colours, to_svg
 from workflow_scripts.report.summary import failures, is_aggregate, sentence, verdicts
 from workflow_scripts.report.tables import (
     Score,
@@ -33,6 +32,7 @@ from workflow_scripts.report.tables import (
     without_folds,
 )
 from workflow_scripts.report.timeline import Band, band, clock
+from workflow_scripts.style import PAGE_COLOURS, class_colours, to_svg
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workflow_scripts.report.style import PAGE_COLOURS, class_colours
+from workflow_scripts.style import PAGE_COLOURS, class_colours
 
 IntArray = npt.NDArray[np.integer[Any]]
 
