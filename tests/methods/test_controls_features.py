@@ -6,7 +6,7 @@ from controls_toy import make, moved, swapped, view, walk
 
 from workflow_scripts import methods
 from workflow_scripts.errors import ConfigError, EthoMakeError
-from workflow_scripts.methods.features import quantities
+from workflow_scripts.training import quantities
 from workflow_scripts.training.roles import RoleNames, find_roles
 
 FEATURES = methods.load("features")

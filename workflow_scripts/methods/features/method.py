@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import combinations, permutations
-
 import numpy as np
 import torch
 
 from workflow_scripts.errors import EthoMakeError
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.methods.features.config import Config
-from workflow_scripts.methods.features.quantities import Columns, Quantities, measure
 from workflow_scripts.training.closed_form import (
     ClosedFormModel,
     RunningMean,
@@ -22,38 +19,10 @@ from workflow_scripts.training.closed_form import (
 )
 from workflow_scripts.training.data import DataSpec, TrackView
 from workflow_scripts.training.kinematics import Float64Array, odd_window, rolling_moments
+from workflow_scripts.training.quantities import Columns, blank_recording, lay_quantities, measure
 from workflow_scripts.training.roles import body_length, find_roles
 
 __all__ = ["build", "dimension_names", "embed", "import_weights", "predict", "prepare"]
-
-
-def _symmetric(columns: Columns) -> Columns:
-    """Replace subjects by their smallest and largest value (and the mean of three or more): blind to their order."""
-    found = {}
-    for name, values in columns.items():
-        subjects = values.shape[1]
-        if subjects == 1:
-            found[name] = values[:, 0]
-            continue
-        found[f"{name}.min"] = np.fmin.reduce(values, axis=1)
-        found[f"{name}.max"] = np.fmax.reduce(values, axis=1)
-        if subjects > 2:  # of two it would be a sum of the others
-            seen = ~np.isnan(values)
-            total, count = np.where(seen, values, 0).sum(axis=1), seen.sum(axis=1)
-            found[f"{name}.mean"] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-    return found
-
-
-def _named(quantities: Quantities, individuals: tuple[str, ...]) -> Columns:
-    pairs = [f"{a}&{b}" for a, b in combinations(individuals, 2)]
-    ordered = [f"{a}>{b}" for a, b in permutations(individuals, 2)]
-    parts = ((quantities.single, individuals), (quantities.pair, pairs), (quantities.directed, ordered))
-    return {
-        f"{name}[{who}]": values[:, k]
-        for columns, subjects in parts
-        for name, values in columns.items()
-        for k, who in enumerate(subjects)
-    }
 
 
 class HandFeatures(ClosedFormModel):
@@ -67,22 +36,9 @@ class HandFeatures(ClosedFormModel):
         self.config = config
         self.roles = find_roles(spec.keypoints, config.roles)
         self.windows = [odd_window(seconds, spec.fps) for seconds in config.windows_s]
-        self.quantities = list(self._columns(self._blank()))
+        self.quantities = list(self._columns(blank_recording(spec.individuals, spec.keypoints, spec.space)))
         self.register_buffer("length", torch.ones((), dtype=torch.float64))
         self.register_buffer("mean", torch.zeros(len(self.dimension_names()), dtype=torch.float64))
-
-    def _blank(self) -> Recording:
-        """A recording of one empty frame: what is measured in it names the quantities."""
-        shape = (1, len(self.spec.individuals), len(self.spec.keypoints))
-        return Recording(
-            id="blank",
-            position=np.full((*shape, self.spec.space), np.nan, np.float32),
-            confidence=np.full(shape, np.nan, np.float32),
-            fps=self.spec.fps,
-            individuals=self.spec.individuals,
-            keypoints=self.spec.keypoints,
-            group="blank",
-        )
 
     def _columns(self, recording: Recording, length: float = 1.0) -> Columns:
         found = measure(
@@ -93,9 +49,7 @@ class HandFeatures(ClosedFormModel):
             contact=self.config.contact,
             near=self.config.near,
         )
-        if self.config.identity == "named":
-            return _named(found, self.spec.individuals)
-        return _symmetric(found.single) | _symmetric(found.pair) | _symmetric(found.directed)
+        return lay_quantities(found, self.config.identity, self.spec.individuals)
 
     def _table(self, recording: Recording) -> Float64Array:
         """Every dimension before missing values are filled, shape (time, dim)."""

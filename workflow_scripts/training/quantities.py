@@ -1,10 +1,10 @@
-"""The quantities behind the hand features: named arrays by animal, by pair and by ordered pair (docs/features.md)."""
+"""Named hand features by animal, by pair and by ordered pair (docs/features.md), and how they become columns."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations, permutations
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from workflow_scripts.training.roles import Roles, headings, role_points
 
 Columns: TypeAlias = dict[str, Float64Array]
 """Quantity by name, each of shape (time, subjects)."""
+
+Identity: TypeAlias = Literal["symmetric", "named"]
+"""Whether columns tell which animal is which; see :func:`lay_quantities`."""
 
 RATE_HALF_SPAN_S = 0.1
 """Rates are differences over twice this, in seconds: long against tracker jitter, short against a lunge."""
@@ -202,3 +205,60 @@ def measure(
         return Quantities(single, {}, {})
     pair = measure_pairs(body, recording.fps, contact=contact, near=near)
     return Quantities(single, pair, measure_directed(body, contact=contact))
+
+
+def _symmetric(columns: Columns) -> Columns:
+    """Replace subjects by their smallest and largest value (and the mean of three or more): blind to their order."""
+    found = {}
+    for name, values in columns.items():
+        subjects = values.shape[1]
+        if subjects == 1:
+            found[name] = values[:, 0]
+            continue
+        found[f"{name}.min"] = np.fmin.reduce(values, axis=1)
+        found[f"{name}.max"] = np.fmax.reduce(values, axis=1)
+        if subjects > 2:  # of two it would be a sum of the others
+            found[f"{name}.mean"] = nan_mean(values, 1)
+    return found
+
+
+def _named(quantities: Quantities, individuals: tuple[str, ...]) -> Columns:
+    pairs = [f"{a}&{b}" for a, b in combinations(individuals, 2)]
+    ordered = [f"{a}>{b}" for a, b in permutations(individuals, 2)]
+    parts = ((quantities.single, individuals), (quantities.pair, pairs), (quantities.directed, ordered))
+    return {
+        f"{name}[{who}]": values[:, k]
+        for columns, subjects in parts
+        for name, values in columns.items()
+        for k, who in enumerate(subjects)
+    }
+
+
+def lay_quantities(quantities: Quantities, identity: Identity, individuals: tuple[str, ...]) -> Columns:
+    """Lay quantities out as named columns, each (time,).
+
+    Parameters
+    ----------
+    quantities : Quantities
+    identity : {"symmetric", "named"}
+        ``symmetric``: the smallest and largest value over animals or pairs (and the mean of three or more), blind to
+        which is which. ``named``: one column an animal, pair and ordered pair.
+    individuals : tuple of str
+    """
+    if identity == "named":
+        return _named(quantities, individuals)
+    return _symmetric(quantities.single) | _symmetric(quantities.pair) | _symmetric(quantities.directed)
+
+
+def blank_recording(individuals: tuple[str, ...], keypoints: tuple[str, ...], space: int) -> Recording:
+    """Make a recording of one empty frame: what is measured in it names the quantities."""
+    shape = (1, len(individuals), len(keypoints))
+    return Recording(
+        id="blank",
+        position=np.full((*shape, space), np.nan, np.float32),
+        confidence=np.full(shape, np.nan, np.float32),
+        fps=1.0,
+        individuals=individuals,
+        keypoints=keypoints,
+        group="blank",
+    )
