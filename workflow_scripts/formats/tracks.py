@@ -138,13 +138,32 @@ def _write_recording(parent: h5py.Group, recording: Recording) -> None:
     group.attrs["warnings"] = json.dumps(recording.warnings)
     if recording.image_size is not None:
         group.attrs["image_size"] = recording.image_size
-    for task, labels in recording.labels.items():
-        node = group.create_group(f"labels/{task}")
-        node.create_dataset("values", data=labels.values, **COMPRESSION)
-        node.create_dataset("mask", data=labels.mask, **COMPRESSION)
-        node.attrs["level"] = labels.level
-        node.attrs["kind"] = labels.kind
-        node.attrs["vocabulary"] = json.dumps(labels.vocabulary)
+    write_labels(group, recording.labels)
+
+
+def write_labels(recording: h5py.Group, labels: dict[str, Labels]) -> None:
+    """Write the labels of a recording below its HDF5 group."""
+    for task, found in labels.items():
+        node = recording.create_group(f"labels/{task}")
+        node.create_dataset("values", data=found.values, **COMPRESSION)
+        node.create_dataset("mask", data=found.mask, **COMPRESSION)
+        node.attrs["level"] = found.level
+        node.attrs["kind"] = found.kind
+        node.attrs["vocabulary"] = json.dumps(found.vocabulary)
+
+
+def read_label(recording: h5py.Group, task: str) -> Labels | None:
+    """Read the labels of a task from a recording's HDF5 group, None where it has none."""
+    if f"labels/{task}" not in recording:
+        return None
+    found = recording[f"labels/{task}"]
+    return Labels(
+        values=found["values"][:],
+        mask=found["mask"][:],
+        level=found.attrs["level"],
+        kind=found.attrs["kind"],
+        vocabulary=tuple(json.loads(found.attrs["vocabulary"])),
+    )
 
 
 def write_tracks(path: str | Path, recordings: Iterable[Recording]) -> None:
@@ -253,17 +272,7 @@ class TracksReader:
 
     def labels(self, recording: str, task: str) -> Labels | None:
         """Return the labels of a task, or None where the recording has none."""
-        node = self._node(recording)
-        if f"labels/{task}" not in node:
-            return None
-        found = node[f"labels/{task}"]
-        return Labels(
-            values=found["values"][:],
-            mask=found["mask"][:],
-            level=found.attrs["level"],
-            kind=found.attrs["kind"],
-            vocabulary=tuple(json.loads(found.attrs["vocabulary"])),
-        )
+        return read_label(self._node(recording), task)
 
     def read(self, recording: str) -> Recording:
         """Read one recording whole."""
