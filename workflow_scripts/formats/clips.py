@@ -49,7 +49,7 @@ _COLUMNS = {
 class Clip:
     """Frames `start` up to, not including, `stop` of one recording, with the class they show.
 
-    `kind` is ``positive`` (a bout), ``idle`` (drawn from between the bouts) or ``hard_negative`` (idle with much motion).
+    `kind` is ``positive`` (a bout), ``idle`` (drawn from between the bouts) or ``hard_negative`` (idle, but moving).
     """
 
     video: str
