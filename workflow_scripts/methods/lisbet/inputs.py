@@ -11,8 +11,8 @@ from workflow_scripts.errors import EthoMakeError
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.methods.lisbet.config import Config
 from workflow_scripts.training.data import DataSpec
-from workflow_scripts.training.kinematics import FloatArray, extent, norm
-from workflow_scripts.training.roles import RoleNames, find_roles, role_points
+from workflow_scripts.training.kinematics import FloatArray, extent
+from workflow_scripts.training.roles import body_length, find_roles
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -75,18 +75,6 @@ def _fill_never_seen(position: FloatArray) -> None:
             position[:, animal, never] = np.nanmean(position[:, animal, ~never], axis=1)[:, None]
 
 
-def body_length(position: FloatArray, keypoints: tuple[str, ...], told: RoleNames) -> float:
-    """Median distance from rear to front, in the recording's unit; a tenth of the arena for a skeleton of one point."""
-    roles = find_roles(keypoints, told)
-    if roles.directed:
-        front, _, rear = role_points(position, roles)
-        lengths = norm(front - rear)
-        seen = lengths[np.isfinite(lengths) & (lengths > 0)]
-        if len(seen):
-            return float(np.median(seen))
-    return extent(position, None)[1] / 10
-
-
 def _unit_square(position: FloatArray, recording: Recording, config: Config) -> None:
     """Bring positions to [0, 1], in place, by the image's size or the record's own range."""
     size = recording.image_size
@@ -135,10 +123,12 @@ def prepare_recording(recording: Recording, config: Config) -> Float32Array:
         interpolate_both_ways(position.reshape(time, -1))
         _fill_never_seen(position)
     if config.normalise == "body":
-        origin, _ = extent(recording.position, recording.image_size)
-        length = body_length(recording.position, recording.keypoints, config.roles)
+        origin, size = extent(recording.position, recording.image_size)
+        length = body_length(recording.position, find_roles(recording.keypoints, config.roles))
+        if not np.isfinite(length):  # front and rear are never seen together
+            length = size / 10
         np.subtract(position, origin.astype(np.float32), out=position)
-        np.divide(position, np.float32(length if np.isfinite(length) and length > 0 else 1), out=position)
+        np.divide(position, np.float32(length if length > 0 else 1), out=position)
     else:
         _unit_square(position, recording, config)
     flat = np.nan_to_num(position, copy=False).reshape(time, individuals, keypoints * space)
