@@ -10,6 +10,7 @@ import pandas as pd
 
 from workflow_scripts.cards import Published
 from workflow_scripts.config import IntervalConfig
+from workflow_scripts.evaluation.means import score_means
 from workflow_scripts.evaluation.score import score_all_positive, score_predictions
 from workflow_scripts.formats.tables import COLUMNS, read_table
 
@@ -30,7 +31,9 @@ def score_run(paths: Sequence[Path], interval: IntervalConfig, run: Mapping[str,
     run : mapping
         Values of the columns dataset, method, mode, point, split and seed.
     """
-    table = score_predictions(paths, interval).assign(**run)
+    means = score_means(paths, interval)
+    table = score_predictions(paths, interval)
+    table = (pd.concat([table, means], ignore_index=True) if len(means) else table).assign(**run)
     if run["method"] != "majority":
         return table
     rows = score_all_positive(paths, interval).assign(**{**run, "method": ALL_POSITIVE})
