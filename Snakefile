@@ -16,6 +16,7 @@ include: "rules/embed.smk"
 include: "rules/evaluate.smk"
 include: "rules/compare.smk"
 include: "rules/report.smk"
+include: "rules/paper.smk"
 
 
 rule all:
@@ -24,3 +25,9 @@ rule all:
         f"results/{EXPERIMENT.name}/comparison.csv",
         f"results/{EXPERIMENT.name}/report/index.html",
         [f"results/{EXPERIMENT.name}/{run.path()}/embedder/config.yaml" for run in EXPERIMENT.unjudged()],
+
+
+rule paper_figures:
+    input:
+        f"results/{EXPERIMENT.name}/comparison.csv",
+        expand(f"results/{EXPERIMENT.name}/figures/{{figure}}.pdf", figure=FIGURES),

@@ -13,11 +13,15 @@ from workflow_scripts.digest import code_digest
 from workflow_scripts.errors import EthoMakeError
 from workflow_scripts.experiment import load_experiment
 from workflow_scripts.jobs import set_environment
+from workflow_scripts.kinds import FILES as KIND_FILES
 from workflow_scripts.locking import clear_after_kill, forget_run, note_run
 from workflow_scripts.methods import config_model as method_options
+from workflow_scripts.paper import KINDS as FIGURE_KINDS
+from workflow_scripts.paper import drawings
 
 try:
     EXPERIMENT = load_experiment(ROOT, config)
+    FIGURES = {drawing.name: drawing for drawing in drawings(EXPERIMENT)}
 except EthoMakeError as error:
     raise WorkflowError(str(error))
 
@@ -25,6 +29,9 @@ set_environment(ROOT, EXPERIMENT.config)
 
 CARDS = EXPERIMENT.cards
 RESULTS = f"results/{EXPERIMENT.name}"
+# What systems add to the report: a rule file that makes a section appends its `sections/<name>/section.json` here
+# (workflow_scripts/formats/sections.py) and is included before report.smk.
+SECTIONS = []
 TWINS = [name for name, card in CARDS.items() if card.simulate]
 REMOTE = [name for name, card in CARDS.items() if not card.simulate]
 
@@ -32,6 +39,11 @@ REMOTE = [name for name, card in CARDS.items() if not card.simulate]
 def one_of(names):
     """Regular expression that matches exactly these names (and nothing, for none)."""
     return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def datasets_of(kind):
+    """Regular expression of the datasets of one kind."""
+    return one_of([name for name, card in CARDS.items() if card.kind == kind])
 
 
 wildcard_constraints:
@@ -52,6 +64,11 @@ def scaled(base):
 def as_json(value):
     """One line of JSON for a stage's command line."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
+
+
+def data_of(wildcards):
+    """The file that stands for a dataset, of whatever kind it is."""
+    return f"data/{wildcards.dataset}/{KIND_FILES[CARDS[wildcards.dataset].kind]}"
 
 
 def run_of(wildcards):
@@ -106,6 +123,11 @@ def folds(wildcards):
     path = "/".join(str(wildcards[key]) for key in keys)
     path = f"runs/{path}/seed{wildcards.seed}"
     return POOLED[path] if path in POOLED else [EXPERIMENT.run(path)]
+
+
+def figure_kind(wildcards):
+    """What a figure is drawn from and by."""
+    return FIGURE_KINDS[FIGURES[wildcards.figure].kind]
 
 
 # After `kill -9` the same command goes on; see workflow_scripts/locking.py.

@@ -77,6 +77,9 @@ class Configuration(Strict):
     )
     sweep: dict[str, dict[str, list[Any]]] = Field({}, description="Grids: method, then option, then its values.")
     seeds: list[int] = Field([0], min_length=1, description="Every seeded method runs once with each.")
+    figures: list[str] | None = Field(
+        None, description="Kinds of figures that `paper_figures` draws (docs/figures.md); empty = all that apply."
+    )
     probe: ProbeConfig = Field(ProbeConfig(), description="The linear readout.")
     intervals: IntervalConfig = Field(IntervalConfig(), description="Bootstrap over groups.")
     download: DownloadConfig = Field(DownloadConfig(), description="Network settings of the download rule.")

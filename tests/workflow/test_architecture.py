@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "workflow_scripts"
 LAYERS = [
-    {"errors"},
+    {"errors", "kinds"},
     {"files"},
     {"style"},
     {"config"},
@@ -22,7 +22,7 @@ LAYERS = [
     {"training"},
     {"methods", "evaluation", "report"},
     {"experiment", "guess", "digest", "locking", "jobs"},
-    {"config_files"},
+    {"config_files", "paper"},
     {"stages", "cli"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}

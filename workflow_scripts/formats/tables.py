@@ -70,3 +70,24 @@ def read_table(path: str | Path) -> pd.DataFrame:
             path, f"expected the columns {COLUMNS}, found {list(table.columns)}", "delete it and run again"
         )
     return table
+
+
+TEXT = ("dataset", "task", "recording", "label", "group", "row", "truth", "prediction", "split", "method", "point")
+"""Columns of small tables that hold names, even where they look like numbers."""
+
+
+def read_small(path: str | Path) -> pd.DataFrame:
+    """Read one of the small tables of `results/<experiment>/tables/`.
+
+    Raises
+    ------
+    InputError
+        When the file is absent or is no table.
+    """
+    try:
+        # Only an empty field is missing: "None" and "NA" are names people give to classes.
+        return pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
+    except FileNotFoundError as error:
+        raise InputError(path, "the file does not exist", "run the workflow, which makes it") from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise InputError(path, f"is no table ({error})", "delete it and run again") from error

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from workflow_scripts.style import PAGE_COLOURS, class_colours
 
@@ -48,6 +49,28 @@ def runs(values: IntArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]
         return np.empty(0, np.int64), np.empty(0, np.int64), values
     starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
     return starts, np.diff(np.r_[starts, len(values)]), values[starts]
+
+
+def frames(bouts: pd.DataFrame, vocabulary: Sequence[str], length: int) -> IntArray:
+    """Write bouts out frame by frame.
+
+    Parameters
+    ----------
+    bouts : DataFrame
+        Columns ``start``, ``stop`` (frame after the last) and ``label``.
+    vocabulary : sequence of str
+    length : int
+        Frames.
+
+    Returns
+    -------
+    ndarray of int64, shape (length,)
+        Index into `vocabulary`; -1 outside all bouts.
+    """
+    values = np.full(length, -1, dtype=np.int64)
+    for start, stop, label in zip(bouts["start"], bouts["stop"], bouts["label"], strict=True):
+        values[start:stop] = vocabulary.index(label)
+    return values
 
 
 def clock(seconds: float) -> str:

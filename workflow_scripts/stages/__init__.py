@@ -37,6 +37,7 @@ def _set_up_logging(path: Path | None) -> None:
         handlers.append(file)
     logging.basicConfig(level=logging.INFO, handlers=handlers, force=True)
     logging.captureWarnings(True)
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # tells of every glyph it puts into a PDF
 
 
 def start(arguments: argparse.ArgumentParser, work: Callable[[argparse.Namespace], None]) -> None:

@@ -1,0 +1,110 @@
+"""Figures for papers: what they draw, and that the same tables give the same bytes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workflow_scripts.errors import ConfigError
+from workflow_scripts.experiment import load_experiment
+from workflow_scripts.formats.tables import COLUMNS, write_table
+from workflow_scripts.paper import KINDS, drawings
+from workflow_scripts.report import paper
+
+ROOT = Path(__file__).parents[2]
+
+
+def comparison(tasks: int = 2) -> pd.DataFrame:
+    rows = [
+        {
+            "dataset": "d", "method": method, "mode": "sound", "point": "default", "split": "official", "seed": seed,
+            "readout": "chance" if method == "prior" else "probe", "task": f"task{k}", "level": "frame",
+            "metric": metric, "value": 0.3 + 0.1 * seed, "low": 0.2 + 0.1 * seed, "high": 0.5 + 0.1 * seed,
+            "n": 100, "n_groups": 5, "published": 0.7 if method == "one" else np.nan, "verified": False,
+        }
+        for k in range(tasks)
+        for method in ("one", "two", "prior")
+        for seed in (0, 1)
+        for metric in ("macro_f1", "f1/a", "f1/b")
+    ]  # fmt: skip
+    return pd.DataFrame(rows)[COLUMNS]
+
+
+def test_scores_average_seeds_and_span_their_intervals() -> None:
+    plate = paper.scores({"comparison.csv": comparison()}, dataset="d")
+    assert plate is not None
+    figure, data, caption = plate
+    row = data[(data["task"] == "task0") & (data["method"] == "one")].iloc[0]
+    assert row[["value", "low", "high"]].tolist() == pytest.approx([0.35, 0.2, 0.6])
+    assert [axis.get_title(loc="left") for axis in figure.axes] == ["task0", "task1"]
+    assert "5 or more groups" in caption and "2 seeds" in caption and "Diamonds" in caption
+
+
+def test_many_tasks_become_a_heat_map() -> None:
+    plate = paper.scores({"comparison.csv": comparison(paper.MOST_PANELS + 1)}, dataset="d")
+    assert plate is not None
+    assert len(plate[0].axes) == 1
+    assert paper.scores({"comparison.csv": comparison()}, dataset="other") is None
+
+
+def test_confusion_shows_the_best_method() -> None:
+    cells = [("good", "a", "a", 9), ("good", "a", "b", 1), ("good", "b", "a", 2), ("good", "b", "b", 8)]
+    cells += [("bad", "a", "a", 1), ("bad", "a", "b", 9), ("bad", "b", "a", 9), ("bad", "b", "b", 1)]
+    table = pd.DataFrame(cells, columns=["method", "truth", "prediction", "n"]).assign(
+        dataset="d", task="t", mode="sound", point="default", split="official", seed=0
+    )
+    plate = paper.confusion({"tables/confusions.csv": table}, dataset="d", task="t")
+    assert plate is not None
+    assert plate[1][["a", "b"]].to_numpy().tolist() == [[9, 1], [2, 8]]
+    assert "good · sound" in plate[2]
+
+
+def test_ethogram_draws_the_recording_frame_by_frame() -> None:
+    bouts = pd.DataFrame(
+        [("truth", 0, 5, "a"), ("truth", 5, 9, "b"), ("one", 0, 9, "a")], columns=["row", "start", "stop", "label"]
+    ).assign(dataset="d", task="t", recording="r")
+    quality = pd.DataFrame([{"dataset": "d", "recording": "r", "fps": 30.0}])
+    plate = paper.ethogram({"tables/ethograms.csv": bouts, "tables/quality.csv": quality}, dataset="d", task="t")
+    assert plate is not None and "r of d" in plate[2]
+    assert paper.ethogram({"tables/ethograms.csv": bouts, "tables/quality.csv": quality}, dataset="x", task="t") is None
+
+
+def test_an_experiment_names_its_kinds() -> None:
+    base = {"experiment": "x", "datasets": {"rats_pairs_twin": {"splits": ["fold"]}}, "methods": {"raw": {}}}
+    every = drawings(load_experiment(ROOT, dict(base)))
+    assert {drawing.kind for drawing in every} >= {"scores", "classes", "confusion", "ethogram"}
+    assert len({drawing.name for drawing in every}) == len(every)
+    chosen = drawings(load_experiment(ROOT, {**base, "figures": ["scores"]}))
+    assert [drawing.name for drawing in chosen] == ["scores-rats_pairs_twin"]
+    with pytest.raises(ConfigError, match="did you mean 'scores'"):
+        drawings(load_experiment(ROOT, {**base, "figures": ["scoers"]}))
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_kinds_name_functions_that_exist(kind: str) -> None:
+    module, function = KINDS[kind].function.split(":")
+    source = ROOT.joinpath("workflow_scripts", *module.split(".")).with_suffix(".py").read_text()
+    assert f"def {function}(" in source
+
+
+def test_the_same_tables_give_the_same_bytes(tmp_path: Path) -> None:
+    results = tmp_path / "results" / "x"
+    results.mkdir(parents=True)
+    write_table(results / "comparison.csv", comparison())
+    config = results / "configuration.json"
+    config.write_text("{}")
+    for name in ("one", "two"):
+        command = [sys.executable, "-m", "workflow_scripts.stages.figure", "--results", results, "--config", config]
+        command += ["--kind", "scores", "--select", json.dumps({"dataset": "d"}), "--stem", tmp_path / name / "figure"]
+        (tmp_path / name).mkdir()
+        subprocess.run(command, check=True, cwd=ROOT)
+    files = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert files == [f"figure.{ending}" for ending in ("csv", "json", "pdf", "png", "txt")]
+    for name in files:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()

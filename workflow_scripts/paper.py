@@ -1,0 +1,95 @@
+"""Which figures an experiment is drawn as: the name of each, the small tables it hangs on, the function that draws it.
+
+Imported while the graph is built, so a drawing function is named here and imported by the stage that draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from workflow_scripts.cards import slugify
+from workflow_scripts.config import nearest
+from workflow_scripts.errors import ConfigError
+from workflow_scripts.experiment import Experiment
+
+Selection = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of figure.
+
+    Attributes
+    ----------
+    function : str
+        ``module:name`` below this package. It is called with the tables by file name (DataFrames) and the selection as
+        keywords, and gives back a Figure, the numbers drawn (DataFrame) and a caption; or None where the tables
+        hold nothing to draw, which leaves a figure that says so.
+    tables : tuple of str
+        CSV files below ``results/<experiment>/``.
+    where : callable
+        What of an experiment is drawn this way: a selection for each figure, none where it does not apply.
+    category : str
+        Heading in Snakemake's own report.
+    """
+
+    function: str
+    tables: tuple[str, ...]
+    where: Callable[[Experiment], Iterable[Selection]]
+    category: str = "Results"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One figure: its file name without ending, its kind, and what it selects."""
+
+    name: str
+    kind: str
+    select: Selection = field(default_factory=dict)
+
+
+def _datasets(experiment: Experiment) -> list[Selection]:
+    return [{"dataset": name} for name in experiment.cards if experiment.tasks(name)]
+
+
+def _frame_tasks(experiment: Experiment, kinds: tuple[str, ...]) -> list[Selection]:
+    """Tasks labelled frame by frame, where some run is probed on them."""
+    return [
+        {"dataset": name, "task": task}
+        for name, card in experiment.cards.items()
+        for task in experiment.tasks(name)
+        if card.kind == "tracks" and card.tasks[task].level == "frame" and card.tasks[task].kind in kinds
+    ]
+
+
+def _multiclass(experiment: Experiment) -> list[Selection]:
+    return _frame_tasks(experiment, ("multiclass",))
+
+
+KINDS: dict[str, Kind] = {
+    "scores": Kind("report.paper:scores", ("comparison.csv",), _datasets),
+    "classes": Kind("report.paper:classes", ("comparison.csv",), _multiclass),
+    "confusion": Kind("report.paper:confusion", ("comparison.csv", "tables/confusions.csv"), _multiclass),
+    "ethogram": Kind("report.paper:ethogram", ("tables/ethograms.csv", "tables/quality.csv"), _multiclass, "Examples"),
+}
+"""Every kind of figure by the name that the configuration key `figures` knows it by."""
+
+
+def drawings(experiment: Experiment) -> list[Drawing]:
+    """Return the figures of an experiment: of the kinds its key `figures` names, or of all that apply.
+
+    Raises
+    ------
+    ConfigError
+        When the key names a kind that does not exist.
+    """
+    wanted = experiment.config.figures
+    for name in wanted or []:
+        if name not in KINDS:
+            raise ConfigError(f"figures: there is no kind {name!r}{nearest(name, list(KINDS))}.")
+    found = []
+    for name in KINDS if wanted is None else wanted:
+        for select in KINDS[name].where(experiment):
+            found.append(Drawing(slugify("-".join([name, *select.values()])), name, select))
+    return found

@@ -1,0 +1,222 @@
+"""Figures for a paper: tables in; Figure, the numbers drawn and a caption out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from workflow_scripts.report import figures
+from workflow_scripts.report.tables import (
+    Score,
+    heading,
+    lower_is_better,
+    mean,
+    metric_name,
+    number,
+    pool_seeds,
+    primary_metric,
+    without_folds,
+)
+from workflow_scripts.report.tables import scores as read_scores
+from workflow_scripts.report.timeline import frames
+from workflow_scripts.style import INK, QUIET, colour, shorten, styled
+
+Plate = tuple[Figure, pd.DataFrame, str]
+"""A figure, the numbers drawn in it, and its caption."""
+Tables = Mapping[str, pd.DataFrame]
+
+COLUMNS = 3
+MOST_PANELS = 12
+"""With more tasks than this, a heat map takes the place of a panel a task."""
+
+
+def _rows(tables: Tables, dataset: str, task: str | None = None) -> pd.DataFrame:
+    table = tables["comparison.csv"]
+    table = without_folds(table[table["dataset"] == dataset])
+    return table if task is None else table[table["task"] == task]
+
+
+def _spread(found: list[Score]) -> tuple[float, float]:
+    """Interval of one seed, or what the intervals of all seeds span."""
+    lows, highs = [s.low for s in found if math.isfinite(s.low)], [s.high for s in found if math.isfinite(s.high)]
+    return (min(lows), max(highs)) if lows and highs else (math.nan, math.nan)
+
+
+def scores(tables: Tables, *, dataset: str) -> Plate | None:
+    """Draw every method on every task of a dataset: a panel a task, or a heat map where there are many.
+
+    Parameters
+    ----------
+    tables : mapping
+        Holds ``comparison.csv``.
+    dataset : str
+    """
+    table = _rows(tables, dataset)
+    by_task: dict[str, tuple[str, dict[str, list[Score]]]] = {}
+    for task, rows in table.groupby("task", sort=False):
+        found = read_scores(rows)
+        metric = primary_metric(found)
+        if metric is not None:
+            by_task[str(task)] = (metric, pool_seeds(found, metric))
+    if not by_task:
+        return None
+    data = pd.DataFrame(
+        [
+            (
+                task,
+                metric,
+                label,
+                found[0].chance,
+                mean(found),
+                *_spread(found),
+                found[0].published,
+                len(found),
+                found[0].n_groups,
+            )
+            for task, (metric, grouped) in by_task.items()
+            for label, found in grouped.items()
+        ],
+        columns=["task", "metric", "method", "chance", "value", "low", "high", "published", "seeds", "n_groups"],
+    )
+    figure = _panels(data) if len(by_task) <= MOST_PANELS else _heat_map(data)
+    groups = data["n_groups"].dropna()
+    over = f"; intervals are 95 % bootstraps over {int(groups.min())} or more groups" if len(groups) else ""
+    seeds = int(data["seeds"].max())
+    caption = (
+        f"Methods on {dataset}, held-out recordings{over}. "
+        + (f"Points are means of {seeds} seeds and lines span the seeds' intervals. " if seeds > 1 else "")
+        + "Grey: chance and rules that look at labels alone. "
+        + ("Diamonds: published numbers, whose protocol may differ." if data["published"].notna().any() else "")
+    )
+    return figure, data, caption.strip()
+
+
+@styled
+def _panels(data: pd.DataFrame) -> Figure:
+    tasks = list(dict.fromkeys(data["task"]))
+    order = list(dict.fromkeys(data["method"]))
+    inks = dict(zip(order, map(colour, range(len(order))), strict=True))
+    columns = min(COLUMNS, len(tasks))
+    lines = math.ceil(len(tasks) / columns)
+    most = data.groupby("task").size().max()
+    figure = Figure(figsize=(1.2 + 2.6 * columns, lines * (0.75 + 0.2 * most)))
+    axes = figure.subplots(lines, columns, squeeze=False)
+    for axis in axes.flat[len(tasks) :]:
+        axis.set_axis_off()
+    for axis, task in zip(axes.flat, tasks, strict=False):
+        rows = data[data["task"] == task].reset_index(drop=True)
+        for place, row in rows.iterrows():
+            ink = QUIET if row["chance"] else inks[row["method"]]
+            axis.plot([row["low"], row["high"]], [place, place], color=INK, linewidth=1.1)
+            axis.plot(row["value"], place, "o", markersize=5, color=ink, markeredgecolor=INK, markeredgewidth=0.4)
+            if pd.notna(row["published"]):
+                axis.plot(row["published"], place, "D", markersize=4, color="none", markeredgecolor=INK)
+        axis.set_yticks(range(len(rows)), [shorten(name, 24) for name in rows["method"]])
+        axis.set_ylim(len(rows) - 0.5, -0.5)
+        axis.grid(axis="x")
+        axis.set_xlabel(_axis_label(rows["metric"].iloc[0]))
+        if rows["metric"].iloc[0].startswith(figures.BOUNDED):
+            axis.set_xlim(0, 1)
+        axis.set_title(shorten(task, 30))
+    return figure
+
+
+def _axis_label(metric: str) -> str:
+    return heading(metric_name(metric)) + (" (lower is better)" if lower_is_better(metric) else "")
+
+
+@styled
+def _heat_map(data: pd.DataFrame) -> Figure:
+    """Shade by rank inside the task, since tasks have different metrics; write the value."""
+    wide = data.pivot_table(index="task", columns="method", values="value", sort=False)
+    sign = data.drop_duplicates("task").set_index("task")["metric"].map(lambda m: -1.0 if lower_is_better(m) else 1.0)
+    ranks = wide.mul(sign, axis=0).rank(axis=1, pct=True)
+    figure = Figure(figsize=(2.6 + 0.75 * wide.shape[1], 1.2 + 0.2 * len(wide)))
+    axis = figure.subplots()
+    axis.pcolormesh(ranks.to_numpy(), cmap="Blues", vmin=0, vmax=1.4, edgecolors="white", linewidth=0.5)
+    for (row, column), value in np.ndenumerate(wide.to_numpy(dtype=float)):
+        if math.isfinite(value):
+            axis.text(column + 0.5, row + 0.5, number(value), ha="center", va="center", fontsize=6.5)
+    names = [shorten(str(name), 20) for name in wide.columns]
+    axis.set_xticks(np.arange(wide.shape[1]) + 0.5, names, rotation=40, ha="right", rotation_mode="anchor")
+    axis.set_yticks(np.arange(len(wide)) + 0.5, [shorten(str(name), 36) for name in wide.index], fontsize=7)
+    axis.set_ylim(len(wide), 0)
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
+    return figure
+
+
+def classes(tables: Tables, *, dataset: str, task: str) -> Plate | None:
+    """Draw F1 by class and method.
+
+    Parameters
+    ----------
+    tables : mapping
+        Holds ``comparison.csv``.
+    dataset, task : str
+    """
+    table = _rows(tables, dataset, task)
+    table = table[table["metric"].str.startswith("f1/")]
+    if table["value"].notna().sum() == 0:
+        return None
+    caption = (
+        f"F1 by class of {task} on {dataset}, held-out recordings, 95 % bootstrap over groups; "
+        "the broken line is the best chance row."
+    )
+    return figures.class_bars(table, f"{dataset} · {task}"), table, caption
+
+
+def confusion(tables: Tables, *, dataset: str, task: str) -> Plate | None:
+    """Draw the confusion matrix of the best method, folds and seeds together.
+
+    Parameters
+    ----------
+    tables : mapping
+        Holds ``comparison.csv`` and ``tables/confusions.csv``.
+    dataset, task : str
+    """
+    counts = tables["tables/confusions.csv"]
+    counts = counts[(counts["dataset"] == dataset) & (counts["task"] == task)]
+    if counts.empty:
+        return None
+    run = counts["method"] + " · " + counts["mode"] + " · " + counts["point"]
+    right = counts["n"].where(counts["truth"] == counts["prediction"], 0)
+    sizes = {name: counts["n"].groupby([run, counts[name]]).sum() for name in ("truth", "prediction")}
+    both = sizes["truth"].add(sizes["prediction"].rename_axis(sizes["truth"].index.names), fill_value=0)
+    f1 = (2 * right.groupby([run, counts["truth"]]).sum() / both.replace(0, np.nan)).groupby(level=0).mean()
+    best = str(f1.sort_index().idxmax())
+    rows = counts[run == best]
+    vocabulary = list(dict.fromkeys(counts["truth"]))
+    summed = rows.groupby(["truth", "prediction"])["n"].sum()
+    matrix = np.array([[int(summed.get((true, guess), 0)) for guess in vocabulary] for true in vocabulary])
+    data = pd.DataFrame(matrix, index=pd.Index(vocabulary, name="truth"), columns=vocabulary).reset_index()
+    caption = f"Held-out confusion of {best} on {task} of {dataset}: shares of each true class, and counts."
+    return figures.confusion(matrix, vocabulary, best.split(" · ")[0]), data, caption
+
+
+def ethogram(tables: Tables, *, dataset: str, task: str) -> Plate | None:
+    """Draw the example recording of a task: human labels and every method, over time.
+
+    Parameters
+    ----------
+    tables : mapping
+        Holds ``tables/ethograms.csv`` and ``tables/quality.csv``.
+    dataset, task : str
+    """
+    bouts = tables["tables/ethograms.csv"]
+    bouts = bouts[(bouts["dataset"] == dataset) & (bouts["task"] == task)]
+    if bouts.empty:
+        return None
+    recording = bouts["recording"].iloc[0]
+    bouts = bouts[bouts["recording"] == recording]
+    quality = tables["tables/quality.csv"]
+    quality = quality[(quality["dataset"] == dataset) & (quality["recording"] == recording)]
+    vocabulary = sorted(bouts["label"].unique())
+    drawn = {str(row): frames(found, vocabulary, int(bouts["stop"].max())) for row, found in bouts.groupby("row")}
+    truth = drawn.pop("truth")
+    figure = figures.ethogram(truth, drawn, vocabulary, float(quality["fps"].iloc[0]), f"{dataset} · {recording}")
+    return figure, bouts, f"{task} in the held-out recording {recording} of {dataset}, human labels on top."
