@@ -51,7 +51,7 @@ rule compare:
 rule examples:
     input:
         predictions=[f"{RESULTS}/{path}" for _, _, path in EXPERIMENT.predictions()],
-        notes=[f"{RESULTS}/{run.path()}/probe_notes.json" for run in EXPERIMENT.runs if EXPERIMENT.tasks(run.dataset)],
+        notes=[f"{RESULTS}/{run.path()}/probe_notes.json" for run in EXPERIMENT.fitted()],
         quality=[f"data/{name}/quality.csv" for name in CARDS],
         labels=[f"data/{name}/labels.csv" for name in CARDS],
         config=ancient(f"{RESULTS}/provenance/configuration.json"),

@@ -77,7 +77,7 @@ rule card:
 
 rule split:
     input:
-        "data/{dataset}/tracks.h5",
+        data_of,
     output:
         "data/{dataset}/splits/{split}.json",
     log:
@@ -95,13 +95,13 @@ rule split:
         splits=lambda wildcards: CARDS[wildcards.dataset].model_dump_json(include={"splits"}),
         code=code_digest("stages.split"),
     shell:
-        "python -m workflow_scripts.stages.split --log {log:q} --tracks {input:q} --card {params.card:q}"
+        "python -m workflow_scripts.stages.split --log {log:q} --data {input:q} --card {params.card:q}"
         " --name {wildcards.split} --output {output:q}"
 
 
 rule audit:
     input:
-        tracks="data/{dataset}/tracks.h5",
+        data=data_of,
         splits=lambda wildcards: [
             f"data/{wildcards.dataset}/splits/{name}.json" for name in used_splits(wildcards.dataset)
         ],
@@ -120,5 +120,5 @@ rule audit:
     params:
         code=code_digest("stages.audit"),
     shell:
-        "python -m workflow_scripts.stages.audit --log {log:q} --tracks {input.tracks:q} --split {input.splits:q}"
+        "python -m workflow_scripts.stages.audit --log {log:q} --data {input.data:q} --split {input.splits:q}"
         " --output {output:q}"

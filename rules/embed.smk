@@ -5,7 +5,7 @@ rule embed:
     input:
         weights=f"{RUN}/embedder/model.safetensors",
         config=f"{RUN}/embedder/config.yaml",
-        tracks="data/{dataset}/tracks.h5",
+        data=data_of,
         split="data/{dataset}/splits/{split}.json",
     output:
         f"{RUN}/embeddings.h5",
@@ -27,7 +27,7 @@ rule embed:
         code=lambda wildcards: code_digest("stages.embed", f"methods.{wildcards.method}.method"),
     shell:
         "python -m workflow_scripts.stages.embed --log {log:q} --embedder {params.embedder:q}"
-        " --tracks {input.tracks:q} --split {input.split:q} --output {output:q}"
+        " --data {input.data:q} --split {input.split:q} --output {output:q}"
 
 
 # The same for methods without a network: no GPU.
@@ -48,7 +48,7 @@ rule predict:
     input:
         weights=f"{RUN}/embedder/model.safetensors",
         config=f"{RUN}/embedder/config.yaml",
-        tracks="data/{dataset}/tracks.h5",
+        data=data_of,
         split="data/{dataset}/splits/{split}.json",
     output:
         f"{RUN}/predictions.h5",
@@ -72,5 +72,5 @@ rule predict:
         code=lambda wildcards: code_digest("stages.predict", f"methods.{wildcards.method}.method"),
     shell:
         "python -m workflow_scripts.stages.predict --log {log:q} --embedder {params.embedder:q}"
-        " --tracks {input.tracks:q} --split {input.split:q} --task {params.tasks:q} --readout {params.readout}"
+        " --data {input.data:q} --split {input.split:q} --task {params.tasks:q} --readout {params.readout}"
         " --output {output:q}"

@@ -11,7 +11,7 @@ CONTROLS = one_of([name for name in EXPERIMENT.config.methods if not method_opti
 
 rule train:
     input:
-        tracks="data/{dataset}/tracks.h5",
+        data=data_of,
         split="data/{dataset}/splits/{split}.json",
         audit="data/{dataset}/leaks.csv",
         # Weights to start from may be those of another run, which then comes first.
@@ -41,7 +41,7 @@ rule train:
         code=lambda wildcards: code_digest("stages.train", f"methods.{wildcards.method}.method"),
     shell:
         "python -m workflow_scripts.stages.train --log {log:q} --method {wildcards.method}"
-        " --options {params.options:q} --tracks {input.tracks:q} --split {input.split:q}"
+        " --options {params.options:q} --data {input.data:q} --split {input.split:q}"
         " --seed {wildcards.seed} --code {params.code} --folder {params.folder:q}"
 
 

@@ -20,6 +20,7 @@ UNPACKED = ".unpacked/"
 SILENT: dict[str, Any] = {
     "description": "",
     "citation": ["-"],
+    "movies": [],
     "splits": {},
     "published": [],
     "terms": "",
@@ -76,7 +77,9 @@ class Shard(Strict):
 class Task(Strict):
     """A question the probe asks of the labels."""
 
-    kind: Literal["binary", "multiclass", "continuous"] = "multiclass"
+    kind: Literal["binary", "multiclass", "continuous", "points"] = Field(
+        "multiclass", description="points: the keypoints of images, found and not classified."
+    )
     level: Literal["frame", "sequence"] = "frame"
     vocabulary: list[str] = Field([], description="Class names in the order of their indices.")
     description: str = ""
@@ -98,8 +101,8 @@ class GroupSplit(Strict):
     train: list[str] = Field([], description="Groups that train; empty = all that are not in the other lists.")
     validation: list[str] = []
     test: list[str] = Field([], description="Groups held out.")
-    by: Literal["group", "recording_prefix"] = Field(
-        "group", description="Whether the lists name groups or beginnings of recording ids."
+    by: Literal["group", "animal", "recording_prefix"] = Field(
+        "group", description="Whether the lists name groups, animals (of images), or beginnings of recording ids."
     )
 
 
@@ -107,6 +110,21 @@ class FoldSplit(Strict):
     """Leave-groups-out folds; each list is held out once."""
 
     folds: list[list[str]] = Field(min_length=2, description="Groups held out together, one list a fold.")
+    by: Literal["group", "animal"] = Field("group", description="Whether the lists name groups or animals (of images).")
+
+
+class DealtSplit(Strict):
+    """Folds for many small groups: they are dealt at random, and each fold is held out once."""
+
+    deal: int = Field(ge=2, description="Number of folds.")
+    seed: int = Field(0, ge=0)
+
+
+class Movie(Strict):
+    """A movie that trained models tag; nothing is trained or judged on it."""
+
+    file: str = Field(description="Path below resources/<dataset>/.")
+    options: dict[str, Any] = Field({}, description="Overrides of the card's source options.")
 
 
 class Simulation(Strict):
@@ -153,7 +171,8 @@ class Card(Strict):
     files: list[RemoteFile] = Field(min_length=1)
     shards: list[Shard] = Field(min_length=1)
     tasks: dict[str, Task] = {}
-    splits: dict[str, GroupSplit | FoldSplit] = {}
+    movies: list[Movie] = []
+    splits: dict[str, GroupSplit | FoldSplit | DealtSplit] = {}
     simulate: Simulation | None = None
     published: list[Published] = []
 
@@ -164,6 +183,9 @@ class Card(Strict):
             for path in shard.paths():
                 if path not in known:
                     raise ValueError(f"shard {shard.id!r} names {path!r}, which no entry of files provides")
+        for movie in self.movies:
+            if movie.file not in known:
+                raise ValueError(f"movies names {movie.file!r}, which no entry of files provides")
         if len(self._shards) != len(self.shards):
             counts = Counter(slugify(shard.id) for shard in self.shards)
             raise ValueError(f"two shards are called {counts.most_common(1)[0][0]!r}")
@@ -205,7 +227,7 @@ class Card(Strict):
     def around(self, path: str) -> Card:
         """Return the card cut down to one of its files and the shards that are made from it."""
         shards = self._users.get(path, self.shards[:1])
-        paths = {used.split(UNPACKED)[0] for shard in shards for used in shard.paths()}
+        paths = {path} | {used.split(UNPACKED)[0] for shard in shards for used in shard.paths()}
         files = [self.file(used) for used in sorted(paths)]
         return self.model_copy(update={"shards": shards, "files": files, **SILENT})
 
@@ -230,6 +252,8 @@ class Card(Strict):
             raise ConfigError(f"The card {self.name!r} has no split {family!r}; it has: {known}.") from error
         if isinstance(split, FoldSplit):
             return [f"{family}{k}" for k in range(len(split.folds))]
+        if isinstance(split, DealtSplit):
+            return [f"{family}{k}" for k in range(split.deal)]
         return [family]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from workflow_scripts.cards import Card, FoldSplit, GroupSplit, RemoteFile
+from workflow_scripts.cards import Card, DealtSplit, FoldSplit, GroupSplit, RemoteFile
 
 UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
@@ -87,10 +87,12 @@ def _recording_facts(card: Card) -> str:
     return markdown_table(["", ""], facts)
 
 
-def _split(split: GroupSplit | FoldSplit) -> str:
+def _split(split: GroupSplit | FoldSplit | DealtSplit) -> str:
+    if isinstance(split, DealtSplit):
+        return f"held out in turn: {split.deal} parts of the groups, dealt at random (seed {split.seed})"
     if isinstance(split, FoldSplit):
         return "held out in turn: " + "; ".join(", ".join(fold) for fold in split.folds)
-    by = "groups" if split.by == "group" else "recordings whose id begins with"
+    by = {"group": "groups", "animal": "animals", "recording_prefix": "recordings whose id begins with"}[split.by]
     parts = [
         f"{name}: {by} {', '.join(groups)}"
         for name, groups in (("validation", split.validation), ("test", split.test))

@@ -19,11 +19,14 @@ from workflow_scripts.config import Configuration, DatasetUse, deep_merge, neare
 from workflow_scripts.errors import ConfigError
 from workflow_scripts.files import read_yaml
 
-CHANCE = ("majority", "prior")
-"""Methods that know the training labels alone; the rows of `all_positive` ride along with the first."""
+CHANCE = {"tracks": ("majority", "prior"), "clips": ("majority", "prior"), "images": ("mean_pose",)}
+"""Methods that know the training labels alone, by kind of data; rows of `all_positive` ride along with `majority`."""
 
-KINDS = ("tracks",)
+KINDS = ("tracks", "images")
 """Canonical data kinds that the rules can run."""
+
+PROBED = ("tracks", "clips")
+"""Kinds whose embeddings are judged by a linear probe; of images, the points that a method finds are judged."""
 
 POINT_LENGTH = 60
 """Longest hyper-parameter point that is spelt out in a path."""
@@ -185,7 +188,7 @@ class Experiment:
         for dataset, use in self.config.datasets.items():
             for family in use.splits:
                 for split in self.cards[dataset].split_names(family):
-                    for method in CHANCE:
+                    for method in CHANCE[self.cards[dataset].kind]:
                         found.append(Run(dataset, method, "sound", "default", split, self.config.seeds[0], family, {}))
         return [run for run in found if self.tasks(run.dataset)]
 
@@ -200,9 +203,13 @@ class Experiment:
         except KeyError as error:
             raise ConfigError(f"The experiment {self.name!r} has no run {path!r}.") from error
 
+    def fitted(self) -> list[Run]:
+        """Runs that a linear probe is fitted on."""
+        return [run for run in self.runs if self.tasks(run.dataset) and self.cards[run.dataset].kind in PROBED]
+
     def probed(self) -> list[Run]:
-        """Runs and chance runs whose readouts are scored."""
-        return [run for run in [*self.runs, *self.chance_runs] if self.tasks(run.dataset)]
+        """Those and the chance runs: runs with a `probe.csv`."""
+        return [*self.fitted(), *self.chance_runs]
 
     def unjudged(self) -> list[Run]:
         """Runs on datasets without tasks: they end with their embedder, which others may start from."""
@@ -238,9 +245,7 @@ class Experiment:
 
     def predictions(self) -> list[tuple[Run, str, str]]:
         """Run, name for the report, and path of each file of held-out predictions, chance left out."""
-        probed = [
-            (run, run.method, f"{run.path()}/probe_predictions.h5") for run in self.runs if self.tasks(run.dataset)
-        ]
+        probed = [(run, run.method, f"{run.path()}/probe_predictions.h5") for run in self.fitted()]
         native = [(run, f"{run.method} ({run.readout})", f"{run.path()}/predictions.h5") for run in self.predicting()]
         return [*probed, *native]
 

@@ -232,10 +232,10 @@ def test_mars_points_land_on_the_animal_and_the_box_does_not_tell_them(tmp_path)
 
 def test_mars_groups_hold_whole_frames(tmp_path):
     mars(tmp_path / "crops.zip")
-    found = read_images("mars_crops", tmp_path / "crops.zip", {"parts": 5})
+    found = read_images("mars_crops", tmp_path / "crops.zip", {})
     for frame in np.unique(found.source_frame):
         assert len(set(found.group[found.source_frame == frame])) == 1
-    assert sorted(set(found.group)) == [f"part{k}" for k in range(5)]
+    assert len(set(found.group)) == len(set(found.source_frame)) < len(found)
 
 
 def test_mars_damage_is_a_sentence(tmp_path):
@@ -262,7 +262,7 @@ def dlc(folder):
 
 def test_dlc_neck_is_the_middle_of_the_ears(tmp_path):
     path = dlc(tmp_path)
-    found = read_images("dlc_frames", path, {**PARTS, "side": 50, "jitter": 0, "parts": 2})
+    found = read_images("dlc_frames", path, {**PARTS, "side": 50, "jitter": 0})
     # A square of 50 px around the middle (45, 40), not scaled: pixel 20.5 of the frame is 0 of the crop.
     assert found.points[0].tolist() == [[39.5, 24.5], [14.5, 24.5], [9.5, 24.5]]
     assert found.warnings == [

@@ -15,6 +15,7 @@ from workflow_scripts.files import read_json
 from workflow_scripts.formats.predictions import open_predictions
 
 RUN = ["dataset", "method", "mode", "point", "split", "seed"]
+CLASSES = ("binary", "multiclass")
 RunKey = tuple[str, str, str, str, str, int]
 
 
@@ -52,7 +53,7 @@ def ethogram_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) ->
             for task in reader.tasks:
                 kind, level, vocabulary, _ = reader.info(task)
                 recordings = sorted(reader.recordings(task))
-                if kind == "continuous" or level != "frame" or not recordings or (dataset, task, method) in seen:
+                if kind not in CLASSES or level != "frame" or not recordings or (dataset, task, method) in seen:
                     continue
                 first = (dataset, task) not in chosen
                 recording = chosen.setdefault((dataset, task), recordings[0])
@@ -83,7 +84,7 @@ def confusion_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) -
         with open_predictions(path) as reader:
             for task in reader.tasks:
                 kind, _, vocabulary, _ = reader.info(task)
-                if kind == "continuous":
+                if kind not in CLASSES:
                     continue
                 size = len(vocabulary)
                 counts = np.zeros((size, size), dtype=np.int64)

@@ -21,8 +21,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from workflow_scripts.errors import LeakError
+from workflow_scripts.evaluation.duplicates import shared_images
+from workflow_scripts.formats.datasets import open_dataset
+from workflow_scripts.formats.images import ImagesReader
 from workflow_scripts.formats.splits import Split, read_split
-from workflow_scripts.formats.tracks import TracksReader, open_tracks
+from workflow_scripts.formats.tracks import TracksReader
 
 COLUMNS = ["dataset", "split", "kind", "group", "recording_a", "recording_b", "detail"]
 
@@ -153,7 +156,7 @@ def _sides(split: Split) -> dict[str, list[str]]:
 
 
 def _audit_split(
-    split: Split, groups: dict[str, str], shared: dict[tuple[str, str], tuple[int, int, int]]
+    split: Split, groups: dict[str, str], shared: dict[tuple[str, str], tuple[int, int, int]], what: str, also: str
 ) -> list[dict[str, str]]:
     rows = []
 
@@ -181,7 +184,7 @@ def _audit_split(
                 side_a, side_b = (one, other) if a in left else (other, one)
                 same = run == frames_a == frames_b
                 detail = f"{a} in {side_a} and {b} in {side_b} " + (
-                    f"are identical over all {run} frames" if same else f"share {run} consecutive frames"
+                    f"are identical over all {run} {what}" if same else f"share {run} {also}{what}"
                 )
                 both = groups[a] if groups[a] == groups[b] else f"{groups[a]} | {groups[b]}"
                 leak("content" if same else "overlap", both, a, b, detail)
@@ -194,7 +197,7 @@ def audit(tracks: Path, splits: Sequence[Path]) -> pd.DataFrame:
     Parameters
     ----------
     tracks : Path
-        `tracks.h5`. Groups are taken from here, whatever the split says.
+        File of the converted dataset, of any kind. Groups are taken from here, whatever the split says.
     splits : sequence of Path
         Files of :mod:`workflow_scripts.formats.splits`.
 
@@ -210,13 +213,15 @@ def audit(tracks: Path, splits: Sequence[Path]) -> pd.DataFrame:
         When a split names a recording that the tracks do not hold.
     """
     rows = []
-    with open_tracks(tracks) as reader:
+    with open_dataset(tracks) as reader:
         loaded = [read_split(path) for path in splits]
         named = sorted({recording for split in loaded for side in _sides(split).values() for recording in side})
         groups = {recording: reader.group(recording) for recording in named}
-        shared = shared_content(reader)
+        images = isinstance(reader, ImagesReader)
+        shared = shared_images(reader) if images else shared_content(reader)
+        words = ("images", "") if images else ("frames", "consecutive ")
         for split in loaded:
-            rows += _audit_split(split, groups, shared)
+            rows += _audit_split(split, groups, shared, *words)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

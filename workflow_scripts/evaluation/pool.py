@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.evaluation import metrics
-from workflow_scripts.formats.predictions import Prediction, PredictionsReader, open_predictions
-from workflow_scripts.formats.tracks import Kind, Level
+from workflow_scripts.formats.predictions import Prediction, PredictionsReader, TaskKind, open_predictions
+from workflow_scripts.formats.tracks import Level
 
 Array = npt.NDArray[np.float64]
 
@@ -31,24 +32,27 @@ class Pool:
         Labelled frames (or sequences).
     truth, scores, groups : list
         One entry a recording; `scores` is empty where a file has none.
+    found : list
+        For ``points``: the points found, beside those in `truth`.
     """
 
-    kind: Kind
+    kind: TaskKind
     level: Level
     vocabulary: tuple[str, ...]
     statistics: dict[str, Array] = field(default_factory=dict)  # by group
     n: int = 0
     centre: float | None = None
     seen: dict[str, str] = field(default_factory=dict)  # file by recording
-    truth: list[npt.NDArray[np.int16]] = field(default_factory=list)
+    truth: list[npt.NDArray[Any]] = field(default_factory=list)
+    found: list[npt.NDArray[np.float64]] = field(default_factory=list)
     scores: list[npt.NDArray[np.float32]] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
     scored: bool = True
 
     @property
     def n_classes(self) -> int:
-        """Number of classes; 0 for ``continuous``."""
-        return {"binary": 2, "continuous": 0}.get(self.kind, len(self.vocabulary))
+        """Number of classes; 0 for ``continuous`` and ``points``."""
+        return {"binary": 2, "continuous": 0, "points": 0}.get(self.kind, len(self.vocabulary))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -74,7 +78,11 @@ class Pool:
         n = int(mask.sum())
         if not n:
             return
-        if not self.n_classes:
+        if self.kind == "points":
+            self.truth.append(found.truth[mask].astype(np.float64))
+            self.found.append(found.prediction[mask].astype(np.float64))
+            sums = np.zeros(0)  # nothing that adds up over groups says where a quantile lies
+        elif not self.n_classes:
             truth = found.truth[mask].astype(np.float64)
             # Sums about a typical value keep the digits of the variance.
             self.centre = float(truth.mean()) if self.centre is None else self.centre

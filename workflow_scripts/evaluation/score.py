@@ -20,6 +20,7 @@ import pandas as pd
 from workflow_scripts.config import IntervalConfig
 from workflow_scripts.evaluation import metrics
 from workflow_scripts.evaluation.intervals import bootstrap, percentile_interval, resample_counts
+from workflow_scripts.evaluation.points import point_rows
 from workflow_scripts.evaluation.pool import Pool, list_tasks, pool_task
 
 COLUMNS = ["task", "level", "metric", "value", "low", "high", "n", "n_groups", "readout"]
@@ -131,7 +132,9 @@ def score_predictions(paths: Sequence[Path], interval: IntervalConfig) -> pd.Dat
         pool = pool_task(paths, task, readout)
         if not pool.n:
             continue
-        if not pool.n_classes:
+        if pool.kind == "points":
+            found = point_rows(pool, interval)
+        elif not pool.n_classes:
             found = _value_rows(pool, interval)
         else:
             found = _class_rows(pool, interval)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workflow_scripts.cards import Card, FoldSplit, GroupSplit
+import numpy as np
+
+from workflow_scripts.cards import Card, DealtSplit, FoldSplit, GroupSplit
 from workflow_scripts.config import nearest
 from workflow_scripts.errors import ConfigError, LeakError
+from workflow_scripts.formats.datasets import DatasetReader, open_dataset
 from workflow_scripts.formats.splits import Split
-from workflow_scripts.formats.tracks import TracksReader, open_tracks
 
 SIDES = ("train", "validation", "test")
 
@@ -19,7 +21,7 @@ def make_split(tracks: Path, card: Card, name: str) -> Split:
     Parameters
     ----------
     tracks : Path
-        `tracks.h5`; its quarantined shards are left out.
+        File of the converted dataset, of any kind; its quarantined shards are left out.
     card : Card
     name : str
         A split of the card, or a fold: the family's name and a number (`fold0`).
@@ -37,13 +39,21 @@ def make_split(tracks: Path, card: Card, name: str) -> Split:
         When a group or a recording stands on two sides.
     """
     family = _family(card, name)
-    with open_tracks(tracks) as reader:
-        groups = {recording: reader.group(recording) for recording in sorted(reader.ids)}
-        missing = _quarantined_groups(card, reader)
     definition = card.splits[family]
+    with open_dataset(tracks) as reader:
+        unit = reader.group
+        if not isinstance(definition, DealtSplit) and definition.by == "animal":
+            if not hasattr(reader, "animal_of"):
+                raise ConfigError(f"Split {name!r} of {card.name!r}: only images are split by animal; name groups.")
+            unit = reader.animal_of
+        groups = {recording: unit(recording) for recording in sorted(reader.ids)}
+        missing = _quarantined_groups(card, reader)
+    if isinstance(definition, DealtSplit):
+        definition = _deal(definition, sorted(set(groups.values())), card, name)
     if isinstance(definition, FoldSplit):
+        folds = definition.folds
         definition = _fold(definition, int(name.removeprefix(family)), card, name)
-        everywhere = [group for fold in card.splits[family].folds for group in fold]  # type: ignore[union-attr]
+        everywhere = [group for fold in folds for group in fold]
         _check_known(everywhere, set(groups.values()), missing, card, name, "group")
     sides = _assign(definition, groups, missing, card, name)
     _refuse_leaks(sides, groups, card, name)
@@ -74,9 +84,18 @@ def _family(card: Card, name: str) -> str:
     raise ConfigError(f"The card {card.name!r} has no split {name!r}{nearest(name, known)}.")
 
 
-def _quarantined_groups(card: Card, reader: TracksReader) -> set[str]:
+def _quarantined_groups(card: Card, reader: DatasetReader) -> set[str]:
     """Groups (or ids, where the card leaves the group to the source) of shards that could not be converted."""
     return {shard.group or shard.id for shard in card.shards if shard.id in reader.quarantined}
+
+
+def _deal(definition: DealtSplit, groups: list[str], card: Card, name: str) -> FoldSplit:
+    if len(groups) < definition.deal:
+        raise ConfigError(f"Split {name!r} of {card.name!r}: {len(groups)} groups make no {definition.deal} folds.")
+    part = np.random.default_rng(definition.seed).permutation(len(groups)) % definition.deal
+    return FoldSplit(
+        folds=[[group for group, p in zip(groups, part, strict=True) if p == k] for k in range(definition.deal)]
+    )
 
 
 def _fold(definition: FoldSplit, number: int, card: Card, name: str) -> GroupSplit:

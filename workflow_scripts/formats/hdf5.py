@@ -99,3 +99,20 @@ def open_checked(path: str | Path, kind: str) -> Iterator[h5py.File]:
         yield handle
     finally:
         handle.close()
+
+
+def file_kind(path: str | Path) -> str:
+    """Return the kind of a canonical file.
+
+    Raises
+    ------
+    InputError
+        When the file is absent or is no HDF5 of ours.
+    """
+    if not Path(path).is_file():
+        raise InputError(path, "the file does not exist", "run the workflow, which makes it")
+    try:
+        with h5py.File(path, "r") as handle:
+            return str(handle.attrs["kind"])
+    except (OSError, KeyError) as error:
+        raise InputError(path, "is no HDF5 file of EthoMake", "delete it and run the workflow again") from error

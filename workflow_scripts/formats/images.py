@@ -18,7 +18,29 @@ from workflow_scripts.formats.hdf5 import COMPRESSION, create, open_checked
 
 KIND = "images"
 CHUNK_BYTES = 1 << 20
+TASK = "points"
+"""Name of the task of finding the points; its vocabulary are the points' names."""
 TEXT = h5py.string_dtype("utf-8")
+
+
+@dataclass(frozen=True)
+class PointLabels:
+    """Hand points as the labels of a recording; like :class:`workflow_scripts.formats.tracks.Labels`.
+
+    Attributes
+    ----------
+    values : ndarray, float32, shape (n, n_points, 2)
+    mask : ndarray of bool, shape (n,)
+        Images with all points.
+    vocabulary : tuple of str
+        Names of the points.
+    """
+
+    values: npt.NDArray[np.float32]
+    mask: npt.NDArray[np.bool_]
+    vocabulary: tuple[str, ...]
+    kind: str = "points"
+    level: str = "frame"
 
 
 @dataclass(frozen=True)
@@ -36,7 +58,7 @@ class ImageSet:
         The frame an image was cut from or is a copy of; copies of one frame share it.
     animal : ndarray of str, shape (n,)
     group : ndarray of str, shape (n,)
-        What no split may cut: the animal, or a part of the source frames.
+        What no split may cut: the source frame, or a session where the card names one.
     index : dict of str to ndarray, int64 or float32, shape (n,)
         Further columns (the augmentation factors).
     fps : float
@@ -76,6 +98,21 @@ class ImageSet:
         """Recording id of each image: its source frame, the smallest thing a split can move."""
         return [recording_id(frame) for frame in self.source_frame]
 
+    @property
+    def id(self) -> str:
+        """Recording id, for the images of one source frame."""
+        return recording_id(self.source_frame[0])
+
+    @property
+    def n_frames(self) -> int:
+        """Number of images."""
+        return len(self)
+
+    @property
+    def labels(self) -> dict[str, PointLabels]:
+        """The points as labels of the task `points`."""
+        return {TASK: PointLabels(self.points, np.asarray(np.isfinite(self.points).all(axis=(1, 2))), self.names)}
+
     def take(self, rows: npt.NDArray[Any]) -> ImageSet:
         """Return some of the images, by a boolean mask or row numbers."""
         return ImageSet(
@@ -94,6 +131,11 @@ class ImageSet:
 def recording_id(source_frame: int) -> str:
     """Name a source frame as splits do."""
     return f"frame{int(source_frame):06d}"
+
+
+def frame_groups(source_frame: npt.NDArray[np.int64]) -> npt.NDArray[np.str_]:
+    """Return the smallest groups there are: each source frame its own."""
+    return np.array([recording_id(frame) for frame in source_frame])
 
 
 def write_images(path: str | Path, batches: Iterable[ImageSet], *, compress: bool = True) -> None:
@@ -195,6 +237,21 @@ class ImagesReader:
     def group(self, recording: str) -> str:
         """Return the group that no split may cut."""
         return self._group_of[recording]
+
+    def animal_of(self, recording: str) -> str:
+        """Return the animal on the images of a source frame.
+
+        Raises
+        ------
+        InputError
+            When there are several.
+        """
+        found = np.unique(self.animal[self.rows_of([recording])])
+        if len(found) > 1:
+            raise InputError(
+                self.path, f"{recording!r} shows the animals {', '.join(found)}", "split by group instead of by animal"
+            )
+        return str(found[0])
 
     def rows_of(self, recordings: Iterable[str]) -> npt.NDArray[np.int64]:
         """Row numbers of some recordings, in file order."""

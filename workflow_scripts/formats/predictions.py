@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import h5py
 import numpy as np
@@ -17,6 +18,8 @@ from workflow_scripts.formats.tracks import Kind, Level, escape_id, unescape_id
 
 KIND = "predictions"
 
+TaskKind: TypeAlias = Kind | Literal["points"]
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -26,7 +29,8 @@ class Prediction:
     ----------
     recording, group : str
     truth : ndarray, shape (time,) or (1,)
-        As in :class:`workflow_scripts.formats.tracks.Labels`.
+        As in :class:`workflow_scripts.formats.tracks.Labels`; for ``points`` (time, point, 2), in pixels, and the
+        vocabulary holds the points' names.
     mask : ndarray of bool
         Where the truth is known; metrics use these frames alone.
     prediction : ndarray
@@ -49,7 +53,7 @@ class PredictionsWriter:
     def __init__(self, handle: h5py.File) -> None:
         self._tasks = handle.create_group("tasks")
 
-    def task(self, task: str, *, kind: Kind, level: Level, vocabulary: tuple[str, ...], readout: str) -> None:
+    def task(self, task: str, *, kind: TaskKind, level: Level, vocabulary: tuple[str, ...], readout: str) -> None:
         """Declare a task before its predictions."""
         node = self._tasks.create_group(escape_id(task))
         node.attrs["kind"] = kind
@@ -75,7 +79,7 @@ class PredictionsReader:
         self._tasks: h5py.Group = handle["tasks"]
         self.tasks: list[str] = [unescape_id(key) for key in self._tasks]
 
-    def info(self, task: str) -> tuple[Kind, Level, tuple[str, ...], str]:
+    def info(self, task: str) -> tuple[TaskKind, Level, tuple[str, ...], str]:
         """Return kind, level, vocabulary and readout of a task."""
         attrs = self._tasks[escape_id(task)].attrs
         return attrs["kind"], attrs["level"], tuple(json.loads(attrs["vocabulary"])), str(attrs["readout"])

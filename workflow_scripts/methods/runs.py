@@ -24,8 +24,7 @@ from workflow_scripts.errors import EthoMakeError, InputError
 from workflow_scripts.files import atomic_path, digest, read_yaml, write_text
 from workflow_scripts.formats.embeddings import write_embeddings
 from workflow_scripts.formats.predictions import Prediction, create_predictions
-from workflow_scripts.formats.tracks import Labels, Recording
-from workflow_scripts.training.data import DataSpec, TrackView
+from workflow_scripts.training.views import SPECS, Spec, View
 
 log = logging.getLogger("ethomake.runs")
 
@@ -48,14 +47,18 @@ def _write_yaml(path: Path, value: dict[str, Any]) -> None:
     write_text(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
 
 
-def _plain(spec: DataSpec) -> dict[str, Any]:
+def _plain(spec: Spec) -> dict[str, Any]:
     # safe_dump knows lists, not tuples.
-    value = spec.to_dict()
-    plain = {key: list(item) if isinstance(item, tuple) else item for key, item in value.items()}
-    return plain | {"vocabularies": {task: list(names) for task, names in spec.vocabularies.items()}}
+    plain: dict[str, Any] = json.loads(json.dumps(spec.to_dict()))
+    return plain
 
 
-def train(method: str, settings: dict[str, Any], view: TrackView, *, folder: Path, seed: int, code: str = "") -> None:
+def _spec(config: dict[str, Any]) -> Spec:
+    spec: Spec = SPECS[methods.config_model(config["method"]).kind].from_dict(config["spec"])
+    return spec
+
+
+def train(method: str, settings: dict[str, Any], view: View, *, folder: Path, seed: int, code: str = "") -> None:
     """Fit a method on the training recordings of a split.
 
     Parameters
@@ -64,8 +67,8 @@ def train(method: str, settings: dict[str, Any], view: TrackView, *, folder: Pat
         Name in the registry.
     settings : dict
         ``mode`` and ``options`` of the run.
-    view : TrackView
-        The recordings; only the training and validation ones are looked at.
+    view : View
+        The recordings, of the method's kind; only the training and validation ones are looked at.
     folder : Path
         Gets `hparams.yaml`, `metrics.csv`, `weights_best.safetensors`, `weights_last.safetensors`, `model_card.md`.
     seed : int
@@ -101,8 +104,8 @@ def train(method: str, settings: dict[str, Any], view: TrackView, *, folder: Pat
     write_text(folder / "model_card.md", _model_card(hparams, view, model))
 
 
-def data_digest(view: TrackView) -> str:
-    """Digest what a training sees: the index of tracks (which holds the recordings' checksums) and the split."""
+def data_digest(view: View) -> str:
+    """Digest what a training sees: the dataset's file (which holds the recordings' checksums) and the split."""
     split = json.dumps([view.split.train, view.split.validation])
     return hashlib.sha256(f"{digest(view.path)} {split}".encode()).hexdigest()
 
@@ -114,7 +117,7 @@ def _train_by_gradient(model: Any, data: Any, options: Any, hparams: dict[str, A
     fit(model, data, folder=folder, options=options, seed=hparams["seed"], hparams=hparams, digest=told)
 
 
-def _fit_in_closed_form(model: Any, view: TrackView, folder: Path) -> None:
+def _fit_in_closed_form(model: Any, view: View, folder: Path) -> None:
     metrics = model.fit(view)
     save_weights(folder / "weights_best.safetensors", model)
     save_weights(folder / "weights_last.safetensors", model)
@@ -123,17 +126,16 @@ def _fit_in_closed_form(model: Any, view: TrackView, folder: Path) -> None:
     log.info("fitted on %d recordings: %s", len(view.split.train), metrics)
 
 
-def _model_card(hparams: dict[str, Any], view: TrackView, model: torch.nn.Module) -> str:
+def _model_card(hparams: dict[str, Any], view: View, model: torch.nn.Module) -> str:
     size = sum(tensor.numel() for tensor in model.state_dict().values())
     groups = ", ".join(sorted({view.split.groups[recording] for recording in view.split.train}))
-    spec = hparams["spec"]
+    spec = _spec(hparams)
     details = yaml.safe_dump({key: hparams[key] for key in ("options", "versions")}, sort_keys=False)
     return f"""# {hparams["method"]} ({hparams["mode"]}) on {hparams["dataset"]}, split {hparams["split"]}
 
 - Trained on {len(view.split.train)} recordings of the groups {groups}; seed {hparams["seed"]}.
-- Numbers kept: {size}. Input: {len(spec["individuals"])} individuals × {len(spec["keypoints"])} keypoints
-  at {spec["fps"]:g} frames a second.
-- Use it on recordings of the same individuals, keypoints, order, unit and frame rate; others are refused.
+- Numbers kept: {size}. Input: {spec.describe()}.
+- Use it on recordings of the same kind; others are refused.
 - How well it does stands in `probe.csv` beside this file and in the experiment's `comparison.csv`.
 
 ```yaml
@@ -161,7 +163,7 @@ def export_embedder(folder: Path, weights: str = "best") -> None:
 
 def _restore(config: dict[str, Any], weights: Path) -> torch.nn.Module:
     functions = methods.load(config["method"])
-    spec = DataSpec.from_dict(config["spec"])
+    spec = _spec(config)
     model: torch.nn.Module = functions.build(methods.parse(config["method"], config["options"]), spec)
     try:
         model.load_state_dict(load_file(weights), strict=True)
@@ -186,7 +188,7 @@ def load_embedder(folder: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
     return _restore(config, folder / "model.safetensors"), config
 
 
-def embed(embedder: Path, view: TrackView, output: Path) -> None:
+def embed(embedder: Path, view: View, output: Path) -> None:
     """Embed every recording of a split, one in memory at a time.
 
     Raises
@@ -197,7 +199,7 @@ def embed(embedder: Path, view: TrackView, output: Path) -> None:
     torch.set_num_threads(1)
     model, config = load_embedder(embedder)
     functions = methods.load(config["method"])
-    spec = DataSpec.from_dict(config["spec"])
+    spec = _spec(config)
 
     def each() -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
         with torch.inference_mode():
@@ -215,14 +217,14 @@ def embed(embedder: Path, view: TrackView, output: Path) -> None:
     write_embeddings(output, each(), names=config["dimensions"], attributes=attributes)
 
 
-def predict(embedder: Path, view: TrackView, tasks: Sequence[str], output: Path, *, readout: str) -> None:
+def predict(embedder: Path, view: View, tasks: Sequence[str], output: Path, *, readout: str) -> None:
     """Write what a method says by itself about the held-out recordings of a split, beside the truth.
 
     Parameters
     ----------
     embedder : Path
         Folder of the exported model.
-    view : TrackView
+    view : View
     tasks : sequence of str
         Tasks to be judged; those the model knows nothing of are passed over.
     output : Path
@@ -238,7 +240,7 @@ def predict(embedder: Path, view: TrackView, tasks: Sequence[str], output: Path,
     torch.set_num_threads(1)
     model, config = load_embedder(embedder)
     functions = methods.load(config["method"])
-    spec = DataSpec.from_dict(config["spec"])
+    spec = _spec(config)
     declared: set[str] = set()
     with create_predictions(output) as writer, torch.inference_mode():
         for recording in view.test():
@@ -258,7 +260,8 @@ def predict(embedder: Path, view: TrackView, tasks: Sequence[str], output: Path,
                         task, kind=labels.kind, level=labels.level, vocabulary=labels.vocabulary, readout=readout
                     )
                     declared.add(task)
-                writer.add(task, _prediction(recording, labels, said[task]))
+                group = view.split.groups[recording.id]
+                writer.add(task, _prediction(recording.id, group, labels, said[task]))
         if not declared:
             raise EthoMakeError(
                 f"{config['method']} predicts none of the tasks {', '.join(tasks)}; train it with labels, or take its "
@@ -266,10 +269,16 @@ def predict(embedder: Path, view: TrackView, tasks: Sequence[str], output: Path,
             )
 
 
-def _prediction(recording: Recording, labels: Labels, said: npt.NDArray[np.float32]) -> Prediction:
-    if labels.kind == "continuous":
+def _prediction(recording: str, group: str, labels: Any, said: Any) -> Prediction:
+    chosen: npt.NDArray[Any]
+    scores: npt.NDArray[np.float32] | None
+    if isinstance(said, methods.Decided):
+        chosen, scores = said.codes, said.scores[:, 1] if labels.kind == "binary" else said.scores
+    elif labels.kind == "points":
+        chosen, scores = said, None
+    elif labels.kind == "continuous":
         chosen, scores = said.reshape(len(said)), None
     else:
         chosen = said.argmax(axis=1)
         scores = said[:, 1] if labels.kind == "binary" else said
-    return Prediction(recording.id, recording.group, labels.values, labels.mask, chosen, scores)
+    return Prediction(recording, group, labels.values, labels.mask, chosen, scores)

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from workflow_scripts.config import Strict, nearest
 from workflow_scripts.errors import InputError
-from workflow_scripts.formats.images import ImageSet
+from workflow_scripts.formats.images import ImageSet, frame_groups
 from workflow_scripts.sources.crops import square_crop, to_crop
 from workflow_scripts.sources.rat_npz import POINTS
 
@@ -28,8 +28,7 @@ class Options(Strict):
         None, gt=0, description="Side of the square cut from the frame, in its pixels; empty = 1.6 longest animals."
     )
     jitter: float = Field(0.08, ge=0, le=0.3, description="Seeded shift of the square, as a part of its side.")
-    parts: int = Field(5, ge=2, description="Groups the frames are dealt into.")
-    seed: int = Field(0, ge=0, description="Of the jitter and the parts.")
+    seed: int = Field(0, ge=0, description="Of the jitter.")
 
 
 def _table(path: Path) -> tuple[list[str], npt.NDArray[np.float64], list[str]]:
@@ -111,13 +110,12 @@ def read(path: Path, options: Options) -> ImageSet:
             raise InputError(file, "is no readable image", "export it again") from error
         images.append(square_crop(grey, centre, side, options.size))
         moved.append(to_crop(points[row], centre, side, options.size))
-    dealt = np.random.default_rng(options.seed).permutation(len(keep)) % options.parts
     return ImageSet(
         images=np.stack(images),
         points=np.stack(moved).astype(np.float32),
         names=POINTS,
         source_frame=np.arange(len(keep), dtype=np.int64),
         animal=np.full(len(keep), path.parent.name),
-        group=np.array([f"part{number}" for number in dealt]),
+        group=frame_groups(np.arange(len(keep), dtype=np.int64)),
         warnings=warnings,
     )

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from workflow_scripts.cards import Card
 from workflow_scripts.config import deep_merge
 from workflow_scripts.errors import InputError
@@ -47,6 +49,8 @@ def convert_images(card: Card, resources: Path, target: Path) -> None:
             if shard.group is not None:
                 images = replace(images, group=images.group.astype(f"U{len(shard.group)}"))
                 images.group[:] = shard.group
+            elif len(card.shards) > 1:
+                images = replace(images, group=np.char.add(f"{shard.id}/", images.group))
             # Shards count their frames from 0 each.
             yield replace(images, source_frame=images.source_frame + first)
             first += int(images.source_frame.max()) + 1

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from workflow_scripts.config import Strict
 from workflow_scripts.errors import InputError
-from workflow_scripts.formats.images import ImageSet
+from workflow_scripts.formats.images import ImageSet, frame_groups
 from workflow_scripts.sources.crops import square_crop, to_crop
 from workflow_scripts.sources.rat_npz import POINTS
 
@@ -38,8 +38,7 @@ class Options(Strict):
     jitter: float = Field(
         20.0, ge=0, le=24, description="Each side of the box is moved in by up to so many pixels; 0 keeps the leak."
     )
-    parts: int = Field(5, ge=2, description="Groups the source frames are dealt into (group part0, part1 …).")
-    seed: int = Field(0, ge=0, description="Of the jitter and the parts.")
+    seed: int = Field(0, ge=0, description="Of the jitter.")
 
 
 def _box(image: npt.NDArray[np.uint8]) -> tuple[int, int, int, int]:
@@ -112,14 +111,12 @@ def read(path: Path, options: Options) -> ImageSet:
         raise InputError(path, f"folder {folder}: unexpected content ({error})", "download it again") from error
     if not images:
         raise InputError(path, f"holds no folder with {KEYPOINTS} and crops", "check the path and the source")
-    unique, position = np.unique(frames, return_inverse=True)
-    part = np.random.default_rng(options.seed).permutation(len(unique)) % options.parts
     return ImageSet(
         images=np.stack(images),
         points=np.stack(points).astype(np.float32),
         names=POINTS,
         source_frame=np.array(frames, np.int64),
         animal=np.array(animals),
-        group=np.array([f"part{number}" for number in part[position]]),
+        group=frame_groups(np.array(frames, np.int64)),
         warnings=warnings,
     )

@@ -21,7 +21,7 @@ from pydantic import Field
 from workflow_scripts.config import Strict
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import atomic_path
-from workflow_scripts.formats.images import ImageSet
+from workflow_scripts.formats.images import ImageSet, frame_groups
 
 POINTS = ("base", "neck", "head")
 """Order of the points everywhere in the package; it is the order of the original's six outputs."""
@@ -210,7 +210,7 @@ def read(path: Path, options: Options) -> ImageSet:
         names=POINTS,
         source_frame=frames,
         animal=animals,
-        group=animals if "animal" in arrays else np.array([f"frame{frame:06d}" for frame in frames]),
+        group=frame_groups(frames),
         fps=float("nan") if options.fps is None else options.fps,
         warnings=warnings,
     )

@@ -12,7 +12,7 @@ from workflow_scripts.stages import parser, start
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    leaks = audit(options.tracks, options.split)
+    leaks = audit(options.data, options.split)
     raise_on_leaks(leaks)
     with atomic_path(options.output) as part:
         leaks.to_csv(part, index=False)
@@ -20,7 +20,7 @@ def work(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     arguments = parser(__doc__)
-    arguments.add_argument("--tracks", type=Path, required=True)
+    arguments.add_argument("--data", type=Path, required=True, help="file of the converted dataset")
     arguments.add_argument("--split", type=Path, nargs="*", default=[])
     arguments.add_argument("--output", type=Path, required=True)
     start(arguments, work)

@@ -8,18 +8,18 @@ from pathlib import Path
 from workflow_scripts.formats.splits import read_split
 from workflow_scripts.methods.runs import embed
 from workflow_scripts.stages import parser, start
-from workflow_scripts.training.data import TrackView
+from workflow_scripts.training.views import open_view
 
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    embed(options.embedder, TrackView(options.tracks, read_split(options.split)), options.output)
+    embed(options.embedder, open_view(options.data, read_split(options.split)), options.output)
 
 
 if __name__ == "__main__":
     arguments = parser(__doc__)
     arguments.add_argument("--embedder", type=Path, required=True, help="folder of the embedder")
-    arguments.add_argument("--tracks", type=Path, required=True)
+    arguments.add_argument("--data", type=Path, required=True, help="file of the converted dataset")
     arguments.add_argument("--split", type=Path, required=True)
     arguments.add_argument("--output", type=Path, required=True)
     start(arguments, work)

@@ -8,19 +8,19 @@ from pathlib import Path
 from workflow_scripts.formats.splits import read_split
 from workflow_scripts.methods.runs import predict
 from workflow_scripts.stages import parser, start
-from workflow_scripts.training.data import TrackView
+from workflow_scripts.training.views import open_view
 
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    view = TrackView(options.tracks, read_split(options.split))
+    view = open_view(options.data, read_split(options.split))
     predict(options.embedder, view, options.task, options.output, readout=options.readout)
 
 
 if __name__ == "__main__":
     arguments = parser(__doc__)
     arguments.add_argument("--embedder", type=Path, required=True, help="folder of the embedder")
-    arguments.add_argument("--tracks", type=Path, required=True)
+    arguments.add_argument("--data", type=Path, required=True, help="file of the converted dataset")
     arguments.add_argument("--split", type=Path, required=True)
     arguments.add_argument("--task", nargs="+", required=True, help="tasks to be judged")
     arguments.add_argument("--readout", required=True, help="name of these predictions in result tables")

@@ -13,12 +13,12 @@ from workflow_scripts.stages import parser, start
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    write_split(options.output, make_split(options.tracks, load_card(options.card), options.name))
+    write_split(options.output, make_split(options.data, load_card(options.card), options.name))
 
 
 if __name__ == "__main__":
     arguments = parser(__doc__)
-    arguments.add_argument("--tracks", type=Path, required=True)
+    arguments.add_argument("--data", type=Path, required=True, help="file of the converted dataset")
     arguments.add_argument("--card", type=Path, required=True)
     arguments.add_argument("--name", required=True)
     arguments.add_argument("--output", type=Path, required=True)

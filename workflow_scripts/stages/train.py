@@ -9,12 +9,12 @@ from pathlib import Path
 from workflow_scripts.formats.splits import read_split
 from workflow_scripts.methods.runs import train
 from workflow_scripts.stages import parser, start
-from workflow_scripts.training.data import TrackView
+from workflow_scripts.training.views import open_view
 
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    view = TrackView(options.tracks, read_split(options.split))
+    view = open_view(options.data, read_split(options.split))
     train(
         options.method, json.loads(options.options), view, folder=options.folder, seed=options.seed, code=options.code
     )
@@ -24,7 +24,7 @@ if __name__ == "__main__":
     arguments = parser(__doc__)
     arguments.add_argument("--method", required=True)
     arguments.add_argument("--options", required=True, help="the method's options as JSON")
-    arguments.add_argument("--tracks", type=Path, required=True)
+    arguments.add_argument("--data", type=Path, required=True, help="file of the converted dataset")
     arguments.add_argument("--split", type=Path, required=True)
     arguments.add_argument("--seed", type=int, required=True)
     arguments.add_argument("--code", default="", help="digest of the code, which a resumed training must share")

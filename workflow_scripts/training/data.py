@@ -68,6 +68,13 @@ class DataSpec:
             vocabularies={task: tuple(names) for task, names in value.get("vocabularies", {}).items()},
         )
 
+    def describe(self) -> str:
+        """Say in a few words what goes in."""
+        return (
+            f"{len(self.individuals)} individuals × {len(self.keypoints)} keypoints at {self.fps:g} frames a second, "
+            f"in {self.unit}"
+        )
+
     def check(self, recording: Recording) -> None:
         """Refuse a recording of another skeleton, order, space, unit or frame rate.
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from workflow_scripts.errors import EthoMakeError
-from workflow_scripts.formats.images import ImageSet, open_images
+from workflow_scripts.formats.images import TASK, ImageSet, open_images
 from workflow_scripts.formats.splits import Split
 
 
@@ -35,6 +38,15 @@ class ImageSpec:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for YAML or JSON."""
         return {**asdict(self), "points": list(self.points)}
+
+    @property
+    def vocabularies(self) -> dict[str, tuple[str, ...]]:
+        """Names of the points, as the classes of the task `points`."""
+        return {TASK: self.points}
+
+    def describe(self) -> str:
+        """Say in a few words what goes in."""
+        return f"grey images of {self.width} × {self.height} px with the points {', '.join(self.points)}"
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> ImageSpec:
@@ -68,11 +80,14 @@ class ImageView:
         `images.h5`.
     split : Split
         Recordings are source frames, so copies of one frame always stay together.
+    augmented : str or Path, optional
+        File of the augmented set of the same frames.
     """
 
-    def __init__(self, path: str | Path, split: Split) -> None:
+    def __init__(self, path: str | Path, split: Split, augmented: str | Path | None = None) -> None:
         self.path = Path(path)
         self.split = split
+        self.augmented = None if augmented is None else Path(augmented)
 
     def _read(self, recordings: list[str]) -> ImageSet:
         with open_images(self.path) as reader:
@@ -86,9 +101,27 @@ class ImageView:
         """Return the validation images, for early stopping; may be empty."""
         return self._read(self.split.validation)
 
-    def test(self) -> ImageSet:
-        """Return the held-out images."""
-        return self._read(self.split.test)
+    def train_copies(self) -> ImageSet | None:
+        """Return the augmented copies of the training images, where there is a file of them."""
+        if self.augmented is None:
+            return None
+        with open_images(self.augmented) as reader:
+            return reader.read().take(reader.rows_of(self.split.train))
+
+    def _iterate(self, recordings: list[str]) -> Iterator[ImageSet]:
+        images = self._read(recordings)
+        order = np.argsort(images.source_frame, kind="stable")
+        edges = np.flatnonzero(np.diff(images.source_frame[order])) + 1
+        for rows in np.split(order, edges) if len(images) else []:
+            yield images.take(rows)
+
+    def test(self) -> Iterator[ImageSet]:
+        """Yield the held-out images, one source frame after the other."""
+        return self._iterate(self.split.test)
+
+    def everything(self) -> Iterator[ImageSet]:
+        """Yield every image of the split, one source frame after the other."""
+        return self._iterate([*self.split.train, *self.split.validation, *self.split.test])
 
     def spec(self) -> ImageSpec:
         """Describe the images."""

@@ -17,7 +17,6 @@ from workflow_scripts.methods.rat_direction import figures
 from workflow_scripts.methods.rat_direction.augment import COPIES
 from workflow_scripts.methods.rat_direction.config import Config
 from workflow_scripts.methods.rat_direction.data import DirectionData, divide
-from workflow_scripts.methods.rat_direction.metrics import DIRECTIONS, by_animal, direction, errors, summary
 from workflow_scripts.methods.rat_direction.model import DirectionNet, predict_points
 from workflow_scripts.methods.rat_direction.movie import tagged_movie
 from workflow_scripts.training.checkpoints import load_weights
@@ -25,6 +24,7 @@ from workflow_scripts.training.curves import save_figure
 from workflow_scripts.training.images import ImageSpec
 from workflow_scripts.training.logs import read_metrics
 from workflow_scripts.training.loop import fit
+from workflow_scripts.training.points import DIRECTIONS, by_animal, direction, errors, summary
 
 
 def _write_csv(path: Path, table: pd.DataFrame) -> None:
