@@ -32,6 +32,9 @@ RESULTS = f"results/{EXPERIMENT.name}"
 # What systems add to the report: a rule file that makes a section appends its `sections/<name>/section.json` here
 # (workflow_scripts/formats/sections.py) and is included before report.smk.
 SECTIONS = []
+# What systems add to the report: a rule file that makes a section appends its `sections/<name>/section.json` here
+# (workflow_scripts/formats/sections.py) and is included before report.smk.
+SECTIONS = []
 TWINS = [name for name, card in CARDS.items() if card.simulate]
 REMOTE = [name for name, card in CARDS.items() if not card.simulate]
 

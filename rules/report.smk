@@ -36,6 +36,7 @@ rule report:
             table=["quality", "labels", "ethograms", "confusions", "notes"],
         ),
         cards=[f"{ROOT}/config/datasets/{name}.yaml" for name in CARDS],
+        sections=SECTIONS,
     output:
         f"{RESULTS}/report/index.html",
     log:
@@ -55,4 +56,4 @@ rule report:
         code=code_digest("stages.report"),
     shell:
         "python -m workflow_scripts.stages.report --log {log:q} --root {params.root:q} --config {input.config:q}"
-        " --results {params.results:q} --logs logs --output {output:q}"
+        " --results {params.results:q} --logs logs --section {input.sections:q} --output {output:q}"

@@ -1,25 +1,29 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
 import pytest
-from synthetic_report import make
+from synthetic_report import make, write_sections
 
 from workflow_scripts.report.data import ReportData
 from workflow_scripts.report.html import write_report
+from workflow_scripts.report.sections import load
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
-def report_data() -> ReportData:
-    return make(frames=600, recordings=4, boot=8)
+def report_data(tmp_path_factory: pytest.TempPathFactory) -> ReportData:
+    added = load(write_sections(tmp_path_factory.mktemp("sections")))
+    return dataclasses.replace(make(frames=600, recordings=4, boot=8), sections=tuple(added))
 
 
 @pytest.fixture(scope="session")
-def hostile_data() -> ReportData:
-    return make(frames=600, recordings=4, boot=8, hostile=True)
+def hostile_data(tmp_path_factory: pytest.TempPathFactory) -> ReportData:
+    added = load(write_sections(tmp_path_factory.mktemp("sections"), hostile=True))
+    return dataclasses.replace(make(frames=600, recordings=4, boot=8, hostile=True), sections=tuple(added))
 
 
 @pytest.fixture(scope="session")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
+from workflow_scripts import style
+from workflow_scripts.formats.sections import Item, Section, write_section
 from workflow_scripts.formats.tables import COLUMNS
+from workflow_scripts.report import figures
 from workflow_scripts.report.data import (
     Confusion,
     DatasetSection,
@@ -104,6 +109,30 @@ def rows_of(dataset, task, vocabulary, method, truths, said, readout="probe", se
             "n_groups": len(truths),
             **extra,
         }
+
+
+def write_sections(folder: Path, hostile: bool = False) -> list[Path]:
+    """A section of every kind of item in a tab of its own, one in a dataset's tab and one in a method's."""
+    bad = HOSTILE if hostile else ""
+    rng = np.random.default_rng(3)
+    place = folder / "gallery"
+    place.mkdir(parents=True)
+    points = pd.DataFrame({"pc1": rng.normal(size=90), "pc2": rng.normal(size=90), "label": np.repeat(S1[:3], 30)})
+    points.loc[0, "label"] = f"{bad}odd"
+    points.assign(low=points["pc2"] - 1, high=points["pc2"] + 1).to_csv(place / "map.csv", index=False)
+    style.save_figure(figures.method_bars(pd.DataFrame()), place / "still")
+    items = [
+        Item(kind="text", caption=f"A paragraph{bad}."),
+        Item(kind="plot", file="map.csv", x="pc1", y="pc2", colour="label", mark="points", caption=f"A map{bad}"),
+        Item(kind="plot", file="map.csv", x="pc1", y="pc2", low="low", high="high", hover=["label"], alt="lines"),
+        Item(kind="table", file="map.csv", caption=f"Points{bad}"),
+        Item(kind="image", file="still.png", caption=f"A picture{bad}"),
+    ]
+    write_section(place / "section.json", Section(title=f"Gallery{bad}", items=items))
+    note = [Item(kind="text", caption="Beside the rest.")]
+    write_section(folder / "of_dataset" / "section.json", Section(title="More", dataset="rats_pairs", items=note))
+    write_section(folder / "of_method" / "section.json", Section(title="More still", method="pca", items=note))
+    return [folder / name / "section.json" for name in ("of_method", "gallery", "of_dataset")]
 
 
 def make(frames: int = 14_000, recordings: int = 6, hostile: bool = False, boot: int = 40) -> ReportData:

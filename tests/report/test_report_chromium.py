@@ -15,6 +15,8 @@ pytestmark = [
 ]
 
 WIDTHS = (360, 1440)
+METHODS, SECTIONS = 7, 1
+"""Tabs of the synthetic report beside the summary, two datasets, data quality, workflow and provenance."""
 TABS = "Array.from(document.querySelectorAll('nav a')).map(a => a.getAttribute('href'))"
 # Every piece of visible HTML text against the nearest ground that is painted behind it (WCAG 2.2, 1.4.3).
 CONTRAST = """
@@ -74,7 +76,7 @@ def test_every_tab_opens_and_nothing_sticks_out(
 ) -> None:
     browser.open(request.getfixturevalue(kind), width)
     tabs = browser.ask(TABS)
-    assert len(tabs) == 6
+    assert len(tabs) == 6 + METHODS + SECTIONS
     for tab in tabs:
         show(browser, tab)
         browser.ask("document.querySelectorAll('details').forEach(d => { d.open = true; })")
@@ -103,6 +105,28 @@ def test_text_stands_out_from_its_ground(browser: Browser, page: Path, dark: boo
         seen, worst, text = browser.ask(CONTRAST)
         assert seen > 10
         assert worst >= 4.5, (tab, text)
+
+
+@pytest.mark.parametrize("kind", ["page", "hostile_page"])
+def test_plots_are_drawn_when_their_tab_opens(browser: Browser, kind: str, request: pytest.FixtureRequest) -> None:
+    browser.open(request.getfixturevalue(kind), 1440)
+    assert browser.ask("typeof Plotly") == "undefined"  # the page opens without it
+    show(browser, "#section0-tab")
+    drawn = "document.querySelectorAll('#section0-tab .plotly .main-svg').length"
+    assert browser.ask(drawn) > 1
+    legend = browser.ask("Array.from(document.querySelectorAll('#section0-tab .legendtext')).map(t => t.textContent)")
+    assert legend == [
+        "<script>alert(1)</script>odd" if kind == "hostile_page" else "odd",
+        "base",
+        "social",
+        "nonsocial",
+    ]
+    colour = "getComputedStyle(document.querySelector('#section0-tab .plotly .xtick text')).fill"
+    light = browser.ask(colour)
+    browser.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+    browser.ask("new Promise(done => setTimeout(done, 100))")
+    assert browser.ask(colour) != light
+    assert browser.complaints() == []
 
 
 def test_tables_sort_by_keyboard(browser: Browser, page: Path) -> None:

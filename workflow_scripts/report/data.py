@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workflow_scripts.report.sections import SectionView
+
 IntArray = npt.NDArray[np.integer[Any]]
 
 
@@ -173,6 +175,8 @@ class ReportData:
         Library and interpreter versions.
     provenance : dict of str to str
         Git commit, whether the tree was clean, configuration hash, command.
+    sections : tuple of SectionView
+        What systems add; from :func:`workflow_scripts.report.sections.load`.
     """
 
     experiment: str
@@ -188,3 +192,4 @@ class ReportData:
     timings: pd.DataFrame = field(default_factory=pd.DataFrame)
     versions: dict[str, str] = field(default_factory=dict)
     provenance: dict[str, str] = field(default_factory=dict)
+    sections: tuple[SectionView, ...] = ()

@@ -12,13 +12,16 @@ from typing import Any
 import jinja2
 import pandas as pd
 import yaml
+from plotly.offline import get_plotlyjs
 
 from workflow_scripts.files import write_text
 from workflow_scripts.report import figures, views
 from workflow_scripts.report.data import DatasetSection, ExamplePrediction, ReportData, TaskSummary
 from workflow_scripts.report.graph import rule_graph
+from workflow_scripts.report.sections import SectionView
 from workflow_scripts.report.summary import failures, is_aggregate, sentence, verdicts
 from workflow_scripts.report.tables import (
+    CHANCE_METHODS,
     Score,
     Table,
     count,
@@ -80,6 +83,17 @@ class DatasetView:
     shares: Table | None
     tasks: tuple[TaskView, ...]
     everything: Table | None
+    added: tuple[SectionView, ...]
+
+
+@dataclass(frozen=True)
+class MethodView:
+    """One method on the page, over all datasets; blocks as in :class:`workflow_scripts.report.sections.SectionView`."""
+
+    id: str
+    name: str
+    blocks: tuple[tuple[str, object], ...]
+    added: tuple[SectionView, ...]
 
 
 def _template(name: str) -> str:
@@ -219,13 +233,41 @@ def _dataset(data: ReportData, section: DatasetSection, index: int) -> DatasetVi
             for k, task in enumerate(tasks)
         ),
         everything=views.everything(every, section.name) if len(every) else None,
+        added=tuple(item for item in data.sections if item.dataset == section.name),
     )
+
+
+def _methods(data: ReportData) -> list[MethodView]:
+    named = data.comparison.loc[data.comparison["readout"] != "chance", "method"].astype(str)
+    names = [name for name in dict.fromkeys(named) if name not in CHANCE_METHODS]
+    names = sorted({*names, *(item.method for item in data.sections if item.method and not item.dataset)})
+    views_ = []
+    for index, name in enumerate(names):
+        added = tuple(item for item in data.sections if item.method == name and not item.dataset)
+        rows = views.method_results(data.comparison, name)
+        views_.append(MethodView(f"method{index}", name, (("table", rows),) if rows else (), added))
+    return views_
+
+
+def _navigation(
+    datasets: list[DatasetView], methods: list[MethodView], own: list[SectionView]
+) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return the groups of links: title, then (id, name) of each tab."""
+    groups = [
+        ("Experiment", [("summary", "Summary")]),
+        ("Datasets", [(item.id, item.section.name) for item in datasets]),
+        ("Methods", [(item.id, item.name) for item in methods]),
+        ("More", [(f"{item.id}-tab", item.title) for item in own]),
+        ("Behind it", [("quality", "Data quality"), ("workflow", "Workflow"), ("provenance", "Provenance")]),
+    ]
+    return [group for group in groups if group[1]]
 
 
 def _orphans(data: ReportData) -> list[DatasetSection]:
     """Datasets that have results or trouble but no section: shown all the same, so that nothing vanishes."""
     known = {section.name for section in data.datasets}
     named = [*data.comparison["dataset"].astype(str), *(item.dataset for item in data.quarantined)]
+    named += [item.dataset for item in data.sections if item.dataset]
     return [
         DatasetSection(name, name, "", "", "", (), False, (), ()) for name in dict.fromkeys(named) if name not in known
     ]
@@ -238,7 +280,10 @@ def _hash(script: str) -> str:
 def render(data: ReportData) -> str:
     """Return the page as text; see :func:`write_report`."""
     sections = [*data.datasets, *_orphans(data)]
-    script = _template("report.js")
+    datasets = [_dataset(data, section, index) for index, section in enumerate(sections)]
+    methods = _methods(data)
+    own = [item for item in data.sections if not (item.dataset or item.method)]
+    script, plotly = _template("report.js"), get_plotlyjs()
     graph = None
     if data.rules:
         words = "; ".join(f"{a} → {b}" for a, b in data.rules)
@@ -251,7 +296,10 @@ def render(data: ReportData) -> str:
         "sentences": [sentence(v) for v in verdicts(data.comparison)],
         "failed": failures(data.comparison),
         "overview": views.overview(data.comparison),
-        "datasets": [_dataset(data, section, index) for index, section in enumerate(sections)],
+        "datasets": datasets,
+        "methods": methods,
+        "own": own,
+        "navigation": _navigation(datasets, methods, own),
         "quality": [(section, views.quality(section)) for section in sections if section.recordings],
         "leaks": None if data.leaks is None else views.leaks(data.leaks),
         "graph": graph,
@@ -261,8 +309,9 @@ def render(data: ReportData) -> str:
         "config": yaml.safe_dump(data.config, sort_keys=False, allow_unicode=True, width=100),
         "css": _template("style.css"),
         "script": script,
-        # Only this very script may run: text that slipped through all escaping would still be refused.
-        "script_hash": _hash(script),
+        "plotly": plotly,
+        # Only these very scripts may run: text that slipped through all escaping would still be refused.
+        "script_hashes": [_hash(script), _hash(plotly)],
     }
     return _environment().get_template("index.html").render(context)
 

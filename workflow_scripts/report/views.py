@@ -21,11 +21,13 @@ from workflow_scripts.report.tables import (
     heading,
     metric_name,
     number,
+    over_seeds,
     percent,
     pool_seeds,
     primary_metric,
     scores,
     with_interval,
+    without_folds,
 )
 
 
@@ -122,6 +124,47 @@ def results(rows: pd.DataFrame, dataset: str, task: str) -> Table:
     columns += [(f"Published {metric_name(main)}", True)] if published else []
     caption = f"{dataset}, {task}: held-out results with confidence intervals"
     return Table(caption, tuple(columns), tuple(lines), _file_name(dataset, task), csv_uri(rows))
+
+
+def method_results(comparison: pd.DataFrame, method: str) -> Table | None:
+    """One row a dataset and task: what one method reaches by the task's main metric, beside the best and chance.
+
+    Returns
+    -------
+    Table or None
+        None where the method has no value.
+    """
+    lines = []
+    mine = comparison[(comparison["method"] == method) & comparison["value"].notna()]
+    for verdict in verdicts(comparison):
+        rows = mine[(mine["dataset"] == verdict.dataset) & (mine["task"] == verdict.task)]
+        grouped = pool_seeds(scores(without_folds(rows)), verdict.metric)
+        for label, found in grouped.items():
+            score = over_seeds(found)
+            cells = (
+                Cell(verdict.dataset, verdict.dataset),
+                Cell(verdict.task, verdict.task),
+                Cell(label, label),
+                Cell(metric_name(verdict.metric), verdict.metric),
+                _score_cell(score),
+                _score_cell(verdict.best),
+                Cell(verdict.best.label if verdict.best else NOTHING, verdict.best.label if verdict.best else ""),
+                _score_cell(verdict.chance),
+            )
+            lines.append(Row(cells, "best" if verdict.best and verdict.best.value == score.value else ""))
+    if not lines:
+        return None
+    columns = (
+        ("Dataset", False),
+        ("Task", False),
+        ("Variant", False),
+        ("Metric", False),
+        ("Its value [interval]", True),
+        ("Best of all methods", True),
+        ("which is", False),
+        ("Best chance row", True),
+    )
+    return Table(f"{method} on every dataset and task", columns, tuple(lines), _file_name(method), csv_uri(mine))
 
 
 def everything(rows: pd.DataFrame, dataset: str) -> Table:

@@ -15,6 +15,7 @@ from workflow_scripts.report.collect import timings, versions
 from workflow_scripts.report.data import LeakAudit, ReportData
 from workflow_scripts.report.graph import parse_rulegraph
 from workflow_scripts.report.html import write_report
+from workflow_scripts.report.sections import load
 from workflow_scripts.stages import parser, start
 
 
@@ -55,6 +56,7 @@ def work(options: argparse.Namespace) -> None:
             "configuration sha256": hashlib.sha256(options.config.read_bytes()).hexdigest(),
             "experiment": experiment.name,
         },
+        sections=tuple(load(options.section)),
     )
     write_report(data, options.output)
 
@@ -65,5 +67,6 @@ if __name__ == "__main__":
     arguments.add_argument("--config", type=Path, required=True, help="the resolved configuration")
     arguments.add_argument("--results", type=Path, required=True, help="results/<experiment>")
     arguments.add_argument("--logs", type=Path, required=True, help="folder of the benchmark files")
+    arguments.add_argument("--section", type=Path, nargs="*", default=[], help="section.json files to add")
     arguments.add_argument("--output", type=Path, required=True)
     start(arguments, work)

@@ -18,8 +18,49 @@
     if (target && target !== open) target.scrollIntoView();
     else if (wanted) window.scrollTo(0, 0);
     document.querySelectorAll(".ethogram").forEach(function (figure) { figure.dispatchEvent(new Event("shown")); });
+    drawPlots(open);
   }
   window.addEventListener("hashchange", show);
+
+  /* plotly.js lies in the page as text and becomes a script with the first plot, so that the page opens at once. */
+  function loadPlotly() {
+    if (window.Plotly) return;
+    const script = document.createElement("script");
+    script.textContent = document.getElementById("plotly").textContent;
+    document.head.appendChild(script);
+  }
+  /* Interactive plots are drawn when they come into sight: plotly.js measures the box it is given. */
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  function drawPlot(box) {
+    loadPlotly();
+    const spec = JSON.parse(box.dataset.plot);
+    const style = getComputedStyle(document.documentElement);
+    const ink = style.getPropertyValue("--ink").trim();
+    const grid = style.getPropertyValue("--figure-grid").trim();
+    const narrow = box.clientWidth < 500;
+    const layout = Object.assign({
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", dragmode: narrow ? false : "zoom",
+      font: { color: ink, size: 12, family: getComputedStyle(document.body).fontFamily },
+      hoverlabel: { bgcolor: style.getPropertyValue("--raised").trim(), font: { color: ink }, align: "left" },
+      margin: { l: 50, r: 10, t: 30, b: 45 },
+      legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 }
+    }, spec.layout);
+    ["xaxis", "yaxis"].forEach(function (name) {
+      layout[name] = Object.assign({ gridcolor: grid, linecolor: grid, zerolinecolor: grid }, layout[name]);
+    });
+    Plotly.react(box, spec.data, layout, { responsive: true, displaylogo: false, displayModeBar: !narrow });
+    box.dataset.drawn = "true";
+  }
+  function drawPlots(root) {
+    root.querySelectorAll(".plotly[data-plot]:not([data-drawn])").forEach(function (box) {
+      if (box.getClientRects().length) drawPlot(box);
+    });
+  }
+  document.addEventListener("toggle", function (event) { drawPlots(event.target); }, true);
+  dark.addEventListener("change", function () { document.querySelectorAll(".plotly[data-drawn]").forEach(drawPlot); });
+  window.addEventListener("beforeprint", function () {
+    document.querySelectorAll(".plotly[data-plot]:not([data-drawn])").forEach(drawPlot);
+  });
 
   /* Numbers by size, texts by the reader's alphabet, empty cells last either way. */
   function compare(a, b, numeric) {
