@@ -10,7 +10,8 @@
 ``embed(model, recording)``
     float32 array (time, dim), one row a frame.
 ``predict(model, recording)``
-    Probabilities or points by task, or None where the method has none.
+    Probabilities or points by task, or None where the method has none; :class:`Decided` where a class is not simply
+    the most probable one.
 ``import_weights(path)``
     The original project's checkpoint as a state dict.
 """
@@ -21,7 +22,7 @@ import importlib
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from workflow_scripts.config import MethodConfig, nearest, validate
 from workflow_scripts.errors import ConfigError
@@ -44,6 +45,13 @@ class Options(MethodConfig):
     def readout(self) -> str | None:
         """What its own predictions are called in result tables (``native``, ``finetuned``); None where it has none."""
         return "native" if self.predicts else None
+
+
+class Decided(NamedTuple):
+    """Classes of frames (time,) that a method chose by rules of its own, beside their scores (time, classes)."""
+
+    codes: Any
+    scores: Any
 
 
 @cache

@@ -1,0 +1,61 @@
+"""The five functions of the method `mvd`, for crop videos instead of tracks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from workflow_scripts.formats.clips import ClipRecording
+from workflow_scripts.methods import Decided
+from workflow_scripts.methods.mvd.config import Config
+from workflow_scripts.methods.mvd.data import ClipData
+from workflow_scripts.methods.mvd.inference import read_chunks
+from workflow_scripts.methods.mvd.model import MvdClassifier
+from workflow_scripts.methods.mvd.weights import read_state
+from workflow_scripts.training.clips import ClipSpec, ClipView
+
+
+def prepare(view: ClipView, config: Config) -> ClipData:
+    """Return the training windows and validation videos of a split (a LightningDataModule)."""
+    return ClipData(view, config.filled())
+
+
+def build(config: Config, spec: ClipSpec) -> MvdClassifier:
+    """Return the model; training starts from `load_backbone` where the options name one."""
+    return MvdClassifier(config.filled(), spec)
+
+
+def _watch(model: MvdClassifier, recording: ClipRecording) -> tuple[npt.NDArray[np.float32], Decided]:
+    model.eval()
+    chunks = read_chunks(recording, model.config.side)
+    seen, features, logits = model.watch(chunks, recording.n_frames)
+    return features, Decided(model.choose(seen, logits), model.probabilities(logits))
+
+
+def embed(model: MvdClassifier, recording: ClipRecording) -> npt.NDArray[np.float32]:
+    """Embed every frame, float32 (time, dim): features averaged over the windows that cover it."""
+    return _watch(model, recording)[0]
+
+
+def predict(model: MvdClassifier, recording: ClipRecording) -> dict[str, Decided]:
+    """Class of every frame after the stored rules, and the calibrated probabilities (time, classes)."""
+    return {model.config.task: _watch(model, recording)[1]}
+
+
+def import_weights(path: str | Path) -> dict[str, torch.Tensor]:
+    """Read an MVD or VideoMAE checkpoint, by the names of :class:`.network.VideoTransformer`.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged, holds code, or holds another kind of model.
+    """
+    return read_state(path)
+
+
+def dimension_names(model: MvdClassifier) -> list[str]:
+    """Number the features."""
+    return [f"feature{k}" for k in range(model.judge.dim)]
