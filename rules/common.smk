@@ -32,9 +32,6 @@ RESULTS = f"results/{EXPERIMENT.name}"
 # What systems add to the report: a rule file that makes a section appends its `sections/<name>/section.json` here
 # (workflow_scripts/formats/sections.py) and is included before report.smk.
 SECTIONS = []
-# What systems add to the report: a rule file that makes a section appends its `sections/<name>/section.json` here
-# (workflow_scripts/formats/sections.py) and is included before report.smk.
-SECTIONS = []
 TWINS = [name for name, card in CARDS.items() if card.simulate]
 REMOTE = [name for name, card in CARDS.items() if not card.simulate]
 
@@ -131,6 +128,19 @@ def folds(wildcards):
 def figure_kind(wildcards):
     """What a figure is drawn from and by."""
     return FIGURE_KINDS[FIGURES[wildcards.figure].kind]
+
+
+# Where the evaluator of MABe 2022 finds labels and split of a dataset.
+MABE = {
+    name: {
+        "animal": card.options.get("animal", "mouse"),
+        "labels": f"resources/{name}/{shard.options['labels_file']}",
+        "split": f"resources/{name}/{shard.options['split_file']}",
+    }
+    for name, card in CARDS.items()
+    for shard in card.shards
+    if card.source == "mabe22" and {"labels_file", "split_file"} <= set(shard.options) and EXPERIMENT.tasks(name)
+}
 
 
 # After `kill -9` the same command goes on; see workflow_scripts/locking.py.
