@@ -6,7 +6,9 @@ groups there is no interval (NaN).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,8 @@ import numpy.typing as npt
 from workflow_scripts.config import IntervalConfig
 
 Array = npt.NDArray[np.float64]
+
+_KEPT: ContextVar[list[Array] | None] = ContextVar("kept", default=None)
 
 
 def resample_counts(n_groups: int, interval: IntervalConfig) -> Array:
@@ -62,6 +66,9 @@ def percentile_interval(values: Array, level: float) -> tuple[float, float]:
         NaN for a resample in which the metric is undefined (its class was not drawn); those are left out.
     level : float
     """
+    kept = _KEPT.get()
+    if kept is not None:
+        kept.append(values)
     defined = values[~np.isnan(values)]
     if not len(defined):
         return float("nan"), float("nan")
@@ -88,3 +95,40 @@ def bootstrap(statistics: Array, metric: Callable[[Array], Array], interval: Int
         return float("nan"), float("nan")
     sums = resample_sums(statistics, resample_counts(len(statistics), interval))
     return percentile_interval(metric(sums), interval.level)
+
+
+@contextmanager
+def keep_resamples() -> Iterator[list[Array]]:
+    """Collect the resampled values behind every interval made inside, in the order made.
+
+    The resamples depend on the number of groups alone, so those of several seeds of one method can be put together
+    into an interval over groups and seeds.
+    """
+    kept: list[Array] = []
+    token = _KEPT.set(kept)
+    try:
+        yield kept
+    finally:
+        _KEPT.reset(token)
+
+
+def over_seeds(values: Array, interval: IntervalConfig) -> Array:
+    """Second level of the bootstrap: in every resample of groups, draw seeds too and take their mean.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_seeds, resamples)
+        The metric of each seed in the same resamples of groups.
+    interval : IntervalConfig
+
+    Returns
+    -------
+    ndarray, shape (resamples,)
+        With one seed, its values as they are.
+    """
+    n_seeds, resamples = values.shape
+    if n_seeds == 1:
+        return values[0]
+    rng = np.random.default_rng([interval.seed, n_seeds, 1])
+    drawn = rng.integers(0, n_seeds, size=(n_seeds, resamples))
+    return np.asarray(np.take_along_axis(values, drawn, axis=0).mean(axis=0))
