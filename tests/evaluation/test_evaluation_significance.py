@@ -130,7 +130,7 @@ def test_better_methods_win_and_six_groups_cannot_do_more_than_they_can(tmp_path
     made = {
         "good": [write(tmp_path / f"good{k}.h5", 0.9, method=k) for k in range(2)],
         "fair": [write(tmp_path / "fair.h5", 0.6)],
-        "fair2": [write(tmp_path / "fair2.h5", 0.6, method=9)],
+        "fair2": [write(tmp_path / "fair2.h5", 0.6, method=4)],
     }
     prior = [write(tmp_path / "prior.h5", 0.0)]
     found = [contender(name, paths) for name, paths in made.items()] + [contender("prior", prior, chance=True)]

@@ -131,4 +131,5 @@ def over_seeds(values: Array, interval: IntervalConfig) -> Array:
         return values[0]
     rng = np.random.default_rng([interval.seed, n_seeds, 1])
     drawn = rng.integers(0, n_seeds, size=(n_seeds, resamples))
-    return np.asarray(np.take_along_axis(values, drawn, axis=0).mean(axis=0))
+    mean: Array = np.take_along_axis(values, drawn, axis=0).mean(axis=0)
+    return mean
