@@ -2,6 +2,7 @@ import multiprocessing
 import pickle
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -13,6 +14,7 @@ from toy import Data, Net, run, run_and_send
 from workflow_scripts.errors import EthoMakeError, InputError
 from workflow_scripts.files import read_yaml
 from workflow_scripts.training.checkpoints import EXIT_INTERRUPTED, load_weights, read_checkpoint
+from workflow_scripts.training.logs import MetricsLog
 from workflow_scripts.training.loop import LoopOptions, fit
 
 STEPS = 5  # per epoch, of five epochs
@@ -176,3 +178,20 @@ def test_the_callers_threads_and_handlers_come_back(tmp_path):
     before = signal.getsignal(signal.SIGTERM), torch.get_num_threads()
     run(tmp_path, epochs=1)
     assert (signal.getsignal(signal.SIGTERM), torch.get_num_threads()) == before
+
+
+def test_rows_are_appended_and_a_new_column_rewrites_the_table(tmp_path):
+    table = MetricsLog(tmp_path / "metrics.csv", validate_every=2)
+    for epoch in range(5):
+        told = {"train_loss": torch.tensor(0.1 * epoch), "val_loss": torch.tensor(1 / 3)}
+        process = {"world_size": 1, "is_global_zero": True}
+        state = SimpleNamespace(current_epoch=epoch, global_step=7 * epoch, callback_metrics=told, **process)
+        before = (tmp_path / "metrics.csv").stat().st_ino if epoch else None
+        table.on_train_epoch_end(state, None)
+        kept = pd.read_csv(tmp_path / "metrics.csv")
+        pd.testing.assert_frame_equal(kept, pd.DataFrame(table.rows, columns=kept.columns))
+        # Only the first row and the first validation make a new file; the other epochs add a line.
+        assert (before != (tmp_path / "metrics.csv").stat().st_ino) == (epoch in (0, 1))
+    again = MetricsLog(tmp_path / "metrics.csv", validate_every=2)
+    again.load_state_dict(table.state_dict())
+    assert again.rows == table.rows

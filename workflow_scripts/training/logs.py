@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 import warnings
@@ -23,11 +24,15 @@ LEADING = ["epoch", "step", "lr", "seconds"]
 log = logging.getLogger("ethomake.training")
 
 
+def column_order(rows: list[dict[str, float]]) -> list[str]:
+    """Order the columns of `metrics.csv`."""
+    return [*LEADING, *sorted({name for row in rows for name in row} - set(LEADING))]
+
+
 def write_metrics(path: str | Path, rows: list[dict[str, float]]) -> None:
     """Write `metrics.csv`, one row an epoch, whole or not at all."""
-    names = sorted({name for row in rows for name in row} - set(LEADING))
     with atomic_path(path) as part:
-        pd.DataFrame(rows, columns=[*LEADING, *names]).to_csv(part, index=False)
+        pd.DataFrame(rows, columns=column_order(rows)).to_csv(part, index=False)
 
 
 def read_metrics(path: str | Path) -> pd.DataFrame:
@@ -41,16 +46,27 @@ def read_metrics(path: str | Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(path)
     except FileNotFoundError as error:
-        raise InputError(path, "the file does not exist", "run the training that makes it") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(path, f"is no table of metrics ({error})", "run the training again") from error
+        raise InputError(
+            path, "the file does not exist", "run the training that makes it"
+        ) from error
+    except (
+        pd.errors.ParserError,
+        pd.errors.EmptyDataError,
+        UnicodeDecodeError,
+    ) as error:
+        raise InputError(
+            path, f"is no table of metrics ({error})", "run the training again"
+        ) from error
     if "epoch" not in table:
         raise InputError(path, "has no column epoch", "run the training again")
     return table
 
 
 class MetricsLog(Checkpoint):
-    """Collect one row an epoch; `metrics.csv` is rewritten whole, so a resumed run leaves no row twice.
+    """Collect one row an epoch, and append it to `metrics.csv`.
+
+    The file is written whole at the beginning (with the rows of a resumed run, so that none stands there twice), where
+    a new column appears, and at the end: rewriting it every epoch would cost more than many an epoch does.
 
     It counts as a checkpoint callback for Lightning, because only those run after the model's own epoch-end hook and
     so see the metrics logged there.
@@ -67,6 +83,8 @@ class MetricsLog(Checkpoint):
         self.path = path
         self.validate_every = validate_every
         self.rows: list[dict[str, float]] = []
+        self._told: list[str] = []
+        self._columns: list[str] = []
         self._began = 0.0
         self._lr = 0.0
 
@@ -76,24 +94,36 @@ class MetricsLog(Checkpoint):
         return "metrics"
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the rows so far."""
-        return {"rows": self.rows}
+        """Return the rows so far, as one text: torch's pickler takes long over many small numbers."""
+        return {"rows": "\n".join(self._told)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take a former run's rows."""
-        self.rows = list(state_dict["rows"])
+        self._told = state_dict["rows"].splitlines()
+        self.rows = [json.loads(line) for line in self._told]
+
+    def write(self) -> None:
+        """Write `metrics.csv` whole."""
+        write_metrics(self.path, self.rows)
+        self._columns = column_order(self.rows)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Repeat the former rows, whose files may be gone with the killed job."""
         if self.rows:
-            write_metrics(self.path, self.rows)
+            self.write()
             log.info("resumed after epoch %d", self.rows[-1]["epoch"])
         for row in self.rows:
-            scalars = {name: value for name, value in row.items() if name not in {"step", "seconds"}}
+            scalars = {
+                name: value
+                for name, value in row.items()
+                if name not in {"step", "seconds"}
+            }
             for logger in trainer.loggers:
                 logger.log_metrics(scalars, step=int(row["step"]) - 1)
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_epoch_start(
+        self, trainer: Trainer, pl_module: LightningModule
+    ) -> None:
         """Note the time and the learning rate the epoch begins with."""
         self._began = time.monotonic()
         optimizers = trainer.optimizers
@@ -111,12 +141,26 @@ class MetricsLog(Checkpoint):
         }
         for name, value in trainer.callback_metrics.items():
             plain = name.removesuffix("_epoch").replace("/", "_")
-            if not name.endswith("_step") and (validated or not plain.startswith("val_")):
+            if not name.endswith("_step") and (
+                validated or not plain.startswith("val_")
+            ):
                 row[plain] = float(value)
         self.rows.append(row)
-        write_metrics(self.path, self.rows)
-        shown = "  ".join(f"{name} {value:.5g}" for name, value in sorted(row.items()) if name not in LEADING)
-        log.info("epoch %d  %.1f s  lr %.3g  %s", epoch, row["seconds"], self._lr, shown)
+        self._told.append(json.dumps(row))
+        if row.keys() <= set(self._columns):
+            cells = (row.get(name, "") for name in self._columns)
+            with open(self.path, "a", encoding="utf-8") as handle:
+                handle.write(",".join(map(str, cells)) + "\n")
+        else:
+            self.write()
+        shown = "  ".join(
+            f"{name} {value:.5g}"
+            for name, value in sorted(row.items())
+            if name not in LEADING
+        )
+        log.info(
+            "epoch %d  %.1f s  lr %.3g  %s", epoch, row["seconds"], self._lr, shown
+        )
 
 
 @contextmanager
@@ -137,7 +181,11 @@ def quiet_console(path: Path, *, append: bool) -> Iterator[None]:
     log.setLevel(logging.INFO)
     chatty = [
         logging.getLogger(name)
-        for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
+        for name in (
+            "lightning.pytorch",
+            "lightning.fabric",
+            "lightning.pytorch.utilities.rank_zero",
+        )
     ]
     levels = [logger.level for logger in chatty]
     for logger in chatty:

@@ -22,7 +22,13 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from workflow_scripts.files import write_text
-from workflow_scripts.training.checkpoints import AtomicIO, Keeper, StopSignals, read_checkpoint, save_weights
+from workflow_scripts.training.checkpoints import (
+    AtomicIO,
+    Keeper,
+    StopSignals,
+    read_checkpoint,
+    save_weights,
+)
 from workflow_scripts.training.curves import curves, save_figure
 from workflow_scripts.training.logs import MetricsLog, quiet_console, read_metrics
 from workflow_scripts.training.options import LoopOptions
@@ -74,17 +80,25 @@ def torch_threads(count: int) -> Iterator[None]:
 
 
 def _fingerprint(
-    module: LightningModule, options: LoopOptions, seed: int, hparams: Mapping[str, Any], digest: str | None
+    module: LightningModule,
+    options: LoopOptions,
+    seed: int,
+    hparams: Mapping[str, Any],
+    digest: str | None,
 ) -> str:
     told = {
         "hparams": hparams,
         "options": options.model_dump(exclude={"checkpoint_every"}),
         "seed": seed,
         "digest": digest,
-        "state": {name: list(tensor.shape) for name, tensor in module.state_dict().items()},
+        "state": {
+            name: list(tensor.shape) for name, tensor in module.state_dict().items()
+        },
         "torch": str(torch.__version__),
     }
-    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps(told, sort_keys=True, default=str).encode()
+    ).hexdigest()
 
 
 def _first_epoch(path: Path, fingerprint: str, digest: str | None) -> int:
@@ -93,13 +107,21 @@ def _first_epoch(path: Path, fingerprint: str, digest: str | None) -> int:
         return 0
     checkpoint = read_checkpoint(path)
     keeper = checkpoint.get("callbacks", {}).get("keeper", {})
-    if keeper.get("fingerprint") != fingerprint or (keeper.get("finished") and digest is None):
+    if keeper.get("fingerprint") != fingerprint or (
+        keeper.get("finished") and digest is None
+    ):
         return 0
-    return int(checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
+    return int(
+        checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    )
 
 
 def _hparams_text(
-    module: LightningModule, options: LoopOptions, seed: int, hparams: Mapping[str, Any], digest: str | None
+    module: LightningModule,
+    options: LoopOptions,
+    seed: int,
+    hparams: Mapping[str, Any],
+    digest: str | None,
 ) -> str:
     told = {
         **hparams,
@@ -107,7 +129,10 @@ def _hparams_text(
         "training": options.model_dump(),
         "parameters": sum(parameter.numel() for parameter in module.parameters()),
         "digest": digest,
-        "versions": {"torch": str(torch.__version__), "lightning": lightning.__version__},
+        "versions": {
+            "torch": str(torch.__version__),
+            "lightning": lightning.__version__,
+        },
     }
     plain = json.loads(json.dumps(told, default=str))
     return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
@@ -167,7 +192,9 @@ def fit(
     first_epoch = _first_epoch(resume, fingerprint, digest)
     # Step events of an epoch that was cut off would stand there twice; the epochs are told again from the checkpoint.
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)
-    write_text(folder / "hparams.yaml", _hparams_text(module, options, seed, hparams, digest))
+    write_text(
+        folder / "hparams.yaml", _hparams_text(module, options, seed, hparams, digest)
+    )
 
     store, signals = AtomicIO(), StopSignals()
     metrics = MetricsLog(folder / "metrics.csv", options.validate_every)
@@ -198,7 +225,9 @@ def fit(
             limit_train_batches=options.batches_per_epoch,
             check_val_every_n_epoch=options.validate_every,
             num_sanity_val_steps=0,
-            logger=TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False),
+            logger=TensorBoardLogger(
+                folder, name="tensorboard", version="", default_hp_metric=False
+            ),
             callbacks=[EpochSeeds(seed), metrics, keeper],
             # Snakemake owns retries; Lightning would requeue a Slurm job behind its back.
             plugins=[store, LightningEnvironment()],
@@ -216,13 +245,19 @@ def fit(
         last = module.state_dict()
         save_weights(folder / "weights_last.safetensors", last)
         save_weights(folder / "weights_best.safetensors", keeper.best_state or last)
+        metrics.write()
         table = read_metrics(folder / "metrics.csv")
         for side in ("train", "val"):
             save_figure(curves(table, side), folder / f"{side}_curves.png")
         keeper.finished = True
         keeper.save(trainer)
         store.flush()
-        log.info("best epoch %d, %s %s", keeper.best_epoch, options.monitor or "last epoch", keeper.best_value)
+        log.info(
+            "best epoch %d, %s %s",
+            keeper.best_epoch,
+            options.monitor or "last epoch",
+            keeper.best_value,
+        )
     return FitResult(
         folder=folder,
         epochs=len(metrics.rows),

@@ -121,8 +121,14 @@ class Config(Options):
     weak: str | None = Field(None, description="Task of the weak labels, with the same classes.")
     rules: RuleBook | None = Field(None, description="Weak labels by rules of your own, in place of a task.")
     targets: list[str] = Field([], description="Continuous tasks to regress (lambda_task).")
-    coordinates: Literal["image", "centred", "egocentric"] = Field(
+    coordinates: Literal["image", "centred", "egocentric", "none"] = Field(
         "image", description="Frame of reference of the points; the original takes them as filmed."
+    )
+    quantities: Literal["none", "symmetric", "named"] = Field(
+        "none", description="Add the hand features of docs/features.md, blind to which animal is which or not."
+    )
+    windows_s: list[float] = Field(
+        [], description="Centred windows, in seconds, of rolling means and deviations of these quantities."
     )
     velocity: bool = Field(False, description="Add each column's change from the last frame.")
     likelihood: bool = Field(False, description="Add the tracker's likelihood of every point.")
@@ -143,6 +149,12 @@ class Config(Options):
     @model_validator(mode="after")
     def _complete(self) -> Config:
         own = self.loss.semi_supervised_algo != "none"
+        if self.coordinates == "none" and self.quantities == "none":
+            raise ValueError("coordinates: none leaves no input; choose coordinates or quantities")
+        if self.windows_s and self.quantities == "none":
+            raise ValueError("windows_s are windows of quantities; set quantities, or leave windows_s empty")
+        if any(window <= 0 for window in self.windows_s):
+            raise ValueError("every window of windows_s must be longer than 0 s")
         if self.weak is not None and self.rules is not None:
             raise ValueError("weak labels come from a task (weak) or from rules, not from both")
         if self.loss.lambda_weak and not own and self.weak is None and self.rules is None:

@@ -12,8 +12,17 @@ from workflow_scripts.methods.daart.config import Config
 from workflow_scripts.methods.daart.heuristics import apply_rules
 from workflow_scripts.methods.daart.sequences import Signals
 from workflow_scripts.training.data import DataSpec
-from workflow_scripts.training.kinematics import Float64Array, FloatArray, fill_last_seen, lay_names, nan_mean
-from workflow_scripts.training.roles import RoleNames, find_roles, lay_recording
+from workflow_scripts.training.kinematics import (
+    Float64Array,
+    FloatArray,
+    fill_last_seen,
+    lay_names,
+    nan_mean,
+    odd_window,
+    rolling_moments,
+)
+from workflow_scripts.training.quantities import Columns, Identity, blank_recording, lay_quantities, measure
+from workflow_scripts.training.roles import RoleNames, body_length, find_roles, lay_recording
 
 PREFERRED = "behaviour"
 """Task of the hand labels where the options name none and the dataset has several."""
@@ -46,9 +55,16 @@ def strong_task(spec: DataSpec, config: Config) -> str:
 
 def column_names(spec: DataSpec, config: Config) -> list[str]:
     """Name the columns of :func:`columns`."""
-    names = lay_names(spec.individuals, spec.keypoints, spec.space, config.coordinates)
+    names: list[str] = []
+    if config.coordinates != "none":
+        names = lay_names(spec.individuals, spec.keypoints, spec.space, config.coordinates)
     if config.velocity:
         names = [*names, *(f"{name}.velocity" for name in names)]
+    if config.quantities != "none":
+        own = list(_quantities(blank_recording(spec.individuals, spec.keypoints, spec.space), config))
+        names += own
+        for seconds in config.windows_s:
+            names += [f"{name}|{statistic}_{seconds:g}s" for statistic in ("mean", "sd") for name in own]
     if config.likelihood:
         names += [f"{who}.{point}.likelihood" for who in spec.individuals for point in spec.keypoints]
     return names
@@ -58,16 +74,41 @@ def columns(recording: Recording, config: Config) -> Float64Array:
     """Lay a recording out as (time, column), NaN-free, not yet normalised.
 
     Missing coordinates take their last seen value, before the first the column's mean. A velocity is the change from
-    the frame before, 0 in the first frame and while a gap is held.
+    the frame before, 0 in the first frame and while a gap is held. A missing quantity takes its column's mean; whether
+    points are seen is a quantity of its own.
     """
-    roles = find_roles(recording.keypoints, RoleNames())
-    laid = lay_recording(recording, _as_float64, config.coordinates, roles)
-    parts = [fill_last_seen(laid, np.nan_to_num(nan_mean(laid, 0)))]
-    if config.velocity:
-        parts.append(np.diff(parts[0], axis=0, prepend=parts[0][:1]))
+    parts: list[Float64Array] = []
+    if config.coordinates != "none":
+        roles = find_roles(recording.keypoints, RoleNames())
+        laid = lay_recording(recording, _as_float64, config.coordinates, roles)
+        parts.append(fill_last_seen(laid, np.nan_to_num(nan_mean(laid, 0))))
+        if config.velocity:
+            parts.append(np.diff(parts[0], axis=0, prepend=parts[0][:1]))
+    if config.quantities != "none":
+        now = np.stack(list(_quantities(recording, config).values()), axis=1)
+        measured = [now]
+        for seconds in config.windows_s:
+            measured += rolling_moments(now, odd_window(seconds, recording.fps))
+        table = np.concatenate(measured, axis=1)
+        parts.append(np.where(np.isnan(table), np.nan_to_num(nan_mean(table, 0)), table))
     if config.likelihood:
         parts.append(np.nan_to_num(recording.confidence.reshape(recording.n_frames, -1).astype(np.float64)))
     return np.concatenate(parts, axis=1)
+
+
+SMOOTH_S, CONTACT, NEAR = 0.2, 0.2, 1.0
+"""Of the quantities: defaults of the control method, whose documentation defines them."""
+
+
+def _quantities(recording: Recording, config: Config) -> Columns:
+    """Measure in the recording's own body lengths, so that a camera's scale does not matter."""
+    roles = find_roles(recording.keypoints, RoleNames())
+    length = body_length(recording.position, roles)
+    # Never seen from front to rear: nothing is known of lengths, and any unit is as good.
+    length = length if length > 0 else 1.0
+    found = measure(recording, roles, length, smooth_s=SMOOTH_S, contact=CONTACT, near=NEAR)
+    identity: Identity = "named" if config.quantities == "named" else "symmetric"
+    return lay_quantities(found, identity, recording.individuals)
 
 
 def _as_float64(position: FloatArray) -> Float64Array:
