@@ -28,3 +28,5 @@ class LoopOptions(Strict):
     validate_every: int = Field(1, ge=1, description="Epochs between validations.")
     checkpoint_every: int = Field(1, ge=1, description="Epochs between writes of resume.ckpt.")
     threads: int = Field(1, ge=1, description="CPU threads of torch.")
+    devices: int = Field(1, ge=1, description="Devices of one machine that share each batch (DDP).")
+    num_nodes: int = Field(1, ge=1, description="Machines that share each batch; one process a device on each.")

@@ -10,6 +10,8 @@ import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from torch.utils.data import DataLoader
 
+from workflow_scripts.training.distributed import share
+
 COMPUTE, ORDER, WORKERS, VALIDATION = range(4)
 """Streams of random numbers that must not share a state."""
 
@@ -112,7 +114,11 @@ class SeededData(LightningDataModule):
         return [] if loader is None else loader
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Pass on."""
+        """Pass on; of a training batch, each of several processes gets its share."""
+        trainer = self.trainer
+        if trainer is not None and trainer.world_size > 1 and trainer.training:
+            own = getattr(self.inner, "share", share)
+            batch = own(batch, trainer.global_rank, trainer.world_size)
         return self.inner.on_before_batch_transfer(batch, dataloader_idx)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
