@@ -41,10 +41,7 @@ def save_weights(path: str | Path, state: Mapping[str, torch.Tensor]) -> None:
         Tied weights are written once per name.
     """
     # A clone each: safetensors refuses two names for one memory.
-    tensors = {
-        name: tensor.detach().cpu().clone().contiguous()
-        for name, tensor in state.items()
-    }
+    tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
     with atomic_path(path) as part:
         save_file(tensors, part)
 
@@ -58,19 +55,11 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
         When the file is absent or damaged.
     """
     if not Path(path).is_file():
-        raise InputError(
-            path, "the file does not exist", "run the training that makes it"
-        )
+        raise InputError(path, "the file does not exist", "run the training that makes it")
     try:
         weights: dict[str, torch.Tensor] = load_file(path)
-    except (
-        Exception
-    ) as error:  # safetensors raises types of its own, outside one hierarchy
-        raise InputError(
-            path,
-            "is no readable safetensors file",
-            "delete it and run the training again",
-        ) from error
+    except Exception as error:  # safetensors raises types of its own, outside one hierarchy
+        raise InputError(path, "is no readable safetensors file", "delete it and run the training again") from error
     return weights
 
 
@@ -83,21 +72,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         When the file is damaged or holds more than tensors and plain values.
     """
     try:
-        checkpoint: dict[str, Any] = torch.load(
-            path, map_location="cpu", weights_only=True
-        )
-    except (
-        RuntimeError,
-        EOFError,
-        ValueError,
-        KeyError,
-        pickle.UnpicklingError,
-    ) as error:
-        raise InputError(
-            path,
-            "is no checkpoint of plain tensors",
-            "delete it to train from the start",
-        ) from error
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise InputError(path, "is no checkpoint of plain tensors", "delete it to train from the start") from error
     return checkpoint
 
 
@@ -107,11 +84,7 @@ def _copy(value: Any) -> Any:
         return value.detach().clone()
     if isinstance(value, dict):
         return {key: _copy(item) for key, item in value.items()}
-    return (
-        type(value)(_copy(item) for item in value)
-        if type(value) in (list, tuple)
-        else value
-    )
+    return type(value)(_copy(item) for item in value) if type(value) in (list, tuple) else value
 
 
 class AtomicIO(CheckpointIO):
@@ -120,9 +93,7 @@ class AtomicIO(CheckpointIO):
     def __init__(self) -> None:
         self._pending: tuple[Path, dict[str, Any]] | None = None
 
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
-    ) -> None:
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Keep a snapshot; only what is written is also serialised, which costs more than copying."""
         self._pending = (Path(path), _copy(checkpoint))
 
@@ -135,10 +106,7 @@ class AtomicIO(CheckpointIO):
             self._pending = None
 
     def load_checkpoint(
-        self,
-        path: str | Path,
-        map_location: Any = None,
-        weights_only: bool | None = None,
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
         """Read a checkpoint (errors as :func:`read_checkpoint`)."""
         return read_checkpoint(path)
@@ -163,10 +131,7 @@ class StopSignals:
         if threading.current_thread() is not threading.main_thread():
             yield  # only the main thread may set handlers
             return
-        former = {
-            number: signal.signal(number, self._note)
-            for number in (signal.SIGTERM, signal.SIGUSR1)
-        }
+        former = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGUSR1)}
         try:
             yield
         finally:
@@ -209,12 +174,7 @@ class Keeper(Checkpoint):
         every: int,
         validate_every: int,
     ) -> None:
-        self.path, self.store, self.signals, self.fingerprint = (
-            path,
-            store,
-            signals,
-            fingerprint,
-        )
+        self.path, self.store, self.signals, self.fingerprint = path, store, signals, fingerprint
         self.monitor, self.mode, self.patience = monitor, mode, patience
         self.every, self.validate_every = every, validate_every
         self.best_value: float | None = None
@@ -235,14 +195,7 @@ class Keeper(Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run must know."""
-        names = (
-            "fingerprint",
-            "best_value",
-            "best_epoch",
-            "best_state",
-            "stale",
-            "finished",
-        )
+        names = ("fingerprint", "best_value", "best_epoch", "best_state", "stale", "finished")
         return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -254,19 +207,12 @@ class Keeper(Checkpoint):
         """Refuse what cannot be resumed exactly; stop at once where patience had already run out."""
         if any(config.reduce_on_plateau for config in trainer.lr_scheduler_configs):
             # Lightning steps it after the hook in which checkpoints are saved, so its step would be lost.
-            raise ValueError(
-                "ReduceLROnPlateau cannot be resumed exactly; use another schedule"
-            )
+            raise ValueError("ReduceLROnPlateau cannot be resumed exactly; use another schedule")
         if self.exhausted:
             trainer.should_stop = True
 
     def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Stop on a signal."""
         self._obey()
@@ -294,9 +240,7 @@ class Keeper(Checkpoint):
             metrics = trainer.callback_metrics
             if self.monitor not in metrics:
                 known = ", ".join(sorted(metrics)) or "none"
-                raise EthoMakeError(
-                    f"There is no metric {self.monitor!r} to choose the best epoch by; known: {known}."
-                )
+                raise EthoMakeError(f"There is no metric {self.monitor!r} to choose the best epoch by; known: {known}.")
             value = float(metrics[self.monitor])
             if not math.isfinite(value):
                 raise EthoMakeError(
@@ -308,26 +252,17 @@ class Keeper(Checkpoint):
                 self.stale += 1
                 return
         self.stale, self.best_value, self.best_epoch = 0, value, trainer.current_epoch
-        self.best_state = {
-            name: tensor.detach().cpu().clone()
-            for name, tensor in module.state_dict().items()
-        }
+        self.best_state = {name: tensor.detach().cpu().clone() for name, tensor in module.state_dict().items()}
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Judge the epoch and take a snapshot."""
         epoch = trainer.current_epoch + 1
-        if (
-            self.monitor is None or epoch % self.validate_every == 0
-        ):  # else the metric is a former epoch's
+        if self.monitor is None or epoch % self.validate_every == 0:  # else the metric is a former epoch's
             self._judge(trainer, pl_module)
         if self.exhausted:
             trainer.should_stop = True
         self.save(trainer)
-        if (
-            epoch % self.every == 0
-            or trainer.should_stop
-            or epoch == trainer.max_epochs
-        ):
+        if epoch % self.every == 0 or trainer.should_stop or epoch == trainer.max_epochs:
             self.store.flush()
         self._obey()
 

@@ -46,17 +46,9 @@ def read_metrics(path: str | Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(path)
     except FileNotFoundError as error:
-        raise InputError(
-            path, "the file does not exist", "run the training that makes it"
-        ) from error
-    except (
-        pd.errors.ParserError,
-        pd.errors.EmptyDataError,
-        UnicodeDecodeError,
-    ) as error:
-        raise InputError(
-            path, f"is no table of metrics ({error})", "run the training again"
-        ) from error
+        raise InputError(path, "the file does not exist", "run the training that makes it") from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(path, f"is no table of metrics ({error})", "run the training again") from error
     if "epoch" not in table:
         raise InputError(path, "has no column epoch", "run the training again")
     return table
@@ -113,17 +105,11 @@ class MetricsLog(Checkpoint):
             self.write()
             log.info("resumed after epoch %d", self.rows[-1]["epoch"])
         for row in self.rows:
-            scalars = {
-                name: value
-                for name, value in row.items()
-                if name not in {"step", "seconds"}
-            }
+            scalars = {name: value for name, value in row.items() if name not in {"step", "seconds"}}
             for logger in trainer.loggers:
                 logger.log_metrics(scalars, step=int(row["step"]) - 1)
 
-    def on_train_epoch_start(
-        self, trainer: Trainer, pl_module: LightningModule
-    ) -> None:
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note the time and the learning rate the epoch begins with."""
         self._began = time.monotonic()
         optimizers = trainer.optimizers
@@ -141,9 +127,7 @@ class MetricsLog(Checkpoint):
         }
         for name, value in trainer.callback_metrics.items():
             plain = name.removesuffix("_epoch").replace("/", "_")
-            if not name.endswith("_step") and (
-                validated or not plain.startswith("val_")
-            ):
+            if not name.endswith("_step") and (validated or not plain.startswith("val_")):
                 row[plain] = float(value)
         self.rows.append(row)
         self._told.append(json.dumps(row))
@@ -153,14 +137,8 @@ class MetricsLog(Checkpoint):
                 handle.write(",".join(map(str, cells)) + "\n")
         else:
             self.write()
-        shown = "  ".join(
-            f"{name} {value:.5g}"
-            for name, value in sorted(row.items())
-            if name not in LEADING
-        )
-        log.info(
-            "epoch %d  %.1f s  lr %.3g  %s", epoch, row["seconds"], self._lr, shown
-        )
+        shown = "  ".join(f"{name} {value:.5g}" for name, value in sorted(row.items()) if name not in LEADING)
+        log.info("epoch %d  %.1f s  lr %.3g  %s", epoch, row["seconds"], self._lr, shown)
 
 
 @contextmanager
@@ -181,11 +159,7 @@ def quiet_console(path: Path, *, append: bool) -> Iterator[None]:
     log.setLevel(logging.INFO)
     chatty = [
         logging.getLogger(name)
-        for name in (
-            "lightning.pytorch",
-            "lightning.fabric",
-            "lightning.pytorch.utilities.rank_zero",
-        )
+        for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero")
     ]
     levels = [logger.level for logger in chatty]
     for logger in chatty:
