@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.files import atomic_path
+from workflow_scripts.training.distributed import mean_over_processes
 
 LEADING = ["epoch", "step", "lr", "seconds"]
 """First columns of `metrics.csv`; the metrics follow in alphabetical order, training before validation."""
@@ -101,7 +102,7 @@ class MetricsLog(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Repeat the former rows, whose files may be gone with the killed job."""
-        if self.rows:
+        if self.rows and trainer.is_global_zero:
             self.write()
             log.info("resumed after epoch %d", self.rows[-1]["epoch"])
         for row in self.rows:
@@ -128,9 +129,11 @@ class MetricsLog(Checkpoint):
         for name, value in trainer.callback_metrics.items():
             plain = name.removesuffix("_epoch").replace("/", "_")
             if not name.endswith("_step") and (validated or not plain.startswith("val_")):
-                row[plain] = float(value)
+                row[plain] = mean_over_processes(trainer, float(value))
         self.rows.append(row)
         self._told.append(json.dumps(row))
+        if trainer.world_size > 1 and not trainer.is_global_zero:
+            return
         if row.keys() <= set(self._columns):
             cells = (row.get(name, "") for name in self._columns)
             with open(self.path, "a", encoding="utf-8") as handle:

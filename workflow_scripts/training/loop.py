@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import os
 import shutil
 import sys
 import time
@@ -17,13 +18,13 @@ from typing import Any
 import lightning
 import torch
 import yaml
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from workflow_scripts.files import write_text
 from workflow_scripts.training.checkpoints import AtomicIO, Keeper, StopSignals, read_checkpoint, save_weights
 from workflow_scripts.training.curves import curves, save_figure
+from workflow_scripts.training.distributed import environment, is_first_process
 from workflow_scripts.training.logs import MetricsLog, quiet_console, read_metrics
 from workflow_scripts.training.options import LoopOptions
 from workflow_scripts.training.seeds import EpochSeeds, SeededData, seed_all
@@ -156,6 +157,8 @@ def fit(
         When the monitored metric does not exist or is no number any more.
     InputError
         When `resume.ckpt` is damaged.
+    SystemExit
+        With status 0 in all but the first of several processes, which have nothing left to do.
     TrainingInterrupted
         On SIGTERM or SIGUSR1 (a SystemExit of status 75), after `resume.ckpt` is written.
     """
@@ -165,9 +168,11 @@ def fit(
     resume = folder / "resume.ckpt"
     fingerprint = _fingerprint(module, options, seed, hparams, digest)
     first_epoch = _first_epoch(resume, fingerprint, digest)
-    # Step events of an epoch that was cut off would stand there twice; the epochs are told again from the checkpoint.
-    shutil.rmtree(folder / "tensorboard", ignore_errors=True)
-    write_text(folder / "hparams.yaml", _hparams_text(module, options, seed, hparams, digest))
+    first, several = is_first_process(options), options.devices * options.num_nodes > 1
+    if first:
+        # Step events of an epoch that was cut off would stand there twice; the checkpoint tells the epochs again.
+        shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+        write_text(folder / "hparams.yaml", _hparams_text(module, options, seed, hparams, digest))
 
     store, signals = AtomicIO(), StopSignals()
     metrics = MetricsLog(folder / "metrics.csv", options.validate_every)
@@ -184,13 +189,18 @@ def fit(
     )
     began = time.monotonic()
     with (
-        quiet_console(folder / "console.log", append=first_epoch > 0),
+        quiet_console(folder / "console.log" if first else Path(os.devnull), append=first_epoch > 0),
         torch_threads(options.threads),
         signals.listen(),
     ):
         trainer = Trainer(
             accelerator=options.accelerator,
-            devices=1,
+            devices=options.devices,
+            num_nodes=options.num_nodes,
+            # A head that one task alone uses gets no gradient in the steps of the others.
+            strategy="ddp_find_unused_parameters_true" if several else "auto",
+            sync_batchnorm=several and options.accelerator != "cpu" and torch.cuda.is_available(),
+            use_distributed_sampler=False,
             precision=options.precision,
             max_epochs=options.max_epochs,
             gradient_clip_val=options.gradient_clip,
@@ -200,8 +210,7 @@ def fit(
             num_sanity_val_steps=0,
             logger=TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False),
             callbacks=[EpochSeeds(seed), metrics, keeper],
-            # Snakemake owns retries; Lightning would requeue a Slurm job behind its back.
-            plugins=[store, LightningEnvironment()],
+            plugins=[store, environment(options)],
             enable_progress_bar=sys.stderr.isatty(),
             enable_model_summary=False,
             default_root_dir=folder,
@@ -213,6 +222,10 @@ def fit(
             ckpt_path=resume if first_epoch else None,
             weights_only=True,
         )
+        keeper.finished = True
+        keeper.save(trainer)
+        if not trainer.is_global_zero:
+            raise SystemExit(0)  # the first process writes the files
         last = module.state_dict()
         save_weights(folder / "weights_last.safetensors", last)
         save_weights(folder / "weights_best.safetensors", keeper.best_state or last)
@@ -220,8 +233,6 @@ def fit(
         table = read_metrics(folder / "metrics.csv")
         for side in ("train", "val"):
             save_figure(curves(table, side), folder / f"{side}_curves.png")
-        keeper.finished = True
-        keeper.save(trainer)
         store.flush()
         log.info("best epoch %d, %s %s", keeper.best_epoch, options.monitor or "last epoch", keeper.best_value)
     return FitResult(
