@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -30,7 +31,8 @@ def _set_up_logging(path: Path | None) -> None:
     console.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     console.setLevel(logging.WARNING if path else logging.INFO)
     handlers: list[logging.Handler] = [console]
-    if path is not None:
+    # Of several processes that share a training, the first writes the log.
+    if path is not None and {os.environ.get(name, "0") for name in ("LOCAL_RANK", "NODE_RANK")} == {"0"}:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = logging.FileHandler(path, mode="w", encoding="utf-8")
         file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

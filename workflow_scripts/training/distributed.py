@@ -1,8 +1,9 @@
 """Training on several devices or nodes: every process makes the same batch and keeps its share of it.
 
 Each process draws the whole batch from the same random numbers and computes on its rows alone; DDP averages the
-gradients. So the same batches make the same steps, however many processes share them, and a data module needs no sampler
-of its own for it. Validation is done whole by every process: all see the same metric and choose the same best epoch.
+gradients. So the same batches make the same steps, however many processes share them, and a data module needs no
+sampler of its own for it. Validation is done whole by every process, so all see the same metric and choose the same
+best epoch.
 """
 
 from __future__ import annotations
