@@ -97,3 +97,34 @@ def config(**options):
     training = {"max_epochs": 1, "accelerator": "cpu"} | options.pop("training", {})
     small = {"size": "nano", "image_size": 32, "patch": 8, "num_frames": 8, "sampling_rate": 2, "batch": 8}
     return parse("mvd", small | {"learning_rate": 1e-3, "training": training} | options)
+
+
+def train_and_die(path, folder, options, at):
+    """Train until the process kills itself in the middle of an epoch."""
+    import os
+    import signal
+
+    from workflow_scripts.methods.mvd import model
+    from workflow_scripts.methods.runs import train
+    from workflow_scripts.training.clips import ClipView
+
+    step = model.MvdClassifier.training_step
+
+    def deadly(self, batch, batch_idx):
+        if self.global_step == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return step(self, batch, batch_idx)
+
+    model.MvdClassifier.training_step = deadly
+    train(
+        "mvd",
+        settings(**options),
+        ClipView(path, split(["v0", "v1"], ["v2"], ["v3"])),
+        folder=Path(folder),
+        seed=1,
+        code="c",
+    )
+
+
+def settings(mode="sound", **options):
+    return {"mode": mode, "options": config(**options).model_dump(mode="json")}
