@@ -78,7 +78,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     for sample in (0.2, 1.0):
-        config = Config(hoa_sample=sample).settle()
+        config = Config(hoa_sample=sample, hoa_input=True, social=False).settle()
         model = Bams(config, SPEC).train()
         spent = steps(model, batch_of(config, options.batch, options.frames), options.steps)
         total = sum(spent.values())

@@ -21,11 +21,19 @@ from workflow_scripts.methods.bams.network import LONG, SHORT
 from workflow_scripts.training.data import DataSpec
 
 MOUSE = DataSpec(("m1", "m2", "m3"), MOUSE_POINTS, 2, 30.0, "px", None)
-TINY = {"batch_size": 4, "short_term": [6, 4], "long_term": [6, 4], "hoa_hidden": [8], "hoa_bins": 8, "crop": 64}
+TINY = {
+    "batch_size": 4,
+    "short_term": [6, 4],
+    "long_term": [6, 4],
+    "hoa_hidden": [8],
+    "hoa_bins": 8,
+    "crop": 64,
+    "social": False,
+}
 
 
 def test_size_of_the_published_model():
-    model = Bams(Config(), MOUSE)
+    model = Bams(Config(mode="faithful"), MOUSE)
     count = {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()}
     assert count == {"encoders": 168_987, "predictor": 575_779, "byol_predictors": 16_960}
 
@@ -240,7 +248,7 @@ def original_checkpoint(model: Bams) -> dict:
 
 def test_original_checkpoint(tmp_path):
     torch.manual_seed(5)
-    donor = Bams(Config(), MOUSE)
+    donor = Bams(Config(mode="faithful"), MOUSE)
     torch.save(original_checkpoint(donor), tmp_path / "bams.pt")
     model = build(Config(weights=str(tmp_path / "bams.pt")), MOUSE)
     assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in donor.state_dict().items())

@@ -9,7 +9,7 @@ from bams_toy import recording
 from workflow_scripts.errors import ConfigError
 from workflow_scripts.methods.bams import social
 from workflow_scripts.methods.bams.config import Config
-from workflow_scripts.methods.bams.features import MOUSE_INPUTS, Layout, compute
+from workflow_scripts.methods.bams.features import MOUSE_INPUTS, TARGETS, Layout, compute
 from workflow_scripts.training.data import DataSpec
 
 
@@ -61,15 +61,28 @@ def test_an_absent_mouse_is_far_and_last():
     assert found[0, 0, names.index("second distance")] == pytest.approx(math.log1p(social.FAR))
 
 
-def test_the_option_adds_columns_and_nothing_else():
+def test_the_option_adds_columns_and_targets():
     item = recording("a")
-    plain, more = Config().settle(), Config(social=True).settle()
-    layout = Layout.of(DataSpec.of(item), more)
+    plain, more = Config(social=False).settle(), Config().settle()
+    layout, alone_layout = (Layout.of(DataSpec.of(item), config) for config in (more, plain))
     assert layout.inputs == (*MOUSE_INPUTS, *social.names(3)) and len(layout.inputs) == 87
+    assert layout.targets == (*TARGETS, *social.targets(3)) and len(layout.targets) == 21
     with_others = compute(item.position, layout, more)
-    alone = compute(item.position, Layout.of(DataSpec.of(item), plain), plain)
+    alone = compute(item.position, alone_layout, plain)
     np.testing.assert_array_equal(with_others.inputs[..., :67], alone.inputs)
-    np.testing.assert_array_equal(with_others.targets, alone.targets)
-    assert with_others.inputs.shape[-1] == 87 and np.isfinite(with_others.inputs).all()
+    np.testing.assert_array_equal(with_others.targets[..., :9], alone.targets)
+    for name in social.targets(3):
+        column = with_others.inputs[..., layout.inputs.index(name)]
+        np.testing.assert_array_equal(with_others.targets[..., layout.targets.index(name)], column)
+    assert np.isfinite(with_others.inputs).all()
+
+
+def test_only_sound_mice_in_company_are_told_of_others():
+    spec = DataSpec.of(recording("a"))
+    assert not Layout.of(spec, Config(mode="faithful").settle()).social
+    assert not Layout.of(spec, Config(weights="bams.pt").settle()).social  # the original's weights know of nobody
+    assert not Layout.of(DataSpec.of(recording("b", animals=1)), Config().settle()).social
+    tails = DataSpec.of(recording("c", keypoints=("nose", "tail")))
+    assert not Layout.of(tails, Config().settle()).social
     with pytest.raises(ConfigError, match="twelve points"):
-        Layout.of(DataSpec.of(recording("b", keypoints=("nose", "tail"))), more)
+        Layout.of(tails, Config(social=True).settle())

@@ -1,8 +1,8 @@
 """Twin of the MABe 2022 mouse triplets: the official npy files, with thirteen tasks whose answers are known.
 
 Sizes of the body come from the one real clip at hand (`mabe22-clip`), scaled from its 512 px video to the set's 850 px
-image. How the mice move, the two strains (another stride), the effect of the lights (dark is livelier), of the day
-(early days keep to the walls) and of the time (late is slower) are our own. Behaviours are told from the noiseless
+image. How the mice move, the two strains (another stride), the effect of the lights (in the dark they run faster), of
+the day (early days keep to the walls) and of the time (late they rest more) are our own. Behaviours are told from the noiseless
 geometry by the rules of `simulate.mabe22_rules`, never from the state that steered the mice.
 """
 
@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
+from scipy.stats import norm
 
 from workflow_scripts.cards import Card
 from workflow_scripts.config import Strict
@@ -66,6 +67,10 @@ PAWS = {4: 0.0, 5: np.pi, 7: np.pi, 8: 0.0}
 """Phase of each paw: the diagonal pairs swing together."""
 STRIDE = ((3.0, 9.0), (6.0, 5.0))
 """Strides per second at full speed and their swing in px, by strain: the one thing in which they differ."""
+PACE = (0.8, 1.25)
+"""Factor on the speed in the light and in the dark."""
+RESTING = (0.1, 0.6)
+"""Share of the time that a mouse by itself rests, at the first and the last hour."""
 
 
 class Options(Strict):
@@ -157,7 +162,8 @@ def _move(rngs: Sequence[np.random.Generator], frames: int, facts: Floats) -> tu
     places = low + (high - low) * np.where(near_wall[..., None], pushed, places)
     rest = np.stack([wander(rng, (frames, 3), 40.0) for rng in rngs], axis=1)
     vigour = np.exp(0.3 * np.stack([wander(rng, (frames, 3), 30.0) for rng in rngs], axis=1))
-    vigour *= (np.where(lights > 0, 0.8, 1.25) * (1.5 - time))[:, None]
+    vigour *= np.where(lights > 0, *PACE)[:, None]
+    tired = norm.ppf(1 - (RESTING[0] + (RESTING[1] - RESTING[0]) * time))[:, None]
     turn_noise = 0.05 * np.stack([rng.standard_normal((frames, 3)) for rng in rngs], axis=1)
     nest = np.stack([rng.uniform(low, high) for rng in rngs])
 
@@ -173,7 +179,7 @@ def _move(rngs: Sequence[np.random.Generator], frames: int, facts: Floats) -> tu
     for t in range(frames):
         state, a, p = states[t], actor[t], partner[t]
         goal = places[clips[:, None], index, np.arange(3)]
-        top = np.where(rest[t] > 0.6, 0.0, 3.5 * vigour[t])
+        top = np.where(rest[t] > tired, 0.0, 3.5 * vigour[t])
         ahead = np.stack([np.cos(heading), np.sin(heading)], axis=-1)
         right = np.stack([-np.sin(heading), np.cos(heading)], axis=-1)
         other, other_ahead, other_right = centre[clips, p], ahead[clips, p], right[clips, p]

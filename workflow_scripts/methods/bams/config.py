@@ -13,6 +13,7 @@ MODES: dict[str, dict[str, Any]] = {
     "faithful": {
         "hoa_target": "released",
         "hoa_sample": 1.0,
+        "hoa_input": True,
         "pairs": 1,
         "normalise": "largest",
         "fill": "zero",
@@ -23,6 +24,7 @@ MODES: dict[str, dict[str, Any]] = {
     "sound": {
         "hoa_target": "future",
         "hoa_sample": 0.2,
+        "hoa_input": False,
         "pairs": 8,
         "normalise": "deviation",
         "fill": "last",
@@ -55,8 +57,10 @@ class Config(Options):
         description="mouse = 67 named quantities of MABe's twelve points; keypoints = coordinates and their change; "
         "auto = mouse where the twelve points are there.",
     )
-    social: bool = Field(
-        False, description="Mice: add where the two nearest others are and how they stand (not in the original)."
+    social: bool | None = Field(
+        None,
+        description="Mice: add where the two nearest others are and how they stand, and predict their distances; "
+        "empty = in mode sound where there are others (the original does not).",
     )
     fill: Literal["zero", "last"] | None = Field(None, description="Missing points: 0, or where they were last seen.")
     noise_thresh: float = Field(3e-3, ge=0, description="Speeds below it, in the unit per frame, count as standing.")
@@ -78,6 +82,9 @@ class Config(Options):
         None, description="future = the paper's histogram; released = what the published code computes (docs/bams.md)."
     )
     hoa_sample: float | None = Field(None, gt=0, le=1, description="Share of the frames the HoA head sees in a step.")
+    hoa_input: bool | None = Field(
+        None, description="The HoA head sees the frame's input, too; the latents then need not hold the present."
+    )
     hoa_weight: float = Field(500.0, ge=0, description="Weight of the histogram loss.")
     byol_weight: float = Field(0.5, ge=0, description="Weight of each latent loss.")
     warm_up: int = Field(60, ge=0, description="First frames of a sequence that the histogram loss skips.")
@@ -110,5 +117,7 @@ class Config(Options):
 
     def settle(self) -> Config:
         """Return a copy in which the mode has filled what was left empty."""
-        filled = {key: value for key, value in MODES[self.mode].items() if getattr(self, key) is None}
-        return self.model_copy(update=filled)
+        # The original's weights fit its inputs and its head alone.
+        own = {"social": False, "hoa_input": True} if self.weights else {}
+        values = MODES[self.mode] | own
+        return self.model_copy(update={key: value for key, value in values.items() if getattr(self, key) is None})

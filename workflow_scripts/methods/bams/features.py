@@ -44,12 +44,15 @@ class Layout:
         Keypoints of the data in the order of the features.
     inputs, targets : tuple of str
         Names of the columns.
+    social : bool
+        Mice are told of each other.
     """
 
     kind: str
     order: tuple[int, ...]
     inputs: tuple[str, ...]
     targets: tuple[str, ...]
+    social: bool = False
 
     @classmethod
     def of(cls, spec: DataSpec, config: Config) -> Layout:
@@ -69,8 +72,12 @@ class Layout:
             )
         if config.features != "keypoints" and not missing and spec.space == 2:
             order = tuple(plain.index(name) for name in MOUSE_POINTS)
-            more = social.names(len(spec.individuals)) if config.social else ()
-            return cls("mouse", order, (*MOUSE_INPUTS, *more), TARGETS)
+            animals = len(spec.individuals)
+            told = animals > 1 and (config.mode == "sound" if config.social is None else config.social)
+            if not told:
+                return cls("mouse", order, MOUSE_INPUTS, TARGETS)
+            inputs, targets = (*MOUSE_INPUTS, *social.names(animals)), (*TARGETS, *social.targets(animals))
+            return cls("mouse", order, inputs, targets, social=True)
         if config.social:
             raise ConfigError("methods.bams.social needs MABe's twelve points; leave it out for other skeletons.")
         state = [f"{name}.{axis}" for name in spec.keypoints for axis in "xyz"[: spec.space]]
@@ -254,9 +261,12 @@ def compute(position: npt.NDArray[np.float32], layout: Layout, config: Config) -
         ignore = ignore | np.concatenate([ignore[:1], ignore[:-1]])
         columns = mouse_columns(points, config) | {"missing": ignore.astype(np.float64)}
         inputs = np.stack([columns[name] for name in MOUSE_INPUTS], axis=-1)
-        if config.social:
-            inputs = np.concatenate([inputs, social.columns(points, ~np.all(lost, axis=(0, 2)))], axis=-1)
-        targets = np.stack([columns[f"target {name}"] for name in layout.targets], axis=-1)
+        targets = np.stack([columns[f"target {name}"] for name in TARGETS], axis=-1)
+        if layout.social:
+            told = social.columns(points, ~np.all(lost, axis=(0, 2)))
+            inputs = np.concatenate([inputs, told], axis=-1)
+            aims = [layout.inputs.index(name) for name in layout.targets[len(TARGETS) :]]
+            targets = np.concatenate([targets, inputs[..., aims]], axis=-1)
     else:
         state = points.reshape(*points.shape[:2], -1)
         targets = change(state, str(config.edge))

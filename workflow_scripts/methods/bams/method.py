@@ -45,7 +45,7 @@ def build(config: Config, spec: DataSpec) -> Bams:
                 config.weights,
                 f"does not fit the model: {len(odd)} entries are missing, unknown or of another shape, the first "
                 f"{odd[0]!r}",
-                "set features, short_term, long_term, hoa_bins and hoa_hidden as they were in training",
+                "set features, social, hoa_input and the widths and bins as they were in training",
             )
         model.load_state_dict(state, strict=False)  # all but the scales, which the checkpoint does not hold
     return model

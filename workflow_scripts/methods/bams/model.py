@@ -55,7 +55,8 @@ class Bams(LightningModule):
                 for name, widths in channels.items()
             }
         )
-        self.predictor = Head([sum(self.widths.values()) + n_inputs, *config.hoa_hidden, n_targets * config.hoa_bins])
+        seen = sum(self.widths.values()) + (n_inputs if config.hoa_input else 0)
+        self.predictor = Head([seen, *config.hoa_hidden, n_targets * config.hoa_bins])
         self.byol_predictors = nn.ModuleDict({name: predictor(width) for name, width in self.widths.items()})
         self.register_buffer("shift", torch.zeros(n_inputs))
         self.register_buffer("scale", torch.ones(n_inputs))
@@ -84,7 +85,8 @@ class Bams(LightningModule):
 
     def _hoa_loss(self, batch: Batch, latents: dict[str, Tensor]) -> Tensor:
         config, frames = self.config, batch.frames
-        seen = torch.cat([*(latent[:, frames] for latent in latents.values()), batch.inputs[:, frames]], dim=-1)
+        parts = [latent[:, frames] for latent in latents.values()]
+        seen = torch.cat([*parts, batch.inputs[:, frames]] if config.hoa_input else parts, dim=-1)
         logits = self.predictor(seen).unflatten(-1, (len(self.layout.targets), config.hoa_bins))
         if config.hoa_target == "future":
             cdf, weight = future_cdf(batch.bins, batch.valid, frames, config.hoa_window, config.hoa_bins)

@@ -1,4 +1,4 @@
-"""Inputs that tell one mouse of the others: an addition of ours, off by default (option `social`)."""
+"""What tells one mouse of the others: an addition of ours in mode `sound` (option `social`)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ QUANTITIES = (
     *("distance", "trunk distance", "nose to nose", "nose to ears", "nose to tail base", "closing"),
     *("cos bearing", "sin bearing", "cos facing", "sin facing"),
 )
+TARGETS = QUANTITIES[:6]
+"""Those whose future BAMS predicts beside the nine actions."""
 FAR = 1e3
 """Stands for the distance to an animal that is never seen, px."""
 
@@ -22,6 +24,11 @@ def names(individuals: int) -> tuple[str, ...]:
     """Name the columns of :func:`columns`."""
     ranks = ("nearest", "second")[: min(NEIGHBOURS, individuals - 1)]
     return tuple(f"{rank} {quantity}" for rank in ranks for quantity in QUANTITIES)
+
+
+def targets(individuals: int) -> tuple[str, ...]:
+    """Name the columns of :func:`columns` whose future BAMS predicts."""
+    return tuple(name for name in names(individuals) if name.partition(" ")[2] in TARGETS)
 
 
 def _gap(a: Floats, b: Floats) -> Floats:
