@@ -1,0 +1,1 @@
+"""Control: how much the pixels of a crop video change, and nothing else."""
