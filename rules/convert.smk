@@ -57,7 +57,8 @@ rule tracks:
 
 rule card:
     input:
-        f"{ROOT}/config/datasets/{{dataset}}.yaml",
+        card=f"{ROOT}/config/datasets/{{dataset}}.yaml",
+        published=f"{ROOT}/config/published.yaml",
     output:
         "data/{dataset}/card.md",
     log:
@@ -72,7 +73,7 @@ rule card:
     params:
         code=code_digest("stages.card"),
     shell:
-        "python -m workflow_scripts.stages.card --log {log:q} --card {input:q} --output {output:q}"
+        "python -m workflow_scripts.stages.card --log {log:q} --card {input.card:q} --output {output:q}"
 
 
 rule split:

@@ -143,6 +143,10 @@ class Published(Strict):
     value: float
     source: str = Field(description="Paper, table, page.")
     verified: bool = Field(description="True where somebody of this project read it in the source.")
+    ours: str = Field("", description="Our method that it is set beside; empty = none, or the one named `method`.")
+    place: str = Field("", description="Table, page or file in the source.")
+    url: str = ""
+    protocol: str = Field("", description="How the number came about, where that differs from ours.")
 
 
 class Card(Strict):

@@ -12,6 +12,7 @@ from workflow_scripts.cards import Card, card_path, load_card
 from workflow_scripts.cards_text import human_size, markdown_card, total_size
 from workflow_scripts.config import nearest
 from workflow_scripts.errors import ConfigError, EthoMakeError
+from workflow_scripts.published import load_published, with_published
 
 Command = Callable[[argparse.Namespace], None]
 
@@ -28,7 +29,7 @@ def _names(root: Path) -> list[str]:
 def _load(root: Path, name: str) -> Card:
     if name not in _names(root):
         raise ConfigError(f"There is no dataset {name!r} in config/datasets{nearest(name, _names(root))}.")
-    return load_card(card_path(root, name))
+    return with_published(load_card(card_path(root, name)), load_published(root))
 
 
 def _row(card: Card) -> list[str]:

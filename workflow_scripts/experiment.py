@@ -18,6 +18,7 @@ from workflow_scripts.cards import Card, card_path, load_card
 from workflow_scripts.config import Configuration, DatasetUse, deep_merge, nearest, validate
 from workflow_scripts.errors import ConfigError
 from workflow_scripts.files import read_yaml
+from workflow_scripts.published import load_published, with_published
 
 CHANCE = {"tracks": ("majority", "prior"), "clips": ("majority", "prior"), "images": ("mean_pose",)}
 """Methods that know the training labels alone, by kind of data; rows of `all_positive` ride along with `majority`."""
@@ -107,7 +108,10 @@ class Experiment:
         for dataset in config.datasets:
             if dataset not in known:
                 raise ConfigError(f"There is no dataset {dataset!r} in config/datasets{nearest(dataset, known)}.")
-        self.cards: dict[str, Card] = {name: load_card(card_path(self.root, name)) for name in config.datasets}
+        self.published = load_published(self.root)
+        self.cards: dict[str, Card] = {
+            name: with_published(load_card(card_path(self.root, name)), self.published) for name in config.datasets
+        }
         self._check()
 
     def _check(self) -> None:

@@ -57,8 +57,9 @@ def test_card_says_what_the_card_says(capsys):
     text = capsys.readouterr().out
     for part in ("8a02654fddae28614ee24a6a082261b8", "NeurIPS", "attack, investigation, mount, other", "## Splits"):
         assert part in text
-    assert "no, not read in the source" in text
     assert text == markdown_card(twin("calms21_task1"))
+    assert main(["--root", str(ROOT), "card", "mabe22_mouse"]) == 0
+    assert "| BAMS | strain | f1/yes | 0.8823 |" in capsys.readouterr().out
 
 
 def test_an_unknown_name_is_one_sentence_and_status_1():

@@ -15,6 +15,7 @@ LAYERS = [
     {"style"},
     {"config"},
     {"cards"},
+    {"published"},
     {"cards_text"},
     {"formats"},
     {"sources"},

@@ -63,7 +63,7 @@ def compare(tables: Sequence[str | Path], published: Mapping[str, Sequence[Publi
         for number in numbers:
             spoken_of = (
                 (table["dataset"] == dataset)
-                & (table["method"] == number.method)
+                & (table["method"] == (number.ours or number.method))
                 & (table["task"] == number.task)
                 & (table["metric"] == number.metric)
             )

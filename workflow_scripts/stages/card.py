@@ -8,12 +8,15 @@ from pathlib import Path
 from workflow_scripts.cards import load_card
 from workflow_scripts.cards_text import markdown_card
 from workflow_scripts.files import write_text
+from workflow_scripts.published import load_published, with_published
 from workflow_scripts.stages import parser, start
 
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    write_text(options.output, markdown_card(load_card(options.card)))
+    # config/datasets/<name>.yaml
+    published = load_published(options.card.resolve().parents[2])
+    write_text(options.output, markdown_card(with_published(load_card(options.card), published)))
 
 
 if __name__ == "__main__":
