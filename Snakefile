@@ -11,10 +11,12 @@ configfile: workflow.source_path("config/config.yaml")
 include: "rules/common.smk"
 include: "rules/download.smk"
 include: "rules/convert.smk"
+include: "rules/augment.smk"
 include: "rules/train.smk"
 include: "rules/embed.smk"
 include: "rules/evaluate.smk"
 include: "rules/mabe.smk"
+include: "rules/direction.smk"
 include: "rules/compare.smk"
 include: "rules/report.smk"
 include: "rules/paper.smk"
@@ -25,6 +27,7 @@ rule all:
     input:
         f"results/{EXPERIMENT.name}/comparison.csv",
         f"results/{EXPERIMENT.name}/report/index.html",
+        f"results/{EXPERIMENT.name}/provenance/crate/ro-crate-metadata.json",
         [f"results/{EXPERIMENT.name}/{run.path()}/embedder/config.yaml" for run in EXPERIMENT.unjudged()],
 
 

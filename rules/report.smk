@@ -57,3 +57,33 @@ rule report:
     shell:
         "python -m workflow_scripts.stages.report --log {log:q} --root {params.root:q} --config {input.config:q}"
         " --results {params.results:q} --logs logs --section {input.sections:q} --output {output:q}"
+
+
+rule crate:
+    input:
+        comparison=f"{RESULTS}/comparison.csv",
+        points=f"{RESULTS}/points.csv",
+        config=ancient(f"{RESULTS}/provenance/configuration.json"),
+        cards=[f"data/{name}/card.md" for name in CARDS],
+        lock=f"{ROOT}/requirements.lock",
+        # The list may be long: the stage finds the runs through the configuration.
+        models=[f"{RESULTS}/{run.path()}/model_card.md" for run in EXPERIMENT.runs],
+    output:
+        f"{RESULTS}/provenance/crate/ro-crate-metadata.json",
+    log:
+        f"logs/crate/{EXPERIMENT.name}.log",
+    localrule: True
+    conda:
+        "../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(1000),
+        runtime=10,
+    params:
+        root=lambda wildcards: str(ROOT),
+        config=CONFIG_DIGEST,
+        results=lambda wildcards, input: str(Path(input.comparison).parent),
+        code=code_digest("stages.crate"),
+    shell:
+        "python -m workflow_scripts.stages.crate --log {log:q} --root {params.root:q} --config {input.config:q}"
+        " --results {params.results:q} --data data --logs logs --output {output:q}"

@@ -121,6 +121,25 @@ def check_experiment(options: argparse.Namespace) -> None:
     print(f"The experiment {experiment.name!r} is valid: {len(experiment.runs)} runs.")
 
 
+def plan_experiment(options: argparse.Namespace) -> None:
+    """Print what an experiment's jobs will ask a cluster for, rule by rule."""
+    from workflow_scripts.experiment import load_experiment
+    from workflow_scripts.files import read_yaml
+    from workflow_scripts.resources_plan import plan
+
+    path = Path(options.experiment)
+    overrides = read_yaml(path) if path.suffix in {".yaml", ".yml"} else {"experiment": options.experiment}
+    planned = plan(load_experiment(options.root, overrides))
+    rows = [["rule", "jobs", "cores", "memory (MB)", "core hours", "GPU hours"]]
+    for rule in planned:
+        numbers = (rule.jobs, rule.cores, rule.mem_mb, f"{rule.hours:.1f}", f"{rule.gpu_hours:.1f}")
+        rows.append([rule.rule, *map(str, numbers)])
+    hours, gpu_hours = sum(rule.hours for rule in planned), sum(rule.gpu_hours for rule in planned)
+    rows.append(["all", str(sum(rule.jobs for rule in planned)), "", "", f"{hours:.1f}", f"{gpu_hours:.1f}"])
+    _print_table(rows)
+    print("Hours are what the scheduler is asked for: several times what jobs took where this was measured.")
+
+
 def summarise(options: argparse.Namespace) -> None:
     """Print five lines about a finished experiment."""
     from workflow_scripts.report.assemble import five_line_summary
@@ -152,6 +171,26 @@ def train_daart(options: argparse.Namespace) -> None:
         print(version.folder)
 
 
+def trace_result(options: argparse.Namespace) -> None:
+    """Say where a figure or table came from, back to the downloads."""
+    from workflow_scripts.trace import trace
+
+    for line in trace(options.root, options.path):
+        print(line)
+
+
+def export_predictions(options: argparse.Namespace) -> None:
+    """Write a run's predictions as bouts for other programs."""
+    from workflow_scripts.exports import export_bouts
+
+    run = options.predictions
+    found = export_bouts(
+        run, options.tracks, options.output, form=options.format, tasks=options.task, method=run.parent.as_posix()
+    )
+    for path in found:
+        print(path)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ethomake", description="Datasets, cards and checks around the workflow.")
     parser.add_argument("--root", type=Path, default=Path(), help="folder that holds config/ (default: this one)")
@@ -174,8 +213,18 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument("--write", action="store_true", help="write config/default.yaml and the JSON schemas")
     check = add("check", check_experiment, "Validate an experiment and say what it would run.")
     check.add_argument("experiment", help="name in config/experiments, or a YAML file")
+    plan = add("plan", plan_experiment, "Predict an experiment's jobs, memory, hours and GPU hours, rule by rule.")
+    plan.add_argument("experiment", help="name in config/experiments, or a YAML file")
     summary = add("summary", summarise, "Print five lines about a finished experiment.")
     summary.add_argument("experiment", help="name of the experiment")
+    where = add("trace", trace_result, "Say where a figure or table came from, back to the downloads.")
+    where.add_argument("path", type=Path, help="a file below results/<experiment>/")
+    bouts = add("export-bouts", export_predictions, "Write a run's predictions as bouts for other programs.")
+    bouts.add_argument("predictions", type=Path, help="predictions.h5 or probe_predictions.h5 of a run")
+    bouts.add_argument("--tracks", type=Path, required=True, help="tracks.h5 of its dataset")
+    bouts.add_argument("--format", choices=["csv", "boris", "elan", "nwb"], default="csv")
+    bouts.add_argument("--task", action="append", help="task to write, repeatable (default: all by frame)")
+    bouts.add_argument("--output", type=Path, default=Path("bouts"), help="folder of the files (default: bouts)")
     mabe = add("evaluate-mabe", evaluate_submission, "Score a MABe 2022 submission with the linear evaluator.")
     mabe.add_argument("--task", choices=["mouse", "fly"], default="mouse", help="which of the two benchmarks")
     mabe.add_argument("--submission", type=Path, required=True, help="embeddings, npy in the official layout")

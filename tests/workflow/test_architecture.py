@@ -23,7 +23,8 @@ LAYERS = [
     {"training"},
     {"methods", "evaluation", "report"},
     {"experiment", "guess", "digest", "locking", "jobs"},
-    {"config_files", "paper"},
+    {"resources_plan"},
+    {"config_files", "crate", "exports", "paper", "trace"},
     {"stages", "cli"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}

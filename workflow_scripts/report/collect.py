@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import subprocess
 from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -59,3 +60,16 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def git_state(root: Path) -> dict[str, str]:
+    """Return the commit of a checkout and whether it has uncommitted changes."""
+    commit = _git(root, "rev-parse", "HEAD")
+    if not commit:
+        return {"commit": "not a git checkout", "uncommitted changes": ""}
+    return {"commit": commit, "uncommitted changes": "yes" if _git(root, "status", "--porcelain") else "no"}
+
+
+def _git(root: Path, *command: str) -> str:
+    found = subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True, check=False)
+    return found.stdout.strip() if found.returncode == 0 else ""

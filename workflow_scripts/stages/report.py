@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import subprocess
 from pathlib import Path
 
 from workflow_scripts.experiment import load_experiment
 from workflow_scripts.files import read_json
 from workflow_scripts.formats.tables import read_table
 from workflow_scripts.report import assemble
-from workflow_scripts.report.collect import timings, versions
+from workflow_scripts.report.collect import git_state, timings, versions
 from workflow_scripts.report.data import LeakAudit, ReportData
 from workflow_scripts.report.graph import parse_rulegraph
 from workflow_scripts.report.html import write_report
@@ -19,17 +18,11 @@ from workflow_scripts.report.sections import load
 from workflow_scripts.stages import parser, start
 
 
-def _git(root: Path, *command: str) -> str:
-    found = subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True, check=False)
-    return found.stdout.strip() if found.returncode == 0 else ""
-
-
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
     experiment = load_experiment(options.root, read_json(options.config))
     tables = options.results / "tables"
     sections, quarantined = assemble.sections(experiment.cards, tables)
-    commit = _git(options.root, "rev-parse", "HEAD")
     data = ReportData(
         experiment=experiment.name,
         config=experiment.config.model_dump(mode="json"),
@@ -51,8 +44,7 @@ def work(options: argparse.Namespace) -> None:
         timings=timings(assemble.benchmarks(options.logs, experiment.name, experiment.cards)),
         versions=versions(),
         provenance={
-            "commit": commit or "not a git checkout",
-            "uncommitted changes": ("yes" if _git(options.root, "status", "--porcelain") else "no") if commit else "",
+            **git_state(options.root),
             "configuration sha256": hashlib.sha256(options.config.read_bytes()).hexdigest(),
             "experiment": experiment.name,
         },

@@ -1,0 +1,69 @@
+"""Bundle where an experiment's numbers come from: a Workflow Run RO-Crate with cards, lock, versions and costs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+from workflow_scripts.cards import card_path
+from workflow_scripts.crate import write_crate
+from workflow_scripts.experiment import load_experiment
+from workflow_scripts.files import read_json
+from workflow_scripts.report.assemble import benchmarks
+from workflow_scripts.report.collect import git_state, timings, versions
+from workflow_scripts.stages import parser, start
+
+
+def work(options: argparse.Namespace) -> None:
+    """Run the stage."""
+    experiment = load_experiment(options.root, read_json(options.config))
+    results, target = options.results, options.output.parent
+    with tempfile.TemporaryDirectory(dir=target.parent) as name:
+        part = Path(name)
+        (part / "benchmarks.csv").write_text(
+            timings(benchmarks(options.logs, experiment.name, experiment.cards)).to_csv(index=False)
+        )
+        software = versions()
+        environment = {"versions": software, **git_state(options.root)}
+        (part / "environment.json").write_text(json.dumps(environment, indent=1, sort_keys=True))
+        files = {name: part / name for name in ("benchmarks.csv", "environment.json")}
+        files |= {"configuration.json": options.config, "requirements.lock": options.root / "requirements.lock"}
+        for dataset in experiment.cards:
+            files[f"cards/{dataset}.yaml"] = card_path(options.root, dataset)
+            files[f"cards/{dataset}.md"] = options.data / dataset / "card.md"
+        files |= {
+            f"results/model_cards/{run.path().removeprefix('runs/').replace('/', '-')}.md": results
+            / run.path()
+            / "model_card.md"
+            for run in experiment.runs
+        }
+        files |= {f"results/{table}.csv": results / f"{table}.csv" for table in ("comparison", "points")}
+        crate = part / "crate"
+        write_crate(
+            crate,
+            experiment=experiment.name,
+            description=experiment.config.description,
+            files=files,
+            workflow=options.root,
+            cards=experiment.cards,
+            software=software,
+            # The run is known by its files: the settings are written first, the comparison last.
+            started=options.config.stat().st_mtime,
+            ended=(results / "comparison.csv").stat().st_mtime,
+        )
+        shutil.rmtree(target, ignore_errors=True)
+        crate.replace(target)
+
+
+if __name__ == "__main__":
+    arguments = parser(__doc__)
+    arguments.add_argument("--root", type=Path, required=True, help="folder that holds config/ and the Snakefile")
+    arguments.add_argument("--config", type=Path, required=True, help="the resolved configuration")
+    arguments.add_argument("--results", type=Path, required=True, help="results/<experiment>")
+    arguments.add_argument("--data", type=Path, required=True, help="folder of the converted datasets")
+    arguments.add_argument("--logs", type=Path, required=True, help="folder of the benchmark files")
+    arguments.add_argument("--output", type=Path, required=True, help="the crate's ro-crate-metadata.json")
+    start(arguments, work)
