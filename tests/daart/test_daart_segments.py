@@ -9,7 +9,8 @@ from sklearn.metrics import f1_score, jaccard_score, precision_score
 from workflow_scripts.config import IntervalConfig
 from workflow_scripts.evaluation import metrics
 from workflow_scripts.evaluation import segments as sg
-from workflow_scripts.formats.predictions import Prediction
+from workflow_scripts.evaluation.score import score_predictions
+from workflow_scripts.formats.predictions import Prediction, create_predictions
 
 
 def spread(text):
@@ -97,9 +98,31 @@ def slow_distance(one, two):
     return table[-1, -1]
 
 
-@given(st.lists(st.integers(0, 3), max_size=9), st.lists(st.integers(0, 3), max_size=9))
-def test_edit_distance_equals_the_definition(one, two):
-    assert sg.edit_distance(np.array(one, int), np.array(two, int)) == slow_distance(one, two)
+ORDERS = st.lists(st.integers(0, 3), max_size=9)
+
+
+@given(st.lists(st.tuples(ORDERS, ORDERS), min_size=1, max_size=6))
+def test_edit_distances_equal_the_definition(pairs):
+    found = sg.edit_distances(*([np.array(part, int) for part in side] for side in zip(*pairs, strict=True)))
+    assert found.tolist() == [slow_distance(one, two) for one, two in pairs]
+
+
+@given(st.lists(st.tuples(CODES, CODES, st.integers(0, 2)), min_size=1, max_size=5), st.randoms())
+def test_many_recordings_at_once_count_as_one_by_one(recordings, random):
+    """Recordings of three groups, with unlabelled frames."""
+    parts, hits, edits = [], np.zeros((3, 3, 3, 3)), np.zeros((3, 2))
+    for truth, said, owner in recordings:
+        n = min(len(truth), len(said))
+        mask = np.array([random.random() < 0.8 for _ in range(n)])
+        parts.append(sg.labelled_frames(truth[:n], said[:n], mask, owner))
+        for where in sg.pieces(mask):
+            one, two = truth[where], said[where]
+            hits[owner] += [brute(one, two, least, 3) for least in sg.OVERLAPS]
+            orders = sg.segments(one).code, sg.segments(two).code
+            edits[owner] += slow_distance(*orders), max(map(len, orders))
+    together = sg.Frames(*map(np.concatenate, zip(*parts, strict=True)))
+    np.testing.assert_array_equal(sg.overlaps_by_owner(together, 3, 3), hits)
+    np.testing.assert_array_equal(sg.edits_by_owner(together, 3), edits)
 
 
 def test_edit_score_sees_order_and_not_length():
@@ -127,19 +150,37 @@ def prediction(name, truth, said, mask=None):
     return Prediction(name, name, truth, everywhere(truth) if mask is None else mask, said)
 
 
-def test_table_of_several_groups():
+def scored(path, items, vocabulary, kind="multiclass"):
+    with create_predictions(path) as writer:
+        writer.task("walks", kind=kind, level="frame", vocabulary=vocabulary, readout="native")
+        for item in items:
+            writer.add("walks", item)
+    return score_predictions([path], IntervalConfig(resamples=50)).set_index("metric")
+
+
+def test_rows_of_bouts_stand_in_the_table_of_results(tmp_path):
     items = [prediction("a", "0011100", "0011100"), prediction("b", "0011100", "1100011")]
-    table = sg.score_segments(items, ("rest", "walk", "run"), IntervalConfig(resamples=50), background="rest")
-    values = table.set_index("metric").value
-    assert values["bout_f1@0.5"] == pytest.approx(2 * 1 / (2 + 2 + 1))
-    assert "iou/run" not in values and values["iou/walk"] == pytest.approx(3 / 10)
-    assert values["macro_f1_foreground"] == pytest.approx(2 * 3 / (6 + 3))
-    row = table.set_index("metric").loc["edit"]
+    table = scored(tmp_path / "p.h5", items, ("rest", "walk", "run"))
+    assert table.value["bout_f1@0.5"] == pytest.approx(2 * 1 / (2 + 2 + 1))
+    assert "iou/run" not in table.index and table.value["iou/walk"] == pytest.approx(3 / 10)
+    assert table.value["macro_f1_foreground"] == pytest.approx(2 * 3 / (6 + 3))
+    assert table.value["macro_precision_foreground"] == 1 and table.value["precision/walk"] == pytest.approx(3 / 7)
+    row = table.loc["edit"]
     assert row.low <= row.value <= row.high and row.n_groups == 2 and row.n == 14
-    nothing = [prediction("a", "00", "01", np.zeros(2, bool))]
-    assert sg.score_segments(nothing, ("rest", "walk"), IntervalConfig()).empty
 
 
-def test_perfect_and_one_group():
-    table = sg.score_segments([prediction("a", "0120", "0120")], ("a", "b", "c"), IntervalConfig(resamples=50))
-    assert (table.value == 1).all() and table.low.isna().all()
+def test_a_class_never_predicted_counts_in_the_mean_of_precision(tmp_path):
+    table = scored(tmp_path / "p.h5", [prediction("a", "0122", "0111")], ("rest", "walk", "run"))
+    assert table.value["macro_precision_foreground"] == pytest.approx((1 / 3 + 0) / 2)
+    assert np.isnan(table.value["precision/run"]) and table.value["recall/run"] == 0
+
+
+def test_bouts_of_a_binary_task_are_those_of_its_presence(tmp_path):
+    table = scored(tmp_path / "p.h5", [prediction("a", "0011100", "0110000")], ("no", "yes"), kind="binary")
+    assert table.value["bout_f1@0.25"] == 1 and table.value["bout_f1@0.5"] == 0
+    assert "iou/no" not in table.index and table.value["iou/yes"] == pytest.approx(1 / 4)
+
+
+def test_without_a_background_every_segment_is_a_bout(tmp_path):
+    table = scored(tmp_path / "p.h5", [prediction("a", "0120", "0120")], ("a", "b", "c"))
+    assert (table.value == 1).all() and table.low.isna().all() and "macro_f1_foreground" not in table.index

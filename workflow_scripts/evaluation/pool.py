@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.evaluation import metrics
+from workflow_scripts.evaluation.segments import Frames
 from workflow_scripts.formats.predictions import Prediction, PredictionsReader, TaskKind, open_predictions
 from workflow_scripts.formats.tracks import Level
 
@@ -47,7 +48,10 @@ class Pool:
     found: list[npt.NDArray[np.float64]] = field(default_factory=list)
     scores: list[npt.NDArray[np.float32]] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
+    said: list[npt.NDArray[np.int16]] = field(default_factory=list)
+    cuts: list[npt.NDArray[np.bool_]] = field(default_factory=list)
     scored: bool = True
+    whole: bool = True
 
     @property
     def n_classes(self) -> int:
@@ -96,9 +100,18 @@ class Pool:
             if self.scored and found.scores is not None:
                 self.scores.append(found.scores[mask])
             self.truth.append(codes)
+            if self.whole and self.level == "frame":
+                self.said.append(found.prediction[mask].astype(np.int16))
+                self.cuts.append(np.diff(np.flatnonzero(mask), prepend=-2) != 1)
         self.n += n
         self.groups.append(found.group)
         self.statistics[found.group] = self.statistics.get(found.group, np.zeros_like(sums)) + sums
+
+    def frames(self) -> Frames:
+        """Labelled frames of all recordings end to end, owned by groups in the order of :meth:`by_group`."""
+        number = {group: place for place, group in enumerate(sorted(self.statistics))}
+        owner = [np.full(len(part), number[group]) for part, group in zip(self.truth, self.groups, strict=True)]
+        return Frames(*(np.concatenate(parts) for parts in (self.truth, self.said, self.cuts, owner)))
 
     def by_group(self) -> Array:
         """Statistics stacked in the order of the groups' names, so that resamples are the same for every method."""
@@ -122,7 +135,7 @@ def pool_task(paths: Sequence[Path], task: str, readout: str, *, ranking: bool =
     paths : sequence of Path
     task, readout : str
     ranking : bool
-        Keep the scores, for AP and AUROC.
+        Keep the scores, for AP and AUROC, and the predicted classes, for segments.
 
     Raises
     ------
@@ -146,7 +159,7 @@ def _extend(
     kind, level, vocabulary, found_readout = reader.info(task)
     if found_readout != readout:
         return pool
-    pool = pool or Pool(kind, level, vocabulary, scored=ranking)
+    pool = pool or Pool(kind, level, vocabulary, scored=ranking, whole=ranking)
     if (pool.kind, pool.level, pool.vocabulary) != (kind, level, vocabulary):
         raise InputError(
             path,

@@ -18,8 +18,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from workflow_scripts.config import IntervalConfig
-from workflow_scripts.evaluation import metrics
-from workflow_scripts.evaluation.intervals import bootstrap, percentile_interval, resample_counts
+from workflow_scripts.evaluation import metrics, segments
+from workflow_scripts.evaluation.intervals import bootstrap, percentile_interval, resample_counts, resample_sums
 from workflow_scripts.evaluation.points import point_rows
 from workflow_scripts.evaluation.pool import Pool, list_tasks, pool_task
 
@@ -28,25 +28,71 @@ COLUMNS = ["task", "level", "metric", "value", "low", "high", "n", "n_groups", "
 Array: TypeAlias = npt.NDArray[np.float64]
 MetricRow: TypeAlias = tuple[str, float, float, float]
 UNKNOWN = (float("nan"), float("nan"))
+BY_CLASS = {"precision": segments.class_precision, "recall": metrics.class_recall, "iou": segments.class_iou}
+FOREGROUND = {"f1": metrics.class_f1, "precision": segments.class_precision, "recall": metrics.class_recall}
+
+
+class _Drawn:
+    """Statistics by group, their sum, and their sums over resampled groups, which many metrics share."""
+
+    def __init__(self, statistics: Array, interval: IntervalConfig) -> None:
+        self.statistics, self.level = statistics, interval.level
+        self.total = statistics.sum(axis=0)
+        enough = len(statistics) > 1
+        self.sums = resample_sums(statistics, resample_counts(len(statistics), interval)) if enough else None
+
+    def row(self, name: str, metric: Callable[[Array], Array], *, spread: bool = True) -> MetricRow:
+        """Value and interval of a metric of summed statistics; without spread over groups there is no interval."""
+        bounds = UNKNOWN
+        if self.sums is not None and spread:
+            bounds = percentile_interval(metric(self.sums), self.level)
+        return (name, float(metric(self.total)), *bounds)
+
+
+def _of(values: Callable[[Array], Array], code: int) -> Callable[[Array], Array]:
+    return lambda sums: values(sums)[..., code]
+
+
+def _foreground(values: Callable[[Array], Array], background: int) -> Callable[[Array], Array]:
+    """Mean over the other classes that the truth shows, frames of the background left out; undefined counts as 0."""
+
+    def mean(sums: Array) -> Array:
+        kept = segments.without_background(sums, background)
+        return metrics.mean_defined(np.where(kept.sum(axis=-1) > 0, np.nan_to_num(values(kept)), np.nan))
+
+    return mean
+
+
+def _bouts(number: int) -> Callable[[Array], Array]:
+    return lambda sums: segments.segment_f1(sums[..., number, :])
 
 
 def _class_rows(pool: Pool, interval: IntervalConfig) -> list[MetricRow]:
-    statistics = pool.by_group()
-    total = statistics.sum(axis=0)
-    rows = []
-    summaries: dict[str, Callable[[Array], Array]] = {
-        "macro_f1": metrics.macro_f1,
-        "balanced_accuracy": metrics.balanced_accuracy,
-    }
-    for name, metric in summaries.items():
-        rows.append((name, float(metric(total)), *bootstrap(statistics, metric, interval)))
-    values = metrics.class_f1(total)
+    drawn = _Drawn(pool.by_group(), interval)
+    rows = [drawn.row("macro_f1", metrics.macro_f1), drawn.row("balanced_accuracy", metrics.balanced_accuracy)]
+    # A class that one group alone shows says nothing about its spread over groups.
+    shown = (drawn.statistics.sum(axis=-1) > 0).sum(axis=0)
     for code, label in enumerate(pool.names):
-        bounds = UNKNOWN
-        # A class that one group alone shows says nothing about its spread over groups.
-        if (statistics[:, code].sum(axis=-1) > 0).sum() > 1:
-            bounds = bootstrap(statistics, lambda sums, code=code: metrics.class_f1(sums)[..., code], interval)  # type: ignore[misc]
-        rows.append((f"f1/{label}", float(values[code]), *bounds))
+        rows.append(drawn.row(f"f1/{label}", _of(metrics.class_f1, code), spread=shown[code] > 1))
+    if not pool.said:
+        return rows
+    frames, n_groups = pool.frames(), len(drawn.statistics)
+    background = segments.background_class(pool.kind, pool.names)
+    hits = segments.overlaps_by_owner(frames, n_groups, pool.n_classes)
+    if background is not None:
+        hits[:, :, background] = 0
+    bouts = _Drawn(hits.sum(axis=2), interval)
+    rows += [bouts.row(f"bout_f1@{least:g}", _bouts(number)) for number, least in enumerate(segments.OVERLAPS)]
+    rows.append(_Drawn(segments.edits_by_owner(frames, n_groups), interval).row("edit", segments.edit_score))
+    if background is not None and pool.kind != "binary":
+        for name, values in FOREGROUND.items():
+            rows.append(drawn.row(f"macro_{name}_foreground", _foreground(values, background)))
+    for code in map(int, np.flatnonzero(shown)):
+        if pool.kind != "binary" or code:
+            rows += [
+                drawn.row(f"{name}/{pool.names[code]}", _of(values, code), spread=shown[code] > 1)
+                for name, values in BY_CLASS.items()
+            ]
     return rows
 
 
@@ -120,7 +166,8 @@ def score_predictions(paths: Sequence[Path], interval: IntervalConfig) -> pd.Dat
     DataFrame
         Columns task, level, metric, value, low, high, n (labelled frames or sequences), n_groups, readout. A metric
         that is undefined (a class without a true frame) has a NaN value; with fewer than two groups, or for a class
-        that only one group shows, `low` and `high` are NaN. A task without any labelled row gives no rows.
+        that only one group shows, `low` and `high` are NaN. A task without any labelled row gives no rows. Tasks that
+        label frames also have rows of their bouts (:mod:`workflow_scripts.evaluation.segments`).
 
     Raises
     ------
