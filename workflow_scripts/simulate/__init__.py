@@ -15,7 +15,18 @@ from workflow_scripts.cards import Card
 from workflow_scripts.config import nearest, validate
 from workflow_scripts.errors import ConfigError
 
-GENERATORS = ("calms21", "fly_daart", "mabe22_fly", "mabe22_mouse", "rat_direction", "rats_pairs")
+GENERATORS = (
+    *(
+        "calms21",
+        "fly_daart",
+        "mabe22_fly",
+        "mabe22_mouse",
+        "mouse_action",
+        "quadrupeds",
+        "rat_direction",
+        "rats_pairs",
+    ),
+)
 """Modules here, one per dataset; imported when used."""
 
 

@@ -28,6 +28,7 @@ TRACK_SOURCES = {
     "daart_csv": "daart_csv",
     "lisbet_archive": "lisbet_archive",
     "bams_dict": "bams_dict",
+    "quadrupeds": "quadrupeds",
 }
 """Name → module, imported when asked for."""
 

@@ -38,6 +38,7 @@ MODES: dict[str, dict[str, Any]] = {
 CHANNELS = {
     "mouse": ((64, 64, 32, 32), (64, 64, 64, 32, 32)),
     "keypoints": ((64, 64, 64, 64), (64, 64, 64, 64, 64)),
+    "state_action": ((64, 64, 64, 64), (64, 64, 64, 64, 64)),
 }
 """Widths of the short-term and the long-term encoder by kind of features."""
 
@@ -52,10 +53,11 @@ class Config(Options):
     mode: Literal["sound", "faithful"] = Field("sound", description="Fills the options left empty.")
     seed: int = Field(0, ge=0, description="Comes from the run.")
 
-    features: Literal["auto", "mouse", "keypoints"] = Field(
+    features: Literal["auto", "mouse", "keypoints", "state_action"] = Field(
         "auto",
         description="mouse = 67 named quantities of MABe's twelve points; keypoints = coordinates and their change; "
-        "auto = mouse where the twelve points are there.",
+        "state_action = coordinates as they are, the last one of each point being the action (joints of robots: angle "
+        "and velocity); auto = mouse where the twelve points are there, else keypoints.",
     )
     social: bool | None = Field(
         None,

@@ -39,7 +39,7 @@ class Layout:
 
     Attributes
     ----------
-    kind : {"mouse", "keypoints"}
+    kind : {"mouse", "keypoints", "state_action"}
     order : tuple of int
         Keypoints of the data in the order of the features.
     inputs, targets : tuple of str
@@ -70,7 +70,7 @@ class Layout:
                 f"methods.bams.features: mouse needs MABe's twelve points in two dimensions; missing: "
                 f"{', '.join(missing) or 'none'}. Choose features: keypoints."
             )
-        if config.features != "keypoints" and not missing and spec.space == 2:
+        if config.features in ("auto", "mouse") and not missing and spec.space == 2:
             order = tuple(plain.index(name) for name in MOUSE_POINTS)
             animals = len(spec.individuals)
             told = animals > 1 and (config.mode == "sound" if config.social is None else config.social)
@@ -81,6 +81,10 @@ class Layout:
         if config.social:
             raise ConfigError("methods.bams.social needs MABe's twelve points; leave it out for other skeletons.")
         state = [f"{name}.{axis}" for name in spec.keypoints for axis in "xyz"[: spec.space]]
+        if config.features == "state_action":
+            last = "xyz"[spec.space - 1]
+            action = tuple(name for name in state if name.endswith(f".{last}"))
+            return cls("state_action", tuple(range(len(spec.keypoints))), tuple(state), action)
         action = tuple(f"d {name}" for name in state)
         return cls("keypoints", tuple(range(len(spec.keypoints))), (*state, *action), action)
 
@@ -268,8 +272,11 @@ def compute(position: npt.NDArray[np.float32], layout: Layout, config: Config) -
             aims = [layout.inputs.index(name) for name in layout.targets[len(TARGETS) :]]
             targets = np.concatenate([targets, inputs[..., aims]], axis=-1)
     else:
-        state = points.reshape(*points.shape[:2], -1)
-        targets = change(state, str(config.edge))
-        inputs = np.concatenate([state, targets], axis=-1)
+        inputs = points.reshape(*points.shape[:2], -1)
+        if layout.kind == "state_action":
+            targets = points[..., -1]
+        else:
+            targets = change(inputs, str(config.edge))
+            inputs = np.concatenate([inputs, targets], axis=-1)
     present: npt.NDArray[np.bool_] = ~np.all(lost, axis=(0, 2))
     return Sequence(inputs.astype(np.float32), targets.astype(np.float32), ignore, present)
