@@ -1,0 +1,87 @@
+"""Where the animal is: detectors behind one interface, reached through this registry.
+
+A detector is a module with `Options` (a `config.Strict`) and a class `Detector(options, folder)`, where `folder` is
+the dataset's own (files its options name lie below it):
+
+``paths(options)``
+    Files, below that folder, which the options name.
+``fit(info, samples, region)``
+    Look at a video as a whole before its first frame; `samples` are frames spread over it.
+``detect(frames, numbers)``
+    float32 array (n, 5): x1, y1, x2, y2 in pixels of the frames given, and a score in [0, 1]; NaN = not found.
+``batch``
+    How many frames to hand over at a time.
+``samples``
+    How many sample frames `fit` wants.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from workflow_scripts.config import Strict, nearest, validate
+from workflow_scripts.errors import ConfigError
+from workflow_scripts.video.frames import Planes, Region
+from workflow_scripts.video.probe import VideoInfo
+
+DETECTORS = {"background": False, "boxes_file": False, "from_tracks": False, "rtdetrv2": True}
+"""Name of each detector's module → whether it is a neural network, which asks for a GPU where there is one."""
+
+
+class Detector(Protocol):
+    """What every detector does; see the module."""
+
+    batch: int
+    samples: int
+
+    def fit(self, info: VideoInfo, samples: Sequence[Planes], region: Region | None) -> None:
+        """Look at a video as a whole."""
+
+    def detect(self, frames: Sequence[Planes], numbers: Sequence[int]) -> npt.NDArray[np.float32]:
+        """Find the animal in frames of the fitted video."""
+
+
+def _module(name: str) -> ModuleType:
+    if name not in DETECTORS:
+        raise ConfigError(f"There is no detector {name!r}{nearest(name, list(DETECTORS))}.")
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+def check_options(name: str, options: dict[str, Any]) -> Strict:
+    """Validate a detector's options.
+
+    Raises
+    ------
+    ConfigError
+        When the detector or an option is unknown.
+    """
+    model: type[Strict] = _module(name).Options
+    return validate(model, options, where=f"options of the detector {name}")
+
+
+def make(name: str, options: dict[str, Any], folder: Path) -> Detector:
+    """Make a detector.
+
+    Parameters
+    ----------
+    name : str
+        A key of `DETECTORS`.
+    options : dict
+        Options of that detector.
+    folder : Path
+        The dataset's folder, below which files named in the options lie.
+
+    Raises
+    ------
+    ConfigError, InputError
+        When the detector or an option is unknown, or a file it needs cannot be used.
+    """
+    detector: Detector = _module(name).Detector(check_options(name, options), folder)
+    return detector

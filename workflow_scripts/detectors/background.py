@@ -1,0 +1,211 @@
+"""Background difference: the animal is what differs from the picture's median over time. Needs no weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+from scipy import ndimage
+
+from workflow_scripts.config import Strict
+from workflow_scripts.video.frames import Planes, Region
+from workflow_scripts.video.probe import VideoInfo
+
+MOVING = 1.5
+"""A blob of the median that changes this many times as much as the floor is an animal, not a thing."""
+
+Gray = npt.NDArray[np.float32]
+
+
+class Options(Strict):
+    """Options of the detector `background`."""
+
+    short_side: int = Field(120, ge=32, description="Pixels to which the shorter side is reduced for the search.")
+    samples: int = Field(40, ge=5, description="Frames, spread over the video, whose median is the background.")
+    threshold: float = Field(5.0, gt=0, description="Difference that counts, in robust standard deviations of noise.")
+    min_difference: float = Field(12.0, gt=0, description="Difference that counts at least, in grey levels.")
+    min_area: float = Field(0.0004, ge=0, lt=1, description="Smallest animal, as share of the picture.")
+    max_area: float = Field(0.25, gt=0, le=1, description="Largest animal, as share of the picture.")
+    polarity: Literal["both", "dark", "bright"] = Field("both", description="The animal against its background.")
+    join: float = Field(0.06, ge=0, description="Parts of an animal closer than this share of the short side are one.")
+    tail: float = Field(
+        0.2, ge=0, lt=1, description="Ends of the animal thinner than this share of its thickest part are its tail."
+    )
+    still: Literal["auto", "yes", "no"] = Field(
+        "auto",
+        description="Paint compact blobs over in the background: an animal that hardly moves becomes part of a median.",
+    )
+
+
+class Detector:
+    """Finds the largest blob that differs from the background.
+
+    Parameters
+    ----------
+    options : Options
+    folder : Path
+        Unused: nothing is read.
+    """
+
+    batch = 1
+
+    def __init__(self, options: Options, folder: Path) -> None:
+        self.options = options
+        self.samples = options.samples
+        self._step = 1
+        self._background: Gray = np.zeros((1, 1), np.float32)
+        self._cut = options.min_difference
+
+    def fit(self, info: VideoInfo, samples: Sequence[Planes], region: Region | None) -> None:
+        """Take the median of the samples, and mend it where the animal sat still."""
+        height, width = samples[0].y.shape
+        self._step = max(1, min(height, width) // self.options.short_side)
+        stack = np.stack([planes.gray(self._step) for planes in samples])
+        stack -= _drift(stack, np.median(stack, axis=0))[:, None, None]
+        self._background = np.median(stack, axis=0).astype(np.float32)
+        difference = stack - self._background
+        noise = 1.4826 * float(np.median(np.abs(difference)))
+        self._cut = max(self.options.min_difference, self.options.threshold * noise)
+        if self.options.still != "no":
+            self._paint(stack)
+
+    def _paint(self, stack: Gray) -> None:
+        """Replace the most animal-like blob of the median by the floor around it, if the animal is in the median.
+
+        It is, where the samples show no blob, or one that stays in its place, or only lesser ones than that in the
+        median, which moreover changes more than the floor does: stains and things do not move.
+        """
+        background = self._background
+        floor = _floor(background, 0.3)
+        change = np.abs(stack - background).mean(axis=0)
+        usual = float(np.median(change)) + 0.1
+        candidates: list[tuple[float, float, npt.NDArray[np.bool_]]] = []
+        for sign in {"dark": (-1,), "bright": (1,), "both": (-1, 1)}[self.options.polarity]:
+            contrast = sign * (background - floor)
+            for mask in self._blobs(contrast > self._cut):
+                if not self.options.min_area <= mask.mean() <= self.options.max_area:
+                    continue
+                rows, columns = np.nonzero(mask)
+                sides = np.ptp(rows) + 1, np.ptp(columns) + 1
+                compact = mask.sum() / (sides[0] * sides[1]) * min(sides) / max(sides)
+                weight, moving = float(contrast[mask].sum()), float(change[mask].mean()) / usual
+                candidates.append((weight * compact * (moving + 1), weight if moving > MOVING else 0.0, mask))
+        if not candidates:
+            return
+        _, weight, best = max(candidates, key=lambda candidate: candidate[0])
+        if self.options.still == "yes" or self._sat_still(stack) or weight > self._usual_weight(stack):
+            grown = ndimage.binary_dilation(best, iterations=2)
+            self._background = np.where(grown, floor, background).astype(np.float32)
+
+    def _usual_weight(self, stack: Gray) -> float:
+        """Return the median, over the samples, of all the difference in the largest blob's box."""
+        weights = []
+        for gray in stack:
+            box = self._largest(gray)
+            if not np.isnan(box[0]):
+                x1, y1, x2, y2 = box[:4].astype(int)
+                weights.append(float(np.abs(gray - self._background)[y1:y2, x1:x2].sum()))
+        return float(np.median(weights)) if weights else 0.0
+
+    def _sat_still(self, stack: Gray) -> bool:
+        """Say whether too few samples show a blob away from its usual place."""
+        found = np.array([self._largest(gray)[:4] for gray in stack])
+        seen = found[~np.isnan(found[:, 0])]
+        if len(seen) < 0.7 * len(found):
+            return True
+        sides = np.median(np.maximum(seen[:, 2] - seen[:, 0], seen[:, 3] - seen[:, 1]))
+        centres = (seen[:, :2] + seen[:, 2:]) / 2
+        spread = np.abs(centres - np.median(centres, axis=0)).max(axis=1)
+        # An animal that leaves its median place in a third of the samples has uncovered the floor there.
+        return bool((spread > 1.5 * sides).mean() < 0.34)
+
+    def _blobs(self, mask: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.bool_]]:
+        labels, count = ndimage.label(ndimage.binary_opening(mask))
+        return [labels == k for k in range(1, count + 1)]
+
+    def _largest(self, gray: Gray) -> npt.NDArray[np.float32]:
+        """Return box (in reduced pixels) and score of the blob with the most difference in it."""
+        nothing = np.full(5, np.nan, np.float32)
+        difference = gray - self._background
+        if self.options.polarity == "both":
+            difference = np.abs(difference)
+        elif self.options.polarity == "dark":
+            difference = -difference
+        mask = ndimage.binary_opening(difference > self._cut)
+        labels, count = ndimage.label(mask)
+        if not count:
+            return nothing
+        boxes = ndimage.find_objects(labels)
+        weights = np.bincount(labels.ravel(), weights=difference.ravel(), minlength=count + 1)[1:]
+        areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+        usable = areas <= self.options.max_area * mask.size
+        if not usable.any():
+            return nothing
+        best = int(np.argmax(np.where(usable, weights, -1)))
+        area, box = int(areas[best]), _trunk(labels[boxes[best]] == best + 1, boxes[best], self.options.tail)
+        near = self.options.join * min(mask.shape)
+        order = np.argsort(-weights)[:8]
+        for other in order:  # a collar, a pale belly or a shadow's edge may cut an animal in two
+            if other == best or not usable[other] or weights[other] < 0.1 * weights[best]:
+                continue
+            corners = _trunk(labels[boxes[other]] == other + 1, boxes[other], self.options.tail)
+            if _distance(box, corners) <= near:
+                box = (*np.minimum(box[:2], corners[:2]), *np.maximum(box[2:], corners[2:]))
+                area += int(areas[other])
+        if area < self.options.min_area * mask.size:
+            return nothing
+        mean = float(weights[best]) / max(int(areas[best]), 1)
+        return np.array([*box, mean / (mean + 2 * self._cut)], dtype=np.float32)
+
+    def detect(self, frames: Sequence[Planes], numbers: Sequence[int]) -> npt.NDArray[np.float32]:
+        """Find the animal; see :mod:`workflow_scripts.detectors`."""
+        found = np.empty((len(frames), 5), np.float32)
+        for row, planes in enumerate(frames):
+            gray = planes.gray(self._step)
+            gray -= _drift(gray[None], self._background)[0]
+            found[row] = self._largest(gray)
+        found[:, :4] *= self._step
+        return found
+
+
+def _drift(stack: Gray, background: Gray) -> npt.NDArray[np.float32]:
+    """Change of the light: the median difference from the background, one number a frame."""
+    sparse = (stack - background)[:, ::3, ::3]
+    middle: npt.NDArray[np.float32] = np.median(sparse.reshape(len(stack), -1), axis=1).astype(np.float32)
+    return middle
+
+
+def _floor(background: Gray, share: float) -> Gray:
+    """The picture without compact things: its median over a neighbourhood of `share` of the short side."""
+    small = background[::2, ::2]
+    size = max(3, int(share * min(small.shape)))
+    wide = ndimage.median_filter(small, size=size, mode="nearest")
+    zoom = np.repeat(np.repeat(wide, 2, axis=0), 2, axis=1)
+    return zoom[: background.shape[0], : background.shape[1]].astype(np.float32)
+
+
+def _corners(box: tuple[slice, slice]) -> tuple[int, int, int, int]:
+    rows, columns = box
+    return int(columns.start), int(rows.start), int(columns.stop), int(rows.stop)
+
+
+def _trunk(mask: npt.NDArray[np.bool_], place: tuple[slice, slice], share: float) -> tuple[int, int, int, int]:
+    """Corners of a blob without its tail: rows and columns at its ends that hold little of it, but for one, go."""
+    left, top, right, bottom = _corners(place)
+    ends = []
+    for axis, (low, high) in ((0, (left, right)), (1, (top, bottom))):
+        counts = mask.sum(axis=axis)
+        thick = np.flatnonzero(counts >= share * counts.max())
+        ends.append((max(low, low + int(thick[0]) - 1), min(high, low + int(thick[-1]) + 2)))
+    return ends[0][0], ends[1][0], ends[0][1], ends[1][1]
+
+
+def _distance(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> int:
+    """Pixels between two boxes, along the axis where they are further apart."""
+    across = max(a[0], b[0]) - min(a[2], b[2])
+    down = max(a[1], b[1]) - min(a[3], b[3])
+    return max(across, down, 0)

@@ -1,0 +1,54 @@
+"""Videos of one animal in any container PyAV reads: what a card of kind ``clips`` says about them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from workflow_scripts.config import Strict
+
+
+class DetectorUse(Strict):
+    """Which detector finds the animal, and its options."""
+
+    name: str = Field("background", description="Name of a detector (workflow_scripts/detectors).")
+    options: dict[str, Any] = Field({}, description="Options of that detector.")
+
+
+class BalanceOptions(Strict):
+    """Which clips training draws from."""
+
+    idle: str = Field("idle", description="Class of frames in no bout.")
+    idle_ratio: float = Field(1.0, ge=0, description="Idle frames for each frame of a bout, over the whole dataset.")
+    hard_share: float = Field(
+        0.5, ge=0, le=1, description="Share of the idle clips taken where most moves (hard negatives)."
+    )
+    idle_seconds: tuple[float, float] = Field((3.0, 5.0), description="Shortest and longest idle clip.")
+    context: float = Field(0.5, ge=0, description="Seconds of real video a clip of a bout has before and after it.")
+    seed: int = Field(0, ge=0)
+
+
+class Options(Strict):
+    """Options of the source `videos`."""
+
+    region: tuple[int, int, int, int] | None = Field(
+        None, description="x, y, width, height of one animal's part of the picture, in upright pixels; empty = all."
+    )
+    cut_held: bool = Field(False, description="Cut the end of a video in which the last picture stands still.")
+    held_change: float = Field(0.3, gt=0, description="Mean change in grey levels below which a picture stands still.")
+    label: str | None = Field(None, description="Class of every frame, where a whole video shows one.")
+    detector: DetectorUse = DetectorUse()
+    every: int | None = Field(None, ge=1, description="Frames between detections; empty = eight a second.")
+    size: int = Field(256, ge=32, multiple_of=2, description="Side of the crop video in pixels.")
+    pad: float = Field(0.1, ge=0, le=1, description="Border around the animal, as share of the window's side.")
+    side: int | None = Field(None, ge=16, description="Side of the window in source pixels; empty = by the animal.")
+    max_gap: float = Field(1.0, ge=0, description="Seconds over which a missing box is interpolated.")
+    smooth: float = Field(0.25, gt=0, description="Standard deviation of the window's smoothing in seconds.")
+    balance: BalanceOptions = BalanceOptions()
+
+    @model_validator(mode="after")
+    def _region_fits(self) -> Options:
+        if self.region is not None and (min(self.region) < 0 or min(self.region[2:]) < 16):
+            raise ValueError("region is x, y, width, height, with a width and height of at least 16 pixels")
+        return self

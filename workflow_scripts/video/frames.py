@@ -1,0 +1,181 @@
+"""Upright frames as brightness and colour planes: views into the decoder's buffers, no conversion, no copy."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from workflow_scripts.errors import InputError
+from workflow_scripts.video.probe import VideoInfo, open_video
+
+Item = TypeVar("Item")
+Plane = npt.NDArray[np.uint8]
+
+MIN_KEYS = 20
+"""Key frames from which a look at a video takes them alone."""
+
+SUBSAMPLED = {"yuv420p": (1, 1), "yuv422p": (2, 1), "yuv444p": (2, 2)}
+"""Steps (rows, columns) that make quarter-size colour planes of each pixel format; others are converted."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rectangle of the upright picture, in pixels; the whole picture where a video shows one animal."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Planes:
+    """One frame: brightness (height, width) and two colour planes of half the size, uint8."""
+
+    y: Plane
+    u: Plane
+    v: Plane
+
+    def gray(self, step: int) -> npt.NDArray[np.float32]:
+        """Return the brightness, each pixel the mean of `step` × `step` of the original's.
+
+        Parameters
+        ----------
+        step : int
+
+        Returns
+        -------
+        ndarray, float32, shape (height // step, width // step)
+        """
+        height, width = self.y.shape[0] // step * step, self.y.shape[1] // step * step
+        # At most four samples a side: enough against noise, and several times faster than all of them.
+        offsets = range(0, step, max(1, step // 4))
+        total = np.zeros((height // step, width // step), dtype=np.uint16)
+        for row in offsets:
+            for column in offsets:
+                total += self.y[row:height:step, column:width:step]
+        return total.astype(np.float32) / np.float32(len(offsets) ** 2)
+
+    def rgb(self) -> npt.NDArray[np.uint8]:
+        """Return the picture as RGB, shape (height, width, 3), for detectors that see colour."""
+        even = self.y.shape[0] // 2 * 2, self.y.shape[1] // 2 * 2
+        frame = to_frame(self.y[: even[0], : even[1]], self.u, self.v)
+        return np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+
+
+def to_frame(y: Plane, u: Plane, v: Plane) -> Any:
+    """Make a PyAV frame of planes; height and width of `y` are even."""
+    height, width = y.shape
+    half = height // 2, width // 2
+    flat = [y.ravel(), u[: half[0], : half[1]].ravel(), v[: half[0], : half[1]].ravel()]
+    stacked = np.concatenate(flat).reshape(height * 3 // 2, width)
+    return av.VideoFrame.from_ndarray(stacked, format="yuv420p")
+
+
+def _view(plane: Any) -> Plane:
+    rows = np.frombuffer(plane, np.uint8)[: plane.line_size * plane.height].reshape(plane.height, plane.line_size)
+    return rows[:, : plane.width]
+
+
+def planes_of(frame: Any, rotation: int, region: Region | None) -> Planes:
+    """Take the planes of a decoded frame, turn them upright and cut out a region."""
+    if frame.format.name not in SUBSAMPLED:
+        frame = frame.reformat(format="yuv420p")
+    rows, columns = SUBSAMPLED[frame.format.name]
+    y = _view(frame.planes[0])
+    u, v = (_view(frame.planes[k])[::rows, ::columns] for k in (1, 2))
+    if rotation:
+        y, u, v = (np.rot90(plane, rotation // 90) for plane in (y, u, v))
+    if region is not None:
+        x0, y0, x1, y1 = region.x, region.y, region.x + region.width, region.y + region.height
+        y = y[y0:y1, x0:x1]
+        u, v = (plane[y0 // 2 : (y1 + 1) // 2, x0 // 2 : (x1 + 1) // 2] for plane in (u, v))
+    return Planes(y, u, v)
+
+
+def decode(info: VideoInfo, region: Region | None = None) -> Iterator[Planes]:
+    """Yield every frame of a video in order.
+
+    Raises
+    ------
+    InputError
+        When it breaks off, or holds fewer frames than its packets promise.
+    """
+    container, stream = open_video(info.path)
+    count = 0
+    with container:
+        try:
+            for frame in container.decode(stream):
+                if count == info.n_frames:
+                    break  # frames without a packet of their own: some codecs repeat the last
+                yield planes_of(frame, info.rotation, region)
+                count += 1
+        except av.FFmpegError as error:
+            raise InputError(
+                info.path, f"is damaged at frame {count} of {info.n_frames} ({error.strerror})", "copy it again"
+            ) from error
+    if count == 0:
+        raise InputError(info.path, "has not one frame that can be decoded", "convert it to mp4 with ffmpeg")
+
+
+def samples(info: VideoInfo, count: int, region: Region | None = None) -> Iterator[tuple[int, Planes]]:
+    """Yield about `count` numbered frames spread over a video.
+
+    They are key frames where there are enough, else one in every so many. Key frames are decoded by themselves, so
+    that a look at half an hour costs a fraction of a second.
+    """
+    container, stream = open_video(info.path)
+    few = len(info.keys) < MIN_KEYS
+    step = max(1, info.n_frames // count) if few else max(1, len(info.keys) // count)
+    if not few:
+        stream.codec_context.skip_frame = "NONKEY"
+    with container:
+        try:
+            for number, frame in enumerate(container.decode(stream)):
+                if number % step == 0:
+                    place = number if few else int(info.keys[min(number, len(info.keys) - 1)])
+                    yield place, planes_of(frame, info.rotation, region)
+        except av.FFmpegError as error:
+            raise InputError(info.path, f"is damaged ({error.strerror})", "copy it again") from error
+
+
+def prefetch(items: Iterable[Item], depth: int = 16) -> Iterator[Item]:
+    """Run an iterator in a thread of its own, `depth` items ahead: decoding goes on while a crop is encoded."""
+    waiting: queue.Queue[Any] = queue.Queue(depth)
+    end, stop = object(), threading.Event()
+
+    def put(item: Any) -> bool:
+        while not stop.is_set():
+            try:
+                waiting.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def work() -> None:
+        try:
+            for item in items:
+                if not put(item):
+                    return
+            put(end)
+        except Exception as error:  # handed over to the reader, who raises it
+            put(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        while (item := waiting.get()) is not end:
+            if isinstance(item, Exception):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join()
