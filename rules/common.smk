@@ -18,6 +18,7 @@ from workflow_scripts.locking import clear_after_kill, forget_run, note_run
 from workflow_scripts.methods import config_model as method_options
 from workflow_scripts.paper import KINDS as FIGURE_KINDS
 from workflow_scripts.paper import drawings
+from workflow_scripts.resources_plan import Sizes, gpus, need, train_need
 
 try:
     EXPERIMENT = load_experiment(ROOT, config)
@@ -59,6 +60,33 @@ wildcard_constraints:
 def scaled(base):
     """Memory that grows with each attempt (retries are set in the profiles)."""
     return lambda wildcards, attempt: base * attempt
+
+
+SIZES = Sizes(EXPERIMENT)
+
+
+def predicted(name, wildcards):
+    """Memory and time of one job of a rule, from the size of what it works on."""
+    if name == "train":
+        return train_need(SIZES, run_of(wildcards))
+    if name == "convert":
+        return need(name, SIZES.shard(wildcards.dataset, wildcards.shard))
+    return need(name, SIZES.dataset(wildcards.dataset))
+
+
+def memory_for(name):
+    """Predicted megabytes, more with each attempt."""
+    return lambda wildcards, attempt: predicted(name, wildcards).mem_mb * attempt
+
+
+def minutes_for(name):
+    """Predicted minutes, more with each attempt."""
+    return lambda wildcards, attempt: predicted(name, wildcards).minutes * attempt
+
+
+def gpus_for(wildcards):
+    """GPUs a training asks for on each machine."""
+    return gpus(run_of(wildcards))
 
 
 def as_json(value):

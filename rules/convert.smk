@@ -15,8 +15,8 @@ rule convert:
         "../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=scaled(2000),
-        runtime=30,
+        mem_mb=memory_for("convert"),
+        runtime=minutes_for("convert"),
     params:
         card=lambda wildcards: CARDS[wildcards.dataset].only(wildcards.shard).model_dump_json(exclude_defaults=True),
         keep_going="--keep-going" if EXPERIMENT.config.keep_going else "",
@@ -44,8 +44,8 @@ rule tracks:
         "../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=scaled(1000),
-        runtime=60,
+        mem_mb=memory_for("tracks"),
+        runtime=minutes_for("tracks"),
     params:
         card=lambda wildcards: str(ROOT / "config" / "datasets" / f"{wildcards.dataset}.yaml"),
         code=code_digest("stages.tracks"),
@@ -116,8 +116,8 @@ rule audit:
         "../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=scaled(1500),
-        runtime=60,
+        mem_mb=memory_for("audit"),
+        runtime=minutes_for("audit"),
     params:
         code=code_digest("stages.audit"),
     shell:

@@ -19,8 +19,8 @@ rule embed:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=scaled(4000),
-        runtime=240,
+        mem_mb=memory_for("embed"),
+        runtime=minutes_for("embed"),
         gpu=1,
     params:
         embedder=lambda wildcards, input: str(Path(input.config).parent),
@@ -39,8 +39,8 @@ use rule embed as transform with:
     wildcard_constraints:
         method=CONTROLS,
     resources:
-        mem_mb=scaled(3000),
-        runtime=60,
+        mem_mb=memory_for("transform"),
+        runtime=minutes_for("transform"),
         gpu=0,
 
 
@@ -62,8 +62,8 @@ rule predict:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=scaled(4000),
-        runtime=240,
+        mem_mb=memory_for("predict"),
+        runtime=minutes_for("predict"),
         gpu=1,
     params:
         embedder=lambda wildcards, input: str(Path(input.config).parent),

@@ -26,8 +26,8 @@ rule probe:
         "../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=scaled(4000),
-        runtime=240,
+        mem_mb=memory_for("probe"),
+        runtime=minutes_for("probe"),
     params:
         settings=lambda wildcards: settings(wildcards, "probe", "intervals"),
         code=code_digest("stages.probe"),
@@ -57,8 +57,8 @@ rule chance:
         "../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=scaled(2000),
-        runtime=60,
+        mem_mb=memory_for("chance"),
+        runtime=minutes_for("chance"),
     params:
         settings=lambda wildcards: settings(wildcards, "intervals"),
         code=code_digest("stages.chance"),
@@ -83,8 +83,8 @@ rule pool:
         "../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=scaled(3000),
-        runtime=60,
+        mem_mb=memory_for("pool"),
+        runtime=minutes_for("pool"),
     params:
         settings=lambda wildcards: as_json(
             {

@@ -32,9 +32,9 @@ rule train:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=scaled(4000),
-        runtime=24 * 60,
-        gpu=1,
+        mem_mb=memory_for("train"),
+        runtime=minutes_for("train"),
+        gpu=gpus_for,
     params:
         folder=lambda wildcards, output: str(Path(output.hparams).parent),
         options=lambda wildcards: as_json({"mode": wildcards.mode} | {"options": run_of(wildcards).options}),
@@ -54,8 +54,8 @@ use rule train as fit with:
     wildcard_constraints:
         method=CONTROLS,
     resources:
-        mem_mb=scaled(3000),
-        runtime=60,
+        mem_mb=memory_for("fit"),
+        runtime=minutes_for("fit"),
         gpu=0,
 
 
