@@ -5,7 +5,8 @@ import re
 import sys
 from pathlib import Path
 
-ROOT = Path(workflow.basedir)
+# Not workflow.basedir: where this workflow is somebody's module, that is their folder.
+ROOT = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(ROOT))  # this checkout's package, whichever one is installed
 
 from workflow_scripts.cards import slugify
@@ -116,7 +117,7 @@ def run_columns(run, split=None):
 # that holds the small tables alone, the files' times say nothing.
 CONFIG_DIGEST = EXPERIMENT.digest()
 EVALUATION = EXPERIMENT.config.model_dump(mode="json", include={"probe", "intervals"})
-POOLED = EXPERIMENT.pooled(EXPERIMENT.probed())
+POOLED = EXPERIMENT.pooled(EXPERIMENT.judged())
 
 
 def shard_files(wildcards):
@@ -169,6 +170,13 @@ MABE = {
     for shard in card.shards
     if card.source == "mabe22" and {"labels_file", "split_file"} <= set(shard.options) and EXPERIMENT.tasks(name)
 }
+
+
+# The run of each dataset whose latents are drawn: BAMS's first.
+LATENTS = {}
+for run in EXPERIMENT.runs:
+    if run.method == "bams" and EXPERIMENT.tasks(run.dataset):
+        LATENTS.setdefault(run.dataset, run)
 
 
 # After `kill -9` the same command goes on; see workflow_scripts/locking.py.

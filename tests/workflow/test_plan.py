@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from workflow_scripts.experiment import load_experiment
+from workflow_scripts.experiment import KINDS, load_experiment
 
 GPU_RULES = {"train", "embed", "predict"}
 """The only rules that may ask for a GPU: those that run neural methods."""
@@ -59,7 +59,9 @@ def test_every_experiment_has_a_plan(root: Path, plans: dict[str, list[Any]]) ->
         experiment = load_experiment(root, {"experiment": name})
         counts = [rule for rule, _ in jobs]
         assert counts.count("train") + counts.count("fit") == len(experiment.runs), name
-        assert counts.count("convert") == sum(len(card.shards) for card in experiment.cards.values()), name
+        shards = {kind: [card.shards for card in experiment.cards.values() if card.kind == kind] for kind in KINDS}
+        assert counts.count("convert") == sum(map(len, shards["tracks"])), name
+        assert counts.count("images") == len(shards["images"]), name
         assert {"compare", "report", "audit"} <= set(counts), name
 
 
@@ -160,3 +162,15 @@ def test_the_catalogue_file_is_valid(root: Path) -> None:
     usage = yaml.safe_load((root / ".snakemake-workflow-catalog.yml").read_text())["usage"]
     assert set(usage) <= {"mandatory-flags", "software-stack-deployment", "report"}
     assert json.dumps(usage)
+
+
+@pytest.mark.parametrize("twins", [False, True])
+def test_every_paper_in_one_plan(root: Path, tmp_path: Path, experiments: list[str], twins: bool) -> None:
+    papers = [name for name in experiments if name.startswith("paper_") and name.endswith("_twin") == twins]
+    command = [sys.executable, "-m", "snakemake", "-s", str(root / "Snakefile.papers"), "-d", str(tmp_path), "-n"]
+    command += ["--config", f"twins={str(twins).lower()}", "--", "paper_all"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)
+    assert done.returncode == 0, done.stderr[-2000:]
+    jobs = [rule for rule, _ in planned(done.stdout + done.stderr)]
+    for paper in papers:
+        assert f"{paper}_report" in jobs and f"{paper}_figure" in jobs, paper
