@@ -1,4 +1,4 @@
-# Consumes: resources/<dataset>/. Produces: data/<dataset>/{recordings/<shard>.h5, tracks.h5, quality.csv,
+# Consumes: resources/<dataset>/. Produces: data/<dataset>/{recordings/<shard>.h5, tracks.h5 or images.h5, quality.csv,
 # labels.csv, card.md, splits/<name>.json, leaks.csv}, shared by all experiments.
 
 
@@ -40,6 +40,8 @@ rule tracks:
         "logs/tracks/{dataset}.log",
     benchmark:
         "logs/tracks/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=datasets_of("tracks"),
     conda:
         "../envs/base.yaml"
     threads: 1
@@ -53,6 +55,39 @@ rule tracks:
         "python -m workflow_scripts.stages.tracks --log {log:q} --card {params.card:q}"
         " --recordings data/{wildcards.dataset}/recordings --quality {output.quality:q}"
         " --labels {output.labels:q} --output {output.tracks:q}"
+
+
+rule images:
+    input:
+        lambda wildcards: [
+            f"resources/{wildcards.dataset}/{path}"
+            for shard in CARDS[wildcards.dataset].shards
+            for path in shard.paths()
+        ],
+    output:
+        images="data/{dataset}/images.h5",
+        quality="data/{dataset}/quality.csv",
+        labels="data/{dataset}/labels.csv",
+    log:
+        "logs/images/{dataset}.log",
+    benchmark:
+        "logs/images/{dataset}.tsv"
+    wildcard_constraints:
+        dataset=datasets_of("images"),
+    conda:
+        "../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(3000),
+        runtime=60,
+    params:
+        card=lambda wildcards: CARDS[wildcards.dataset].bare().model_dump_json(exclude_defaults=True),
+        keep_going="--keep-going" if EXPERIMENT.config.keep_going else "",
+        code=lambda wildcards: code_digest("stages.images", f"sources.{CARDS[wildcards.dataset].source}"),
+    shell:
+        "python -m workflow_scripts.stages.images --log {log:q} --card {params.card:q}"
+        " --resources resources/{wildcards.dataset} {params.keep_going} --quality {output.quality:q}"
+        " --labels {output.labels:q} --output {output.images:q}"
 
 
 rule card:

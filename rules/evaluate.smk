@@ -40,7 +40,7 @@ rule probe:
 
 rule chance:
     input:
-        tracks="data/{dataset}/tracks.h5",
+        data=data_of,
         split="data/{dataset}/splits/{split}.json",
         audit="data/{dataset}/leaks.csv",
     output:
@@ -64,7 +64,7 @@ rule chance:
         code=code_digest("stages.chance"),
     shell:
         "python -m workflow_scripts.stages.chance --log {log:q} --method {wildcards.method}"
-        " --tracks {input.tracks:q} --split {input.split:q} --seed {wildcards.seed}"
+        " --data {input.data:q} --split {input.split:q} --seed {wildcards.seed}"
         " --settings {params.settings:q} --predictions {output.predictions:q} --output {output.table:q}"
 
 

@@ -14,6 +14,7 @@ rule train:
         data=data_of,
         split="data/{dataset}/splits/{split}.json",
         audit="data/{dataset}/leaks.csv",
+        augmented=lambda wildcards: EXPERIMENT.augmented(run_of(wildcards)) or [],
         # Weights to start from may be those of another run, which then comes first.
         backbone=lambda wildcards: run_of(wildcards).options.get("load_backbone") or [],
     output:
@@ -38,11 +39,12 @@ rule train:
     params:
         folder=lambda wildcards, output: str(Path(output.hparams).parent),
         options=lambda wildcards: as_json({"mode": wildcards.mode} | {"options": run_of(wildcards).options}),
+        augmented=lambda wildcards, input: f"--augmented {input.augmented}" if input.augmented else "",
         code=lambda wildcards: code_digest("stages.train", f"methods.{wildcards.method}.method"),
     shell:
         "python -m workflow_scripts.stages.train --log {log:q} --method {wildcards.method}"
         " --options {params.options:q} --data {input.data:q} --split {input.split:q}"
-        " --seed {wildcards.seed} --code {params.code} --folder {params.folder:q}"
+        " {params.augmented} --seed {wildcards.seed} --code {params.code} --folder {params.folder:q}"
 
 
 # The same for methods without a network, so that a cluster can tell the two apart by name: no GPU.

@@ -228,6 +228,12 @@ class Card(Strict):
         kept = [self.file(path).model_copy(update={"urls": ["-"]}) for path in sorted(paths)]
         return self.model_copy(update={"shards": [shard], "files": kept, **SILENT})
 
+    def bare(self, *, movies: bool = False) -> Card:
+        """Return the card as the conversion of all its shards together (or the tagging of its movies) needs it."""
+        files = [file.model_copy(update={"urls": ["-"]}) for file in self.files]
+        kept = {"movies": self.movies} if movies else {}
+        return self.model_copy(update={"files": files, **SILENT, **kept})
+
     def around(self, path: str) -> Card:
         """Return the card cut down to one of its files and the shards that are made from it."""
         shards = self._users.get(path, self.shards[:1])

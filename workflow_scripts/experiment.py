@@ -215,6 +215,10 @@ class Experiment:
         """Those and the chance runs: runs with a `probe.csv`."""
         return [*self.fitted(), *self.chance_runs]
 
+    def judged(self) -> list[Run]:
+        """Runs and chance runs with any table of scores."""
+        return list(dict.fromkeys([*self.probed(), *self.predicting()]))
+
     def unjudged(self) -> list[Run]:
         """Runs on datasets without tasks: they end with their embedder, which others may start from."""
         return [run for run in self.runs if not self.tasks(run.dataset)]
@@ -246,6 +250,55 @@ class Experiment:
         for runs, name in ((self.probed(), "probe.csv"), (self.predicting(), "native.csv")):
             found += [f"{run.path()}/{name}" for run in runs] + [f"{path}/{name}" for path in self.pooled(runs)]
         return found
+
+    def image_runs(self) -> dict[str, list[Run]]:
+        """Runs whose found points are judged, the folds of a family together: path → its runs."""
+        runs = [run for run in self.predicting() if self.cards[run.dataset].kind == "images"]
+        return self.pooled(runs) | {run.path(): [run] for run in runs if run.family == run.split}
+
+    def tagging(self) -> list[Run]:
+        """Runs that tag their dataset's movie: the first of each dataset, method, mode and point."""
+        first: dict[tuple[str, ...], Run] = {}
+        for runs in self.image_runs().values():
+            if self.cards[runs[0].dataset].movies:
+                first.setdefault((runs[0].dataset, runs[0].method, runs[0].mode, runs[0].point), runs[0])
+        return list(first.values())
+
+    def augmented(self, run: Run) -> str | None:
+        """Path of the augmented set that a run trains on, None where it needs no such file."""
+        options = methods.parse(run.method, run.options).stored_copies(run.mode)
+        if options is None:
+            return None
+        return f"data/{run.dataset}/augmented/{run.method}/{point_name(options)}/seed{run.seed}.h5"
+
+    @cached_property
+    def augmentations(self) -> dict[str, tuple[Run, dict[str, Any]]]:
+        """Every augmented set: path → a run that trains on it, and the options it is made with."""
+        found: dict[str, tuple[Run, dict[str, Any]]] = {}
+        for run in self.runs:
+            path = self.augmented(run)
+            if path is not None:
+                options = methods.parse(run.method, run.options).stored_copies(run.mode)
+                found.setdefault(path, (run, options or {}))
+        return found
+
+    def leaking(self) -> list[Run]:
+        """Runs that show what a validation set drawn after augmentation hides: the faithful ones of the first seed."""
+        return [
+            run
+            for runs in self.image_runs().values()
+            for run in runs
+            if run.mode == "faithful" and run.seed == self.config.seeds[0] and self.augmented(run)
+        ]
+
+    def contenders(self) -> list[tuple[Run, dict[int, list[str]]]]:
+        """Every method as it is compared: its first run, and by seed the predictions of all folds."""
+        found: dict[tuple[str, ...], tuple[Run, dict[int, list[str]]]] = {}
+        for runs, name in ((self.probed(), "probe_predictions.h5"), (self.predicting(), "predictions.h5")):
+            for run in runs:
+                key = (name, run.dataset, run.method, run.mode, run.point, run.family)
+                found.setdefault(key, (run, {}))[1].setdefault(run.seed, []).append(f"{run.path()}/{name}")
+        return list(found.values())
 
     def predictions(self) -> list[tuple[Run, str, str]]:
         """Run, name for the report, and path of each file of held-out predictions, chance left out."""

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workflow_scripts.errors import EthoMakeError
 from workflow_scripts.formats.images import ImageSet, open_images, write_images
 from workflow_scripts.methods.rat_direction.augment import (
     FACTORS,
@@ -181,7 +182,7 @@ def test_the_file_equals_the_array(tmp_path):
 
 
 def test_copies_are_not_augmented_again():
-    with pytest.raises(ValueError, match="not unique"):
+    with pytest.raises(EthoMakeError, match="copies already; set augment: given"):
         augment(augment(frames(1), CLEAN, 0), CLEAN, 0)
 
 

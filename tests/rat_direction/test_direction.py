@@ -1,11 +1,8 @@
-import json
-
 import av
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
 
 from workflow_scripts.cards import Shard, load_card
 from workflow_scripts.errors import ConfigError, EthoMakeError, InputError
@@ -13,7 +10,7 @@ from workflow_scripts.files import digest
 from workflow_scripts.formats.images import ImageSet, open_images, write_images
 from workflow_scripts.formats.splits import Split
 from workflow_scripts.methods import names, parse
-from workflow_scripts.methods.rat_direction import figures, method, study
+from workflow_scripts.methods.rat_direction import method
 from workflow_scripts.methods.rat_direction.augment import orient, orient_points
 from workflow_scripts.methods.rat_direction.config import Config
 from workflow_scripts.methods.rat_direction.data import Batches, divide
@@ -278,53 +275,6 @@ def test_a_movie_holds_every_frame_in_order(tmp_path):
     assert np.abs(np.array(levels) - np.arange(0, 240, 8)).max() < 6
     with av.open(str(tmp_path / "m.mp4")) as container:
         assert float(container.streams.video[0].average_rate) == 30
-
-
-def test_training_writes_everything_the_original_writes(frames, tmp_path):
-    told = config(mode="faithful", batch=256, training={"validate_every": 1})
-    train = frames.take(np.arange(16))
-    model, _ = study.train(train, told, tmp_path / "run")
-    movie = make_movie(Options(movie_frames=12))
-    study.tag_movie(model, movie, tmp_path / "run")
-    study.judge(model, frames.take(np.arange(16, 40)), tmp_path / "run")
-    there = {path.name for path in (tmp_path / "run").iterdir()}
-    assert there >= {"training_log.png", "statistics.json", "movie.mp4", "tensorboard", "angles.csv", "angles.png"}
-    assert there >= {"rose.png", "error_by_animal.csv", "error_by_animal.png", "worst_frames.png", "errors.csv"}
-    told = json.loads((tmp_path / "run/statistics.json").read_text())
-    assert told["n"] == 24
-    angles = pd.read_csv(tmp_path / "run/angles.csv")
-    assert angles["head_true"].to_numpy() == pytest.approx(direction(movie.points, NAMES, "head"), abs=1e-3)
-    with Image.open(tmp_path / "run/worst_frames.png") as picture:
-        assert np.asarray(picture.convert("L")).std() > 10
-
-
-def test_training_learns_to_find_the_points(tmp_path):
-    """A few seconds of training beat the mean pose by far on frames never seen."""
-    images = make_frames(Options(frames=400))
-    held = images.source_frame < 60
-    told = config(width=8, draws=16, batch=32, learning_rate=8e-3, training={"max_epochs": 2})
-    model, _ = study.train(images.take(~held), told, tmp_path)
-    test = images.take(held)
-    error = np.linalg.norm(predict_points(model, test.images) - test.points, axis=-1)
-    mean_pose = np.linalg.norm(images.points[~held].mean(0) - test.points, axis=-1)
-    assert np.median(error) < 0.5 * np.median(mean_pose)
-
-
-def test_folds_are_judged_on_what_they_never_saw(frames, tmp_path):
-    few = frames.take(np.arange(24))
-    folds = np.array_split(np.unique(few.group), 3)
-    table = study.cross_validate(few, config(), tmp_path, folds)
-    assert len(table) == 24
-    with pytest.raises(ValueError, match="leave images out"):
-        study.cross_validate(few, config(), tmp_path / "b", folds[:1])
-
-
-def test_leak_study_compares_like_with_like(frames, tmp_path):
-    table = study.leak_study(frames.take(np.arange(24)), config(mode="faithful", batch=128), tmp_path)
-    assert table["holdout"].tolist() == ["copy", "frame", "animal"]
-    assert table["steps"].nunique() == 1
-    assert (tmp_path / "leak.png").is_file()
-    assert len(figures.leak_bars(table).axes) == 3
 
 
 # The locator

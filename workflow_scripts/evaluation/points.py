@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 
 from workflow_scripts.config import IntervalConfig
 from workflow_scripts.evaluation.intervals import percentile_interval, resample_counts
 from workflow_scripts.evaluation.pool import Pool
+from workflow_scripts.formats.images import TASK, open_images
+from workflow_scripts.formats.predictions import Prediction, create_predictions
+from workflow_scripts.formats.splits import Split
 from workflow_scripts.training.points import Measure, measures, point_errors
 
 Array = npt.NDArray[np.float64]
 
+MEAN_POSE = "mean_pose"
+"""The chance method of points: the mean of the training points on every image."""
 BATCH = 64
 """Resamples at a time, each of which holds one number an image."""
 
@@ -73,3 +80,26 @@ def point_rows(pool: Pool, interval: IntervalConfig) -> list[tuple[str, float, f
             bounds = percentile_interval(resampled(values, groups, counts, measure), interval.level)
         rows.append((measure.name, measure.of(values), *bounds))
     return rows
+
+
+def mean_pose_predictions(images: Path, split: Split, predictions: Path) -> None:
+    """Write the mean of the training points as the prediction of every held-out image.
+
+    Parameters
+    ----------
+    images : Path
+        `images.h5`.
+    split : Split
+    predictions : Path
+        File to make; readout ``chance``.
+    """
+    with open_images(images) as reader:
+        whole = reader.read()
+        pose = np.nanmean(whole.points[reader.rows_of(split.train)], axis=0)
+        with create_predictions(predictions) as writer:
+            writer.task(TASK, kind="points", level="frame", vocabulary=whole.names, readout="chance")
+            for recording in split.test:
+                labels = whole.take(reader.rows_of([recording])).labels[TASK]
+                said = np.broadcast_to(pose, labels.values.shape)
+                group = split.groups[recording]
+                writer.add(TASK, Prediction(recording, group, labels.values, labels.mask, said))

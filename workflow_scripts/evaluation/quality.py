@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.formats.images import TASK, open_images
 from workflow_scripts.formats.tracks import Labels, open_tracks
 
 QUALITY = ["recording", "group", "frames", "fps", "individuals", "keypoints", "missing", "filled", "status", "warnings"]
@@ -53,6 +54,46 @@ def quality_tables(tracks: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
                 spread += [
                     (recording.id, task, labels.kind, labels.level, name, count) for name, count in _counts(labels)
                 ]
+        for shard, reason in reader.quarantined.items():
+            quality.append({"recording": shard, "status": "quarantined", "warnings": reason})
+    return pd.DataFrame(quality, columns=QUALITY), pd.DataFrame(spread, columns=LABELS)
+
+
+def image_tables(images: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Tabulate a dataset's images animal by animal, in the columns of :func:`quality_tables`.
+
+    Parameters
+    ----------
+    images : str or Path
+        `images.h5`.
+
+    Returns
+    -------
+    quality, labels : DataFrame
+        `frames` and `n` count images. The warnings of conversion stand in the first row.
+    """
+    quality: list[dict[str, object]] = []
+    spread: list[tuple[str, str, str, str, str, int]] = []
+    with open_images(images) as reader:
+        whole = reader.read()
+        for number, animal in enumerate(np.unique(whole.animal)):
+            mine = whole.take(whole.animal == animal)
+            labels = mine.labels[TASK]
+            quality.append(
+                {
+                    "recording": animal,
+                    "group": f"{len(np.unique(mine.source_frame))} source frames",
+                    "frames": len(mine),
+                    "fps": whole.fps,
+                    "individuals": 1,
+                    "keypoints": len(mine.names),
+                    "missing": float(np.isnan(mine.points).any(axis=-1).mean()),
+                    "filled": 0.0,
+                    "status": "ok",
+                    "warnings": "" if number else "\n".join(reader.warnings),
+                }
+            )
+            spread.append((str(animal), TASK, labels.kind, labels.level, "", int(labels.mask.sum())))
         for shard, reason in reader.quarantined.items():
             quality.append({"recording": shard, "status": "quarantined", "warnings": reason})
     return pd.DataFrame(quality, columns=QUALITY), pd.DataFrame(spread, columns=LABELS)

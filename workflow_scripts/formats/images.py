@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,7 +138,13 @@ def frame_groups(source_frame: npt.NDArray[np.int64]) -> npt.NDArray[np.str_]:
     return np.array([recording_id(frame) for frame in source_frame])
 
 
-def write_images(path: str | Path, batches: Iterable[ImageSet], *, compress: bool = True) -> None:
+def write_images(
+    path: str | Path,
+    batches: Iterable[ImageSet],
+    *,
+    compress: bool = True,
+    quarantined: Mapping[str, str] | None = None,
+) -> None:
     """Write images as they come, one batch in memory at a time.
 
     Parameters
@@ -149,6 +155,8 @@ def write_images(path: str | Path, batches: Iterable[ImageSet], *, compress: boo
         Same size, names, columns and fps throughout; at least one.
     compress : bool
         Lossless compression; without it the augmented set is written at the speed of the disk.
+    quarantined : mapping of str to str, optional
+        Shards that could not be read, and why; looked at after the last batch.
 
     Raises
     ------
@@ -173,6 +181,7 @@ def write_images(path: str | Path, batches: Iterable[ImageSet], *, compress: boo
         if first is None:
             raise InputError(path, "would hold no image", "check the source files")
         handle.attrs["warnings"] = json.dumps(warnings)
+        handle.attrs["quarantined"] = json.dumps(dict(quarantined or {}))
 
 
 def _declare(handle: h5py.File, batch: ImageSet, options: dict[str, Any]) -> None:
@@ -216,8 +225,7 @@ class ImagesReader:
         self._handle = handle
         self.names: tuple[str, ...] = tuple(json.loads(str(handle.attrs["names"])))
         self.fps = float(handle.attrs["fps"])
-        self.quarantined: dict[str, str] = {}
-        """As of a tracks reader, so that splits are made alike; unusable images are never written."""
+        self.quarantined: dict[str, str] = json.loads(str(handle.attrs.get("quarantined", "{}")))
         self.warnings: list[str] = json.loads(str(handle.attrs["warnings"]))
         self.shape: tuple[int, int] = tuple(handle["images"].shape[1:])
         self.source_frame: npt.NDArray[np.int64] = handle["source_frame"][:]

@@ -14,6 +14,13 @@
     the most probable one.
 ``import_weights(path)``
     The original project's checkpoint as a state dict.
+
+Some have more:
+
+``augment_file(data, output, index, options, seed)``
+    Writes the augmented set of a dataset, where the options' `stored_copies` says that training reads one.
+``finish(folder)``
+    Adds to a run's folder after training what the original leaves there.
 """
 
 from __future__ import annotations
@@ -41,6 +48,10 @@ class Options(MethodConfig):
     """Its result depends on the seed; others run with the first seed alone."""
     faithful: ClassVar[bool] = False
     """Has a `faithful` mode beside the `sound` one."""
+
+    def stored_copies(self, mode: str) -> dict[str, Any] | None:
+        """Options of the augmented set that it trains on in a mode, where that set is a file; see `augment_file`."""
+        return None
 
     def readout(self) -> str | None:
         """What its own predictions are called in result tables (``native``, ``finetuned``); None where it has none."""

@@ -100,6 +100,8 @@ def train(method: str, settings: dict[str, Any], view: View, *, folder: Path, se
         _train_by_gradient(model, data, config.training, hparams, folder, f"{code} {data_digest(view)}")
     else:
         _fit_in_closed_form(model, view, folder)
+    if hasattr(functions, "finish"):
+        functions.finish(folder)
     _write_yaml(folder / "hparams.yaml", hparams)
     write_text(folder / "model_card.md", _model_card(hparams, view, model))
 

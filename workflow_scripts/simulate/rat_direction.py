@@ -17,7 +17,7 @@ from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from workflow_scripts.cards import Card
 from workflow_scripts.config import Strict
-from workflow_scripts.formats.images import ImageSet
+from workflow_scripts.formats.images import ImageSet, frame_groups
 from workflow_scripts.sources import rat_npz
 
 Array = npt.NDArray[np.float32]
@@ -236,7 +236,9 @@ def make_frames(options: Options) -> ImageSet:
     mixed = np.random.default_rng([options.seed, 99]).permutation(options.frames)
     names = np.array(animals)[mixed]
     frame = np.arange(options.frames, dtype=np.int64)
-    return ImageSet(np.concatenate(images)[mixed], np.concatenate(points)[mixed], rat_npz.POINTS, frame, names, names)
+    return ImageSet(
+        np.concatenate(images)[mixed], np.concatenate(points)[mixed], rat_npz.POINTS, frame, names, frame_groups(frame)
+    )
 
 
 def make_movie(options: Options) -> ImageSet:

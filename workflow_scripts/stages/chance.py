@@ -9,6 +9,7 @@ from pathlib import Path
 from workflow_scripts.config import IntervalConfig, validate
 from workflow_scripts.evaluation.chance import chance_predictions
 from workflow_scripts.evaluation.compare import score_run
+from workflow_scripts.evaluation.points import MEAN_POSE, mean_pose_predictions
 from workflow_scripts.formats.splits import read_split
 from workflow_scripts.formats.tables import write_table
 from workflow_scripts.stages import parser, start
@@ -17,14 +18,11 @@ from workflow_scripts.stages import parser, start
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
     settings = json.loads(options.settings)
-    chance_predictions(
-        options.method,
-        options.tracks,
-        read_split(options.split),
-        settings["tasks"],
-        options.seed,
-        options.predictions,
-    )
+    split = read_split(options.split)
+    if options.method == MEAN_POSE:
+        mean_pose_predictions(options.data, split, options.predictions)
+    else:
+        chance_predictions(options.method, options.data, split, settings["tasks"], options.seed, options.predictions)
     table = score_run(
         [options.predictions], validate(IntervalConfig, settings["intervals"], where="intervals"), settings["run"]
     )
@@ -33,8 +31,8 @@ def work(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     arguments = parser(__doc__)
-    arguments.add_argument("--method", required=True, help="majority, prior or all_positive")
-    arguments.add_argument("--tracks", type=Path, required=True)
+    arguments.add_argument("--method", required=True, help="majority, prior or mean_pose")
+    arguments.add_argument("--data", type=Path, required=True, help="file of the converted dataset")
     arguments.add_argument("--split", type=Path, required=True)
     arguments.add_argument("--seed", type=int, required=True)
     arguments.add_argument("--settings", required=True, help="JSON: tasks, intervals, run")

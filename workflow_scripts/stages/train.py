@@ -14,7 +14,8 @@ from workflow_scripts.training.views import open_view
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    view = open_view(options.data, read_split(options.split))
+    more = {"augmented": options.augmented} if options.augmented else {}
+    view = open_view(options.data, read_split(options.split), **more)
     train(
         options.method, json.loads(options.options), view, folder=options.folder, seed=options.seed, code=options.code
     )
@@ -26,6 +27,7 @@ if __name__ == "__main__":
     arguments.add_argument("--options", required=True, help="the method's options as JSON")
     arguments.add_argument("--data", type=Path, required=True, help="file of the converted dataset")
     arguments.add_argument("--split", type=Path, required=True)
+    arguments.add_argument("--augmented", type=Path, help="file of the augmented set, for methods that train on one")
     arguments.add_argument("--seed", type=int, required=True)
     arguments.add_argument("--code", default="", help="digest of the code, which a resumed training must share")
     arguments.add_argument("--folder", type=Path, required=True, help="folder of the run")

@@ -101,12 +101,22 @@ class ImageView:
         """Return the validation images, for early stopping; may be empty."""
         return self._read(self.split.validation)
 
+    def _copies(self, recordings: list[str]) -> ImageSet:
+        if self.augmented is None:
+            raise ValueError("the view has no augmented set")
+        with open_images(self.augmented) as reader:
+            rows = reader.rows_of(recordings)
+            # Copies of a frame are adjacent, so one slice is the least that has to be read.
+            first = int(rows[0]) if len(rows) else 0
+            return reader.read(first, int(rows[-1]) + 1 if len(rows) else 0).take(rows - first)
+
     def train_copies(self) -> ImageSet | None:
         """Return the augmented copies of the training images, where there is a file of them."""
-        if self.augmented is None:
-            return None
-        with open_images(self.augmented) as reader:
-            return reader.read().take(reader.rows_of(self.split.train))
+        return None if self.augmented is None else self._copies(self.split.train)
+
+    def test_copies(self) -> ImageSet:
+        """Return the augmented copies of the held-out images; the view must have the file."""
+        return self._copies(self.split.test)
 
     def _iterate(self, recordings: list[str]) -> Iterator[ImageSet]:
         images = self._read(recordings)

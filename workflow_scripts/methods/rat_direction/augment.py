@@ -13,8 +13,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy.special import ndtri
 
+from workflow_scripts.errors import EthoMakeError
+from workflow_scripts.files import atomic_path
 from workflow_scripts.formats.images import ImageSet, open_images, write_images
 from workflow_scripts.methods.rat_direction.config import AugmentOptions
 
@@ -190,9 +193,11 @@ def augment(frames: ImageSet, options: AugmentOptions, seed: int, out: UInt8 | N
     """
     n, height, width = frames.images.shape
     if height != width:
-        raise ValueError(f"only square images can be turned, not {height}×{width}")
+        raise EthoMakeError(f"Only square images can be turned, and these are {height}×{width}; cut them square.")
     if len(np.unique(frames.source_frame)) != n:
-        raise ValueError("source frames are not unique; augment the frames, not copies of them")
+        raise EthoMakeError(
+            "Some source frames have several images, so these are copies already; set augment: given for rat_direction."
+        )
     if out is None:
         out = np.empty((n * COPIES, height, width), np.uint8)
     shifts, label_noise, places = draw(seed, frames.source_frame, options)
@@ -220,7 +225,14 @@ def augment(frames: ImageSet, options: AugmentOptions, seed: int, out: UInt8 | N
     )
 
 
-def augment_file(source: str | Path, target: str | Path, options: AugmentOptions, seed: int, batch: int = 128) -> None:
+def augment_file(
+    source: str | Path,
+    target: str | Path,
+    options: AugmentOptions,
+    seed: int,
+    batch: int = 128,
+    index: str | Path | None = None,
+) -> None:
     """Write the augmented set of an images file, `batch` frames in memory at a time.
 
     Parameters
@@ -233,11 +245,20 @@ def augment_file(source: str | Path, target: str | Path, options: AugmentOptions
     seed : int
     batch : int
         Source frames at a time.
+    index : str or Path, optional
+        A csv to make: `row`, `source_frame`, `animal`, and the level of each factor.
     """
+    rows: list[pd.DataFrame] = []
 
     def copies() -> Iterator[ImageSet]:
         with open_images(source) as reader:
             for frames in reader.iterate(batch):
-                yield augment(frames, options, seed)
+                made = augment(frames, options, seed)
+                if index is not None:
+                    rows.append(pd.DataFrame({"source_frame": made.source_frame, "animal": made.animal, **made.index}))
+                yield made
 
     write_images(target, copies(), compress=False)
+    if index is not None:
+        with atomic_path(index) as part:
+            pd.concat(rows, ignore_index=True).to_csv(part, index_label="row")

@@ -68,9 +68,10 @@ class Config(Options):
     head: Literal["dense", "heatmap"] | None = Field(
         None, description="Six numbers from a dense layer (faithful), or the centres of three heat maps (sound)."
     )
-    augment: Literal["stored", "copies", "affine"] | None = Field(
+    augment: Literal["stored", "given", "copies", "affine"] | None = Field(
         None,
-        description="The 64 stored copies (faithful), the same drawn on the fly, or free turns and scales (sound).",
+        description="The 64 stored copies (faithful), the dataset's images, which are copies already, the 64 copies "
+        "drawn on the fly, or free turns and scales (sound).",
     )
     holdout: Literal["copy", "frame", "animal"] | None = Field(
         None, description="What validation holds out where the split names none: copies (faithful) or frames (sound)."
@@ -86,6 +87,11 @@ class Config(Options):
     affine: AffineOptions = AffineOptions()
     training: LoopOptions = LoopOptions(max_epochs=40)
 
+    def stored_copies(self, mode: str) -> dict[str, Any] | None:
+        """Options of the 64 copies, where training reads them from a file."""
+        stored = self.augment or MODES[mode]["augment"]
+        return self.copies.model_dump(mode="json") if stored == "stored" else None
+
     def filled(self) -> Config:
         """Return the options with what was left empty filled in as the mode says.
 
@@ -98,6 +104,8 @@ class Config(Options):
         """
         empty = {name: value for name, value in MODES[self.mode].items() if getattr(self, name) is None}
         config = self.model_copy(update=empty)
-        if config.holdout == "copy" and config.augment != "stored":
-            raise ConfigError("methods.rat_direction: holdout: copy needs augment: stored; other copies are not kept.")
+        if config.holdout == "copy" and config.augment not in ("stored", "given"):
+            raise ConfigError(
+                "methods.rat_direction: holdout: copy needs augment: stored (or given); other copies are not kept."
+            )
         return config

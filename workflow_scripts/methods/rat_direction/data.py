@@ -53,7 +53,7 @@ class Batches:
             yield self.images[rows], self.points[rows]
 
 
-def divide(images: ImageSet, config: Config) -> tuple[ImageSet, ImageSet]:
+def divide(images: ImageSet, config: Config, copies: ImageSet | None = None) -> tuple[ImageSet, ImageSet]:
     """Divide training images into those that train and those that validate, as `config.holdout` says.
 
     Parameters
@@ -61,6 +61,8 @@ def divide(images: ImageSet, config: Config) -> tuple[ImageSet, ImageSet]:
     images : ImageSet
         Single frames.
     config : Config
+    copies : ImageSet, optional
+        Their stored copies, where they were made before.
 
     Returns
     -------
@@ -74,7 +76,9 @@ def divide(images: ImageSet, config: Config) -> tuple[ImageSet, ImageSet]:
     """
     rng = np.random.default_rng([config.seed, 1])
     stored = config.augment == "stored"
-    whole = augment(images, config.copies, config.seed) if stored else images
+    whole = images
+    if stored:
+        whole = augment(images, config.copies, config.seed) if copies is None else copies
     if config.holdout == "copy":
         # The published order: copies first, then a draw with replacement, then the cut. Copies of one frame, and even
         # one copy twice, end up on both sides.
@@ -114,7 +118,7 @@ class DirectionData(LightningDataModule):
 
     def train_dataloader(self) -> Batches:
         """Return the training batches; what is drawn on the fly is drawn in the training step, on the device."""
-        draws = 1 if self.config.augment == "stored" else self.config.draws
+        draws = 1 if self.config.augment in ("stored", "given") else self.config.draws
         return Batches(self.train, self.config.batch, draws=draws, seed=self.config.seed)
 
     def val_dataloader(self) -> Batches:

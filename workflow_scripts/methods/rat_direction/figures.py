@@ -159,25 +159,28 @@ def leak_bars(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : DataFrame
-        Of :func:`workflow_scripts.methods.rat_direction.study.leak_study`.
+        Rows of :func:`workflow_scripts.methods.rat_direction.study.leak_rows`.
     """
     measures = {
-        "val_mse": "validation MSE\n(half image widths²)",
+        "mse": "MSE\n(half image widths²)",
         "pixel_error_median": "median pixel error (px)",
         "head_angle_median_deg": "median head angle error (°)",
     }
-    order = ["copy", "frame", "animal"]
-    labels = ["copies\n(as published)", "frames", "an animal"]
+    names = {"copy": "validation\nas published", "frame": "frames\nheld out", "animal": "an animal\nheld out"}
+    colours = {"copy": "#999999", "frame": COLOURS["body"], "animal": COLOURS["head"]}
+    order = [name for name in names if name in set(table["holdout"])]
     figure = Figure(figsize=(9.6, 3.6), layout="constrained")
     for axis, (name, title) in zip(figure.subplots(1, len(measures)), measures.items(), strict=True):
         for place, holdout in enumerate(order):
             values = table.loc[table["holdout"] == holdout, name]
-            axis.bar(place, values.mean(), 0.6, color=["#999999", COLOURS["body"], COLOURS["head"]][place])
+            axis.bar(place, values.mean(), 0.6, color=colours[holdout])
             axis.plot(np.full(len(values), place), values, "o", color="#222222", markersize=3)
             axis.annotate(f"{values.mean():.3g}", (place, values.max()), ha="center", va="bottom", fontsize=9)
-        axis.set_xticks(range(len(order)), labels)
+        axis.set_xticks(range(len(order)), [names[holdout] for holdout in order])
         axis.set_title(title, fontsize=10)
         axis.margins(y=0.15)
         axis.spines[["top", "right"]].set_visible(False)
-    figure.suptitle("the same network, recipe and number of steps; what validation holds out", fontsize=10)
+    figure.suptitle(
+        "the same networks: error on copies of frames they trained on, and of frames they never saw", fontsize=10
+    )
     return figure

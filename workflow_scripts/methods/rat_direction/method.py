@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from workflow_scripts.config import validate
 from workflow_scripts.errors import InputError
 from workflow_scripts.formats.images import ImageSet
-from workflow_scripts.methods.rat_direction.config import Config
+from workflow_scripts.methods.rat_direction import augment
+from workflow_scripts.methods.rat_direction.config import AugmentOptions, Config
 from workflow_scripts.methods.rat_direction.data import DirectionData, divide
+from workflow_scripts.methods.rat_direction.figures import training_log
 from workflow_scripts.methods.rat_direction.model import DirectionNet, predict_points
 from workflow_scripts.training.checkpoints import read_checkpoint
+from workflow_scripts.training.curves import save_figure
 from workflow_scripts.training.images import ImageSpec, ImageView
+from workflow_scripts.training.logs import read_metrics
 
 
 def prepare(view: ImageView, config: Config) -> DirectionData:
@@ -26,7 +32,18 @@ def prepare(view: ImageView, config: Config) -> DirectionData:
     train, validation = view.train(), view.validation()
     if len(validation) and config.mode == "sound":
         return DirectionData(train, validation, config)
-    return DirectionData(*divide(train, config), config)
+    return DirectionData(*divide(train, config, view.train_copies()), config)
+
+
+def augment_file(data: Path, output: Path, index: Path, options: dict[str, Any], seed: int) -> None:
+    """Write the 64 copies of a dataset's frames and a csv of their factors."""
+    checked = validate(AugmentOptions, options, where="methods.rat_direction.copies")
+    augment.augment_file(data, output, checked, seed, index=index)
+
+
+def finish(folder: Path) -> None:
+    """Draw `training_log.png` as the original leaves it."""
+    save_figure(training_log(read_metrics(folder / "metrics.csv")), folder / "training_log.png")
 
 
 def build(config: Config, spec: ImageSpec) -> DirectionNet:

@@ -1,0 +1,51 @@
+"""Sum up the directions of an experiment for its report: errors, roses, worst frames, the leak, the movie."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from workflow_scripts.experiment import Experiment, Run, load_experiment
+from workflow_scripts.files import read_json
+from workflow_scripts.formats.splits import read_split
+from workflow_scripts.methods.rat_direction.report import RUN, Judged, write_report
+from workflow_scripts.methods.rat_direction.study import leak_rows, load_network
+from workflow_scripts.stages import parser, start
+from workflow_scripts.training.images import ImageView
+
+
+def _leak(experiment: Experiment, run: Run, results: Path) -> pd.DataFrame:
+    data = Path("data") / run.dataset
+    split = read_split(data / "splits" / f"{run.split}.json")
+    model = load_network(results / run.path() / "embedder")
+    by = getattr(experiment.cards[run.dataset].splits[run.family], "by", "group")
+    view = ImageView(data / "images.h5", split, experiment.augmented(run))
+    rows = leak_rows(model, view, "animal" if by == "animal" else "frame")
+    return pd.concat([pd.DataFrame([{key: getattr(run, key) for key in RUN}] * len(rows)), rows], axis=1)
+
+
+def work(options: argparse.Namespace) -> None:
+    """Run the stage."""
+    experiment = load_experiment(options.root, read_json(options.config))
+    results = options.results
+    tagged = {(run.dataset, run.method, run.mode, run.point): results / run.path() for run in experiment.tagging()}
+    judged = []
+    for path, runs in experiment.image_runs().items():
+        run = runs[0]
+        about = {key: getattr(run, key) for key in RUN} | {"split": run.family}
+        judged.append(Judged(about, results / path, tagged.get((run.dataset, run.method, run.mode, run.point))))
+    leaks = [_leak(experiment, run, results) for run in experiment.leaking()]
+    table = pd.concat(leaks, ignore_index=True) if leaks else pd.DataFrame(columns=[*RUN, "holdout", "n", "mse"])
+    write_report(judged, table, options.errors.parent, options.section.parent)
+
+
+if __name__ == "__main__":
+    arguments = parser(__doc__)
+    arguments.add_argument("--root", type=Path, required=True, help="folder that holds config/")
+    arguments.add_argument("--config", type=Path, required=True, help="the resolved configuration")
+    arguments.add_argument("--results", type=Path, required=True, help="results/<experiment>")
+    arguments.add_argument("--errors", type=Path, required=True, help="tables/direction_errors.csv")
+    arguments.add_argument("--section", type=Path, required=True, help="section.json of the report")
+    start(arguments, work)

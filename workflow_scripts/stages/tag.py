@@ -1,0 +1,29 @@
+"""Tag the movie of a dataset of images with a trained model: points and directions of every frame, and an overlay."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from workflow_scripts.cards import Card
+from workflow_scripts.config import validate
+from workflow_scripts.methods.rat_direction.study import load_network, tag_movie
+from workflow_scripts.sources.images import read_movie
+from workflow_scripts.stages import parser, start
+
+
+def work(options: argparse.Namespace) -> None:
+    """Run the stage."""
+    card = validate(Card, json.loads(options.card), where="card")
+    model = load_network(options.embedder)
+    tag_movie(model, read_movie(card, options.resources), options.folder)
+
+
+if __name__ == "__main__":
+    arguments = parser(__doc__)
+    arguments.add_argument("--embedder", type=Path, required=True, help="folder of the embedder")
+    arguments.add_argument("--card", required=True, help="the card as JSON")
+    arguments.add_argument("--resources", type=Path, required=True, help="folder of the dataset's downloads")
+    arguments.add_argument("--folder", type=Path, required=True, help="gets the movie, the angles and their plot")
+    start(arguments, work)
