@@ -1,5 +1,5 @@
 # Consumes: embeddings of runs on MABe 2022 data, their labels and split. Produces: results/<experiment>/runs/…/
-# {submission.npy, mabe_compat.csv, mabe_sound.csv, mabe_counts.csv} and sections/mabe_<dataset>/ for the report.
+# {submission.npy, mabe_compat.csv, mabe_sound.csv, mabe_counts.csv} and sections/{mabe,latents}_<dataset>/ for the report.
 
 
 rule submission:
@@ -109,3 +109,35 @@ rule mabe_section:
 
 
 SECTIONS += [f"{RESULTS}/sections/mabe_{name}/section.json" for name in MABE]
+
+
+# Maps of the latents of each dataset's first BAMS run.
+rule latents:
+    input:
+        embeddings=lambda wildcards: f"{RESULTS}/{LATENTS[wildcards.dataset].path()}/embeddings.h5",
+        tracks="data/{dataset}/tracks.h5",
+    output:
+        section=f"{RESULTS}/sections/latents_{{dataset}}/section.json",
+        table=f"{RESULTS}/sections/latents_{{dataset}}/latents.csv",
+        figure=f"{RESULTS}/sections/latents_{{dataset}}/latents.png",
+    log:
+        f"logs/latents/{EXPERIMENT.name}/{{dataset}}.log",
+    benchmark:
+        f"logs/latents/{EXPERIMENT.name}/{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset=one_of(LATENTS),
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(1500),
+        runtime=60,
+    params:
+        tasks=lambda wildcards: EXPERIMENT.tasks(wildcards.dataset),
+        code=code_digest("stages.latents"),
+    shell:
+        "python -m workflow_scripts.stages.latents --log {log:q} --embeddings {input.embeddings:q}"
+        " --tracks {input.tracks:q} --task {params.tasks:q} --dataset {wildcards.dataset} --output {output.section:q}"
+
+
+SECTIONS += [f"{RESULTS}/sections/latents_{name}/section.json" for name in LATENTS]
