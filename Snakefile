@@ -17,6 +17,7 @@ include: "rules/embed.smk"
 include: "rules/evaluate.smk"
 include: "rules/mabe.smk"
 include: "rules/direction.smk"
+include: "rules/search.smk"
 include: "rules/compare.smk"
 include: "rules/report.smk"
 include: "rules/paper.smk"
@@ -29,6 +30,7 @@ rule all:
         f"results/{EXPERIMENT.name}/report/index.html",
         f"results/{EXPERIMENT.name}/provenance/crate/ro-crate-metadata.json",
         [f"results/{EXPERIMENT.name}/{run.path()}/embedder/config.yaml" for run in EXPERIMENT.unjudged()],
+        [f"results/{EXPERIMENT.name}/leaderboard.csv"] if EXPERIMENT.swept() else [],
 
 
 rule paper_figures:

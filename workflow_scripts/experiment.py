@@ -23,7 +23,7 @@ from workflow_scripts.published import load_published, with_published
 CHANCE = {"tracks": ("majority", "prior"), "clips": ("majority", "prior"), "images": ("mean_pose",)}
 """Methods that know the training labels alone, by kind of data; rows of `all_positive` ride along with `majority`."""
 
-KINDS = ("tracks", "images")
+KINDS = ("tracks", "images", "clips")
 """Canonical data kinds that the rules can run."""
 
 PROBED = ("tracks", "clips")
@@ -222,6 +222,10 @@ class Experiment:
     def unjudged(self) -> list[Run]:
         """Runs on datasets without tasks: they end with their embedder, which others may start from."""
         return [run for run in self.runs if not self.tasks(run.dataset)]
+
+    def swept(self) -> list[Run]:
+        """Runs of a sweep that train by gradient, whose points the leaderboard ranks by validation."""
+        return [run for run in self.runs if run.method in self.config.sweep and "training" in run.options]
 
     def predicting(self) -> list[Run]:
         """Runs whose method predicts by itself, on datasets with labels to judge that by."""

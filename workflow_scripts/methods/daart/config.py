@@ -24,6 +24,7 @@ class NetworkOptions(Strict):
     activation: Literal["linear", "relu", "lrelu", "sigmoid", "tanh"] = Field("lrelu", description="Not in RNNs.")
     bidirectional: bool = Field(True, description="Of RNNs.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Of whole channels (dtcn).")
+    input_dropout: float = Field(0.0, ge=0, lt=1, description="Of whole input columns, a sequence at a time.")
     variational: bool = Field(False, description="Gaussian embedding: sampled while training, its mean after.")
 
     @model_validator(mode="after")
@@ -50,6 +51,9 @@ class LossOptions(Strict):
     lambda_pred: float = Field(0.0, ge=0, description="Mean squared error of predicting the next frame's input.")
     lambda_task: float = Field(0.0, ge=0, description="Mean squared error of regression targets.")
     weight_classes: bool = Field(True, description="Weigh a class by max(n) / n of its labelled training frames.")
+    weight_power: float = Field(
+        1.0, ge=0, le=1, description="Power of these weights; 0.5 keeps a very rare class from ruling the loss."
+    )
     semi_supervised_algo: Literal["none", "pseudo_labels", "ups"] = Field(
         "none",
         description="From anneal_start on, weak labels are the model's own sure frames (ups: sure and steady under "

@@ -193,7 +193,7 @@ class Segmenter(LightningModule):
         self.scale.copy_(data.scale)
         if self.loss.weight_classes:
             counts = data.counts.double()
-            weights = torch.where(counts > 0, counts.max() / counts.clamp(min=1), 0.0)
+            weights = torch.where(counts > 0, (counts.max() / counts.clamp(min=1)) ** self.loss.weight_power, 0.0)
             # Without any hand label (weak labels alone) every class counts alike.
             self.class_weights.copy_(weights if counts.sum() else torch.ones_like(weights))
 

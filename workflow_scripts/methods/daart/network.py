@@ -151,6 +151,7 @@ class Network(nn.Module):
         self.options = options
         self.pad = options.pad
         width = options.n_hid_units
+        self.drop_inputs = nn.Dropout1d(options.input_dropout) if options.input_dropout else None
         self.encoder = self._encoder(inputs, options)
         self.mean = nn.Linear(width, width) if options.variational else None
         self.log_variance = nn.Linear(width, width) if options.variational else None
@@ -178,6 +179,8 @@ class Network(nn.Module):
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Return the embedding, sampled while training a variational network, and its mean and log-variance."""
+        if self.drop_inputs is not None:
+            x = self.drop_inputs(x.transpose(1, 2)).transpose(1, 2)
         encoded: Tensor = self.encoder(x)
         if self.mean is None or self.log_variance is None:
             return encoded, None, None

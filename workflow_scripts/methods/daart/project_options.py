@@ -30,8 +30,10 @@ UNUSED = (
 """Options of the original that change nothing here (nor, most of them, there)."""
 PLACES = ("data_dir", "results_dir", "device", "tt_n_cpu_trials", "tt_experiment_name", "save_last_model", *UNUSED)
 """Options that a trained model does not hang on."""
-NETWORK = tuple(NetworkOptions.model_fields)
-LOSS = tuple(name for name in LossOptions.model_fields if name not in ("semi_supervised_algo", "passes"))
+NEW = ("input_dropout", "semi_supervised_algo", "passes", "weight_power")
+"""Options of the method that the original's files do not have, or spell otherwise."""
+NETWORK = tuple(name for name in NetworkOptions.model_fields if name not in NEW)
+LOSS = tuple(name for name in LossOptions.model_fields if name not in NEW)
 
 
 class ProjectOptions(Strict):
