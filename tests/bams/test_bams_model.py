@@ -15,9 +15,10 @@ from workflow_scripts.methods.bams.config import Config
 from workflow_scripts.methods.bams.data import BamsData
 from workflow_scripts.methods.bams.features import MOUSE_POINTS
 from workflow_scripts.methods.bams.hoa import emd, future_cdf, released_target, weighted_mean
-from workflow_scripts.methods.bams.method import build, dimension_names, embed, embed_individuals, import_weights, pool
+from workflow_scripts.methods.bams.method import build, dimension_names, embed, embed_individuals, import_weights
 from workflow_scripts.methods.bams.model import Bams
 from workflow_scripts.methods.bams.network import LONG, SHORT
+from workflow_scripts.methods.bams.pooling import pool
 from workflow_scripts.training.data import DataSpec
 
 MOUSE = DataSpec(("m1", "m2", "m3"), MOUSE_POINTS, 2, 30.0, "px", None)

@@ -107,6 +107,9 @@ class Config(Options):
     predictor_lr: float = Field(1e-2, gt=0, description="Of the latent predictors.")
     weight_decay: float = Field(4e-5, ge=0)
     milestone: int = Field(200, ge=1, description="Epoch after which the learning rates fall to a tenth.")
+    evaluate_every: int = Field(
+        100, ge=0, description="Epochs between readouts of the labels, into TensorBoard; 0 = none."
+    )
     log_every_step: int = Field(50, ge=1, description="Steps between TensorBoard scalars with the original's tags.")
     pooling: Literal["auto", "mean_range", "concat"] = Field(
         "auto",

@@ -148,6 +148,7 @@ class BamsData(LightningDataModule):
     ----------
     statistics : Statistics
         From the training sequences.
+    view : TrackView
 
     Raises
     ------
@@ -158,7 +159,7 @@ class BamsData(LightningDataModule):
     def __init__(self, view: TrackView, config: Config) -> None:
         super().__init__()
         self.config = config = config.settle()
-        self.spec = view.spec()
+        self.view, self.spec = view, view.spec()
         self.layout = Layout.of(self.spec, config)
         split = view.split
         train = [*split.train, *split.test] if config.transductive else split.train

@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
 from torch import Tensor, nn
 
+from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.methods.bams.config import CHANNELS, Config
 from workflow_scripts.methods.bams.data import BamsData, Batch
-from workflow_scripts.methods.bams.features import Layout
+from workflow_scripts.methods.bams.features import Layout, compute
 from workflow_scripts.methods.bams.hoa import emd, future_cdf, released_target, weighted_mean
 from workflow_scripts.methods.bams.network import BASES, LONG, SHORT, Head, TemporalConvNet, cosine_distance, predictor
+from workflow_scripts.methods.bams.pooling import Pooling, pool
 from workflow_scripts.methods.bams.statistics import Statistics
 from workflow_scripts.training.data import DataSpec
 
@@ -82,6 +85,47 @@ class Bams(LightningModule):
     def encode(self, inputs: Tensor) -> dict[str, Tensor]:
         """Latents (sequence, time, channel) by time scale, from normalised inputs (sequence, time, input)."""
         return {name: encoder(inputs) for name, encoder in self.encoders.items()}
+
+    @property
+    def pooling(self) -> Pooling:
+        """How the latents of a group are brought together."""
+        if self.config.pooling == "auto":
+            return "concat" if len(self.spec.individuals) <= 2 else "mean_range"
+        return self.config.pooling
+
+    @torch.no_grad()
+    def embed_individuals(self, recording: Recording) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """Embed every animal by itself.
+
+        Returns
+        -------
+        latents : ndarray, float32, shape (individual, time, dim)
+            Short-term, then long-term latents.
+        present : ndarray of bool, shape (individual,)
+            False for an animal without a single point.
+        """
+        found = compute(recording.position, self.layout, self.config)
+        inputs = self.statistics.normalise(np.ascontiguousarray(found.inputs.transpose(1, 0, 2)))
+        parts = []
+        was_training = self.training
+        self.eval()
+        for animal in torch.from_numpy(inputs).to(self.shift.device):
+            latents = self.encode(animal[None])
+            parts.append(torch.cat(list(latents.values()), dim=-1)[0].cpu().numpy())
+        self.train(was_training)
+        return np.stack(parts), found.present
+
+    def embed_recording(self, recording: Recording) -> npt.NDArray[np.float32]:
+        """Embed every frame of a group, float32 (time, dim)."""
+        latents, present = self.embed_individuals(recording)
+        return pool(latents, present, self.pooling)
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Watch the labels while training, where the options say so."""
+        from workflow_scripts.methods.bams.readout import Watch  # scikit-learn takes a second to import
+
+        every = self.config.evaluate_every
+        return [Watch(every, self.config.seed)] if every else []
 
     def _hoa_loss(self, batch: Batch, latents: dict[str, Tensor]) -> Tensor:
         config, frames = self.config, batch.frames
