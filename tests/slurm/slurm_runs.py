@@ -34,7 +34,8 @@ def copy_project(folder: Path) -> Path:
     """Copy what a run needs, so that edits and locks stay apart from the checkout's."""
     for name in ("workflow_scripts", "rules", "config", "envs", "profiles"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "Snakefile", folder)
+    for name in ("Snakefile", "requirements.lock"):
+        shutil.copy(ROOT / name, folder)
     (folder / "slurm").symlink_to("profiles/slurm")
     return folder
 
