@@ -67,10 +67,23 @@ def _multiclass(experiment: Experiment) -> list[Selection]:
     return _frame_tasks(experiment, ("multiclass",))
 
 
+def _weight_maps(experiment: Experiment) -> list[Selection]:
+    """Tasks that daart's own classes are judged by, where its sweep varies the weights of the loss."""
+    swept = experiment.config.sweep.get("daart", {})
+    runs = [run for run in experiment.predicting() if run.method == "daart"] if "loss" in swept else []
+    return [
+        {"dataset": name, "task": task}
+        for name in dict.fromkeys(run.dataset for run in runs)
+        for task in experiment.tasks(name)
+        if experiment.cards[name].tasks[task].kind == "multiclass"
+    ]
+
+
 KINDS: dict[str, Kind] = {
     "scores": Kind("report.paper:scores", ("comparison.csv",), _datasets),
     "classes": Kind("report.paper:classes", ("comparison.csv",), _multiclass),
     "confusion": Kind("report.paper:confusion", ("comparison.csv", "tables/confusions.csv"), _multiclass),
+    "weights": Kind("methods.daart.figures:weight_map", ("comparison.csv", "points.csv"), _weight_maps),
     "ethogram": Kind("report.paper:ethogram", ("tables/ethograms.csv", "tables/quality.csv"), _multiclass, "Examples"),
 }
 """Every kind of figure by the name that the configuration key `figures` knows it by."""

@@ -122,6 +122,11 @@ class Config(Options):
     strong: str | None = Field(
         None, description="Task of the hand labels; empty = behaviour, or the dataset's only task with classes."
     )
+    also_judged_by: list[str] = Field(
+        [],
+        description="Further tasks with the same classes that the predictions are held against: a second person's "
+        "labels, a simulation's truth.",
+    )
     weak: str | None = Field(None, description="Task of the weak labels, with the same classes.")
     rules: RuleBook | None = Field(None, description="Weak labels by rules of your own, in place of a task.")
     targets: list[str] = Field([], description="Continuous tasks to regress (lambda_task).")

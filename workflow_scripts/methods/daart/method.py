@@ -24,6 +24,12 @@ class Model(Segmenter):
     def __init__(self, config: Config, spec: DataSpec) -> None:
         self.task = strong_task(spec, config)
         self.vocabulary = spec.vocabularies[self.task]
+        for task in config.also_judged_by:
+            if spec.vocabularies.get(task) != self.vocabulary:
+                raise ConfigError(
+                    f"methods.daart.also_judged_by: the task {task!r} must exist and have the classes of {self.task!r}, "
+                    f"{', '.join(self.vocabulary)}."
+                )
         # A forked generator: the seed decides the first weights, and nothing else is disturbed.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
@@ -88,7 +94,8 @@ def predict(model: Model, recording: Recording) -> dict[str, npt.NDArray[np.floa
     """Class probabilities of every frame by task, or None of a model trained without labels."""
     if model.network.classifier is None:
         return None
-    return {model.task: model.probabilities(model.inputs(recording)).cpu().numpy()}
+    probabilities = model.probabilities(model.inputs(recording)).cpu().numpy()
+    return {task: probabilities for task in (model.task, *model.config.also_judged_by)}
 
 
 def dimension_names(model: Model) -> list[str]:
