@@ -1,4 +1,4 @@
-# Consumes: every probe.csv. Produces: results/<experiment>/{comparison.csv, points.csv,
+# Consumes: every probe.csv. Produces: results/<experiment>/{comparison.csv, tests.csv, ranks.csv, points.csv,
 # provenance/configuration.json, tables/}. All tables are small; figures and report need nothing else.
 
 
@@ -20,10 +20,42 @@ rule configuration:
         "python -m workflow_scripts.stages.configuration --log {log:q} --config {params.config:q} --output {output:q}"
 
 
+rule significance:
+    input:
+        # The list may be long: the stage finds the files through the configuration.
+        predictions=[
+            f"{RESULTS}/{path}" for _, seeds in EXPERIMENT.contenders() for paths in seeds.values() for path in paths
+        ],
+        config=ancient(f"{RESULTS}/provenance/configuration.json"),
+    output:
+        tests=f"{RESULTS}/tests.csv",
+        ranks=f"{RESULTS}/ranks.csv",
+        seeds=f"{RESULTS}/tables/seeds.csv",
+    log:
+        f"logs/significance/{EXPERIMENT.name}.log",
+    benchmark:
+        f"logs/significance/{EXPERIMENT.name}.tsv"
+    conda:
+        "../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(3000),
+        runtime=120,
+    params:
+        root=lambda wildcards: str(ROOT),
+        config=CONFIG_DIGEST,
+        results=lambda wildcards, output: str(Path(output.tests).parent),
+        code=code_digest("stages.significance"),
+    shell:
+        "python -m workflow_scripts.stages.significance --log {log:q} --root {params.root:q} --config {input.config:q}"
+        " --results {params.results:q} --tests {output.tests:q} --ranks {output.ranks:q} --seeds {output.seeds:q}"
+
+
 rule compare:
     input:
         # The list may be long: the stage finds the tables through the configuration.
         tables=[f"{RESULTS}/{path}" for path in EXPERIMENT.tables()],
+        seeds=f"{RESULTS}/tables/seeds.csv",
         config=ancient(f"{RESULTS}/provenance/configuration.json"),
     output:
         table=f"{RESULTS}/comparison.csv",
@@ -45,7 +77,7 @@ rule compare:
         code=code_digest("stages.compare"),
     shell:
         "python -m workflow_scripts.stages.compare --log {log:q} --root {params.root:q} --config {input.config:q}"
-        " --results {params.results:q} --points {output.points:q} --output {output.table:q}"
+        " --results {params.results:q} --seeds {input.seeds:q} --points {output.points:q} --output {output.table:q}"
 
 
 rule examples:

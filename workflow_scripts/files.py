@@ -127,6 +127,27 @@ def read_json(path: str | Path) -> Any:
         raise InputError(path, f"is not valid JSON ({error})", "write it again") from error
 
 
+FAILED = "ethomake: failed\n"
+"""First line of a file that stands for a result that could not be made."""
+
+
+def write_failure(path: str | Path, reason: str) -> None:
+    """Write a file that says why the real one could not be made (key `keep_going`)."""
+    write_text(path, f"{FAILED}{reason}\n")
+
+
+def failure(path: str | Path) -> str | None:
+    """Return why a file could not be made, None where it is a real one (or is not there)."""
+    start = FAILED.encode()
+    try:
+        with open(path, "rb") as handle:
+            if handle.read(len(start)) != start:
+                return None
+            return handle.read().decode("utf-8", "replace").strip()
+    except (FileNotFoundError, IsADirectoryError):
+        return None
+
+
 def digest(path: str | Path, algorithm: str = "sha256") -> str:
     """Return the hexadecimal checksum of a file, read in chunks."""
     with open(path, "rb") as handle:

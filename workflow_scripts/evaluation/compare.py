@@ -12,6 +12,7 @@ from workflow_scripts.cards import Published
 from workflow_scripts.config import IntervalConfig
 from workflow_scripts.evaluation.means import score_means
 from workflow_scripts.evaluation.score import score_all_positive, score_predictions
+from workflow_scripts.files import failure
 from workflow_scripts.formats.tables import COLUMNS, read_table
 
 ALL_POSITIVE = "all_positive"
@@ -40,7 +41,23 @@ def score_run(paths: Sequence[Path], interval: IntervalConfig, run: Mapping[str,
     return pd.concat([table, rows], ignore_index=True)
 
 
-def compare(tables: Sequence[str | Path], published: Mapping[str, Sequence[Published]]) -> pd.DataFrame:
+def _read(path: Path, tasks: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+    """Read a run's table, or say for each task that the run failed."""
+    reason = failure(path)
+    if reason is None:
+        return read_table(path)
+    dataset, method, mode, point, split, seed = path.parts[-7:-1]
+    run = {"dataset": dataset, "method": method, "mode": mode, "point": point, "split": split}
+    run |= {"seed": seed.removeprefix("seed"), "readout": path.stem, "note": f"failed: {reason}"}
+    rows = [run | {"task": task, "metric": metric} for task, metric in tasks.get(dataset, {}).items()]
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"seed": "Int64"})
+
+
+def compare(
+    tables: Sequence[str | Path],
+    published: Mapping[str, Sequence[Published]],
+    tasks: Mapping[str, Mapping[str, str]] | None = None,
+) -> pd.DataFrame:
     """Concatenate result tables and set the published number beside each row it speaks of.
 
     Parameters
@@ -49,13 +66,15 @@ def compare(tables: Sequence[str | Path], published: Mapping[str, Sequence[Publi
         `probe.csv` of every run, chance and pooled rows included.
     published : mapping of str to sequence of Published
         Numbers from the literature, by dataset.
+    tasks : mapping of str to mapping of str to str
+        By dataset: tasks and the metric by which a run that failed is missed.
 
     Returns
     -------
     DataFrame
         Columns of :data:`workflow_scripts.formats.tables.COLUMNS`, in a stable order.
     """
-    parts = [read_table(path) for path in tables]
+    parts = [_read(Path(path), tasks or {}) for path in tables]
     table = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
     # An all-empty column would be read as float, and `verified` holds booleans.
     table = table.astype({"published": float, "verified": object})

@@ -28,11 +28,13 @@ COLUMNS = [
     "n_groups",
     "published",
     "verified",
+    "note",
 ]
-"""Columns of every result table. `n` counts labelled frames (or sequences), `n_groups` the groups resampled."""
+"""Columns of every result table. `n` counts labelled frames (or sequences), `n_groups` the groups resampled; an empty
+`seed` stands for the mean over all of them, and `note` says why a value is lacking."""
 
 
-TYPES: Any = {"point": str, "split": str, "seed": "Int64", "method": str, "task": str}
+TYPES: Any = {"point": str, "split": str, "seed": "Int64", "method": str, "task": str, "note": str}
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from workflow_scripts.errors import EthoMakeError
-from workflow_scripts.files import explain_os_error
+from workflow_scripts.files import explain_os_error, failure, write_failure
 
 log = logging.getLogger("ethomake")
 
@@ -23,6 +23,8 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     """Return an argument parser with the `--log` every stage takes."""
     made = argparse.ArgumentParser(description=(description or "").splitlines()[0])
     made.add_argument("--log", type=Path, help="file that gets every message, and the traceback of a defect")
+    made.add_argument("--given", type=Path, nargs="*", default=[], help="inputs; one that failed is passed on")
+    made.add_argument("--survive", type=Path, nargs="*", default=[], help="outputs that say why, if this fails")
     return made
 
 
@@ -54,11 +56,15 @@ def start(arguments: argparse.ArgumentParser, work: Callable[[argparse.Namespace
     """
     options = arguments.parse_args()
     _set_up_logging(options.log)
+    reason = next(filter(None, map(failure, options.given)), None) if options.survive else None
+    if reason is not None:
+        _survive(options.survive, reason)
+        return
     try:
         work(options)
     except EthoMakeError as error:
         log.error("%s", error)
-        sys.exit(1)
+        _survive(options.survive, str(error))
     except OSError as error:
         # h5py and others pass a full disk on as an OSError of their own.
         if error.filename or error.errno:
@@ -67,6 +73,17 @@ def start(arguments: argparse.ArgumentParser, work: Callable[[argparse.Namespace
             log.error("%s", error)
         log.debug("%s", traceback.format_exc())
         sys.exit(1)
-    except Exception:
+    except Exception as error:
         log.exception("this is a defect of EthoMake, please report it with this log")
-        sys.exit(2)
+        _survive(options.survive, f"{type(error).__name__}: {error} (a defect; see {options.log})", status=2)
+
+
+def _survive(outputs: list[Path], reason: str, status: int = 1) -> None:
+    """Let the outputs say why they could not be made, where the user asked to keep going; else end with `status`.
+
+    A full disk and the like end the job all the same, and so does being killed: these may go better next time.
+    """
+    if not outputs:
+        sys.exit(status)
+    for path in outputs:
+        write_failure(path, reason)

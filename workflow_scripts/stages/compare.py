@@ -18,7 +18,12 @@ def work(options: argparse.Namespace) -> None:
     """Run the stage."""
     experiment = load_experiment(options.root, read_json(options.config))
     published = {name: card.published for name, card in experiment.cards.items()}
-    write_table(options.output, compare([options.results / path for path in experiment.tables()], published))
+    tasks = {
+        name: {task: "mse" if card.tasks[task].kind == "continuous" else "macro_f1" for task in experiment.tasks(name)}
+        for name, card in experiment.cards.items()
+    }
+    tables = [options.results / path for path in experiment.tables()]
+    write_table(options.output, compare([*tables, options.seeds], published, tasks))
     with atomic_path(options.points) as part:
         pd.DataFrame(experiment.points()).to_csv(part, index=False)
 
@@ -28,6 +33,7 @@ if __name__ == "__main__":
     arguments.add_argument("--root", type=Path, required=True, help="folder that holds config/")
     arguments.add_argument("--config", type=Path, required=True, help="the resolved configuration")
     arguments.add_argument("--results", type=Path, required=True, help="results/<experiment>")
+    arguments.add_argument("--seeds", type=Path, required=True, help="result table of the rows over seeds")
     arguments.add_argument("--points", type=Path, required=True)
     arguments.add_argument("--output", type=Path, required=True)
     start(arguments, work)
