@@ -29,9 +29,9 @@ def test_two_nearest_others_by_hand():
     expected = {
         "nearest distance": [math.log(101), math.log(97)],
         "nearest trunk distance": [math.log(41), math.log(37)],  # nose to nose
-        "nearest nose to nose": [math.log(41), math.log(37)],
-        "nearest nose to ears": [math.log1p(math.hypot(50, 5)), math.log1p(math.hypot(46, 5))],
-        "nearest nose to tail base": [math.log(81), math.log(77)],
+        "nearest front to front": [math.log(41), math.log(37)],
+        "nearest front to head": [math.log1p(math.hypot(50, 5)), math.log1p(math.hypot(46, 5))],
+        "nearest front to rear": [math.log(81), math.log(77)],
         "nearest closing": [0, 4],
         "nearest cos bearing": [1, 1],
         "nearest sin bearing": [0, 0],
@@ -84,5 +84,18 @@ def test_only_sound_mice_in_company_are_told_of_others():
     assert not Layout.of(DataSpec.of(recording("b", animals=1)), Config().settle()).social
     tails = DataSpec.of(recording("c", keypoints=("nose", "tail")))
     assert not Layout.of(tails, Config().settle()).social
-    with pytest.raises(ConfigError, match="twelve points"):
-        Layout.of(tails, Config(social=True).settle())
+    with pytest.raises(ConfigError, match="two animals or more"):
+        Layout.of(DataSpec.of(recording("d", animals=1, keypoints=("nose", "tail"))), Config(social=True).settle())
+
+
+def test_other_skeletons_are_told_of_others_on_demand():
+    item = recording("a", animals=2, keypoints=("tail_base", "nose"), missing=0)
+    config = Config(social=True).settle()
+    layout = Layout.of(DataSpec.of(item), config)
+    assert len(layout.inputs) == 8 + 10 and len(layout.targets) == 4 + 6
+    found = compute(item.position, layout, config)
+    nose = item.position[:, :, 1].astype(np.float64)
+    gap = np.log1p(np.linalg.norm(nose[:, 0] - nose[:, 1], axis=-1))
+    for kind, names in ((found.inputs, layout.inputs), (found.targets, layout.targets)):
+        np.testing.assert_allclose(kind[:, 0, names.index("nearest front to front")], gap, rtol=1e-6)
+    np.testing.assert_array_equal(found.targets[..., :4], found.inputs[..., 4:8])

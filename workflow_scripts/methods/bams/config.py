@@ -61,8 +61,8 @@ class Config(Options):
     )
     social: bool | None = Field(
         None,
-        description="Mice: add where the two nearest others are and how they stand, and predict their distances; "
-        "empty = in mode sound where there are others (the original does not).",
+        description="Add where the two nearest others are and how they stand, and predict their distances; empty = "
+        "for mice in mode sound (the original does not).",
     )
     fill: Literal["zero", "last"] | None = Field(None, description="Missing points: 0, or where they were last seen.")
     noise_thresh: float = Field(3e-3, ge=0, description="Speeds below it, in the unit per frame, count as standing.")

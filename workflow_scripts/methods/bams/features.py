@@ -18,6 +18,7 @@ from workflow_scripts.methods.bams import social
 from workflow_scripts.methods.bams.config import Config
 from workflow_scripts.training.data import DataSpec
 from workflow_scripts.training.kinematics import fill_last_seen, nan_mean
+from workflow_scripts.training.roles import RoleNames, find_roles
 
 Floats = npt.NDArray[np.float64]
 
@@ -44,15 +45,15 @@ class Layout:
         Keypoints of the data in the order of the features.
     inputs, targets : tuple of str
         Names of the columns.
-    social : bool
-        Mice are told of each other.
+    social : Places or None
+        Animals are told of each other by these places of the body.
     """
 
     kind: str
     order: tuple[int, ...]
     inputs: tuple[str, ...]
     targets: tuple[str, ...]
-    social: bool = False
+    social: social.Places | None = None
 
     @classmethod
     def of(cls, spec: DataSpec, config: Config) -> Layout:
@@ -77,16 +78,22 @@ class Layout:
             if not told:
                 return cls("mouse", order, MOUSE_INPUTS, TARGETS)
             inputs, targets = (*MOUSE_INPUTS, *social.names(animals)), (*TARGETS, *social.targets(animals))
-            return cls("mouse", order, inputs, targets, social=True)
-        if config.social:
-            raise ConfigError("methods.bams.social needs MABe's twelve points; leave it out for other skeletons.")
+            return cls("mouse", order, inputs, targets, social.MOUSE)
         state = [f"{name}.{axis}" for name in spec.keypoints for axis in "xyz"[: spec.space]]
         if config.features == "state_action":
             last = "xyz"[spec.space - 1]
             action = tuple(name for name in state if name.endswith(f".{last}"))
             return cls("state_action", tuple(range(len(spec.keypoints))), tuple(state), action)
         action = tuple(f"d {name}" for name in state)
-        return cls("keypoints", tuple(range(len(spec.keypoints))), (*state, *action), action)
+        everyone = tuple(range(len(spec.keypoints)))
+        if not config.social:
+            return cls("keypoints", everyone, (*state, *action), action)
+        if spec.space != 2 or len(spec.individuals) < 2:
+            raise ConfigError("methods.bams.social needs two animals or more in two dimensions; leave it out.")
+        roles, animals = find_roles(spec.keypoints, RoleNames()), len(spec.individuals)
+        places = social.Places(roles.front, roles.centre, roles.rear, head=everyone, trunk=everyone)
+        inputs, targets = (*state, *action, *social.names(animals)), (*action, *social.targets(animals))
+        return cls("keypoints", everyone, inputs, targets, places)
 
 
 @dataclass(frozen=True)
@@ -266,11 +273,6 @@ def compute(position: npt.NDArray[np.float32], layout: Layout, config: Config) -
         columns = mouse_columns(points, config) | {"missing": ignore.astype(np.float64)}
         inputs = np.stack([columns[name] for name in MOUSE_INPUTS], axis=-1)
         targets = np.stack([columns[f"target {name}"] for name in TARGETS], axis=-1)
-        if layout.social:
-            told = social.columns(points, ~np.all(lost, axis=(0, 2)))
-            inputs = np.concatenate([inputs, told], axis=-1)
-            aims = [layout.inputs.index(name) for name in layout.targets[len(TARGETS) :]]
-            targets = np.concatenate([targets, inputs[..., aims]], axis=-1)
     else:
         inputs = points.reshape(*points.shape[:2], -1)
         if layout.kind == "state_action":
@@ -279,4 +281,8 @@ def compute(position: npt.NDArray[np.float32], layout: Layout, config: Config) -
             targets = change(inputs, str(config.edge))
             inputs = np.concatenate([inputs, targets], axis=-1)
     present: npt.NDArray[np.bool_] = ~np.all(lost, axis=(0, 2))
+    if layout.social:
+        aims = [layout.inputs.index(name) for name in layout.targets[targets.shape[-1] :]]
+        inputs = np.concatenate([inputs, social.columns(points, present, layout.social)], axis=-1)
+        targets = np.concatenate([targets, inputs[..., aims]], axis=-1)
     return Sequence(inputs.astype(np.float32), targets.astype(np.float32), ignore, present)

@@ -1,17 +1,39 @@
-"""What tells one mouse of the others: an addition of ours in mode `sound` (option `social`)."""
+"""What tells one animal of the others: an addition of ours (option `social`), for mice the default of mode `sound`."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-NOSE, LEFT_EAR, RIGHT_EAR, NECK, BACK, TAIL_BASE = 0, 1, 2, 3, 6, 9
+
+@dataclass(frozen=True)
+class Places:
+    """Indices of the keypoints that stand for places of the body; `front`, `centre` and `rear` are means of theirs.
+
+    Attributes
+    ----------
+    front, centre, rear : tuple of int
+    head, trunk : tuple of int
+        Points that a nose may touch at the head, and that bodies touch with.
+    """
+
+    front: tuple[int, ...]
+    centre: tuple[int, ...]
+    rear: tuple[int, ...]
+    head: tuple[int, ...]
+    trunk: tuple[int, ...]
+
+
+MOUSE = Places(front=(0,), centre=(6,), rear=(9,), head=(1, 2), trunk=(0, 3, 6, 9))
+"""Nose, centre of the back, base of the tail; ears; nose, neck, back, base of the tail."""
 NEIGHBOURS = 2
 """Others told of, the nearest first, so that it does not matter which animal has which number."""
 QUANTITIES = (
-    *("distance", "trunk distance", "nose to nose", "nose to ears", "nose to tail base", "closing"),
+    *("distance", "trunk distance", "front to front", "front to head", "front to rear", "closing"),
     *("cos bearing", "sin bearing", "cos facing", "sin facing"),
 )
 TARGETS = QUANTITIES[:6]
@@ -32,22 +54,23 @@ def targets(individuals: int) -> tuple[str, ...]:
 
 
 def _gap(a: Floats, b: Floats) -> Floats:
-    """Smallest distance of any point of mouse i to any of mouse j: (time, i, j), from (time, mouse, point, 2)."""
+    """Smallest distance of any point of animal i to any of animal j: (time, i, j), from (time, animal, point, 2)."""
     difference = a[:, :, None, :, None] - b[:, None, :, None, :]
     return np.asarray(np.sqrt((difference**2).sum(-1)).min(axis=(3, 4)))
 
 
-def columns(points: Floats, present: npt.NDArray[np.bool_]) -> Floats:
+def columns(points: Floats, present: npt.NDArray[np.bool_], places: Places = MOUSE) -> Floats:
     """Tell where the nearest others are and how they stand.
 
-    Distances are given as ln(1 + distance), which resolves touch; the bearing is that of the other's back in the own
+    Distances are given as ln(1 + distance), which resolves touch; the bearing is that of the other's centre in the own
     body's frame, the facing the other's body direction in it; closing is the loss of distance since the frame before.
 
     Parameters
     ----------
-    points : ndarray, shape (time, individual, 12, 2)
+    points : ndarray, shape (time, individual, keypoint, 2)
         No NaN.
     present : ndarray of bool, shape (individual,)
+    places : Places
 
     Returns
     -------
@@ -55,17 +78,17 @@ def columns(points: Floats, present: npt.NDArray[np.bool_]) -> Floats:
         Columns as :func:`names` names them.
     """
     individuals = points.shape[1]
-    back = points[:, :, BACK]
-    towards = back[:, None] - back[:, :, None]  # from mouse i to mouse j
-    direction = back - points[:, :, TAIL_BASE]
+    front, centre, rear = (points[:, :, list(k)].mean(axis=2) for k in (places.front, places.centre, places.rear))
+    towards = centre[:, None] - centre[:, :, None]  # from animal i to animal j
+    direction = centre - rear
     heading = np.arctan2(direction[..., 1], direction[..., 0])
     bearing = np.arctan2(towards[..., 1], towards[..., 0]) - heading[:, :, None]
     facing = heading[:, None] - heading[:, :, None]
-    trunk, nose = points[:, :, [NOSE, NECK, BACK, TAIL_BASE]], points[:, :, [NOSE]]
+    trunk, nose = points[:, :, list(places.trunk)], front[:, :, None]
     distance = np.hypot(towards[..., 0], towards[..., 1])
     gaps = [
         *(distance, _gap(trunk, trunk), _gap(nose, nose)),
-        *(_gap(nose, points[:, :, [LEFT_EAR, RIGHT_EAR]]), _gap(nose, points[:, :, [TAIL_BASE]])),
+        *(_gap(nose, points[:, :, list(places.head)]), _gap(nose, rear[:, :, None])),
     ]
     closing = -np.diff(distance, axis=0, prepend=distance[:1])
     unseen = ~(present[:, None] & present)
