@@ -60,9 +60,11 @@ class DistilOptions(Strict):
     image_teacher: str | None = Field(None, description="MAE checkpoint whose features of single frames are guessed.")
     video_teacher: str | None = Field(None, description="VideoMAE checkpoint whose features of windows are guessed.")
     mask: float = Field(0.9, gt=0, lt=1, description="Share of the places hidden, the same at every moment.")
+    widths: dict[Literal["image", "video"], int] = Field(
+        {}, description="Width of each teacher's features; empty = that of the encoder."
+    )
     decoder_depth: int = Field(2, ge=1, description="Blocks of each decoder.")
-    epochs: int = Field(0, ge=0, description="Epochs of pre-training before those of `training`; 0 = none.")
-    learning_rate: float = Field(1.5e-4, gt=0, description="Peak; AdamW (0.9, 0.95).")
+    learning_rate: float = Field(1.5e-4, gt=0, description="Peak for a batch of 256.")
 
 
 class TrainingOptions(LoopOptions):
@@ -90,6 +92,9 @@ class Config(Options):
     seed: int = Field(0, ge=0, description="Set by the run.")
     size: Literal["nano", "tiny", "small", "base", "large", "huge"] = Field(
         "small", description="Size of the transformer; nano is made for a CPU."
+    )
+    objective: Literal["classify", "distil"] = Field(
+        "classify", description="Learn the classes, or only an encoder from teachers, which another run starts from."
     )
     load_backbone: str | None = Field(
         None, description="MVD or VideoMAE checkpoint, or weights of another run, to start from."
@@ -150,6 +155,10 @@ class Config(Options):
         if self.num_frames % TUBELET:
             raise ValueError(f"num_frames must be even, not {self.num_frames}")
         return self
+
+    def readout(self) -> str | None:
+        """What its predictions are called; a distilled encoder has none."""
+        return "native" if self.objective == "classify" else None
 
     @property
     def dims(self) -> Size:

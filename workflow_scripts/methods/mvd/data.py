@@ -209,7 +209,7 @@ def divide(view: ClipView, config: Config) -> tuple[list[ClipRecording], list[Cl
 
 def _held_out(train: list[ClipRecording], groups: list[str], count: int, config: Config) -> set[str]:
     """Choose the groups whose classes together are most like those of all: of seeded draws the best one."""
-    classes = len(next(r.labels[config.task].vocabulary for r in train if config.task in r.labels))
+    classes = next((len(r.labels[config.task].vocabulary) for r in train if config.task in r.labels), 1)
     frames = {group: np.zeros(classes) for group in groups}
     for recording in train:
         frames[recording.group] += one_hot(recording, config.task, classes).sum(axis=0)
@@ -240,15 +240,20 @@ class ClipData(LightningDataModule):
         super().__init__()
         self.config = config
         self.spec: ClipSpec = view.spec()
-        if config.task not in self.spec.vocabularies:
+        distil = config.objective == "distil"
+        if not distil and config.task not in self.spec.vocabularies:
             raise EthoMakeError(
                 f"The videos have no labels {config.task!r}, but {', '.join(self.spec.vocabularies) or 'none at all'}."
             )
         train, validation = divide(view, config)
         self.store = FrameStore(train, config.side, config.cache_mb)
         self.held = FrameStore(validation, config.side, config.cache_mb)
-        clips = view.clips(config.mode, [recording.id for recording in train])
-        self.windows = Windows(self.store, clips, config, self.spec.vocabularies[config.task])
+        vocabulary = self.spec.vocabularies.get(config.task, ("",))
+        if distil:  # what is seen anywhere teaches
+            clips = [Clip(item.id, 0, item.n_frames, vocabulary[0], "idle") for item in train]
+        else:
+            clips = view.clips(config.mode, [recording.id for recording in train])
+        self.windows = Windows(self.store, clips, config, vocabulary)
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor, Tensor]]:
         """Return the batches, whole; what is drawn on pixels is drawn in the training step, on the device."""

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from workflow_scripts.formats.clips import ClipRecording
 from workflow_scripts.methods.mvd.augment import normalise, resize, to_float
+from workflow_scripts.methods.mvd.config import Config
 from workflow_scripts.methods.mvd.store import CHUNK, shrink, stored_side
 
 FloatArray = npt.NDArray[np.float32]
@@ -86,6 +87,19 @@ class Slider:
                 firsts, frames = [], []
         if firsts:
             yield firsts, normalise(torch.stack(frames), motion=self.motion)
+
+
+def make_slider(config: Config) -> Slider:
+    """Return the slider of (filled) options."""
+    return Slider(
+        config.num_frames,
+        config.sampling_rate,
+        config.stride,
+        config.side,
+        config.infer_batch,
+        config.motion,
+        tail=config.decision != "merge",
+    )
 
 
 class Overlap:

@@ -12,7 +12,8 @@ from workflow_scripts.formats.clips import ClipRecording
 from workflow_scripts.methods import Decided
 from workflow_scripts.methods.mvd.config import Config
 from workflow_scripts.methods.mvd.data import ClipData
-from workflow_scripts.methods.mvd.inference import read_chunks
+from workflow_scripts.methods.mvd.distil import MvdDistiller
+from workflow_scripts.methods.mvd.inference import make_slider, read_chunks, slide
 from workflow_scripts.methods.mvd.model import MvdClassifier
 from workflow_scripts.methods.mvd.weights import read_state
 from workflow_scripts.training.clips import ClipSpec, ClipView
@@ -23,9 +24,10 @@ def prepare(view: ClipView, config: Config) -> ClipData:
     return ClipData(view, config.filled())
 
 
-def build(config: Config, spec: ClipSpec) -> MvdClassifier:
+def build(config: Config, spec: ClipSpec) -> MvdClassifier | MvdDistiller:
     """Return the model; training starts from `load_backbone` where the options name one."""
-    return MvdClassifier(config.filled(), spec)
+    config = config.filled()
+    return MvdClassifier(config, spec) if config.objective == "classify" else MvdDistiller(config, spec)
 
 
 def _watch(model: MvdClassifier, recording: ClipRecording) -> tuple[npt.NDArray[np.float32], Decided]:
@@ -35,8 +37,12 @@ def _watch(model: MvdClassifier, recording: ClipRecording) -> tuple[npt.NDArray[
     return features, Decided(model.choose(seen, logits), model.probabilities(logits))
 
 
-def embed(model: MvdClassifier, recording: ClipRecording) -> npt.NDArray[np.float32]:
+def embed(model: MvdClassifier | MvdDistiller, recording: ClipRecording) -> npt.NDArray[np.float32]:
     """Embed every frame, float32 (time, dim): features averaged over the windows that cover it."""
+    if isinstance(model, MvdDistiller):
+        config = model.eval().config
+        chunks = read_chunks(recording, config.side)
+        return slide(model.moments, chunks, recording.n_frames, make_slider(config), model.device).frames
     return _watch(model, recording)[0]
 
 
@@ -56,6 +62,6 @@ def import_weights(path: str | Path) -> dict[str, torch.Tensor]:
     return read_state(path)
 
 
-def dimension_names(model: MvdClassifier) -> list[str]:
+def dimension_names(model: MvdClassifier | MvdDistiller) -> list[str]:
     """Number the features."""
-    return [f"feature{k}" for k in range(model.judge.dim)]
+    return [f"feature{k}" for k in range(model.network.dim)]

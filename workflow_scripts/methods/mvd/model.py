@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +25,9 @@ from workflow_scripts.methods.mvd.decision import (
     merge_windows,
     tune,
 )
-from workflow_scripts.methods.mvd.inference import Slider, Windowed, slide
+from workflow_scripts.methods.mvd.inference import Slider, Windowed, make_slider, slide
 from workflow_scripts.methods.mvd.network import VideoTransformer
+from workflow_scripts.methods.mvd.schedule import warm_cosine
 from workflow_scripts.methods.mvd.weights import load_network
 from workflow_scripts.training.clips import ClipSpec
 
@@ -92,10 +92,7 @@ class MvdClassifier(LightningModule):
     @property
     def slider(self) -> Slider:
         """How windows slide at inference."""
-        c = self.config
-        return Slider(
-            c.num_frames, c.sampling_rate, c.stride, c.side, c.infer_batch, c.motion, tail=c.decision != "merge"
-        )
+        return make_slider(self.config)
 
     def setup(self, stage: str) -> None:
         """Load the weights to start from, and take the classes' weights from the data."""
@@ -253,14 +250,4 @@ class MvdClassifier(LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW with a rate for each layer, linear warm-up and a cosine to a six-hundredth of the peak."""
         optimizer = torch.optim.AdamW(self.layer_rates(), lr=self.config.peak_rate, fused=True)
-        total = int(self.trainer.estimated_stepping_batches)
-        warm = min(total, max(1, round(self.config.warmup_epochs * total / (self.trainer.max_epochs or 1))))
-
-        def factor(step: int) -> float:
-            if step < warm:
-                return (step + 1) / warm
-            place = min(1.0, (step - warm) / max(1, total - warm))
-            return 1 / 600 + (1 - 1 / 600) * 0.5 * (1 + math.cos(math.pi * place))
-
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return warm_cosine(optimizer, self.trainer, self.config.warmup_epochs, 600)

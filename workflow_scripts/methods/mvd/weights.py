@@ -87,14 +87,20 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     return state
 
 
-def _problems(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> list[str]:
+def compare(path: str | Path, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    """Raise an InputError that names the differences of two state dicts, if there is one."""
     problems = [f"{name} is missing" for name in wanted if name not in found]
     problems += [f"{name} is unexpected" for name in found if name not in wanted]
-    return problems + [
+    problems += [
         f"{name} has the shape {tuple(found[name].shape)}, not {tuple(wanted[name].shape)}"
         for name in wanted
         if name in found and found[name].shape != wanted[name].shape
     ]
+    if problems:
+        more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise InputError(
+            path, "; ".join(problems[:3]) + more, "choose the size, patch and tubelet the weights were trained with"
+        )
 
 
 def load_network(network: VideoTransformer, path: str | Path) -> None:
@@ -119,11 +125,6 @@ def load_network(network: VideoTransformer, path: str | Path) -> None:
     elif "head.weight" in wanted and len(state["head.weight"]) != len(wanted["head.weight"]):
         fresh = ["head.weight", "head.bias"]
         state = {name: tensor for name, tensor in state.items() if name not in fresh}
-    problems = _problems({name: tensor for name, tensor in wanted.items() if name not in fresh}, state)
-    if problems:
-        more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
-        raise InputError(
-            path, "; ".join(problems[:3]) + more, "choose the size, patch and tubelet the weights were trained with"
-        )
+    compare(path, {name: tensor for name, tensor in wanted.items() if name not in fresh}, state)
     network.load_state_dict(state, strict=not fresh)
     log.info("loaded %s; started fresh: %s", path, ", ".join(fresh) or "nothing")
