@@ -11,6 +11,7 @@ configfile: workflow.source_path("config/config.yaml")
 include: "rules/common.smk"
 include: "rules/download.smk"
 include: "rules/convert.smk"
+include: "rules/clips.smk"
 include: "rules/augment.smk"
 include: "rules/train.smk"
 include: "rules/embed.smk"

@@ -14,6 +14,7 @@ from workflow_scripts.digest import code_digest
 from workflow_scripts.errors import EthoMakeError
 from workflow_scripts.experiment import load_experiment
 from workflow_scripts.jobs import set_environment
+from workflow_scripts.kinds import DETECTORS
 from workflow_scripts.kinds import FILES as KIND_FILES
 from workflow_scripts.locking import clear_after_kill, forget_run, note_run
 from workflow_scripts.methods import config_model as method_options
@@ -98,6 +99,47 @@ def as_json(value):
 def data_of(wildcards):
     """The file that stands for a dataset, of whatever kind it is."""
     return f"data/{wildcards.dataset}/{KIND_FILES[CARDS[wildcards.dataset].kind]}"
+
+
+def detector_of(dataset):
+    """Name of what finds the animal in a dataset's videos."""
+    return CARDS[dataset].options.get("detector", {}).get("name", "background")
+
+
+def videos_found_by(neural):
+    """Regular expression of the datasets of videos whose detector is a neural network, or none."""
+    videos = [name for name, card in CARDS.items() if card.kind == "clips"]
+    return one_of([name for name in videos if DETECTORS.get(detector_of(name), False) == neural])
+
+
+def video_files(wildcards):
+    """A video, and the files its detector reads; no annotation, so that editing one detects nothing anew."""
+    shard = CARDS[wildcards.dataset].shard(wildcards.shard)
+    return [f"resources/{wildcards.dataset}/{path}" for path in (shard.tracks, *shard.beside)]
+
+
+def video_card(wildcards):
+    """The card as finding and cropping one video needs it."""
+    card = CARDS[wildcards.dataset].only(wildcards.shard)
+    (shard,) = card.shards
+    options = {key: value for key, value in card.options.items() if key != "balance"}
+    own = {key: value for key, value in shard.options.items() if key != "label"}
+    bare = shard.model_copy(update={"labels": [], "options": own})
+    return card.model_copy(update={"shards": [bare], "tasks": {}, "options": options}).model_dump_json(
+        exclude_defaults=True
+    )
+
+
+def annotation_files(wildcards):
+    """Annotations of all of a dataset's videos."""
+    labels = [labels.file for shard in CARDS[wildcards.dataset].shards for labels in shard.labels]
+    return [f"resources/{wildcards.dataset}/{path}" for path in dict.fromkeys(labels)]
+
+
+def annotation_sources(wildcards):
+    """Modules that read a dataset's annotations."""
+    names = {labels.source for shard in CARDS[wildcards.dataset].shards for labels in shard.labels}
+    return sorted(f"sources.{name}" for name in names)
 
 
 def run_of(wildcards):

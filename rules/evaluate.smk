@@ -9,7 +9,7 @@ SINGLE_SPLITS = one_of(sorted({run.split for run in EXPERIMENT.probed()}))
 rule probe:
     input:
         embeddings=f"{RUN}/embeddings.h5",
-        tracks="data/{dataset}/tracks.h5",
+        tracks=data_of,
         split="data/{dataset}/splits/{split}.json",
     output:
         table=f"{RUN}/probe.csv",

@@ -16,7 +16,7 @@ import yaml
 
 from workflow_scripts.experiment import KINDS, load_experiment
 
-GPU_RULES = {"train", "embed", "predict"}
+GPU_RULES = {"train", "embed", "predict", "detect"}
 """The only rules that may ask for a GPU: those that run neural methods."""
 
 
@@ -62,6 +62,8 @@ def test_every_experiment_has_a_plan(root: Path, plans: dict[str, list[Any]]) ->
         shards = {kind: [card.shards for card in experiment.cards.values() if card.kind == kind] for kind in KINDS}
         assert counts.count("convert") == sum(map(len, shards["tracks"])), name
         assert counts.count("images") == len(shards["images"]), name
+        assert counts.count("clips") == len(shards["clips"]), name
+        assert counts.count("detect") + counts.count("locate") == sum(map(len, shards["clips"])), name
         assert {"compare", "report", "audit"} <= set(counts), name
 
 

@@ -28,11 +28,9 @@ import numpy.typing as npt
 
 from workflow_scripts.config import Strict, nearest, validate
 from workflow_scripts.errors import ConfigError
+from workflow_scripts.kinds import DETECTORS
 from workflow_scripts.video.frames import Planes, Region
 from workflow_scripts.video.probe import VideoInfo
-
-DETECTORS = {"background": False, "boxes_file": False, "from_tracks": False, "rtdetrv2": True}
-"""Name of each detector's module → whether it is a neural network, which asks for a GPU where there is one."""
 
 
 class Detector(Protocol):

@@ -11,9 +11,10 @@ import numpy.typing as npt
 from workflow_scripts.config import nearest
 from workflow_scripts.errors import ConfigError
 from workflow_scripts.evaluation.data import Target, find_target, read_labels
+from workflow_scripts.formats.datasets import open_dataset
 from workflow_scripts.formats.predictions import Prediction, PredictionsWriter, create_predictions
 from workflow_scripts.formats.splits import Split
-from workflow_scripts.formats.tracks import TracksReader, open_tracks
+from workflow_scripts.formats.tracks import TracksReader
 
 METHODS = ("majority", "prior")
 """Chance methods that predict; see :func:`workflow_scripts.evaluation.score.score_all_positive` for the third."""
@@ -105,7 +106,7 @@ def chance_predictions(
     if method not in METHODS:
         raise ConfigError(f"There is no chance method {method!r}{nearest(method, list(METHODS))}.")
     notes = []
-    with open_tracks(tracks) as reader:
+    with open_dataset(tracks) as reader:
         targets = [find_target(reader, split, task) for task in tasks]
         with create_predictions(predictions) as writer:
             for target in targets:

@@ -22,6 +22,7 @@ import pandas as pd
 
 from workflow_scripts.errors import LeakError
 from workflow_scripts.evaluation.duplicates import shared_images
+from workflow_scripts.formats.clips import ClipsReader
 from workflow_scripts.formats.datasets import open_dataset
 from workflow_scripts.formats.images import ImagesReader
 from workflow_scripts.formats.splits import Split, read_split
@@ -105,12 +106,19 @@ def _shared_run(a: Hashes, b: Hashes, max_offsets: int = 10) -> int:
     return longest
 
 
-def shared_content(tracks: TracksReader) -> dict[tuple[str, str], tuple[int, int, int]]:
+def _positions(reader: TracksReader | ClipsReader, recording: str) -> npt.NDArray[np.float32]:
+    """Positions of the points, or of the corners of the box in a video: a copy of a video has the same boxes."""
+    if isinstance(reader, ClipsReader):
+        return reader.read(recording).boxes.reshape(-1, 1, 2, 2)
+    return reader.read(recording).position
+
+
+def shared_content(tracks: TracksReader | ClipsReader) -> dict[tuple[str, str], tuple[int, int, int]]:
     """Find pairs of recordings that share content.
 
     Parameters
     ----------
-    tracks : TracksReader
+    tracks : TracksReader or ClipsReader
 
     Returns
     -------
@@ -122,7 +130,7 @@ def shared_content(tracks: TracksReader) -> dict[tuple[str, str], tuple[int, int
     owners: list[npt.NDArray[np.int32]] = []
     whole: dict[bytes, list[int]] = defaultdict(list)
     for index, recording in enumerate(ids):
-        frames, seen = frame_hashes(tracks.read(recording).position)
+        frames, seen = frame_hashes(_positions(tracks, recording))
         if seen.any():
             whole[sha256(frames.tobytes()).digest()].append(index)
         hashes, telling = window_hashes(frames, seen)
@@ -136,7 +144,7 @@ def shared_content(tracks: TracksReader) -> dict[tuple[str, str], tuple[int, int
     known, owner = known[order], owner[order]
     candidates = {pair for same in whole.values() for pair in combinations(same, 2)}
     for index, recording in enumerate(ids):
-        hashes, telling = window_hashes(*frame_hashes(tracks.read(recording).position))
+        hashes, telling = window_hashes(*frame_hashes(_positions(tracks, recording)))
         wanted = np.unique(hashes[telling])
         left, right = np.searchsorted(known, wanted, "left"), np.searchsorted(known, wanted, "right")
         for start, stop in zip(left[right > left], right[right > left], strict=True):
@@ -144,7 +152,7 @@ def shared_content(tracks: TracksReader) -> dict[tuple[str, str], tuple[int, int
     found = {}
     for a, b in sorted(candidates):
         if a != b:
-            first, second = frame_hashes(tracks.read(ids[a]).position)[0], frame_hashes(tracks.read(ids[b]).position)[0]
+            first, second = frame_hashes(_positions(tracks, ids[a]))[0], frame_hashes(_positions(tracks, ids[b]))[0]
             run = _shared_run(first, second)
             if run >= min(RUN, len(first), len(second)):
                 found[ids[a], ids[b]] = (run, len(first), len(second))

@@ -20,10 +20,11 @@ from workflow_scripts.evaluation.data import Draw, Target, codes, find_target, r
 from workflow_scripts.evaluation.linear import LinearModel
 from workflow_scripts.evaluation.logistic import fit_logistic
 from workflow_scripts.evaluation.ridge import GramAccumulator, RidgeTask
+from workflow_scripts.formats.datasets import open_dataset
 from workflow_scripts.formats.embeddings import EmbeddingsReader, open_embeddings
 from workflow_scripts.formats.predictions import Prediction, PredictionsWriter, create_predictions
 from workflow_scripts.formats.splits import Split
-from workflow_scripts.formats.tracks import TracksReader, open_tracks
+from workflow_scripts.formats.tracks import TracksReader
 
 INNER_FOLDS = 5
 """At most so many inner folds; fewer where there are fewer training groups."""
@@ -277,7 +278,7 @@ def run_probe(
     InputError, ConfigError
         When a task is unknown, unlabelled on one side, or an embedding is missing, too short, NaN or infinite.
     """
-    with open_tracks(tracks) as track_reader, open_embeddings(embeddings) as embedding_reader:
+    with open_dataset(tracks) as track_reader, open_embeddings(embeddings) as embedding_reader:
         if not embedding_reader.dim:
             raise InputError(embeddings, "holds embeddings of no dimension", "run the embed rule again")
         probe = _Probe(embedding_reader, track_reader, split, config, seed)

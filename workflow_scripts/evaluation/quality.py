@@ -52,7 +52,7 @@ def quality_tables(tracks: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
             )
             for task, labels in recording.labels.items():
                 spread += [
-                    (recording.id, task, labels.kind, labels.level, name, count) for name, count in _counts(labels)
+                    (recording.id, task, labels.kind, labels.level, name, count) for name, count in label_counts(labels)
                 ]
         for shard, reason in reader.quarantined.items():
             quality.append({"recording": shard, "status": "quarantined", "warnings": reason})
@@ -99,7 +99,8 @@ def image_tables(images: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     return pd.DataFrame(quality, columns=QUALITY), pd.DataFrame(spread, columns=LABELS)
 
 
-def _counts(labels: Labels) -> list[tuple[str, int]]:
+def label_counts(labels: Labels) -> list[tuple[str, int]]:
+    """Return class and number of labelled frames (or sequences); a continuous task has one row, without a class."""
     if labels.kind == "continuous":
         return [("", int(labels.mask.sum()))]
     counts = np.bincount(labels.values[labels.mask].astype(np.int64), minlength=len(labels.vocabulary))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from workflow_scripts.errors import InputError
+from workflow_scripts.formats.clips import open_clips
 from workflow_scripts.formats.hdf5 import file_kind
 from workflow_scripts.formats.images import open_images
 from workflow_scripts.formats.tracks import open_tracks
@@ -28,7 +29,11 @@ class DatasetReader(Protocol):
         """Return the group that no split may cut."""
 
 
-READERS: dict[str, Callable[[str | Path], AbstractContextManager[Any]]] = {"tracks": open_tracks, "images": open_images}
+READERS: dict[str, Callable[[str | Path], AbstractContextManager[Any]]] = {
+    "tracks": open_tracks,
+    "images": open_images,
+    "clips": open_clips,
+}
 """How the file of each kind (:data:`workflow_scripts.kinds.FILES`) is opened."""
 
 

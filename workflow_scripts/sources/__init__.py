@@ -36,6 +36,10 @@ LABEL_SOURCES = {
     "caltech_annotator": "caltech_annotator",
     "boris": "boris",
     "csv_events": "csv_events",
+    "bouts_csv": "bouts_csv",
+    "deepethogram": "deepethogram",
+    "simba": "simba",
+    "supervisely": "supervisely",
     "daart_csv": "daart_csv",
     "behaviordepot": "behaviordepot",
 }
@@ -43,6 +47,12 @@ LABEL_SOURCES = {
 
 IMAGE_SOURCES = {"rat_npz": "rat_npz", "mars_crops": "mars_crops", "dlc_frames": "dlc_frames"}
 """Name → module with `Options` and ``read(path, options) -> ImageSet``, imported when asked for."""
+
+
+VIDEO_SOURCES = {"videos": "videos"}
+"""Name → module with `Options` of a card of videos; they are read through :mod:`workflow_scripts.detectors`."""
+
+DATA_SOURCES = TRACK_SOURCES | IMAGE_SOURCES | VIDEO_SOURCES
 
 
 def _load(source: str, known: dict[str, str], what: str) -> ModuleType:
@@ -59,7 +69,7 @@ def check_options(source: str, options: dict[str, Any], *, labels: bool = False)
     ConfigError
         Names the key and the nearest valid one.
     """
-    module = _load(source, LABEL_SOURCES, "label") if labels else _load(source, TRACK_SOURCES | IMAGE_SOURCES, "data")
+    module = _load(source, LABEL_SOURCES, "label") if labels else _load(source, DATA_SOURCES, "data")
     model: type[Strict] = module.Options
     validate(model, options, where=f"options of the source {source}")
 

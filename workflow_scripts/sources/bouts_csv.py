@@ -1,0 +1,100 @@
+"""Our own csv of bouts: columns `video`, `label`, `start`, `end` in frames or seconds; it may serve many videos."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path, PurePath
+from typing import Literal
+
+from pydantic import Field
+
+from workflow_scripts.cards import Task
+from workflow_scripts.config import nearest
+from workflow_scripts.errors import InputError
+from workflow_scripts.formats.tracks import Labels
+from workflow_scripts.sources.bouts import Bout, BoutOptions, label_tasks, seconds_to_frames
+from workflow_scripts.sources.text import read_text, table_rows
+
+COLUMNS = ("video", "label", "start", "end")
+EXPECTED = f"a csv with the columns {', '.join(COLUMNS)}"
+
+
+class Options(BoutOptions):
+    """Options of the source `bouts_csv`."""
+
+    video: str | None = Field(None, description="Name in the column video whose rows are read, where it has several.")
+    unit: Literal["frame", "second"] = Field("frame", description="What start and end count, if no column unit says.")
+    end_included: bool = Field(True, description="The frame under end still belongs to the bout; not for seconds.")
+
+
+def in_seconds(options: Options) -> bool:
+    """Say whether the labels follow a clock and not a count of frames."""
+    return options.unit == "second"
+
+
+def _same(a: str, b: str) -> bool:
+    """Say whether two names mean one video: by path, or by bare name with or without suffix."""
+    return a == b or PurePath(a).stem == b or PurePath(a).name == b or PurePath(b).stem == a
+
+
+def _number(path: Path, line: int, column: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise InputError(path, f"line {line}: expected a number under {column}, found {text!r}", "mend it") from error
+    if not math.isfinite(value) or value < 0:
+        raise InputError(path, f"line {line}: {column} is {text}, negative or not finite", "mend that row")
+    return value
+
+
+def read_bouts(path: Path, options: Options, fps: float) -> list[Bout]:
+    """Read the bouts of one video.
+
+    Raises
+    ------
+    InputError
+        When a column is missing, a number is none, or the file does not name the video; names the line.
+    """
+    rows = list(table_rows(read_text(path, EXPECTED)))
+    header = [name.lower() for name in rows[0][1]]
+    for name in COLUMNS:
+        if name not in header:
+            near = nearest(name, header).removesuffix("?")
+            raise InputError(path, f"line 1: the column {name!r} is missing{near}", f"expected {EXPECTED}")
+    bouts, videos = [], []
+    for line, cells in rows[1:]:
+        if len(cells) != len(header):
+            raise InputError(path, f"line {line}: has {len(cells)} cells, the header {len(header)}", "mend that row")
+        row = dict(zip(header, cells, strict=True))
+        videos.append(row["video"])
+        if options.video is not None and not _same(row["video"], options.video):
+            continue
+        start, end = _number(path, line, "start", row["start"]), _number(path, line, "end", row["end"])
+        if end < start:
+            raise InputError(path, f"line {line}: the bout ends at {end:g} before it starts at {start:g}", "mend it")
+        unit = row.get("unit") or options.unit
+        if unit.rstrip("s") not in {"frame", "second"}:
+            raise InputError(path, f"line {line}: the unit {unit!r} is neither frame nor second", "mend that row")
+        if unit.startswith("second"):
+            frames = seconds_to_frames(start, end, fps)
+        elif start != int(start) or end != int(end):
+            raise InputError(path, f"line {line}: expected whole frame numbers", "or set unit: second")
+        else:
+            frames = int(start), int(end) + options.end_included
+        bouts.append(Bout(*frames, row["label"], line))
+    names = sorted(set(videos))
+    if options.video is None and len(names) > 1:
+        raise InputError(path, f"holds bouts of {len(names)} videos ({', '.join(names[:3])} …)", "name one under video")
+    if options.video is not None and not any(_same(name, options.video) for name in names):
+        near = nearest(options.video, names).removesuffix("?")
+        raise InputError(
+            path, f"has no row of the video {options.video!r}{near}", "check video in the label options, and the names"
+        )
+    return bouts
+
+
+def read_labels(
+    path: Path, options: Options, *, n_frames: int, fps: float, tasks: dict[str, Task], warn: list[str]
+) -> dict[str, Labels]:
+    """Read one video's labels; see :func:`workflow_scripts.sources.read_labels`."""
+    return label_tasks(path, read_bouts(path, options, fps), options, n_frames=n_frames, tasks=tasks, warn=warn)

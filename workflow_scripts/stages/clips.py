@@ -1,0 +1,36 @@
+"""Join a dataset's cropped videos with their annotations, choose the clips to train on, and tabulate it all."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from workflow_scripts.cards import Card, slugify
+from workflow_scripts.config import validate
+from workflow_scripts.evaluation.clip_tables import clip_tables
+from workflow_scripts.files import atomic_path
+from workflow_scripts.sources.clips import index_clips
+from workflow_scripts.stages import parser, start
+
+
+def work(options: argparse.Namespace) -> None:
+    """Run the stage."""
+    card = validate(Card, json.loads(options.card), where="card")
+    shards = [options.shards / f"{slugify(shard.id)}.h5" for shard in card.shards]
+    index_clips(card, shards, options.resources, options.output)
+    quality, labels = clip_tables(options.output)
+    for path, table in ((options.quality, quality), (options.labels, labels)):
+        with atomic_path(path) as part:
+            table.to_csv(part, index=False, float_format="%.6g")
+
+
+if __name__ == "__main__":
+    arguments = parser(__doc__)
+    arguments.add_argument("--card", required=True, help="the card as JSON")
+    arguments.add_argument("--resources", type=Path, required=True, help="folder of the dataset's downloads")
+    arguments.add_argument("--shards", type=Path, required=True, help="folder of the cropped videos' boxes")
+    arguments.add_argument("--quality", type=Path, required=True)
+    arguments.add_argument("--labels", type=Path, required=True)
+    arguments.add_argument("--output", type=Path, required=True)
+    start(arguments, work)
