@@ -180,8 +180,14 @@ class BamsData(LightningDataModule):
 
     def _load(self, view: TrackView, ids: list[str]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], Store]:
         """Return inputs and targets of all sequences, and a store that lacks them."""
-        inputs, targets, valid, lengths = [], [], [], []
+        lengths: list[int] = []
+        end = 0
         with open_tracks(view.path) as reader:
+            # One allocation that is filled: pieces put together in the end would need the memory twice.
+            total = sum(reader.n_frames(identifier) for identifier in ids) * len(self.spec.individuals)
+            inputs = np.empty((total, len(self.layout.inputs)), np.float32)
+            targets = np.empty((total, len(self.layout.targets)), np.float32)
+            valid = np.empty(total, bool)
             for identifier in ids:
                 recording = reader.read(identifier)
                 self.spec.check(recording)
@@ -189,16 +195,16 @@ class BamsData(LightningDataModule):
                 for animal in range(len(found.present)):
                     # The original trains on absent animals as well, at full weight.
                     if found.present[animal] or self.config.mode == "faithful":
-                        inputs.append(found.inputs[:, animal])
-                        targets.append(found.targets[:, animal])
-                        valid.append(~found.ignore[:, animal])
+                        rows = slice(end, end := end + recording.n_frames)
+                        inputs[rows], targets[rows] = found.inputs[:, animal], found.targets[:, animal]
+                        valid[rows] = ~found.ignore[:, animal]
                         lengths.append(recording.n_frames)
         if not lengths:
             raise EthoMakeError("Not one animal of the training recordings was ever seen; check the tracks.")
         starts = np.cumsum([0, *lengths[:-1]])
         empty = np.empty((0, 0), np.float32), np.empty((0, 0), np.uint8)
-        store = Store(*empty, np.concatenate(valid), starts, np.asarray(lengths, np.int64))
-        return np.concatenate(inputs), np.concatenate(targets), store
+        store = Store(*empty, valid[:end], starts, np.asarray(lengths, np.int64))
+        return inputs[:end], targets[:end], store
 
     def _finish(self, inputs: npt.NDArray[np.float32], targets: npt.NDArray[np.float32], store: Store) -> Store:
         bins = quantise(targets, self.statistics.edges)
