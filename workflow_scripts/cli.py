@@ -191,6 +191,15 @@ def export_predictions(options: argparse.Namespace) -> None:
         print(path)
 
 
+def predict(options: argparse.Namespace) -> None:
+    """Predict files with a trained run, and say what was written."""
+    # Here and not above: it brings torch.
+    from workflow_scripts.predict import predict_files
+
+    for path in predict_files(options.run_folder, options.files, options.output, overlay=not options.no_overlay):
+        print(path)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ethomake", description="Datasets, cards and checks around the workflow.")
     parser.add_argument("--root", type=Path, default=Path(), help="folder that holds config/ (default: this one)")
@@ -215,6 +224,11 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("experiment", help="name in config/experiments, or a YAML file")
     plan = add("plan", plan_experiment, "Predict an experiment's jobs, memory, hours and GPU hours, rule by rule.")
     plan.add_argument("experiment", help="name in config/experiments, or a YAML file")
+    files = add("predict", predict, "Predict files with a trained run.")
+    files.add_argument("run_folder", metavar="RUN", type=Path, help="results/<experiment>/runs/…/seed<k>")
+    files.add_argument("files", metavar="FILE", type=Path, nargs="+", help="videos, or stacks of images (npz, npy)")
+    files.add_argument("--output", type=Path, default=Path("predictions"), help="gets a folder for each file")
+    files.add_argument("--no-overlay", action="store_true", help="write no film with the predictions drawn in")
     summary = add("summary", summarise, "Print five lines about a finished experiment.")
     summary.add_argument("experiment", help="name of the experiment")
     where = add("trace", trace_result, "Say where a figure or table came from, back to the downloads.")

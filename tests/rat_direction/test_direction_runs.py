@@ -2,19 +2,23 @@
 
 import json
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
-from workflow_scripts.cards import load_card
+from workflow_scripts.cards import Card, load_card
+from workflow_scripts.cli import main
 from workflow_scripts.config import IntervalConfig
 from workflow_scripts.evaluation.compare import score_run
 from workflow_scripts.evaluation.intervals import resample_counts
 from workflow_scripts.evaluation.leaks import audit
 from workflow_scripts.evaluation.points import mean_pose_predictions, resampled
 from workflow_scripts.evaluation.splits import make_split
+from workflow_scripts.formats.embeddings import open_embeddings
 from workflow_scripts.formats.images import ImageSet, write_images
 from workflow_scripts.formats.sections import read_section
 from workflow_scripts.formats.splits import write_split
@@ -23,8 +27,9 @@ from workflow_scripts.methods import runs
 from workflow_scripts.methods.rat_direction import method
 from workflow_scripts.methods.rat_direction.config import Config
 from workflow_scripts.methods.rat_direction.data import divide
+from workflow_scripts.methods.rat_direction.movie import tag_movie, write_movie
 from workflow_scripts.methods.rat_direction.report import Judged, write_report
-from workflow_scripts.methods.rat_direction.study import gather_points, judge, leak_rows, load_network, tag_movie
+from workflow_scripts.methods.rat_direction.study import gather_points, judge, leak_rows, network_of
 from workflow_scripts.simulate.rat_direction import Options, make_frames, make_movie
 from workflow_scripts.training.images import ImageView
 from workflow_scripts.training.points import Measure, direction
@@ -62,13 +67,17 @@ def faithful(data, card, tmp_path_factory):
     return folder, view
 
 
+def network(folder):
+    return network_of(runs.load_embedder(folder / "embedder")[0])
+
+
 def test_splits_hold_out_frames_animals_or_dealt_parts(data, card):
     official, animal = make_split(data, card, "official"), make_split(data, card, "animal1")
     assert set(official.groups.values()) == set(official.groups)  # each frame its own group
     assert {animal.groups[frame] for frame in animal.test} == {"bob"}
     assert "bob" not in {animal.groups[frame] for frame in animal.train}
-    dealt = card.model_copy(update={"splits": {"fold": {"deal": 5}}}).model_dump(mode="json")
-    folds = [make_split(data, type(card).model_validate(dealt), f"fold{k}").test for k in range(5)]
+    dealt = card.model_dump(mode="json") | {"splits": {"fold": {"deal": 5}}}
+    folds = [make_split(data, Card.model_validate(dealt), f"fold{k}").test for k in range(5)]
     assert sorted(frame for fold in folds for frame in fold) == sorted(official.groups)
     assert {len(fold) for fold in folds} == {64}
 
@@ -148,14 +157,14 @@ def test_judging_tagging_and_the_report(faithful, data, tmp_path):
     table = judge(found, truth, tmp_path)
     assert len(table) == json.loads((tmp_path / "statistics.json").read_text())["n"] == 80
     movie = make_movie(Options(movie_frames=12))
-    tag_movie(load_network(folder / "embedder"), movie, tmp_path)
+    tag_movie(network(folder), movie, tmp_path)
     angles = pd.read_csv(tmp_path / "angles.csv")
     assert angles["head_true"].to_numpy() == pytest.approx(direction(movie.points, NAMES, "head"), abs=1e-3)
     there = {path.name for path in tmp_path.iterdir()}
     assert there >= {"rose.png", "error_by_animal.csv", "worst_frames.png", "errors.csv", "movie.mp4", "angles.png"}
     with Image.open(tmp_path / "worst_frames.png") as picture:
         assert np.asarray(picture.convert("L")).std() > 10
-    leaks = leak_rows(load_network(folder / "embedder"), view, "animal")
+    leaks = leak_rows(network(folder), view, "animal")
     write_report([Judged(RUN, tmp_path, tmp_path)], leaks, tmp_path / "tables", tmp_path / "section")
     section = read_section(tmp_path / "section" / "section.json")
     assert all((tmp_path / "section" / item.file).is_file() for item in section.items)
@@ -165,7 +174,7 @@ def test_judging_tagging_and_the_report(faithful, data, tmp_path):
 
 def test_the_leak_compares_seen_with_unseen(faithful):
     folder, view = faithful
-    rows = leak_rows(load_network(folder / "embedder"), view, "animal").set_index("holdout")
+    rows = leak_rows(network(folder), view, "animal").set_index("holdout")
     assert rows.index.tolist() == ["copy", "animal"]
     assert rows.loc["animal", "n"] == 64 * 80
     assert rows.loc["copy", "n"] == round(0.125 * 64 * 240)
@@ -174,7 +183,7 @@ def test_the_leak_compares_seen_with_unseen(faithful):
 
 def test_training_learns_to_find_the_points(card, tmp_path):
     """A few seconds of training beat the mean pose by far on frames never seen."""
-    write_images(tmp_path / "images.h5", [make_frames(Options(frames=400))])
+    write_images(tmp_path / "images.h5", [make_frames(Options(frames=600))])
     split = make_split(tmp_path / "images.h5", card, "official")
     view = open_view(tmp_path / "images.h5", split)
     training = {"max_epochs": 2, "accelerator": "cpu"}
@@ -194,8 +203,6 @@ def test_training_learns_to_find_the_points(card, tmp_path):
 def test_images_are_embedded_frame_by_frame(faithful, tmp_path):
     folder, view = faithful
     runs.embed(folder / "embedder", view, tmp_path / "embeddings.h5")
-    from workflow_scripts.formats.embeddings import open_embeddings
-
     with open_embeddings(tmp_path / "embeddings.h5") as reader:
         assert len(reader.ids) == 320
         assert reader.read("frame000003").shape == (1, reader.dim)
@@ -209,3 +216,57 @@ def test_another_size_is_refused(faithful, data, card, tmp_path):
     view = ImageView(tmp_path / "images.h5", make_split(data, card, "animal0"))
     with pytest.raises(Exception, match="have height 40, but the model was made for 50"):
         runs.predict(folder / "embedder", view, ["points"], tmp_path / "p.h5", readout="native")
+
+
+def arena(path, n=40):
+    """A dark ellipse that walks over a bright floor."""
+    rng = np.random.default_rng(0)
+    floor = rng.integers(140, 200, (160, 200)).astype(float)
+    y, x = np.mgrid[:160, :200]
+
+    def frames():
+        for t in np.linspace(0, 2 * np.pi, n, endpoint=False):
+            cx, cy = 100 + 60 * np.cos(t), 80 + 40 * np.sin(t)
+            yield np.where(((x - cx) / 18) ** 2 + ((y - cy) / 9) ** 2 < 1, 30, floor).astype(np.uint8)[None]
+
+    write_movie(path, frames(), 25)
+
+
+def test_the_command_predicts_videos_and_stacks(faithful, tmp_path, capsys):
+    folder, _ = faithful
+    movie = make_movie(Options(movie_frames=9))
+    np.save(tmp_path / "stack.npy", movie.images)
+    np.savez(tmp_path / "packed.npz", images=movie.images)
+    arena(tmp_path / "video.mp4")
+    files = [str(tmp_path / name) for name in ("stack.npy", "packed.npz", "video.mp4")]
+    assert main(["predict", str(folder), *files, "--output", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert all(Path(line).is_file() for line in printed)
+    assert str(tmp_path / "out" / "video" / "movie.mp4") in printed
+    stack, packed, video = (
+        pd.read_csv(tmp_path / "out" / name / "angles.csv") for name in ("stack", "packed", "video")
+    )
+    pd.testing.assert_frame_equal(stack, packed)
+    assert len(stack) == 9
+    assert len(video) == 40
+    assert video["located"].mean() > 0.9
+    assert {"head_angle", "body_angle", "head_x", "crop_side"} <= set(video)
+    assert main(["predict", str(folder), files[0], "--output", str(tmp_path / "b"), "--no-overlay"]) == 0
+    assert not (tmp_path / "b" / "stack" / "movie.mp4").exists()
+
+
+def test_the_command_refuses_in_a_sentence(faithful, tmp_path, capsys):
+    folder, _ = faithful
+    np.save(tmp_path / "colour.npy", np.zeros((3, 50, 50, 3), np.uint8))
+    (tmp_path / "cut.mp4").write_bytes(b"no video at all")
+    for arguments, sentence in (
+        ([str(folder), str(tmp_path / "colour.npy")], r"expected uint8 \(n, 50, 50\)"),
+        ([str(folder), str(tmp_path / "cut.mp4")], "cannot be decoded"),
+        ([str(folder), str(tmp_path / "none.npy")], "does not exist"),
+        ([str(tmp_path), str(tmp_path / "colour.npy")], "holds no exported model"),
+        ([str(folder), "a/x.mp4", "b/x.mp4"], "Two of the files are called 'x'"),
+    ):
+        assert main(["predict", *arguments, "--output", str(tmp_path / "out")]) == 1
+        said = capsys.readouterr().err
+        assert re.search(sentence, said), said
+        assert said.count("\n") == 1

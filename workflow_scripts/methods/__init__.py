@@ -19,6 +19,8 @@ Some have more:
 
 ``augment_file(data, output, index, options, seed)``
     Writes the augmented set of a dataset, where the options' `stored_copies` says that training reads one.
+``predict_file(model, file, folder, overlay)``
+    Predicts one file of its kind (a video, a stack of images, tracks) and returns the paths of what it wrote.
 ``finish(folder)``
     Adds to a run's folder after training what the original leaves there.
 """

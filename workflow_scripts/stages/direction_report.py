@@ -11,7 +11,8 @@ from workflow_scripts.experiment import Experiment, Run, load_experiment
 from workflow_scripts.files import read_json
 from workflow_scripts.formats.splits import read_split
 from workflow_scripts.methods.rat_direction.report import RUN, Judged, write_report
-from workflow_scripts.methods.rat_direction.study import leak_rows, load_network
+from workflow_scripts.methods.rat_direction.study import leak_rows, network_of
+from workflow_scripts.methods.runs import load_embedder
 from workflow_scripts.stages import parser, start
 from workflow_scripts.training.images import ImageView
 
@@ -19,7 +20,7 @@ from workflow_scripts.training.images import ImageView
 def _leak(experiment: Experiment, run: Run, results: Path) -> pd.DataFrame:
     data = Path("data") / run.dataset
     split = read_split(data / "splits" / f"{run.split}.json")
-    model = load_network(results / run.path() / "embedder")
+    model = network_of(load_embedder(results / run.path() / "embedder")[0])
     by = getattr(experiment.cards[run.dataset].splits[run.family], "by", "group")
     view = ImageView(data / "images.h5", split, experiment.augmented(run))
     rows = leak_rows(model, view, "animal" if by == "animal" else "frame")

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from workflow_scripts.cards import Card
 from workflow_scripts.config import validate
-from workflow_scripts.methods.rat_direction.study import load_network, tag_movie
+from workflow_scripts.methods.rat_direction.movie import tag_movie
+from workflow_scripts.methods.rat_direction.study import network_of
+from workflow_scripts.methods.runs import load_embedder
 from workflow_scripts.sources.images import read_movie
 from workflow_scripts.stages import parser, start
 
@@ -16,7 +18,7 @@ from workflow_scripts.stages import parser, start
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
     card = validate(Card, json.loads(options.card), where="card")
-    model = load_network(options.embedder)
+    model = network_of(load_embedder(options.embedder)[0])
     tag_movie(model, read_movie(card, options.resources), options.folder)
 
 

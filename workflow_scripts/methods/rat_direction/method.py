@@ -15,8 +15,10 @@ from workflow_scripts.formats.images import ImageSet
 from workflow_scripts.methods.rat_direction import augment
 from workflow_scripts.methods.rat_direction.config import AugmentOptions, Config
 from workflow_scripts.methods.rat_direction.data import DirectionData, divide
-from workflow_scripts.methods.rat_direction.figures import training_log
+from workflow_scripts.methods.rat_direction.figures import angle_traces, training_log
+from workflow_scripts.methods.rat_direction.locate import frame_rate, tag_video
 from workflow_scripts.methods.rat_direction.model import DirectionNet, predict_points
+from workflow_scripts.methods.rat_direction.movie import read_stack, tag_movie
 from workflow_scripts.training.checkpoints import read_checkpoint
 from workflow_scripts.training.curves import save_figure
 from workflow_scripts.training.images import ImageSpec, ImageView
@@ -65,6 +67,34 @@ def embed(model: DirectionNet, images: ImageSet) -> npt.NDArray[np.float32]:
 def predict(model: DirectionNet, images: ImageSet) -> dict[str, npt.NDArray[np.float32]]:
     """Find the points of every image: under the key `points`, float32 (n, n_points, 2) in pixels."""
     return {"points": predict_points(model, images.images)}
+
+
+def predict_file(model: DirectionNet, file: Path, folder: Path, *, overlay: bool = True) -> list[Path]:
+    """Find points and directions in every frame of a video, or of a stack of crops.
+
+    Parameters
+    ----------
+    model : DirectionNet
+    file : Path
+        A video, in which the moving animal is located and cut out first, or a stack of images of the model's size: npz
+        with the key `images`, or npy, which is read piece by piece.
+    folder : Path
+        Gets `angles.csv`, `angles.png` and `movie.mp4`.
+    overlay : bool
+        Write `movie.mp4`.
+
+    Raises
+    ------
+    InputError
+        When the file is unreadable, its images have another size, or nothing moves in the video.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if file.suffix in (".npz", ".npy"):
+        tag_movie(model, read_stack(file, model.spec), folder, overlay=overlay)
+    else:
+        table = tag_video(model, file, folder / "angles.csv", folder / "movie.mp4" if overlay else None)
+        save_figure(angle_traces(table, frame_rate(file)), folder / "angles.png")
+    return [folder / "angles.csv", folder / "angles.png", *([folder / "movie.mp4"] if overlay else [])]
 
 
 def import_weights(path: str | Path) -> dict[str, torch.Tensor]:

@@ -222,7 +222,7 @@ def predict_points(
         part = images[start : start + batch]
         total = np.zeros((len(part), len(model.spec.points), 2))
         for rotation, flip in elements:
-            turned = torch.from_numpy(np.ascontiguousarray(orient(part, rotation, flip))).to(model.device)
+            turned = torch.tensor(np.ascontiguousarray(orient(part, rotation, flip)), device=model.device)
             total += undo_points(model(turned).cpu().numpy(), rotation, flip, size)
         found[start : start + batch] = total / len(elements)
     return found

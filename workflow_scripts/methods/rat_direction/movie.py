@@ -9,8 +9,17 @@ from pathlib import Path
 import av
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
+from workflow_scripts.errors import InputError
 from workflow_scripts.files import atomic_path
+from workflow_scripts.formats.images import ImageSet
+from workflow_scripts.methods.rat_direction import figures
+from workflow_scripts.methods.rat_direction.model import DirectionNet, predict_points
+from workflow_scripts.sources import read_images, require_file
+from workflow_scripts.training.curves import save_figure
+from workflow_scripts.training.images import ImageSpec
+from workflow_scripts.training.points import direction, known_directions
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -125,3 +134,67 @@ def tagged_movie(
             yield enlarge(images[start : start + batch], points[start : start + batch], scale)
 
     return write_movie(path, drawn(), fps)
+
+
+def read_stack(path: Path, spec: ImageSpec) -> ImageSet:
+    """Read a stack of images without points: npz with the key `images`, or npy, which stays on the disk.
+
+    Raises
+    ------
+    InputError
+        When the file is absent or damaged, or its images are not what the model was made for.
+    """
+    if path.suffix == ".npz":
+        images = read_images("rat_npz", path, {"labels": False}).images
+    else:
+        require_file(path)
+        try:
+            images = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, OSError, EOFError) as error:
+            raise InputError(path, f"is no plain npy file ({error})", "save it with numpy.save") from error
+    if images.dtype != np.uint8 or images.shape[1:] != (spec.height, spec.width):
+        raise InputError(
+            path,
+            f"holds {images.dtype} of shape {images.shape}, expected uint8 (n, {spec.height}, {spec.width})",
+            "cut and scale the images as those the model was trained on",
+        )
+    n = len(images)
+    frames, name = np.arange(n, dtype=np.int64), np.full(n, path.stem)
+    return ImageSet(images, np.full((n, len(spec.points), 2), np.nan, np.float32), spec.points, frames, name, name)
+
+
+def tag_movie(model: DirectionNet, movie: ImageSet, folder: Path, *, overlay: bool = True) -> pd.DataFrame:
+    """Find the points in a movie of crops.
+
+    Parameters
+    ----------
+    model : DirectionNet
+    movie : ImageSet
+        With `fps`; its points, where known, are drawn beside the found directions.
+    folder : Path
+        Gets `movie.mp4`, `angles.csv`, `angles.png`, and `excerpt.mp4` of the first 100 frames, as the original makes.
+    overlay : bool
+        Write the two movies.
+
+    Returns
+    -------
+    DataFrame
+        `angles.csv`: `frame`, `time_s`, points and directions, and `<which>_true` where known.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    found = predict_points(model, movie.images)
+    fps = movie.fps if np.isfinite(movie.fps) else 30.0
+    table = pd.DataFrame({"frame": np.arange(len(movie)), "time_s": np.arange(len(movie)) / fps})
+    for column, name in enumerate(movie.names):
+        table[f"{name}_x"], table[f"{name}_y"] = found[:, column, 0], found[:, column, 1]
+    for which in known_directions(movie.names):
+        table[f"{which}_angle"] = direction(found, movie.names, which)
+        if np.isfinite(movie.points).any():
+            table[f"{which}_true"] = direction(movie.points, movie.names, which)
+    with atomic_path(folder / "angles.csv") as part:
+        table.to_csv(part, index=False, float_format="%.6g")
+    save_figure(figures.angle_traces(table, fps), folder / "angles.png")
+    if overlay:
+        tagged_movie(folder / "movie.mp4", movie.images, found, fps)
+        tagged_movie(folder / "excerpt.mp4", movie.images[:100], found[:100], fps, scale=4)
+    return table

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import torch
 
 from workflow_scripts.errors import EthoMakeError, InputError
 from workflow_scripts.files import atomic_path, write_json
@@ -16,16 +17,12 @@ from workflow_scripts.formats.predictions import open_predictions
 from workflow_scripts.methods.rat_direction import figures
 from workflow_scripts.methods.rat_direction.data import divide
 from workflow_scripts.methods.rat_direction.model import DirectionNet, predict_points
-from workflow_scripts.methods.rat_direction.movie import tagged_movie
-from workflow_scripts.methods.runs import load_embedder
 from workflow_scripts.training.curves import save_figure
 from workflow_scripts.training.images import ImageView
 from workflow_scripts.training.points import (
     angle_between,
     by_animal,
-    direction,
     errors,
-    known_directions,
     point_errors,
     summary,
 )
@@ -36,17 +33,16 @@ def _write_csv(path: Path, table: pd.DataFrame) -> None:
         table.to_csv(part, index=False, float_format="%.6g")
 
 
-def load_network(embedder: Path) -> DirectionNet:
-    """Read an exported network.
+def network_of(model: torch.nn.Module) -> DirectionNet:
+    """Return a restored model as the network it is.
 
     Raises
     ------
     EthoMakeError
-        When the folder holds a model of another method.
+        When it is of another method.
     """
-    model, config = load_embedder(embedder)
     if not isinstance(model, DirectionNet):
-        raise EthoMakeError(f"{embedder} holds a model of {config['method']}, which finds no points in images.")
+        raise EthoMakeError(f"A model of the kind {type(model).__name__} finds no points in images; use rat_direction.")
     return model
 
 
@@ -105,39 +101,6 @@ def judge(found: npt.NDArray[np.float32], truth: ImageSet, folder: Path) -> pd.D
     save_figure(figures.rose(table), folder / "rose.png")
     save_figure(figures.error_by_animal(animals), folder / "error_by_animal.png")
     save_figure(figures.worst_frames(truth, found, table), folder / "worst_frames.png")
-    return table
-
-
-def tag_movie(model: DirectionNet, movie: ImageSet, folder: Path) -> pd.DataFrame:
-    """Find the points in a movie of crops.
-
-    Parameters
-    ----------
-    model : DirectionNet
-    movie : ImageSet
-        With `fps`; its points, where known, are drawn beside the found directions.
-    folder : Path
-        Gets `movie.mp4`, `angles.csv`, `angles.png`, and `excerpt.mp4` of the first 100 frames, as the original makes.
-
-    Returns
-    -------
-    DataFrame
-        `angles.csv`: `frame`, `time_s`, points and directions, and `<which>_true` where known.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    found = predict_points(model, movie.images)
-    fps = movie.fps if np.isfinite(movie.fps) else 30.0
-    table = pd.DataFrame({"frame": np.arange(len(movie)), "time_s": np.arange(len(movie)) / fps})
-    for column, name in enumerate(movie.names):
-        table[f"{name}_x"], table[f"{name}_y"] = found[:, column, 0], found[:, column, 1]
-    for which in known_directions(movie.names):
-        table[f"{which}_angle"] = direction(found, movie.names, which)
-        if np.isfinite(movie.points).any():
-            table[f"{which}_true"] = direction(movie.points, movie.names, which)
-    _write_csv(folder / "angles.csv", table)
-    save_figure(figures.angle_traces(table, fps), folder / "angles.png")
-    tagged_movie(folder / "movie.mp4", movie.images, found, fps)
-    tagged_movie(folder / "excerpt.mp4", movie.images[:100], found[:100], fps, scale=4)
     return table
 
 
