@@ -14,6 +14,7 @@ from workflow_scripts.formats.tracks import Labels, Recording, write_tracks
 from workflow_scripts.methods import runs
 from workflow_scripts.methods.daart import method
 from workflow_scripts.methods.daart.config import Config, LossOptions, NetworkOptions, SequenceOptions
+from workflow_scripts.methods.daart.inputs import column_names, columns
 from workflow_scripts.methods.daart.losses import Batch, loss_sums
 from workflow_scripts.methods.daart.module import Segmenter, SequenceData
 from workflow_scripts.methods.daart.network import Network
@@ -371,6 +372,51 @@ def test_missing_labels_are_told_before_training(view, tmp_path):
         method.prepare(TrackView(path, split), Config())
 
 
+def test_quantities_as_inputs_do_not_feel_place_or_scale(view):
+    """Speeds in body lengths: the same animal filmed from elsewhere, twice as large, is the same input."""
+    config = Config(coordinates="none", quantities="symmetric", windows_s=[0.5], normalise="global")
+    spec = view.spec()
+    here = recording("a", 300, 0)
+    there = dataclasses.replace(here, position=2 * here.position + 70)
+    names, x = column_names(spec, config), columns(here, config)
+    assert x.shape == (300, len(names)) and np.isfinite(x).all() and len(set(names)) == len(names)
+    np.testing.assert_allclose(columns(there, config), x, atol=1e-4)
+    both = Config(quantities="named", velocity=True)
+    assert columns(here, both).shape[1] == len(column_names(spec, both))
+    assert "speed[a]" in column_names(spec, both) and "speed|sd_0.5s" in names
+    blank = dataclasses.replace(here, position=np.full_like(here.position, np.nan))
+    assert np.isfinite(columns(blank, config)).all()
+
+
+def test_predictions_are_smoothed_and_held_against_further_tasks(view):
+    plain = method.Model(Config(seed=1), view.spec())
+    smoothed = method.Model(Config(seed=1, smooth_s=0.5), view.spec())
+    held = recording("c", 33, 2)
+    one, mean = (method.predict(model, held)["behaviour"] for model in (plain, smoothed))
+    np.testing.assert_allclose(mean[16], one[9:24].mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(mean.sum(axis=1), 1, rtol=1e-5)
+    again = Labels(np.zeros(33, np.int16), np.ones(33, bool), "frame", "multiclass", ("still", "walk"))
+    spec = dataclasses.replace(view.spec(), vocabularies={"behaviour": ("still", "walk"), "again": again.vocabulary})
+    found = method.predict(method.Model(Config(seed=1, strong="behaviour", also_judged_by=["again"]), spec), held)
+    assert set(found) == {"behaviour", "again"} and np.array_equal(found["again"], one)
+    with pytest.raises(ConfigError, match="'again' must exist and have the classes of 'behaviour', still, walk"):
+        method.Model(Config(also_judged_by=["again"]), view.spec())
+
+
+def test_dropped_inputs_and_tamed_weights(tmp_path):
+    network = Network(6, 2, NetworkOptions(input_dropout=0.5)).train()
+    torch.manual_seed(0)
+    seen = []
+    network.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    network(torch.ones(4, 50, 6))
+    network.eval()(torch.ones(4, 50, 6))
+    whole = (seen[0] == 0).all(dim=1) | (seen[0] == 2).all(dim=1)  # a column of a sequence goes as one, the rest grow
+    assert whole.all() and 0 < int((seen[0][:, 0] == 0).sum()) < 24 and (seen[1] == 1).all()
+    made = dataclasses.replace(signals(400), strong=np.where(np.arange(400) % 4 == 0, 1, 0))
+    model, _, data = trained(tmp_path, [made], epochs=1, loss={"weight_classes": True, "weight_power": 0.5})
+    assert float(model.class_weights[1]) == pytest.approx(float(data.counts[0] / data.counts[1]) ** 0.5)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -382,6 +428,9 @@ def test_missing_labels_are_told_before_training(view, tmp_path):
         ({"sequences": {"trial_splits": "9;1"}}, "four whole numbers"),
         ({"network": {"n_hid_layers": 0}}, "n_hid_layers of at least 1"),
         ({"lambda_weak": 1}, "unknown key 'lambda_weak'"),
+        ({"coordinates": "none"}, "leaves no input"),
+        ({"windows_s": [1]}, "windows of quantities"),
+        ({"quantities": "symmetric", "windows_s": [0]}, "longer than 0 s"),
     ],
 )
 def test_options_that_are_refused(options, said):

@@ -127,6 +127,9 @@ class Config(Options):
         description="Further tasks with the same classes that the predictions are held against: a second person's "
         "labels, a simulation's truth.",
     )
+    smooth_s: float = Field(
+        0.0, ge=0, description="Centred rolling mean over the predicted probabilities, in seconds; 0 = as they come."
+    )
     weak: str | None = Field(None, description="Task of the weak labels, with the same classes.")
     rules: RuleBook | None = Field(None, description="Weak labels by rules of your own, in place of a task.")
     targets: list[str] = Field([], description="Continuous tasks to regress (lambda_task).")

@@ -16,6 +16,7 @@ from workflow_scripts.methods.daart.inputs import column_names, columns, signals
 from workflow_scripts.methods.daart.module import Segmenter, SequenceData
 from workflow_scripts.methods.daart.original import read_original
 from workflow_scripts.training.data import DataSpec, TrackView
+from workflow_scripts.training.kinematics import odd_window, rolling_moments
 
 
 class Model(Segmenter):
@@ -27,8 +28,8 @@ class Model(Segmenter):
         for task in config.also_judged_by:
             if spec.vocabularies.get(task) != self.vocabulary:
                 raise ConfigError(
-                    f"methods.daart.also_judged_by: the task {task!r} must exist and have the classes of {self.task!r}, "
-                    f"{', '.join(self.vocabulary)}."
+                    f"methods.daart.also_judged_by: the task {task!r} must exist and have the classes of "
+                    f"{self.task!r}, {', '.join(self.vocabulary)}."
                 )
         # A forked generator: the seed decides the first weights, and nothing else is disturbed.
         with torch.random.fork_rng(devices=[]):
@@ -95,7 +96,10 @@ def predict(model: Model, recording: Recording) -> dict[str, npt.NDArray[np.floa
     if model.network.classifier is None:
         return None
     probabilities = model.probabilities(model.inputs(recording)).cpu().numpy()
-    return {task: probabilities for task in (model.task, *model.config.also_judged_by)}
+    window = odd_window(model.config.smooth_s, recording.fps)
+    if window > 1:
+        probabilities = rolling_moments(probabilities, window, deviation=False)[0].astype(np.float32)
+    return dict.fromkeys((model.task, *model.config.also_judged_by), probabilities)
 
 
 def dimension_names(model: Model) -> list[str]:
