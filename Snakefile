@@ -16,10 +16,12 @@ include: "rules/augment.smk"
 include: "rules/train.smk"
 include: "rules/embed.smk"
 include: "rules/evaluate.smk"
+include: "rules/motifs.smk"
 include: "rules/mabe.smk"
 include: "rules/direction.smk"
 include: "rules/search.smk"
 include: "rules/compare.smk"
+include: "rules/maps.smk"
 include: "rules/report.smk"
 include: "rules/paper.smk"
 
@@ -32,6 +34,7 @@ rule all:
         f"results/{EXPERIMENT.name}/provenance/crate/ro-crate-metadata.json",
         [f"results/{EXPERIMENT.name}/{run.path()}/embedder/config.yaml" for run in EXPERIMENT.unjudged()],
         [f"results/{EXPERIMENT.name}/leaderboard.csv"] if EXPERIMENT.swept() else [],
+        [f"results/{EXPERIMENT.name}/{path}" for path in EXPERIMENT.motif_tables()],
 
 
 rule paper_figures:

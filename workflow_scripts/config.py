@@ -6,7 +6,7 @@ import copy
 import difflib
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from workflow_scripts.errors import ConfigError
 
@@ -65,6 +65,34 @@ class DownloadConfig(Strict):
     read_timeout: float = Field(60, gt=0, description="Seconds without a byte after which a try is given up.")
 
 
+class MotifConfig(Strict):
+    """Motifs: hidden Markov models on a method's embeddings, one job per number of states."""
+
+    method: str = Field("lisbet", description="Method whose embeddings are segmented.")
+    smallest: int = Field(6, ge=2, description="States of the smallest model.")
+    largest: int = Field(32, ge=2, description="States of the largest model.")
+    iterations: int = Field(10, ge=1, description="EM iterations at most.")
+    restarts: int = Field(1, ge=1, description="Fits from different starts, of which the likeliest is kept.")
+    fit_frac: float | None = Field(None, gt=0, le=1, description="Share of the training recordings fitted on.")
+    seed: int = Field(0, ge=0)
+    prototype: Literal["best", "min"] = Field(
+        "best", description="What stands for a cluster: its most typical motif, or that of the smallest model."
+    )
+    frame_threshold: float = Field(0.05, ge=0, le=1, description="Least share of frames of a motif.")
+    bout_threshold: float = Field(0.5, ge=0, description="Least mean bout of a motif, in seconds.")
+    distance_threshold: float = Field(0.6, gt=0, description="Largest Jaccard distance to the nearest other motif.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> MotifConfig:
+        if self.largest < self.smallest:
+            raise ValueError("largest must be no smaller than smallest")
+        return self
+
+    def states(self) -> list[int]:
+        """Return the numbers of states to fit."""
+        return list(range(self.smallest, self.largest + 1))
+
+
 class Configuration(Strict):
     """Everything a run of the workflow can be told. Experiments are overlays of this."""
 
@@ -81,6 +109,7 @@ class Configuration(Strict):
         None, description="Kinds of figures that `paper_figures` draws (docs/figures.md); empty = all that apply."
     )
     probe: ProbeConfig = Field(ProbeConfig(), description="The linear readout.")
+    motifs: MotifConfig | None = Field(None, description="Segment embeddings into motifs; empty = do not.")
     intervals: IntervalConfig = Field(IntervalConfig(), description="Bootstrap over groups.")
     download: DownloadConfig = Field(DownloadConfig(), description="Network settings of the download rule.")
     mirrors: list[str] = Field([], description="Local folders tried before any url; see also ETHOMAKE_MIRRORS.")

@@ -295,6 +295,13 @@ class Experiment:
             if run.mode == "faithful" and run.seed == self.config.seeds[0] and self.augmented(run)
         ]
 
+    def mapped(self) -> list[Run]:
+        """Runs whose embeddings are drawn: the first of each dataset, method, mode and point."""
+        found: dict[tuple[str, ...], Run] = {}
+        for run in self.fitted():
+            found.setdefault((run.dataset, run.method, run.mode, run.point), run)
+        return list(found.values())
+
     def contenders(self) -> list[tuple[Run, dict[int, list[str]]]]:
         """Every method as it is compared: its first run, and by seed the predictions of all folds."""
         found: dict[tuple[str, ...], tuple[Run, dict[int, list[str]]]] = {}
@@ -309,6 +316,12 @@ class Experiment:
         probed = [(run, run.method, f"{run.path()}/probe_predictions.h5") for run in self.fitted()]
         native = [(run, f"{run.method} ({run.readout})", f"{run.path()}/predictions.h5") for run in self.predicting()]
         return [*probed, *native]
+
+    def motif_tables(self) -> list[str]:
+        """Paths, below `results/<experiment>/`, of what the section `motifs` asks for."""
+        wanted = self.config.motifs
+        runs = [run for run in self.runs if wanted and run.method == wanted.method and run.readout is None]
+        return [f"{run.path()}/{name}" for run in runs for name in ("motifs/label_f1.csv", "pretext.csv")]
 
     def digest(self) -> str:
         """Digest what results depend on: the configuration but for where files are fetched from, in 16 digits."""

@@ -24,10 +24,14 @@ class Augmenter:
     unit_square : bool
         The coordinates are meant to lie in [0, 1]: jitter is clamped, and rotations turn about (0.5, 0.5). Without it
         they turn about the origin.
+    blind : bool
+        The quantities do not ask which animal is which, and stay when animals are permuted.
     """
 
-    def __init__(self, steps: Sequence[Augmentation], layout: Layout, unit_square: bool) -> None:
-        self.steps, self.layout, self.unit_square = steps, layout, unit_square
+    def __init__(
+        self, steps: Sequence[Augmentation], layout: Layout, unit_square: bool, *, blind: bool = False
+    ) -> None:
+        self.steps, self.layout, self.unit_square, self.blind = steps, layout, unit_square, blind
 
     def __call__(self, windows: Tensor, valid: Tensor | None, rng: torch.Generator) -> Tensor:
         """Augment each window with its own draws.
@@ -63,7 +67,9 @@ class Augmenter:
     def _permuted(self, windows: Tensor, rng: torch.Generator) -> Tensor:
         orders = list(itertools.permutations(range(self.layout.individuals)))[1:] or [(0,)]  # never the identity
         order = self._pick(orders, len(windows), rng, windows.device)
-        return torch.take_along_dim(windows, order.view(len(windows), 1, -1, 1), dim=2)
+        kept = self.layout.tracked if self.blind else self.layout.block
+        moved = torch.take_along_dim(windows[..., :kept], order.view(len(windows), 1, -1, 1), dim=2)
+        return torch.cat([moved, windows[..., kept:]], dim=-1)
 
     def _all_perm_id(self, windows: Tensor, step: Augmentation, rng: torch.Generator) -> Tensor:
         return self._permuted(windows, rng)
@@ -92,8 +98,9 @@ class Augmenter:
         n, layout = len(windows), self.layout
         shape = (n, 1, layout.individuals, layout.keypoints)
         kept = (torch.rand(shape, generator=rng, device=windows.device) >= step.pB).to(windows.dtype)
-        columns = [kept.repeat_interleave(layout.space, dim=-1), kept]
-        return windows * torch.cat(columns[: 2 if layout.seen else 1], dim=-1)
+        columns = [kept.repeat_interleave(layout.space, dim=-1), *([kept] if layout.seen else [])]
+        columns.append(kept.new_ones(n, 1, layout.individuals, layout.quantities))
+        return windows * torch.cat(columns, dim=-1)
 
     def _rotation(self, windows: Tensor, step: Augmentation, rng: torch.Generator) -> Tensor:
         points, n = self._points(windows), len(windows)

@@ -29,7 +29,7 @@ class PositionTable(nn.Module):
 
 
 class TransformerBackbone(nn.Module):
-    """Linear embedding of frames, positions, encoder layers without dropout, final norm (pre-norm alone).
+    """Linear embedding of frames, positions, encoder layers, final norm (pre-norm alone).
 
     The layers are copies of one another, hence alike before the first step, as in the original.
 
@@ -48,7 +48,13 @@ class TransformerBackbone(nn.Module):
         self.frame_embedder = nn.Linear(features, width)
         self.pos_embedder = PositionTable(shape.max_length, width)
         layer = nn.TransformerEncoderLayer(
-            width, heads, hidden, dropout=0.0, activation="gelu", batch_first=True, norm_first=shape.norm == "pre"
+            width,
+            heads,
+            hidden,
+            dropout=shape.dropout,
+            activation="gelu",
+            batch_first=True,
+            norm_first=shape.norm == "pre",
         )
         self.transformer_encoder = nn.TransformerEncoder(layer, shape.num_layers, enable_nested_tensor=False)
         self.layer_norm = nn.LayerNorm(width) if shape.norm == "pre" else nn.Identity()
@@ -165,13 +171,82 @@ class ClassificationHead(nn.Module):
         width = 2 * width if both else width
         self.logits: nn.Module = nn.Linear(width, outputs) if hidden is None else MLP(width, outputs, hidden)
 
-    def forward(self, encoded: Tensor, valid: Tensor | None = None) -> Tensor:
+    def forward(self, encoded: Tensor, valid: Tensor | None = None, windows: Tensor | None = None) -> Tensor:
         """Return logits (windows, outputs) of (windows, token, width)."""
         parts = [] if self.token is None else [encoded[:, self.token]]
         if self.token is None or self.both:
             parts.append(pool(encoded, valid))
         logits: Tensor = self.logits(torch.cat(parts, dim=1))
         return logits
+
+
+class SummaryHead(nn.Module):
+    """Logits of the encoded target frame, maximum and mean over the window, and a summary of what went in.
+
+    The summary is the input at the target frame, and mean and deviation of the input over the quarter of the window
+    about it and over all of it: what hand features hand to a linear model. Where there are quantities, it is of them.
+
+    Parameters
+    ----------
+    width, features, outputs : int
+        `features` counts the columns summarised.
+    hidden : int or None
+        None = one linear layer.
+    token : int
+        Target token, counted from the end.
+    dropout : float
+    columns : Tensor of int, optional
+        Columns of the input that are summarised; default all.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        features: int,
+        outputs: int,
+        hidden: int | None,
+        token: int,
+        *,
+        dropout: float,
+        columns: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.token = token
+        self.columns: Tensor | None
+        self.register_buffer("columns", columns, persistent=False)
+        # Inputs have units of their own; the running moments are those of the training windows.
+        self.scale = nn.BatchNorm1d(5 * features, affine=False)
+        self.dropout = nn.Dropout(dropout)
+        inputs = 3 * width + 5 * features
+        self.logits: nn.Module = nn.Linear(inputs, outputs) if hidden is None else MLP(inputs, outputs, hidden)
+
+    def forward(self, encoded: Tensor, valid: Tensor | None, windows: Tensor) -> Tensor:
+        """Return logits (windows, outputs) of encoded (windows, token, width) and input (windows, token, features)."""
+        tokens = windows.shape[1]
+        if self.columns is not None:
+            windows = windows[..., self.columns]
+        target = tokens + self.token
+        first = min(max(0, target - tokens // 8), tokens - 1)
+        near = slice(first, max(first + 1, min(tokens, target + tokens // 8 + 1)))
+        parts = [windows[:, target]]
+        parts += moments(windows[:, near], None if valid is None else valid[:, near])
+        parts += moments(windows, valid)
+        summary = self.scale(torch.cat(parts, dim=1))
+        mean, _ = moments(encoded, valid)
+        seen = torch.cat([encoded[:, self.token], pool(encoded, valid), mean, summary], dim=1)
+        logits: Tensor = self.logits(self.dropout(seen))
+        return logits
+
+
+def moments(values: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Mean and deviation over the tokens that are no padding, each (windows, columns)."""
+    if valid is None:
+        return values.mean(dim=1), values.var(dim=1, unbiased=False).clamp_min(1e-12).sqrt()
+    weight = valid[..., None].to(values.dtype)
+    count = weight.sum(dim=1).clamp_min(1)
+    mean = (values * weight).sum(dim=1) / count
+    variance = ((values - mean[:, None]).square() * weight).sum(dim=1) / count
+    return mean, variance.clamp_min(1e-12).sqrt()
 
 
 def pool(encoded: Tensor, valid: Tensor | None) -> Tensor:
@@ -194,6 +269,6 @@ class ProjectionHead(nn.Module):
             nn.BatchNorm1d(hidden // 2),
         )
 
-    def forward(self, encoded: Tensor, valid: Tensor | None = None) -> Tensor:
+    def forward(self, encoded: Tensor, valid: Tensor | None = None, windows: Tensor | None = None) -> Tensor:
         """Return unit vectors (windows, hidden // 2)."""
         return nn.functional.normalize(self.layers(pool(encoded, valid)), dim=1)

@@ -67,6 +67,12 @@ class BackboneOptions(Strict):
     max_length: int | None = Field(None, ge=1, description="Rows of the position table; empty = as the mode says.")
     kernel_size: int = Field(8, ge=1, description="Kernel of a TCN.")
     dilation_base: int = Field(16, ge=1, description="A TCN's block i has the dilation base**i.")
+    dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="In the layers of a transformer and before supervised heads; the original has none.",
+    )
 
 
 class Config(Options):
@@ -97,8 +103,10 @@ class Config(Options):
     backbone: BackboneOptions = Field(BackboneOptions(), description="Overrides of the preset.")
     head_type: Literal["mlp", "linear"] = Field("mlp", description="linear = no hidden layer in the heads.")
 
-    head_input: Literal["token", "both"] = Field(
-        "token", description="What supervised heads see: the target frame, or also the maximum over the window."
+    head_input: Literal["token", "both", "summary"] = Field(
+        "token",
+        description="What supervised heads see: the target frame; both = also the maximum over the window; summary = "
+        "also the mean over the window, and mean and deviation of the inputs over it.",
     )
 
     window_size: int = Field(200, ge=2, description="Frames of a window.")
@@ -134,6 +142,12 @@ class Config(Options):
         "that the first animal sees the second (the mean of the others) along the first axis.",
     )
     seen: bool | None = Field(None, description="Add a column per keypoint: 1 where it was tracked.")
+    quantities: Literal["none", "symmetric", "named"] = Field(
+        "none",
+        description="Add the hand features' quantities (speeds, distances, facing …; docs/features.md) to the input: "
+        "symmetric = smallest and largest over the animals, named = each animal's own. They are zero in tasks that "
+        "replace the partner or move the window.",
+    )
     symmetric: bool = Field(
         False, description="Mean over both orders of two animals at inference; for animals without roles."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -193,7 +193,9 @@ class LisbetData(LightningDataModule):
         self.class_weights = {name: self._weights(frames.only(train), name, columns[name]) for name in columns}
         # Augmentations come before the frame of reference is laid, so only the normalisation decides.
         self.unit_square = config.normalise != "body"
-        self.augmenter = Augmenter(parse_augmentations(config.augmentation), self.layout, self.unit_square)
+        steps = parse_augmentations(config.augmentation)
+        blind = config.quantities == "symmetric"
+        self.augmenter = Augmenter(steps, self.layout, self.unit_square, blind=blind)
         self._windows: dict[str, Windows] = {}
         log.info("%d frames of %d recordings, %d held out", frames.n_frames, len(ids), len(held_out))
 
@@ -261,6 +263,8 @@ class LisbetData(LightningDataModule):
         windows, valid = source.gather(list(step.plans.values()))
         sizes = [len(plan.first) for plan in step.plans.values()]
         contrast = "geom" in step.plans
+        if self.layout.quantities:
+            hide_quantities(windows, sizes, list(step.plans), self.layout)
         augmented = self.augmenter.steps and step.stream == TRAIN
         rng = torch.Generator(windows.device)
         if contrast or augmented:
@@ -288,3 +292,20 @@ class LisbetData(LightningDataModule):
         if mask is not None:
             masks[k] = torch.cat([mask, mask])
         return torch.cat(parts), torch.cat(masks) if masks else None, [len(part) for part in parts]
+
+
+def hide_quantities(windows: Tensor, sizes: Sequence[int], tasks: Sequence[str], layout: Layout) -> None:
+    """Zero, in place, the quantities that would tell the answer: those of the true partner, or of the unmoved window.
+
+    Parameters
+    ----------
+    windows : Tensor, shape (windows, token, individual, block)
+        Those of all tasks, one after another.
+    sizes : sequence of int
+        Windows of each task.
+    tasks : sequence of str
+    layout : Layout
+    """
+    for task, part in zip(tasks, torch.split(windows, list(sizes)), strict=True):
+        if task in {"cons", "shift", "geom"}:
+            part[..., layout.tracked :] = 0

@@ -70,12 +70,17 @@ def write_original(
     """
     if model.config.backbone.type != "transformer":
         raise EthoMakeError("Only transformer backbones are interchanged with the original program.")
-    if model.config.seen or model.config.frame != "arena" or model.config.normalise == "body":
+    if (
+        model.config.seen
+        or model.layout.quantities
+        or model.config.frame != "arena"
+        or model.config.normalise == "body"
+    ):
         raise EthoMakeError(
             "The original program cannot compute this model's input; "
             "train with mode: faithful (seen: false, frame: arena, normalise: original) to interchange it."
         )
-    if model.config.supervised and model.config.head_input == "both" and not embedder:
+    if model.config.supervised and model.config.head_input != "token" and not embedder:
         raise EthoMakeError("The original's heads see the target frame alone; train with head_input: token.")
     if layout == "seed" and model.config.head_type == "linear" and not embedder:
         raise EthoMakeError("Version 0.3.0 has no linear heads; write layout newest.")

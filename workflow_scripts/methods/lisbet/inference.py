@@ -25,7 +25,8 @@ def _windows(model: Lisbet, recording: Recording, *, swap: bool) -> tuple[Window
     pad = padding(model.config)
     values = prepare_recording(recording, model.config)
     if swap:
-        values = values[:, ::-1]
+        kept = model.layout.tracked if model.config.quantities == "symmetric" else model.layout.block
+        values = np.concatenate([values[:, ::-1, :kept], values[..., kept:]], axis=-1)
     rows = np.zeros((len(values) + 2 * pad, *values.shape[1:]), np.float32)
     rows[pad : pad + len(values)] = values
     valid = np.zeros(len(rows), bool)
@@ -103,7 +104,7 @@ def predict_recording(model: Lisbet, recording: Recording) -> dict[str, Float32A
             for windows, valid in _batches(model, recording, swap=swap):
                 encoded = model(windows, valid)
                 for head in chosen:
-                    logits = model.task_heads[head.name](encoded, valid).float()
+                    logits = model.task_heads[head.name](encoded, valid, windows).float()
                     part = torch.softmax(logits, 1) if head.kind == "multiclass" else torch.sigmoid(logits)
                     made[head.name][start : start + len(part)] += part.cpu().numpy() / len(orders)
                 start += len(windows)

@@ -3,39 +3,52 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations, permutations
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from workflow_scripts.errors import EthoMakeError
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.methods.lisbet.config import Config
 from workflow_scripts.training.data import DataSpec
-from workflow_scripts.training.kinematics import FloatArray, extent
+from workflow_scripts.training.kinematics import FloatArray, extent, nan_mean, rolling_moments
+from workflow_scripts.training.quantities import blank_recording, measure
 from workflow_scripts.training.roles import body_length, find_roles
 
 Float32Array = npt.NDArray[np.float32]
 
+# The defaults of the hand features (docs/features.md).
+SMOOTH_S, CONTACT, NEAR = 0.2, 0.2, 1.0
+
 
 @dataclass(frozen=True)
 class Layout:
-    """Columns of the input: individual by individual, each keypoint's coordinates, then whether each was seen.
+    """Columns of the input: individual by individual, each keypoint's coordinates, whether each was seen, quantities.
 
     Attributes
     ----------
     individuals, keypoints, space : int
     seen : bool
+    quantities : int
+        Number of quantities of one individual.
     """
 
     individuals: int
     keypoints: int
     space: int
     seen: bool
+    quantities: int = 0
 
     @classmethod
     def of(cls, spec: DataSpec, config: Config) -> Layout:
         """Derive the layout from the data and the settled options."""
-        return cls(len(spec.individuals), len(spec.keypoints), spec.space, bool(config.seen))
+        extra = 0
+        if config.quantities != "none":
+            blank = blank_recording(spec.individuals, spec.keypoints, spec.space)
+            extra = measure_individuals(blank, config).shape[2]
+        return cls(len(spec.individuals), len(spec.keypoints), spec.space, bool(config.seen), extra)
 
     @property
     def coordinates(self) -> int:
@@ -45,7 +58,19 @@ class Layout:
     @property
     def block(self) -> int:
         """All columns of one individual."""
+        return self.tracked + self.quantities
+
+    @property
+    def tracked(self) -> int:
+        """Columns of one individual without its quantities."""
         return self.coordinates + (self.keypoints if self.seen else 0)
+
+    def quantity_columns(self) -> torch.Tensor | None:
+        """Columns of the flat input that hold quantities; None where there are none."""
+        if not self.quantities:
+            return None
+        each = torch.arange(self.tracked, self.block)
+        return (torch.arange(self.individuals)[:, None] * self.block + each).flatten()
 
     @property
     def features(self) -> int:
@@ -73,6 +98,51 @@ def _fill_never_seen(position: FloatArray) -> None:
         never = np.isnan(position[:, animal]).all(axis=(0, 2))
         if never.any() and not never.all():
             position[:, animal, never] = np.nanmean(position[:, animal, ~never], axis=1)[:, None]
+
+
+def measure_individuals(recording: Recording, config: Config) -> Float32Array:
+    """Lay out the hand features' quantities by individual.
+
+    ``symmetric``: the smallest value over animals, pairs or ordered pairs stands with the first animal, the largest
+    with the second, the mean with any other. ``named``: an animal has its own, those of its pairs and those of the
+    ordered pairs it leads (the mean over the others, of three or more). Each is averaged over the frames of one token
+    (`fps_scaling`) and filled over time.
+
+    Returns
+    -------
+    ndarray, float32, shape (time, individual, quantity)
+        Finite.
+    """
+    roles = find_roles(recording.keypoints, config.roles)
+    length = body_length(recording.position, roles)
+    length = length if np.isfinite(length) and length > 0 else 1.0
+    found = measure(recording, roles, length, smooth_s=SMOOTH_S, contact=CONTACT, near=NEAR)
+    animals = range(len(recording.individuals))
+    subjects: list[list[tuple[int, ...]]] = [
+        [(k,) for k in animals],
+        list(combinations(animals, 2)),
+        list(permutations(animals, 2)),
+    ]
+    columns = []
+    for group, whose in zip((found.single, found.pair, found.directed), subjects, strict=True):
+        for values in group.values():
+            if config.quantities == "named":
+                mine = [
+                    [k for k, who in enumerate(whose) if animal in (who[:1] if group is found.directed else who)]
+                    for animal in animals
+                ]
+                columns.append(np.stack([nan_mean(values[:, own], 1) for own in mine], axis=1))
+            else:
+                spread: list[FloatArray] = [np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1)]
+                spread += [nan_mean(values, 1)] * (len(animals) - 2)
+                columns.append(np.stack(spread[: len(animals)], axis=1))
+    table = np.stack(columns, axis=2).reshape(len(recording.position), -1)
+    token = 2 * int(config.fps_scaling / 2) + 1
+    if token > 1:
+        table = rolling_moments(table, token, deviation=False)[0]
+    interpolate_both_ways(table)
+    laid: Float32Array = np.nan_to_num(table).astype(np.float32).reshape(len(table), len(animals), -1)
+    return laid
 
 
 def _unit_square(position: FloatArray, recording: Recording, config: Config) -> None:
@@ -132,6 +202,9 @@ def prepare_recording(recording: Recording, config: Config) -> Float32Array:
     else:
         _unit_square(position, recording, config)
     flat = np.nan_to_num(position, copy=False).reshape(time, individuals, keypoints * space)
-    if not config.seen:
-        return flat
-    return np.concatenate([flat, seen.astype(np.float32)], axis=-1)
+    parts: list[Float32Array] = [flat]
+    if config.seen:
+        parts.append(np.asarray(seen, np.float32))
+    if config.quantities != "none":
+        parts.append(measure_individuals(recording, config))
+    return np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]

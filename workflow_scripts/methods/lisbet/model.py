@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
-from workflow_scripts.methods.lisbet.backbones import BACKBONES, ClassificationHead, ProjectionHead, pool
+from workflow_scripts.methods.lisbet.backbones import BACKBONES, ClassificationHead, ProjectionHead, SummaryHead, pool
 from workflow_scripts.methods.lisbet.config import SUPERVISED, Config
 from workflow_scripts.methods.lisbet.data import Batch, LisbetData
 from workflow_scripts.methods.lisbet.history import History
@@ -60,6 +60,13 @@ class Lisbet(LightningModule):
         if head.kind == "geom":
             return ProjectionHead(width, shape.hidden_dim)
         supervised = head.kind in SUPERVISED
+        if supervised and self.config.head_input == "summary":
+            hidden = shape.hidden_dim if self.config.head_type == "mlp" else None
+            columns = self.layout.quantity_columns()
+            size = self.layout.features if columns is None else len(columns)
+            return SummaryHead(
+                width, size, head.outputs, hidden, self.target_token, dropout=shape.dropout, columns=columns
+            )
         return ClassificationHead(
             width,
             head.outputs,
@@ -94,11 +101,12 @@ class Lisbet(LightningModule):
         sizes = list(batch.sizes)
         encoded = torch.split(self.forward(batch.windows, batch.valid), sizes)
         masks = [None] * len(sizes) if batch.valid is None else torch.split(batch.valid, sizes)
+        inputs = torch.split(batch.windows, sizes)
         total = batch.windows.new_zeros(())
         named = {head.name: head for head in self.heads}
-        for name, part, mask, label in zip(batch.tasks, encoded, masks, batch.labels, strict=True):
+        for name, part, mask, given, label in zip(batch.tasks, encoded, masks, inputs, batch.labels, strict=True):
             head = named[name]
-            logits = self.task_heads[head.name](part, mask)
+            logits = self.task_heads[head.name](part, mask, given)
             loss = head_loss(head, logits, label, self._weight(head.name), self.config.temperature)
             self.tallies[f"{side}_{head.name}"].add(loss, logits, label)  # type: ignore[operator]
             total = total + loss

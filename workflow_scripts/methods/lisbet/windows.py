@@ -177,7 +177,7 @@ def lay_frame(windows: Tensor, valid: Tensor | None, layout: Layout, config: Con
         unit = torch.where(length > 1e-6, ahead / length.clamp_min(1e-6), ahead.new_tensor([1.0, 0.0]))
         moved = turn(moved, unit)
     laid = moved.reshape(n, tokens, individuals, layout.coordinates) * valid[..., None, None]
-    return torch.cat([laid, windows[..., layout.coordinates :]], dim=-1) if layout.seen else laid
+    return torch.cat([laid, windows[..., layout.coordinates :]], dim=-1)
 
 
 def turn(position: Tensor, unit: Tensor) -> Tensor:
