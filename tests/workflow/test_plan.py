@@ -139,6 +139,7 @@ def test_tables_alone_redraw_the_report_and_plan_no_training(root: Path, tmp_pat
     assert "fit" in {rule for rule, _ in planned(done.stdout + done.stderr)}
     names = ["comparison.csv", "points.csv", "provenance/configuration.json", "provenance/rulegraph.dot"]
     names += [f"tables/{name}.csv" for name in ("quality", "labels", "ethograms", "confusions", "notes")]
+    names += [f"sections/latents_rats_pairs/{name}" for name in ("section.json", "latents.csv", "latents.png")]
     for name in names:
         path = results / name
         path.parent.mkdir(parents=True, exist_ok=True)
