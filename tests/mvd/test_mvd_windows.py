@@ -269,3 +269,13 @@ def test_published_merging_joins_windows_of_a_class_that_touch():
     # Windows 1 and 3 touch at frame 48 and merge over the sure window 2 of the other class.
     assert codes[:16].tolist() == [0] * 16 and codes[16:32].tolist() == [1] * 16
     assert codes[32:64].tolist() == [2] * 32 and codes[64:80].tolist() == [1] * 16 and not codes[80:].any()
+
+
+@pytest.mark.parametrize(("length", "rate"), [(40, 1), (40, 2), (11, 2), (5, 1)])
+def test_sliding_feeds_what_training_feeds(length, rate):
+    pixels = torch.randint(0, 256, (length, 18, 18, 3), dtype=torch.uint8)
+    slider = Slider(num_frames=8, rate=rate, stride=3, side=16, motion=True)
+    for first, video in slider.windows(pixels.split(7)):
+        numbers = np.clip(np.arange(first, first + slider.span, rate), 0, length - 1)
+        raw = ops.resize(ops.to_float(pixels[numbers][None]), 16)
+        torch.testing.assert_close(video, ops.normalise(raw, motion=True)[0], atol=1e-4, rtol=1e-4)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from workflow_scripts.formats.clips import ClipRecording
-from workflow_scripts.methods.mvd.augment import normalise, resize, to_float
+from workflow_scripts.methods.mvd.augment import MEAN, MOTION_SCALE, STD, normalise, resize, to_float
 from workflow_scripts.methods.mvd.config import Config
 from workflow_scripts.methods.mvd.store import CHUNK, shrink, stored_side
 
@@ -54,14 +54,14 @@ class Slider:
         return self.num_frames * self.rate
 
     def windows(self, chunks: Iterable[Tensor]) -> Iterator[tuple[int, Tensor]]:
-        """Yield (first frame, video (3, num_frames, side, side)) of a stream of chunks of bytes (n, h, w, 3).
+        """Yield (first frame, input (channel, num_frames, side, side)) of a stream of chunks of bytes (n, h, w, 3).
 
-        Only the frames of one window are held, and each is resized once however many windows it is in.
+        Only the frames of one window are held, and each is made ready once however many windows it is in.
         """
         ring: deque[Tensor] = deque(maxlen=self.span)
         seen, last = 0, -1
-        for chunk in chunks:
-            for frame in resize(to_float(chunk[:, None]), self.side)[:, :, 0].unbind(0):
+        for frames in self._ready(chunks):
+            for frame in frames.unbind(0):
                 ring.append(frame)
                 seen += 1
                 first = seen - self.span
@@ -71,9 +71,29 @@ class Slider:
         if self.tail and seen and last != max(0, seen - self.span):
             yield max(0, seen - self.span), self._sample(ring)
 
+    def _ready(self, chunks: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Resize and normalise frames; the fourth channel is the change since the sampled frame before."""
+        lead: Tensor | None = None
+        for chunk in chunks:
+            frames = resize(to_float(chunk[:, None]), self.side)
+            scaled = normalise(frames, motion=False)[:, :, 0]
+            if self.motion:
+                grey = frames[:, :, 0].mean(dim=1, keepdim=True)
+                # The first frames have none before them; they only ever stand first in a window.
+                greys = torch.cat([grey[:1].expand(self.rate, -1, -1, -1) if lead is None else lead, grey])
+                lead = greys[-self.rate :]
+                scaled = torch.cat([scaled, (grey - greys[: len(grey)]).abs() / MOTION_SCALE], dim=1)
+            yield scaled
+
     def _sample(self, ring: deque[Tensor]) -> Tensor:
         kept = list(ring)
-        return torch.stack([kept[min(k, len(kept) - 1)] for k in range(0, self.span, self.rate)], dim=1)
+        video = torch.stack([kept[min(k, len(kept) - 1)] for k in range(0, self.span, self.rate)], dim=1)
+        if self.motion and len(kept) < self.span:  # the end is repeated: the change is that of the repeated frames
+            mean, std = (video.new_tensor(values).view(1, 3, 1, 1, 1) for values in (MEAN, STD))
+            return normalise(video[None, :3] * std + mean, motion=True)[0]
+        if self.motion:
+            video[3, 0] = video[3, 1]
+        return video
 
     def batches(self, chunks: Iterable[Tensor]) -> Iterator[tuple[list[int], Tensor]]:
         """Yield (first frames, network input (n, channel, num_frames, side, side)) in batches."""
@@ -83,10 +103,10 @@ class Slider:
             firsts.append(first)
             frames.append(window)
             if len(firsts) == self.batch:
-                yield firsts, normalise(torch.stack(frames), motion=self.motion)
+                yield firsts, torch.stack(frames)
                 firsts, frames = [], []
         if firsts:
-            yield firsts, normalise(torch.stack(frames), motion=self.motion)
+            yield firsts, torch.stack(frames)
 
 
 def make_slider(config: Config) -> Slider:
