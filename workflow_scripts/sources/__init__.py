@@ -8,8 +8,10 @@ empty, `fps` NaN where the file states none. A label source has `Options` and
 
 from __future__ import annotations
 
+import csv
 import importlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -87,6 +89,16 @@ def require_file(path: Path) -> None:
         raise InputError(path, "the file is empty", "download or export it again")
 
 
+@contextmanager
+def _damage_in_words(path: Path) -> Iterator[None]:
+    """Turn what libraries raise on damaged files, beside their proper errors, into one sentence."""
+    try:
+        yield
+    except (csv.Error, RuntimeError, OverflowError, EOFError) as error:  # RuntimeError: HDF5, and too deep a nesting
+        problem = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(path, f"is damaged ({problem})", "download or export it again") from error
+
+
 def read_tracks(source: str, path: Path, options: dict[str, Any], *, recording: str) -> Iterator[Recording]:
     """Read the recordings of a tracking file, one in memory at a time.
 
@@ -115,7 +127,8 @@ def read_tracks(source: str, path: Path, options: dict[str, Any], *, recording: 
     module = _load(source, TRACK_SOURCES, "track")
     checked = validate(module.Options, options, where=f"options of the source {source}")
     require_file(Path(path))
-    yield from module.read(Path(path), checked, recording=recording)
+    with _damage_in_words(Path(path)):
+        yield from module.read(Path(path), checked, recording=recording)
 
 
 def read_labels(
@@ -162,9 +175,10 @@ def read_labels(
     module = _load(source, LABEL_SOURCES, "label")
     checked = validate(module.Options, options, where=f"options of the source {source}")
     require_file(Path(path))
-    found: dict[str, Labels] = module.read_labels(
-        Path(path), checked, n_frames=n_frames, fps=fps, tasks=tasks, warn=[] if warn is None else warn
-    )
+    with _damage_in_words(Path(path)):
+        found: dict[str, Labels] = module.read_labels(
+            Path(path), checked, n_frames=n_frames, fps=fps, tasks=tasks, warn=[] if warn is None else warn
+        )
     return found
 
 
@@ -189,5 +203,6 @@ def read_images(source: str, path: Path, options: dict[str, Any]) -> ImageSet:
     module = _load(source, IMAGE_SOURCES, "image")
     checked = validate(module.Options, options, where=f"options of the source {source}")
     require_file(Path(path))
-    found: ImageSet = module.read(Path(path), checked)
+    with _damage_in_words(Path(path)):
+        found: ImageSet = module.read(Path(path), checked)
     return found

@@ -56,6 +56,8 @@ def read_bouts(path: Path, options: Options, fps: float) -> list[Bout]:
         When a column is missing, a number is none, or the file does not name the video; names the line.
     """
     rows = list(table_rows(read_text(path, EXPECTED)))
+    if not rows:
+        raise InputError(path, "holds no row", f"expected {EXPECTED}")
     header = [name.lower() for name in rows[0][1]]
     for name in COLUMNS:
         if name not in header:

@@ -75,6 +75,8 @@ def read_labels(
     Frames are exact where the file has both kinds of columns, so they win over seconds.
     """
     rows = list(table_rows(read_text(path, EXPECTED)))
+    if not rows:
+        raise InputError(path, "holds no row", f"expected {EXPECTED}")
     places = _column_places(path, rows[0][1])
     bouts = []
     annotators: set[str] = set()

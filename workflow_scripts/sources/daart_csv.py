@@ -172,6 +172,8 @@ def read_features(path: Path) -> tuple[npt.NDArray[np.float64], list[str]]:
         values, names = table.values.astype(np.float64), [" ".join(name) for name in table.columns]
     else:
         rows = list(table_rows(read_text(path, "a csv with one header row of feature names")))
+        if not rows:
+            raise InputError(path, "holds no row", "mend or export it again")
         names = rows[0][1]
         try:
             values = np.array([[float(cell or "nan") for cell in cells] for _, cells in rows[1:]], dtype=np.float64)

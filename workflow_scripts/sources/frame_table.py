@@ -34,6 +34,8 @@ def read_labels(
 ) -> dict[str, Labels]:
     """Read one video's labels; see :func:`workflow_scripts.sources.read_labels`."""
     rows = list(table_rows(read_text(path, EXPECTED)))
+    if not rows:
+        raise InputError(path, "holds no row", f"expected {EXPECTED}")
     header = rows[0][1]
     chosen = options.behaviours or [name for name in header[_index_columns(header) :] if name != options.empty]
     places = []

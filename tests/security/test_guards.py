@@ -1,0 +1,82 @@
+"""Nothing dangerous is called: no shell, no unpickling, no evaluation, no archive unpacked by its own names."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / "workflow_scripts").rglob("*.py"))
+
+FORBIDDEN = {
+    "os.system": "subprocess.run with a list",
+    "os.popen": "subprocess.run with a list",
+    "eval": "a parser",
+    "exec": "an import",
+    "pickle.load": "sources/npy_safe.py or weights_only",
+    "pickle.loads": "sources/npy_safe.py or weights_only",
+    "pickle.Unpickler": "a subclass whose find_class allows a list",
+    "joblib.load": "safetensors",
+    "dill.load": "safetensors",
+    "shelve.open": "JSON",
+    "marshal.loads": "JSON",
+    "yaml.full_load": "files.read_yaml",
+    "yaml.unsafe_load": "files.read_yaml",
+    "pd.read_pickle": "sources/npy_safe.py",
+    "xml.etree.ElementTree.parse": "a parser without entities",
+    "tempfile.mktemp": "files.atomic_path",
+}
+METHODS = {"extractall": "fetch/archive.py, which checks every member's name, kind and size"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_dangerous_call(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        name = ast.unparse(node.func)
+        assert name not in FORBIDDEN, f"{path.name}:{node.lineno}: {name}; use {FORBIDDEN[name]}"
+        if isinstance(node.func, ast.Attribute):
+            method = node.func.attr
+            assert method not in METHODS, f"{path.name}:{node.lineno}: {method}; use {METHODS[method]}"
+        for keyword in node.keywords:
+            given = ast.unparse(keyword.value)
+            assert not (keyword.arg == "shell" and given != "False"), f"{path.name}:{node.lineno}: {name} with a shell"
+            loads = name.endswith("load") and keyword.arg == "allow_pickle"
+            assert not (loads and given != "False"), f"{path.name}:{node.lineno}: allow_pickle"
+            assert not (keyword.arg == "weights_only" and given != "True"), f"{path.name}:{node.lineno}: weights_only"
+
+
+GUARDED = {"torch.load": "weights_only", "np.load": "allow_pickle", "numpy.load": "allow_pickle"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_loads_name_their_guard(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and (name := ast.unparse(node.func)) in GUARDED:
+            assert GUARDED[name] in {keyword.arg for keyword in node.keywords}, f"{path.name}:{node.lineno}: {name}"
+
+
+def test_the_guards_would_notice(tmp_path: Path) -> None:
+    for line in ("import os\nos.system('ls')", "import subprocess\nsubprocess.run('ls', shell=True)", "eval('1')"):
+        bad = tmp_path / "bad.py"
+        bad.write_text(line)
+        with pytest.raises(AssertionError):
+            test_no_dangerous_call(bad)
+    bad.write_text("import torch\ntorch.load('x')")
+    with pytest.raises(AssertionError):
+        test_loads_name_their_guard(bad)
+
+
+def test_rules_quote_what_they_are_given() -> None:
+    """File names and settings reach the shell quoted: every input, output, log and free text has `:q`."""
+    import re
+
+    for path in (ROOT / "rules").glob("*.smk"):
+        for line in path.read_text().splitlines():
+            if not line.strip().startswith(('"', "'")) and "python -m" not in line:
+                continue
+            for field in re.findall(r"\{((?:input|output|log)[\w.]*)\}", line):
+                raise AssertionError(f"{path.name}: {{{field}}} is not quoted: {line.strip()}")
