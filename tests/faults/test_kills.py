@@ -1,0 +1,113 @@
+"""Kills: of Snakemake, of a job, of a training at a random step; afterwards the same command gives the same files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.faults.fault_runs import TRAINED, copy_project, kill_all, run, same, stages_of, start, wait_until
+
+pytestmark = pytest.mark.faults
+MOMENTS = random.Random(9)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = copy_project(tmp_path_factory.mktemp("undisturbed"))
+    done = run(folder)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return folder
+
+
+def steps(folder: Path) -> int:
+    """Files finished so far."""
+    return sum(1 for name in ("resources", "data", "results") for path in (folder / name).rglob("*") if path.is_file())
+
+
+def test_snakemake_is_killed_again_and_again(undisturbed: Path, tmp_path: Path) -> None:
+    folder = copy_project(tmp_path)
+    total, kills = steps(undisturbed), 0
+    for share in (0.1, 0.35, 0.6, 0.85):
+        process = start(folder)
+        wanted = (share + MOMENTS.uniform(-0.05, 0.05)) * total
+        if not wait_until(lambda wanted=wanted: steps(folder) > wanted, process):  # type: ignore[misc]
+            break
+        kill_all(process)
+        kills += 1
+    done = run(folder)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert kills >= 3
+    assert "was killed; going on" in done.stderr
+    same(folder, undisturbed)
+
+
+def test_jobs_are_killed(undisturbed: Path, tmp_path: Path) -> None:
+    folder = copy_project(tmp_path)
+    process = start(folder, "--cores", "2", "--retries", "2")
+    kills = 0
+    for stage in ("convert", "embed", "probe"):
+        assert wait_until(lambda stage=stage: stages_of(process, stage), process)  # type: ignore[misc]
+        time.sleep(MOMENTS.uniform(0, 0.5))
+        for victim in stages_of(process, stage)[:1]:
+            victim.send_signal(signal.SIGKILL)
+            kills += 1
+    assert process.wait(900) == 0, (folder / "log").read_text()[-3000:]
+    assert kills >= 2
+    same(folder, undisturbed)
+
+
+def test_trainings_are_stopped_at_random_steps_and_go_on(tmp_path: Path) -> None:
+    """Each method's training is killed, then asked to stop by either signal, whenever it has got further."""
+    weights = [
+        f"results/faults/runs/{dataset}/{method}/sound/default/official/seed0/weights_last.safetensors"
+        for dataset, use in TRAINED.items()
+        for method in use["methods"]
+    ]
+    calm, folder = copy_project(tmp_path / "calm", TRAINED), copy_project(tmp_path / "p", TRAINED)
+    done = run(calm, *weights, "--cores", "2")
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    process = start(folder, *weights, "--cores", "1", "--retries", "3")
+    for target in weights:
+        held = (folder / target).parent
+        seen = -1.0
+        for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGUSR1):
+
+            def further(held: Path = held, seen: float = seen) -> bool:
+                path = held / "resume.ckpt"
+                return path.exists() and path.stat().st_mtime > seen and bool(stages_of(process, "train"))
+
+            def ended(held: Path = held) -> bool:
+                return (held / "weights_last.safetensors").exists()
+
+            if not wait_until(lambda: further() or ended(), process) or ended():
+                break
+            time.sleep(MOMENTS.uniform(0, 0.3))
+            seen = (held / "resume.ckpt").stat().st_mtime
+            for victim in stages_of(process, "train"):
+                with contextlib.suppress(psutil.Error):
+                    victim.send_signal(number)
+                    psutil.wait_procs([victim], timeout=120)
+    assert process.wait(900) == 0, (folder / "log").read_text()[-3000:]
+    for target in weights:
+        console = ((folder / target).parent / "console.log").read_text()
+        assert "resumed after epoch" in console, f"{target}: it was not stopped, or trained from the start"
+    same(folder, calm, names=())
+
+
+def test_an_interrupted_run_goes_on(undisturbed: Path, tmp_path: Path) -> None:
+    """Ctrl-C, as in the middle of `make demo`."""
+    folder = copy_project(tmp_path)
+    process = start(folder, "--profile", "profiles/local", "--cores", "2")
+    assert wait_until(lambda: steps(folder) > 0.5 * steps(undisturbed), process)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(120) != 0
+    done = run(folder, "--profile", "profiles/local", "--cores", "2")
+    assert done.returncode == 0, done.stderr[-3000:]
+    same(folder, undisturbed)
