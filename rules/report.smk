@@ -33,8 +33,11 @@ rule report:
         rulegraph=f"{RESULTS}/provenance/rulegraph.dot",
         tables=expand(
             f"{RESULTS}/tables/{{table}}.csv",
-            table=["quality", "labels", "ethograms", "confusions", "notes"],
+            table=["quality", "labels", "ethograms", "confusions", "notes", "embedding_maps", "curves"],
         ),
+        tests=f"{RESULTS}/tests.csv",
+        ranks=f"{RESULTS}/ranks.csv",
+        published=f"{ROOT}/config/published.yaml",
         cards=[f"{ROOT}/config/datasets/{name}.yaml" for name in CARDS],
         sections=SECTIONS,
     output:

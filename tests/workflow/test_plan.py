@@ -137,8 +137,18 @@ def test_tables_alone_redraw_the_report_and_plan_no_training(root: Path, tmp_pat
     results = tmp_path / "results" / "real"
     done = snakemake(root, tmp_path, "-n", "--config", "experiment=real")
     assert "fit" in {rule for rule, _ in planned(done.stdout + done.stderr)}
-    names = ["comparison.csv", "points.csv", "provenance/configuration.json", "provenance/rulegraph.dot"]
-    names += [f"tables/{name}.csv" for name in ("quality", "labels", "ethograms", "confusions", "notes")]
+    names = [
+        "comparison.csv",
+        "points.csv",
+        "tests.csv",
+        "ranks.csv",
+        "provenance/configuration.json",
+        "provenance/rulegraph.dot",
+    ]
+    names += [
+        f"tables/{name}.csv"
+        for name in ("quality", "labels", "ethograms", "confusions", "notes", "embedding_maps", "curves")
+    ]
     names += [f"sections/latents_rats_pairs/{name}" for name in ("section.json", "latents.csv", "latents.png")]
     for name in names:
         path = results / name

@@ -67,6 +67,8 @@ def read_table(path: str | Path) -> pd.DataFrame:
         raise InputError(path, "the file does not exist", "run the workflow, which makes it") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
         raise InputError(path, f"is no result table ({error})", "delete it and run again") from error
+    if list(table.columns) == COLUMNS[:-1]:  # made before there were notes
+        table["note"] = pd.Series([pd.NA] * len(table), dtype=object)
     if list(table.columns) != COLUMNS:
         raise InputError(
             path, f"expected the columns {COLUMNS}, found {list(table.columns)}", "delete it and run again"

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workflow_scripts.cards import Published
 from workflow_scripts.report.sections import SectionView
 
 IntArray = npt.NDArray[np.integer[Any]]
@@ -177,6 +178,12 @@ class ReportData:
         Git commit, whether the tree was clean, configuration hash, command.
     sections : tuple of SectionView
         What systems add; from :func:`workflow_scripts.report.sections.load`.
+    tests, ranks : DataFrame
+        `tests.csv` and `ranks.csv`; empty where nothing was compared.
+    maps, curves : DataFrame
+        `tables/embedding_maps.csv` and `tables/curves.csv`; empty where there are none.
+    published : dict of str to list of Published
+        Numbers from the literature, by dataset; those of other datasets are shown with the methods they speak of.
     """
 
     experiment: str
@@ -193,3 +200,8 @@ class ReportData:
     versions: dict[str, str] = field(default_factory=dict)
     provenance: dict[str, str] = field(default_factory=dict)
     sections: tuple[SectionView, ...] = ()
+    tests: pd.DataFrame = field(default_factory=pd.DataFrame)
+    ranks: pd.DataFrame = field(default_factory=pd.DataFrame)
+    maps: pd.DataFrame = field(default_factory=pd.DataFrame)
+    curves: pd.DataFrame = field(default_factory=pd.DataFrame)
+    published: dict[str, list[Published]] = field(default_factory=dict)

@@ -15,9 +15,12 @@ import yaml
 from plotly.offline import get_plotlyjs
 
 from workflow_scripts.files import write_text
-from workflow_scripts.report import figures, views
+from workflow_scripts.report import figures, learnt, views
+from workflow_scripts.report.claims import Claim, claims
 from workflow_scripts.report.data import DatasetSection, ExamplePrediction, ReportData, TaskSummary
 from workflow_scripts.report.graph import rule_graph
+from workflow_scripts.report.interactive import Interactive
+from workflow_scripts.report.ranking import rank_plot
 from workflow_scripts.report.sections import SectionView
 from workflow_scripts.report.summary import failures, is_aggregate, sentence, verdicts
 from workflow_scripts.report.tables import (
@@ -27,6 +30,7 @@ from workflow_scripts.report.tables import (
     count,
     heading,
     metric_name,
+    over_seeds,
     percent,
     pool_seeds,
     primary_metric,
@@ -71,6 +75,8 @@ class TaskView:
     plots: tuple[Plot, ...]
     confusions: tuple[Plot, ...]
     ethograms: tuple[Ethogram, ...]
+    claim: Claim | None
+    tests: Table | None
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,10 @@ class DatasetView:
     tasks: tuple[TaskView, ...]
     everything: Table | None
     added: tuple[SectionView, ...]
+    maps: tuple[tuple[str, Interactive], ...]
+    ranks: tuple[tuple[str, object], ...]
+    published: Table | None
+    protocols: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -211,10 +221,63 @@ def _task(data: ReportData, section: DatasetSection, task: str, rows: pd.DataFra
         facts=_task_facts(summary),
         sentence=sentence(verdict[0]) if verdict else "",
         results=views.results(rows, section.name, task) if len(rows) else None,
-        plots=tuple(_result_plots(rows, identifier)),
+        plots=(*_result_plots(rows, identifier), *_critical(data, section.name, task, identifier)),
         confusions=tuple(_confusions(data, section.name, task, order, identifier)),
         ethograms=tuple(_ethogram(item) for item in chosen),
+        claim=next((item for item in claims(data.tests) if (item.dataset, item.task) == (section.name, task)), None)
+        if len(data.tests)
+        else None,
+        tests=_tests(data, section.name, task),
     )
+
+
+def _of(table: pd.DataFrame, **wanted: str) -> pd.DataFrame:
+    """Rows of a small table, none where the table is empty (and so has no columns)."""
+    for name, value in wanted.items():
+        table = table[table[name] == value] if len(table) else table
+    return table
+
+
+def _tests(data: ReportData, dataset: str, task: str) -> Table | None:
+    caption = f"{dataset}, {task}: paired tests on the held-out groups, the smallest p first"
+    return learnt.tests_table(_of(data.tests, dataset=dataset, task=task), caption, f"{dataset}-{task}-tests.csv")
+
+
+def _rank_plot(ranks: pd.DataFrame, tests: pd.DataFrame | None, caption: str, prefix: str) -> Plot:
+    spoken = "; ".join(
+        f"{row['label']} {with_interval(row['rank'], row['low'], row['high'])}"
+        for row in ranks.sort_values("rank").to_dict("records")
+    )
+    return Plot(to_svg(rank_plot(ranks, tests), label=f"Ranks: {spoken}", prefix=prefix), caption)
+
+
+def _ranks(ranks: pd.DataFrame, what: str, prefix: str) -> list[tuple[str, object]]:
+    """Return a plot and a table of mean ranks as blocks; nothing where there are none."""
+    if ranks.empty:
+        return []
+    plot = _rank_plot(ranks, None, f"Mean rank {what}; lines are bootstrap intervals, chance in grey.", prefix)
+    return [("svg", plot), ("table", learnt.ranks_table(ranks, f"Mean ranks {what}", f"{prefix}.csv"))]
+
+
+def _ours(rows: pd.DataFrame) -> dict[tuple[str, str], list[Score]]:
+    """Our methods' scores by task and metric, best first."""
+    found: dict[tuple[str, str], list[Score]] = {}
+    for (task, metric), mine in rows.groupby(["task", "metric"], sort=False):
+        grouped = pool_seeds(scores(mine), str(metric)).values()
+        found[str(task), str(metric)] = [over_seeds(seeds) for seeds in grouped if not seeds[0].chance]
+    return found
+
+
+def _critical(data: ReportData, dataset: str, task: str, identifier: str) -> list[Plot]:
+    ranks = _of(data.ranks, scope="task", dataset=dataset, task=task)
+    if len(ranks) < 2:
+        return []
+    caption = (
+        "Rank of each method with its bootstrap interval over groups. Bars at the side join methods that the paired "
+        "tests do not tell apart (5 % after Holm's correction)."
+    )
+    tests = _of(data.tests, dataset=dataset, task=task)
+    return [_rank_plot(ranks, tests if len(tests) else None, caption, f"{identifier}-ranks")]
 
 
 def _dataset(data: ReportData, section: DatasetSection, index: int) -> DatasetView:
@@ -234,6 +297,12 @@ def _dataset(data: ReportData, section: DatasetSection, index: int) -> DatasetVi
         ),
         everything=views.everything(every, section.name) if len(every) else None,
         added=tuple(item for item in data.sections if item.dataset == section.name),
+        maps=tuple(learnt.maps(data.maps, section.name)) if len(data.maps) else (),
+        ranks=tuple(
+            _ranks(_of(data.ranks, scope="dataset", dataset=section.name), "over the tasks", f"{identifier}-ranks")
+        ),
+        published=learnt.published_table(data.published.get(section.name, []), _ours(rows), section.name),
+        protocols=tuple(learnt.protocols(data.published.get(section.name, []))),
     )
 
 
@@ -245,7 +314,17 @@ def _methods(data: ReportData) -> list[MethodView]:
     for index, name in enumerate(names):
         added = tuple(item for item in data.sections if item.method == name and not item.dataset)
         rows = views.method_results(data.comparison, name)
-        views_.append(MethodView(f"method{index}", name, (("table", rows),) if rows else (), added))
+        blocks: list[tuple[str, object]] = [("table", rows)] if rows else []
+        blocks += [("plot", plot) for _, plot in learnt.curves(data.curves, name)] if len(data.curves) else []
+        elsewhere = [
+            told
+            for dataset, numbers in data.published.items()
+            for told in numbers
+            if told.ours == name and dataset not in {section.name for section in data.datasets}
+        ]
+        table = learnt.published_table(elsewhere, {}, name)
+        blocks += [("table", table), *(("text", text) for text in learnt.protocols(elsewhere))] if table else []
+        views_.append(MethodView(f"method{index}", name, tuple(blocks), added))
     return views_
 
 
@@ -295,6 +374,9 @@ def render(data: ReportData) -> str:
         "data": data,
         "sentences": [sentence(v) for v in verdicts(data.comparison)],
         "failed": failures(data.comparison),
+        "broken": views.broken(data.comparison),
+        "claims": claims(data.tests) if len(data.tests) else [],
+        "ranks": _ranks(_of(data.ranks, scope="all"), "over the datasets", "ranks"),
         "overview": views.overview(data.comparison),
         "datasets": datasets,
         "methods": methods,

@@ -115,7 +115,7 @@ def sentence(verdict: Verdict) -> str:
     if best.n_groups:
         n += f" in {best.n_groups} held-out group{'s' if best.n_groups != 1 else ''}"
     among = "the only method" if verdict.methods == 1 else f"best of {verdict.methods} methods"
-    seed = f", mean of {verdict.seeds} seeds, interval spanning theirs" if verdict.seeds > 1 else ""
+    seed = f", mean of {verdict.seeds} seeds" if verdict.seeds > 1 else ""
     text = f"{place}: {best.label} ({among}{seed}) reaches {metric} {_interval(best)} on {n}."
     if chance is None:
         return f"{text} There is no chance row to compare with."

@@ -44,6 +44,10 @@ class Score:
     published : float
         NaN where nobody published a number for this.
     verified : bool
+    note : str
+        Why there is no value.
+    mean : (float, float, float) or None
+        Value, low and high of all seeds together, where a row of the comparison says so.
     """
 
     label: str
@@ -59,6 +63,8 @@ class Score:
     seed: int | None
     published: float
     verified: bool
+    note: str = ""
+    mean: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -149,9 +155,12 @@ def mean(scores: Sequence[Score]) -> float:
 
 
 def over_seeds(scores: Sequence[Score]) -> Score:
-    """Return one score for several seeds: their mean, with the interval that spans theirs."""
+    """Return one score for several seeds: the row over all of them, else their mean and the span of their intervals."""
     if len(scores) == 1:
         return scores[0]
+    if scores[0].mean is not None:
+        value, low, high = scores[0].mean
+        return replace(scores[0], value=value, low=low, high=high, seed=None)
     low, high = min(score.low for score in scores), max(score.high for score in scores)
     return replace(scores[0], value=mean(scores), low=low, high=high, seed=None)
 
@@ -228,23 +237,27 @@ def without_folds(table: pd.DataFrame) -> pd.DataFrame:
     return table[~((family != named) & np.array(pooled, dtype=bool))]
 
 
-def scores(table: pd.DataFrame) -> list[Score]:
+def scores(table: pd.DataFrame, *, keep_means: bool = False) -> list[Score]:
     """Return the rows of one dataset and task as scores, each with a label that tells them apart.
+
+    A row over all seeds (its own seed empty) becomes the `mean` of the rows of the single seeds.
 
     Parameters
     ----------
     table : DataFrame
         Columns as in :data:`workflow_scripts.formats.tables.COLUMNS`; missing ones count as empty.
+    keep_means : bool
+        Keep those rows beside the others.
     """
     wanted = ["method", "mode", "point", "readout", "split", "metric", "seed", "value", "low", "high", "n"]
-    wanted += ["n_groups", "published", "verified"]
+    wanted += ["n_groups", "published", "verified", "note", "task", "dataset"]
     rows = table.reindex(columns=wanted).to_dict("records")
     variants: dict[str, dict[str, set[str]]] = {}
     for row in rows:
         seen = variants.setdefault(_text(row["method"]), {})
         for column in ("mode", "point", "readout", "split"):
             seen.setdefault(column, set()).add(_text(row[column]))
-    result = []
+    result, where = [], []
     for row in rows:
         method = _text(row["method"])
         extra = [
@@ -252,6 +265,7 @@ def scores(table: pd.DataFrame) -> list[Score]:
             for column, values in variants[method].items()
             if len(values) > 1 and _text(row[column]) not in {"", "default"}
         ]
+        where.append((_text(row["dataset"]), _text(row["task"])))
         result.append(
             Score(
                 label=" · ".join([method, *extra]),
@@ -267,6 +281,18 @@ def scores(table: pd.DataFrame) -> list[Score]:
                 seed=_int(row["seed"]),
                 published=_float(row["published"]),
                 verified=_text(row["verified"]).lower() in {"true", "1", "1.0"},
+                note=_text(row["note"]),
             )
         )
-    return result
+    keys = [(*place, score.label, score.metric, score.split) for place, score in zip(where, result, strict=True)]
+    seeded = {key for key, score in zip(keys, result, strict=True) if score.seed is not None}
+    means = {
+        key: (score.value, score.low, score.high)
+        for key, score in zip(keys, result, strict=True)
+        if score.seed is None and key in seeded
+    }
+    return [
+        replace(score, mean=means.get(key))
+        for key, score in zip(keys, result, strict=True)
+        if keep_means or score.seed is not None or key not in means
+    ]

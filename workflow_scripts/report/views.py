@@ -91,12 +91,12 @@ def results(rows: pd.DataFrame, dataset: str, task: str) -> Table:
         Comparison rows of that dataset and task.
     dataset, task : str
     """
-    found = scores(rows)
+    found = scores(rows, keep_means=True)
     overall = {score.metric for score in found if "/" not in score.metric}
     metrics = [m for m in PREFERRED if m in overall] + sorted(overall - set(PREFERRED))
     metrics = metrics or sorted({score.metric for score in found})
     main = primary_metric(found) or metrics[0]
-    seeds = len({score.seed for score in found if not score.chance}) > 1
+    seeds = len({score.seed for score in found if not score.chance and score.seed is not None}) > 1
     published = any(math.isfinite(score.published) for score in found)
     keys = list(dict.fromkeys((score.chance, score.label, score.seed) for score in found))
     ranking = list(pool_seeds(found, main))
@@ -107,16 +107,19 @@ def results(rows: pd.DataFrame, dataset: str, task: str) -> Table:
         mine = {score.metric: score for score in found if (score.chance, score.label, score.seed) == key}
         first = mine.get(main) or next(iter(mine.values()))
         name = f"{first.label} (chance)" if first.chance else first.label
+        name += f" ({first.note})" if first.note else ""
         cells = [Cell(name, name)]
         if seeds:
-            cells.append(Cell(NOTHING if first.seed is None else str(first.seed), _sortable(first.seed)))
+            named = "all" if first.mean else NOTHING
+            cells.append(Cell(named if first.seed is None else str(first.seed), _sortable(first.seed)))
         cells += [_score_cell(mine.get(metric)) for metric in metrics]
         cells += [Cell(count(first.n), _sortable(first.n)), Cell(count(first.n_groups), _sortable(first.n_groups))]
         if published:
             shown = "" if not math.isfinite(first.published) else number(first.published)
             unsure = " (not verified)" if shown and not first.verified else ""
             cells.append(Cell(shown + unsure, _sortable(first.published)))
-        lines.append(Row(tuple(cells), "chance" if first.chance else "best" if first.label == leader else ""))
+        mark = "failed" if first.note else "chance" if first.chance else "best" if first.label == leader else ""
+        lines.append(Row(tuple(cells), mark))
     columns = [("Method", False)]
     columns += [("Seed", True)] if seeds else []
     columns += [(heading(metric_name(metric)), True) for metric in metrics]
@@ -124,6 +127,16 @@ def results(rows: pd.DataFrame, dataset: str, task: str) -> Table:
     columns += [(f"Published {metric_name(main)}", True)] if published else []
     caption = f"{dataset}, {task}: held-out results with confidence intervals"
     return Table(caption, tuple(columns), tuple(lines), _file_name(dataset, task), csv_uri(rows))
+
+
+def broken(comparison: pd.DataFrame) -> list[tuple[str, str]]:
+    """Return the runs that failed and why, each once."""
+    rows = comparison[comparison["note"].notna()] if "note" in comparison else comparison.iloc[:0]
+    found: dict[tuple[str, str], None] = {}
+    for row in rows.to_dict("records"):
+        parts = (row["dataset"], row["method"], row["mode"], row["point"], row["split"], f"seed {row['seed']}")
+        found[" · ".join(str(part) for part in parts if part not in {"sound", "default"}), str(row["note"])] = None
+    return list(found)
 
 
 def method_results(comparison: pd.DataFrame, method: str) -> Table | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from workflow_scripts.experiment import load_experiment
 from workflow_scripts.files import read_json
-from workflow_scripts.formats.tables import read_table
+from workflow_scripts.formats.tables import read_small, read_table
 from workflow_scripts.report import assemble
 from workflow_scripts.report.collect import git_state, timings, versions
 from workflow_scripts.report.data import LeakAudit, ReportData
@@ -49,6 +49,11 @@ def work(options: argparse.Namespace) -> None:
             "experiment": experiment.name,
         },
         sections=tuple(load(options.section)),
+        tests=read_small(options.results / "tests.csv"),
+        ranks=read_small(options.results / "ranks.csv"),
+        maps=read_small(tables / "embedding_maps.csv"),
+        curves=read_small(tables / "curves.csv"),
+        published=experiment.published | {name: list(card.published) for name, card in experiment.cards.items()},
     )
     write_report(data, options.output)
 

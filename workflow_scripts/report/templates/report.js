@@ -42,13 +42,17 @@
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", dragmode: narrow ? false : "zoom",
       font: { color: ink, size: 12, family: getComputedStyle(document.body).fontFamily },
       hoverlabel: { bgcolor: style.getPropertyValue("--raised").trim(), font: { color: ink }, align: "left" },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: style.getPropertyValue("--quiet").trim(), activecolor: ink },
       margin: { l: 50, r: 10, t: 30, b: 45 },
       legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 }
     }, spec.layout);
     ["xaxis", "yaxis"].forEach(function (name) {
       layout[name] = Object.assign({ gridcolor: grid, linecolor: grid, zerolinecolor: grid }, layout[name]);
     });
-    Plotly.react(box, spec.data, layout, { responsive: true, displaylogo: false, displayModeBar: !narrow });
+    Plotly.react(box, spec.data, layout, {
+      responsive: true, displaylogo: false, displayModeBar: !narrow,
+      modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]]
+    });
     box.dataset.drawn = "true";
   }
   function drawPlots(root) {

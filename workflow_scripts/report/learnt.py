@@ -1,0 +1,219 @@
+"""What runs learnt, as the page shows it: training curves, embedding maps, ranks and tests, published numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from workflow_scripts.cards import Published
+from workflow_scripts.report.interactive import Interactive, draw
+from workflow_scripts.report.tables import (
+    NOTHING,
+    Cell,
+    Row,
+    Score,
+    Table,
+    csv_uri,
+    heading,
+    metric_name,
+    number,
+    with_interval,
+)
+from workflow_scripts.style import BACKGROUND
+
+
+def curves(table: pd.DataFrame, method: str) -> list[tuple[str, Interactive]]:
+    """Draw every logged loss and score of one method against the epoch, one plot a dataset.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `curves.csv`.
+    method : str
+
+    Returns
+    -------
+    list of (str, Interactive)
+        Dataset and plot.
+    """
+    mine = table[table["method"] == method]
+    made = []
+    for dataset, rows in mine.groupby("dataset", sort=False):
+        varying = [name for name in ("mode", "point", "split", "seed") if rows[name].nunique() > 1]
+        named = rows.assign(
+            curve=[
+                " · ".join([str(row["series"]).replace("_", " "), *(f"{name} {row[name]}" for name in varying)])
+                for row in rows.to_dict("records")
+            ]
+        )
+        last = named.groupby("series", sort=False)["value"].last()
+        spoken = ", ".join(f"{str(name).replace('_', ' ')} ends at {number(value, 3)}" for name, value in last.items())
+        caption = f"Training on {dataset}: losses and scores by epoch. A click on a name hides or shows its curve."
+        plot = draw(
+            named,
+            x="epoch",
+            y="value",
+            group="curve",
+            caption=caption,
+            label=f"Training curves of {method} on {dataset}: {spoken}",
+            height=360 + 12 * named["curve"].nunique(),
+        )
+        made.append((str(dataset), plot))
+    return made
+
+
+def maps(table: pd.DataFrame, dataset: str) -> list[tuple[str, Interactive]]:
+    """Draw the embedding maps of one dataset, one a method.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `embedding_maps.csv`.
+    dataset : str
+
+    Returns
+    -------
+    list of (str, Interactive)
+        Method (with mode and point where it has several) and plot.
+    """
+    mine = table[table["dataset"] == dataset]
+    made = []
+    for (method, mode, point), rows in mine.groupby(["method", "mode", "point"], sort=False):
+        name = " · ".join([str(method), *(str(part) for part in (mode, point) if part not in {"sound", "default"})])
+        shown = rows.assign(label=rows["label"].fillna("not labelled")).sort_values("label", kind="stable")
+        first = rows.iloc[0]
+        known = pd.notna(first["task"]) and first["task"] != ""
+        axes = tuple(
+            f"component {k} ({100 * share:.0f} % of variance)"
+            for k, share in ((1, first["share1"]), (2, first["share2"]))
+        )
+        by = f", coloured by {first['task']}" if known else ""
+        plot = draw(
+            shown,
+            x="pc1",
+            y="pc2",
+            mark="points",
+            group="label",
+            hover=("recording", "frame"),
+            quiet=[label for label in shown["label"].unique() if str(label).lower() in BACKGROUND | {"not labelled"}],
+            titles=(axes[0], axes[1]),
+            caption=f"{name}: {len(rows)} held-out frames on the first two principal components{by}.",
+            label=f"Map of the embedding of {name} on {dataset}; {axes[0]}, {axes[1]}",
+        )
+        made.append((name, plot))
+    return made
+
+
+def tests_table(tests: pd.DataFrame, caption: str, csv_name: str) -> Table | None:
+    """Show paired tests, the smallest p first; None where there are none."""
+    if tests.empty:
+        return None
+    lines = []
+    for row in tests.sort_values(["family", "p", "a", "b"], na_position="last").to_dict("records"):
+        difference = with_interval(row["difference"], row["low"], row["high"], 3)
+        note = "" if pd.isna(row["note"]) else str(row["note"])
+        cells = (
+            Cell(str(row["a"]), str(row["a"])),
+            Cell(str(row["b"]), str(row["b"])),
+            Cell(difference, float(row["difference"]) if math.isfinite(row["difference"]) else ""),
+            _p(row["p"], note),
+            _p(row["p_holm"]),
+            _p(row["smallest_p"]),
+            Cell(str(row["n_groups"]), float(row["n_groups"])),
+        )
+        lines.append(Row(cells, "chance" if row["family"] == "chance" else ""))
+    metric = metric_name(str(tests["metric"].iloc[0]))
+    columns = (
+        ("Method a", False),
+        ("Method b", False),
+        (f"{heading(metric)}, a − b [interval]", True),
+        ("p", True),
+        ("p, Holm", True),
+        ("Smallest possible p", True),
+        ("Groups", True),
+    )
+    return Table(caption, columns, tuple(lines), csv_name, csv_uri(tests))
+
+
+def _p(value: float, note: str = "") -> Cell:
+    if not math.isfinite(value):
+        return Cell(note or NOTHING, "")
+    return Cell("< 0.001" if value < 0.001 else f"{value:.3f}", float(value))
+
+
+def ranks_table(ranks: pd.DataFrame, caption: str, csv_name: str) -> Table:
+    """Show ranks with their intervals, best first."""
+    lines = [
+        Row(
+            (
+                Cell(str(row["label"]), str(row["label"])),
+                Cell(with_interval(row["rank"], row["low"], row["high"]), float(row["rank"])),
+                Cell(str(row["n_tasks"]), float(row["n_tasks"])),
+                Cell(str(row["n_groups"]), float(row["n_groups"])),
+            ),
+            "chance" if row["chance"] in {True, "True"} else "",
+        )
+        for row in ranks.sort_values(["rank", "label"]).to_dict("records")
+    ]
+    columns = (("Method", False), ("Mean rank [interval]", True), ("Tasks", True), ("Groups", True))
+    return Table(caption, columns, tuple(lines), csv_name, csv_uri(ranks))
+
+
+def published_table(numbers: Sequence[Published], ours: dict[tuple[str, str], list[Score]], name: str) -> Table | None:
+    """Set numbers of the literature beside our best; those nobody read in the source are marked.
+
+    Parameters
+    ----------
+    numbers : sequence of Published
+    ours : dict of (task, metric) to list of Score
+        Our methods' values, best first.
+    name : str
+        Of the dataset or method, for the caption.
+    """
+    if not numbers:
+        return None
+    lines = []
+    for told in numbers:
+        found = ours.get((told.task, told.metric), [])
+        mine = next((score for score in found if score.method == (told.ours or told.method)), None)
+        best = found[0] if found else None
+        cells = (
+            Cell(told.task, told.task),
+            Cell(metric_name(told.metric), told.metric),
+            Cell(told.method, told.method),
+            Cell(number(told.value, 3) + ("" if told.verified else " (not verified)"), told.value),
+            _ours(mine),
+            _ours(best),
+            Cell(f"{told.source}{', ' if told.place else ''}{told.place}", told.source),
+        )
+        lines.append(Row(cells, "" if told.verified else "unverified"))
+    columns = (
+        ("Task", False),
+        ("Metric", False),
+        ("Published method", False),
+        ("Published value", True),
+        ("The same method here", True),
+        ("Best here", True),
+        ("Source", False),
+    )
+    frame = pd.DataFrame([told.model_dump(mode="json") for told in numbers])
+    caption = f"{name}: numbers from the literature; they came about in other ways, see below"
+    return Table(caption, columns, tuple(lines), f"{name}-published.csv", csv_uri(frame))
+
+
+def _ours(score: Score | None) -> Cell:
+    if score is None:
+        return Cell(NOTHING, "")
+    return Cell(f"{score.label} {with_interval(score.value, score.low, score.high)}", score.value)
+
+
+def protocols(numbers: Sequence[Published]) -> list[str]:
+    """Say once for each source how its numbers came about, and where it is."""
+    told: dict[str, None] = {}
+    for item in numbers:
+        where = f" ({item.url})" if item.url else ""
+        if item.protocol:
+            told[f"{item.source}{where}: {item.protocol}"] = None
+    return list(told)

@@ -1,0 +1,40 @@
+"""Extract the small tables behind the report's embedding maps and training curves."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from workflow_scripts.evaluation.maps import MAP_COLUMNS, embedding_map, training_curves
+from workflow_scripts.experiment import load_experiment
+from workflow_scripts.files import atomic_path, failure, read_json
+from workflow_scripts.stages import parser, start
+
+
+def work(options: argparse.Namespace) -> None:
+    """Run the stage."""
+    experiment = load_experiment(options.root, read_json(options.config))
+    maps = []
+    for run in experiment.mapped():
+        folder = options.results / run.path()
+        files = folder / "embeddings.h5", folder / "probe_predictions.h5"
+        if not any(map(failure, files)):
+            maps.append(embedding_map((run.dataset, run.method, run.mode, run.point, run.split, run.seed), *files))
+    runs = [(run.dataset, run.method, run.mode, run.point, run.split, run.seed) for run in experiment.runs]
+    curves = training_curves(runs, [options.results / run.path() / "metrics.csv" for run in experiment.runs])
+    table = pd.concat(maps, ignore_index=True) if maps else pd.DataFrame(columns=MAP_COLUMNS)
+    for path, frame in ((options.maps, table), (options.curves, curves)):
+        with atomic_path(path) as part:
+            frame.to_csv(part, index=False, float_format="%.5g")
+
+
+if __name__ == "__main__":
+    arguments = parser(__doc__)
+    arguments.add_argument("--root", type=Path, required=True, help="folder that holds config/")
+    arguments.add_argument("--config", type=Path, required=True, help="the resolved configuration")
+    arguments.add_argument("--results", type=Path, required=True, help="results/<experiment>")
+    arguments.add_argument("--maps", type=Path, required=True)
+    arguments.add_argument("--curves", type=Path, required=True)
+    start(arguments, work)
