@@ -33,8 +33,9 @@ class Options(Strict):
     polarity: Literal["both", "dark", "bright"] = Field("both", description="The animal against its background.")
     join: float = Field(0.06, ge=0, description="Parts of an animal closer than this share of the short side are one.")
     tail: float = Field(
-        0.2, ge=0, lt=1, description="Ends of the animal thinner than this share of its thickest part are its tail."
+        0.15, ge=0, lt=1, description="Ends of the animal thinner than this share of its thickest part are its tail."
     )
+    grow: float = Field(0.03, ge=0, description="Border added to the box, as share of its longer side.")
     still: Literal["auto", "yes", "no"] = Field(
         "auto",
         description="Paint compact blobs over in the background: an animal that hardly moves becomes part of a median.",
@@ -76,8 +77,8 @@ class Detector:
     def _paint(self, stack: Gray) -> None:
         """Replace the most animal-like blob of the median by the floor around it, if the animal is in the median.
 
-        It is, where the samples show no blob, or one that stays in its place, or only lesser ones than that in the
-        median, which moreover changes more than the floor does: stains and things do not move.
+        It is, where a compact blob of the median weighs over half of what usually differs from it (the animal, and often
+        the place it left) and changes more than the floor (stains do not), or where nothing ever differs from it.
         """
         background = self._background
         floor = _floor(background, 0.3)
@@ -97,7 +98,8 @@ class Detector:
         if not candidates:
             return
         _, weight, best = max(candidates, key=lambda candidate: candidate[0])
-        if self.options.still == "yes" or self._sat_still(stack) or weight > self._usual_weight(stack):
+        differing = self._usual_weight(stack)
+        if self.options.still == "yes" or differing == 0 or weight > differing / 2:
             grown = ndimage.binary_dilation(best, iterations=2)
             self._background = np.where(grown, floor, background).astype(np.float32)
 
@@ -110,18 +112,6 @@ class Detector:
                 x1, y1, x2, y2 = box[:4].astype(int)
                 weights.append(float(np.abs(gray - self._background)[y1:y2, x1:x2].sum()))
         return float(np.median(weights)) if weights else 0.0
-
-    def _sat_still(self, stack: Gray) -> bool:
-        """Say whether too few samples show a blob away from its usual place."""
-        found = np.array([self._largest(gray)[:4] for gray in stack])
-        seen = found[~np.isnan(found[:, 0])]
-        if len(seen) < 0.7 * len(found):
-            return True
-        sides = np.median(np.maximum(seen[:, 2] - seen[:, 0], seen[:, 3] - seen[:, 1]))
-        centres = (seen[:, :2] + seen[:, 2:]) / 2
-        spread = np.abs(centres - np.median(centres, axis=0)).max(axis=1)
-        # An animal that leaves its median place in a third of the samples has uncovered the floor there.
-        return bool((spread > 1.5 * sides).mean() < 0.34)
 
     def _blobs(self, mask: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.bool_]]:
         labels, count = ndimage.label(ndimage.binary_opening(mask))
@@ -169,6 +159,12 @@ class Detector:
             gray -= _drift(gray[None], self._background)[0]
             found[row] = self._largest(gray)
         found[:, :4] *= self._step
+        grow = self.options.grow * np.maximum(found[:, 2:3] - found[:, :1], found[:, 3:4] - found[:, 1:2])
+        found[:, :2] -= grow
+        found[:, 2:4] += grow
+        height, width = frames[0].y.shape
+        found[:, [0, 2]] = np.clip(found[:, [0, 2]], 0, width)
+        found[:, [1, 3]] = np.clip(found[:, [1, 3]], 0, height)
         return found
 
 

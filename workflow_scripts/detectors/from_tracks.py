@@ -1,0 +1,103 @@
+"""Boxes around tracked points, from any tracking file the project reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from workflow_scripts.config import Strict, nearest
+from workflow_scripts.errors import ConfigError, InputError
+from workflow_scripts.formats.tracks import Recording
+from workflow_scripts.sources import read_tracks
+from workflow_scripts.video.frames import Planes, Region
+from workflow_scripts.video.probe import VideoInfo
+
+MAX_MISMATCH = 0.02
+"""A table longer or shorter than the video by more than this share of it belongs to another."""
+
+
+class Options(Strict):
+    """Options of the detector `from_tracks`."""
+
+    path: str = Field(description="Tracking file below resources/<dataset>/; list it under the shard's `beside` too.")
+    source: str = Field(description="Name of a track source (workflow_scripts/sources).")
+    options: dict[str, Any] = Field({}, description="Options of that source.")
+    individual: str | None = Field(None, description="Animal to follow; empty = all of them in one box.")
+    keypoints: list[str] = Field([], description="Points that make the box; empty = all.")
+    min_likelihood: float = Field(0.5, ge=0, le=1)
+    min_points: int = Field(2, ge=1, description="Points that must be seen for a box.")
+    grow: float = Field(0.25, ge=0, description="The body reaches over its points by this share of the box.")
+
+
+class Detector:
+    """Looks boxes up by frame number.
+
+    Parameters
+    ----------
+    options : Options
+    folder : Path
+        The dataset's folder.
+    """
+
+    batch = 1
+    samples = 200
+
+    def __init__(self, options: Options, folder: Path) -> None:
+        self.options = options
+        self.path = folder / options.path
+        self._boxes: npt.NDArray[np.float32] = np.empty((0, 5), np.float32)
+
+    def fit(self, info: VideoInfo, samples: Sequence[Planes], region: Region | None) -> None:
+        """Read the tracks; see :mod:`workflow_scripts.detectors`."""
+        options = self.options
+        recording = next(read_tracks(options.source, self.path, options.options, recording=self.path.stem))
+        more = abs(recording.n_frames - info.n_frames)
+        if more > max(1, MAX_MISMATCH * info.n_frames):
+            raise InputError(
+                self.path,
+                f"has {recording.n_frames} frames and the video {info.path.name} {info.n_frames}",
+                "check that both belong together",
+            )
+        boxes = np.full((info.n_frames, 5), np.nan, np.float32)
+        found = boxes_of(recording, options)[: info.n_frames]
+        boxes[: len(found)] = found
+        if region is not None:
+            boxes[:, :4] -= np.array([region.x, region.y] * 2, np.float32)
+        self._boxes = boxes
+
+    def detect(self, frames: Sequence[Planes], numbers: Sequence[int]) -> npt.NDArray[np.float32]:
+        """Look up; see :mod:`workflow_scripts.detectors`."""
+        return self._boxes[list(numbers)]
+
+
+def _chosen(what: str, wanted: Sequence[str], known: Sequence[str]) -> list[int]:
+    for name in wanted:
+        if name not in known:
+            raise ConfigError(f"The detector from_tracks: there is no {what} {name!r}{nearest(name, list(known))}.")
+    return [known.index(name) for name in wanted or known]
+
+
+def boxes_of(recording: Recording, options: Options) -> npt.NDArray[np.float32]:
+    """Return the box around a recording's points, shape (time, 5): corners and the mean likelihood."""
+    animals = _chosen("individual", [options.individual] if options.individual else [], recording.individuals)
+    parts = _chosen("keypoint", options.keypoints, recording.keypoints)
+    position = recording.position[:, animals][:, :, parts].reshape(recording.n_frames, -1, 2)
+    confidence = recording.confidence[:, animals][:, :, parts].reshape(recording.n_frames, -1)
+    seen = ~np.isnan(position).any(axis=-1) & (position != 0).any(axis=-1)
+    seen &= ~(confidence < options.min_likelihood)
+    enough = seen.sum(axis=1) >= options.min_points
+    low = np.where(seen[..., None], position, np.inf).min(axis=1)
+    high = np.where(seen[..., None], position, -np.inf).max(axis=1)
+    boxes = np.full((recording.n_frames, 5), np.nan, np.float32)
+    grow = options.grow * (high - low)[enough].max(axis=1, keepdims=True)
+    boxes[enough, :2], boxes[enough, 2:4] = low[enough] - grow, high[enough] + grow
+    known = np.where(seen & ~np.isnan(confidence), confidence, np.nan)
+    with np.errstate(invalid="ignore"):
+        mean = np.nansum(known, axis=1) / np.maximum((~np.isnan(known)).sum(axis=1), 1)
+    boxes[enough, 4] = mean[enough]
+    return boxes
