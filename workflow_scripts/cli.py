@@ -165,10 +165,17 @@ def evaluate_submission(options: argparse.Namespace) -> None:
 
 def train_daart(options: argparse.Namespace) -> None:
     """Train the grid that an existing daart project's three YAML files span."""
-    from workflow_scripts.methods.daart.project import run
+    files = (options.data_config, options.model_config, options.train_config)
+    if options.search:
+        from workflow_scripts.methods.daart.search import search
 
-    for version in run(options.data_config, options.model_config, options.train_config, workers=options.workers):
-        print(version.folder)
+        versions = search(*files, trials=options.search, sampler=options.sampler)
+    else:
+        from workflow_scripts.methods.daart.project import run
+
+        versions = run(*files, workers=options.workers)
+    for folder in dict.fromkeys(version.folder for version in versions):
+        print(folder)
 
 
 def trace_result(options: argparse.Namespace) -> None:
@@ -253,6 +260,8 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("data", "model", "train"):
         daart.add_argument(f"--{name}_config", type=Path, required=True, help=f"the project's {name} YAML")
     daart.add_argument("--workers", type=int, default=1, help="points trained side by side")
+    daart.add_argument("--search", type=int, metavar="N", help="train N points that Optuna draws, not the whole grid")
+    daart.add_argument("--sampler", choices=["tpe", "random"], default="tpe", help="how they are drawn")
     return parser
 
 

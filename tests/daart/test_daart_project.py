@@ -1,4 +1,5 @@
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from workflow_scripts.cards import load_card
 from workflow_scripts.errors import ConfigError, EthoMakeError, InputError
 from workflow_scripts.files import read_yaml
 from workflow_scripts.methods.daart import project
+from workflow_scripts.methods.daart.search import search, search_space
 from workflow_scripts.simulate import make_file
 
 CARD = load_card(Path(__file__).parents[2] / "config" / "datasets" / "fly_daart_twin.yaml")
@@ -76,16 +78,55 @@ def flies(tmp_path_factory):
 
 @pytest.fixture
 def command(flies, tmp_path):
-    def run(data=None, model=None, train=None, workers=1):
+    def make(data=None, model=None, train=None, workers=1, run=project.run):
         places = {"data_dir": str(flies), "results_dir": str(tmp_path / "results")}
         told = {"data": DATA | places | (data or {}), "model": MODEL | (model or {}), "train": TRAIN | (train or {})}
         paths = []
         for name, values in told.items():
             paths.append(tmp_path / f"{name}.yaml")
             paths[-1].write_text(yaml.safe_dump(values, sort_keys=False))
-        return project.run(*paths, workers=workers)
+        return run(*paths, workers=workers)
 
-    return run
+    return make
+
+
+def test_a_search_repeats_its_draws_and_goes_on(command, tmp_path):
+    pytest.importorskip("optuna", reason="Optuna is an extra: pip install 'ethomake[search]'")
+    axes = {"n_hid_layers": [1, 2], "lambda_pred": 0, "dropout": {"low": 0.0, "high": 0.5}}
+    command(model=axes, train={"max_epochs": 1, "monitor": "val_loss"}, run=lambda *paths, workers: None)
+    files = [tmp_path / f"{name}.yaml" for name in ("data", "model", "train")]
+    first = search(*files, trials=2)
+    assert [v.folder.name for v in first] == ["version_0", "version_1"] and not any(v.existed for v in first)
+    before = stamps(first)
+    further = search(*files, trials=3)
+    assert [v.existed for v in further] == [True, True, False] and [v.folder for v in further[:2]] == [
+        v.folder for v in first
+    ]
+    assert {p: s for p, s in stamps(further).items() if p in before} == before
+    assert all(0 <= v.options.dropout <= 0.5 for v in further)
+    board = pd.read_csv(first[0].folder.parent / "leaderboard.csv")
+    assert len(board) == 3 and {"dropout", "n_hid_layers", "val_loss"} <= set(board.columns)
+    other = search(*files, trials=1, sampler="random", seed=5)
+    assert other[0].options.dropout not in {v.options.dropout for v in further}
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ({}, "nothing to search"),
+        ({"dropout": {"low": 0.5}}, "dropout is no range"),
+        ({"learning_rate": {"low": 0, "high": 1, "log": True}}, "learning_rate is no range"),
+    ],
+)
+def test_what_cannot_be_searched_is_a_sentence(model, said):
+    with pytest.raises(ConfigError, match=said):
+        search_space(model, "model.yaml")
+
+
+def test_without_optuna_a_sentence_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(ConfigError, match=r"pip install 'ethomake\[search\]'"):
+        search(tmp_path, tmp_path, tmp_path, trials=1)
 
 
 def test_a_version_has_the_originals_files(command, flies, tmp_path):
