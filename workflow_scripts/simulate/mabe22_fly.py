@@ -22,7 +22,7 @@ from workflow_scripts.config import Strict
 from workflow_scripts.errors import ConfigError
 from workflow_scripts.files import write_json
 from workflow_scripts.simulate.agents import Floats, generator, wander
-from workflow_scripts.simulate.mabe22_mouse import PARTS, clip_ids
+from workflow_scripts.simulate.mabe22_mouse import clip_ids, frame_map, tested_clips
 from workflow_scripts.sources import npy_write
 
 RADIUS = 26.689
@@ -150,9 +150,7 @@ def make(path: str, target: Path, options: Options, card: Card) -> None:
         When the name is none of the official ones.
     """
     parts = clip_ids(options, card.name)
-    tested = [clip for part in PARTS for clip in parts[part]]
-    tested = [tested[k] for k in generator(options.seed, card.name, "order").permutation(len(tested))]
-    rows = {clip: (k * options.frames, (k + 1) * options.frames) for k, clip in enumerate(tested)}
+    tested = tested_clips(options, card.name, parts)
     value: dict[str, Any]
     match Path(path).name:
         case "fly_group_train.npy":
@@ -169,13 +167,13 @@ def make(path: str, target: Path, options: Options, card: Card) -> None:
         case "fly_groups_test_labels.npy":
             made = simulate(tested, options, card.name)
             value = {
-                "frame_number_map": rows,
+                "frame_number_map": frame_map(tested, options.frames),
                 "vocabulary": list(TASKS),
                 "task_type": ["Discrete"] * len(TASKS),
                 "label_array": np.concatenate([labels for _, labels in made.values()], axis=1),
             }
         case "flies_frame_number_map.npy":
-            value = dict(rows)
+            value = dict(frame_map(tested, options.frames))
         case "flies_split.json":
             write_json(target, parts)
             return

@@ -2,8 +2,8 @@
 
 Sizes of the body come from the one real clip at hand (`mabe22-clip`), scaled from its 512 px video to the set's 850 px
 image. How the mice move, the two strains (another stride), the effect of the lights (in the dark they run faster), of
-the day (early days keep to the walls) and of the time (late they rest more) are our own. Behaviours are told from the noiseless
-geometry by the rules of `simulate.mabe22_rules`, never from the state that steered the mice.
+the day (early days keep to the walls) and of the time (late they rest more) are our own. Behaviours are told from the
+noiseless geometry by the rules of `simulate.mabe22_rules`, never from the state that steered the mice.
 """
 
 from __future__ import annotations
@@ -279,7 +279,14 @@ def simulate(ids: Sequence[str], options: Options, name: str) -> dict[str, Clip]
     return made
 
 
-def _map(ids: Sequence[str], frames: int) -> dict[str, tuple[int, int]]:
+def tested_clips(options: Sizes, name: str, parts: dict[str, list[str]]) -> list[str]:
+    """Clips of the test file in its order, which is not that of the parts (nor is the real file's)."""
+    tested = [clip for part in PARTS for clip in parts[part]]
+    return [tested[k] for k in generator(options.seed, name, "order").permutation(len(tested))]
+
+
+def frame_map(ids: Sequence[str], frames: int) -> dict[str, tuple[int, int]]:
+    """Rows of each clip in the flat labels, one clip after another."""
     return {clip: (k * frames, (k + 1) * frames) for k, clip in enumerate(ids)}
 
 
@@ -292,9 +299,7 @@ def make(path: str, target: Path, options: Options, card: Card) -> None:
         When the name is none of the official ones.
     """
     parts = clip_ids(options, card.name)
-    tested = [clip for part in PARTS for clip in parts[part]]
-    # The real test file does not stand in the order of its parts.
-    tested = [tested[k] for k in generator(options.seed, card.name, "order").permutation(len(tested))]
+    tested = tested_clips(options, card.name, parts)
     value: dict[str, Any]
     match Path(path).name:
         case "mouse_triplet_train.npy":
@@ -310,13 +315,13 @@ def make(path: str, target: Path, options: Options, card: Card) -> None:
         case "mouse_triplets_test_labels.npy":
             clips = simulate(tested, options, card.name)
             value = {
-                "frame_number_map": _map(tested, options.frames),
+                "frame_number_map": frame_map(tested, options.frames),
                 "vocabulary": list(TASKS),
                 "task_type": list(TASK_TYPES),
                 "label_array": np.concatenate([made.labels for made in clips.values()], axis=1),
             }
         case "mouse_frame_number_map.npy":
-            value = _map(tested, options.frames)
+            value = frame_map(tested, options.frames)
         case "jax_split.json":
             write_json(target, parts)
             return
