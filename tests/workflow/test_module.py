@@ -1,0 +1,37 @@
+"""The workflow as a module in somebody else's Snakefile: the example of docs/reuse.md, planned and partly run."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def lab(root: Path, tmp_path: Path) -> Path:
+    blocks = dict(re.findall(r"```(yaml|python)\n(.*?)```", (root / "docs/reuse.md").read_text(), flags=re.S))
+    (tmp_path / "lab.yaml").write_text(blocks["yaml"])
+    assert "path/to/EthoMake" in blocks["python"]
+    (tmp_path / "Snakefile").write_text(blocks["python"].replace("path/to/EthoMake", str(root)))
+    return tmp_path
+
+
+def snakemake(folder: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    environment = os.environ | {"PYTHONPATH": ""}
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+def test_the_example_plans_and_its_rules_run(lab: Path) -> None:
+    said = snakemake(lab, "-n")
+    for rule in ("ethomake_convert", "ethomake_fit", "ethomake_probe", "ethomake_compare", "lab_figure"):
+        assert re.search(rf"^{rule} +\d+$", said, flags=re.M), rule
+    snakemake(lab, "data/rats_pairs_twin/card.md", "resources/rats_pairs_twin/annotations/12_annot.txt", "--cores", "1")
+    assert "rats_pairs" in (lab / "data/rats_pairs_twin/card.md").read_text()
+    assert (lab / "resources/rats_pairs_twin/annotations/12_annot.txt").stat().st_size > 0
