@@ -97,15 +97,15 @@ def latent_figure(maps: pd.DataFrame, tasks: Sequence[str]) -> Figure:
         for axes, name in zip(row, PARTS, strict=True):
             here = maps[maps["map"] == name]
             axes.set(title=f"{name}: {here['explained'].iloc[0]:.0%} of the variance", xticks=[], yticks=[])
-            drawn = _scatter(axes, here, task)
+            drawn = _scatter(axes, here, task, last=axes is row[-1])
         row[0].set_ylabel(task)
         if drawn is not None:
             figure.colorbar(drawn, ax=row[-1])
     return figure
 
 
-def _scatter(axes: Any, here: pd.DataFrame, task: str) -> Any:
-    """Draw one map; the return value is what a colour bar is of, None for classes, which get a legend."""
+def _scatter(axes: Any, here: pd.DataFrame, task: str, *, last: bool) -> Any:
+    """Draw one map; the return value is what a colour bar is of, None for classes: the last map has their legend."""
     values = here[task]
     known: npt.NDArray[np.bool_] = (values != "").to_numpy()
     if known.any() and all(isinstance(value, str) for value in values[known]):
@@ -114,7 +114,8 @@ def _scatter(axes: Any, here: pd.DataFrame, task: str) -> Any:
         for label, shade in zip(names, colours, strict=True):
             chosen = here[values == label]
             axes.scatter(chosen["pc1"], chosen["pc2"], s=14, color=shade)
-        legend(axes, list(zip(names, colours, strict=True)), columns=3)
+        if last:
+            legend(axes, list(zip(names, colours, strict=True)), columns=3)
         return None
     shown = here[known]
     return axes.scatter(shown["pc1"], shown["pc2"], s=14, c=shown[task].astype(float), cmap="viridis")
