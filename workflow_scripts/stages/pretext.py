@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from workflow_scripts.files import atomic_path
 from workflow_scripts.formats.splits import read_split
-from workflow_scripts.formats.tables import write_table
 from workflow_scripts.methods.lisbet.pretext import task_accuracy
 from workflow_scripts.methods.runs import load_embedder
 from workflow_scripts.stages import parser, start
@@ -17,7 +17,9 @@ def work(options: argparse.Namespace) -> None:
     """Run the stage."""
     model, _ = load_embedder(options.embedder)
     view = TrackView(options.tracks, read_split(options.split))
-    write_table(options.output, task_accuracy(model, view.test()))  # type: ignore[arg-type]
+    table = task_accuracy(model, view.test())  # type: ignore[arg-type]
+    with atomic_path(options.output) as part:
+        table.to_csv(part, index=False, float_format="%.6g")
 
 
 if __name__ == "__main__":

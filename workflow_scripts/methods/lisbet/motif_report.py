@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 
 from workflow_scripts.config import MotifConfig
 from workflow_scripts.errors import EthoMakeError
-from workflow_scripts.files import read_yaml
+from workflow_scripts.files import atomic_path, read_yaml
 from workflow_scripts.formats.embeddings import open_embeddings
 from workflow_scripts.formats.splits import Split
-from workflow_scripts.formats.tables import write_table
 from workflow_scripts.formats.tracks import Labels, open_tracks
 from workflow_scripts.methods.lisbet.bouts import bout_statistics, f1_matrix, match_motifs, transition_matrix
 from workflow_scripts.methods.lisbet.figures import f1_figure, selection_figure, transition_figure
@@ -95,7 +94,7 @@ def describe(embeddings: Path, tracks: Path, split: Split, folder: Path, options
         )
     except EthoMakeError as error:
         # A scan of few or unstable motifs is a finding, and no reason to lose the rest.
-        write_table(folder / "selection.csv", pd.DataFrame([{"prototype": "", "note": str(error)}]))
+        _write(folder / "selection.csv", pd.DataFrame([{"prototype": "", "note": str(error)}]))
         save_figure(_sentence(str(error)), folder / "selection")
     else:
         picked = [chosen.names[k] for k in chosen.prototypes]
@@ -103,16 +102,16 @@ def describe(embeddings: Path, tracks: Path, split: Split, folder: Path, options
         columns = [every.index(name) for name in picked]
         sets["prototypes"] = {name: array[:, columns] for name, array in active.items()}
         names["prototypes"] = picked
-        write_table(folder / "selection.csv", pd.DataFrame({"prototype": picked, "note": ""}))
+        _write(folder / "selection.csv", pd.DataFrame({"prototype": picked, "note": ""}))
         save_figure(selection_figure(chosen), folder / "selection")
     told = []
     for key, active in sets.items():
         table = bout_statistics(active, fps)
         told.append(table.assign(motif=[names[key][k] for k in table["motif"]]).assign(set=key))
-    write_table(folder / "bouts.csv", pd.concat(told))
+    _write(folder / "bouts.csv", pd.concat(told))
     shares = transition_matrix([array.argmax(axis=1) for array in one_model.values()], best)
     plain = names[f"hmm{best}"]
-    write_table(folder / "transitions.csv", pd.DataFrame(shares, columns=plain).assign(motif=plain))
+    _write(folder / "transitions.csv", pd.DataFrame(shares, columns=plain).assign(motif=plain))
     save_figure(transition_figure(shares, plain), folder / "transitions")
     rows = []
     for key, active in sets.items():
@@ -122,7 +121,7 @@ def describe(embeddings: Path, tracks: Path, split: Split, folder: Path, options
                 rows.append(made[0].assign(set=key))
                 save_figure(made[1], folder / f"label_f1_{task}_{key}")
     empty = pd.DataFrame(columns=["task", "motif", "class", "f1_train", "f1_test", "matched", "set"])
-    write_table(folder / "label_f1.csv", pd.concat(rows) if rows else empty)
+    _write(folder / "label_f1.csv", pd.concat(rows) if rows else empty)
 
 
 def _agreement(
@@ -160,6 +159,11 @@ def _agreement(
         for j, label in enumerate(vocabulary)
     ]
     return pd.DataFrame(rows), f1_figure(sides["test"], names, vocabulary, pairs)
+
+
+def _write(path: Path, table: pd.DataFrame) -> None:
+    with atomic_path(path) as part:
+        table.to_csv(part, index=False, float_format="%.6g")
 
 
 def _sentence(text: str) -> Figure:
