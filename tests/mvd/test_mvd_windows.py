@@ -14,11 +14,13 @@ from workflow_scripts.methods.mvd.decision import (
     Held,
     Rule,
     apply_rule,
+    class_scores,
     decide,
     fit_temperature,
     matched,
     merge_windows,
     tune,
+    window_ceiling,
 )
 from workflow_scripts.methods.mvd.inference import Slider, read_chunks, slide
 from workflow_scripts.methods.mvd.store import FrameStore
@@ -279,3 +281,19 @@ def test_sliding_feeds_what_training_feeds(length, rate):
         numbers = np.clip(np.arange(first, first + slider.span, rate), 0, length - 1)
         raw = ops.resize(ops.to_float(pixels[numbers][None]), 16)
         torch.testing.assert_close(video, ops.normalise(raw, motion=True)[0], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("length", "four", "half"),
+    [(5, 0.20, 0.19), (15, 0.43, 0.48), (30, 0.59, 0.76), (90, 0.82, 0.91), (300, 0.94, 0.97)],
+)
+def test_the_ceiling_of_windows_is_that_of_the_specification(length, four, half):
+    """Frame F1 of a faultless classifier of 32-frame windows with a hop of 16."""
+    rng = np.random.default_rng(0)
+    truth = np.zeros(0, np.int64)
+    for _ in range(400):
+        truth = np.concatenate([truth, np.zeros(rng.integers(100, 140), np.int64), np.ones(length, np.int64)])
+    held = [Held(np.zeros((len(truth), 2), np.float32), truth, np.ones(len(truth), bool))]
+    for least, wanted in ((4, four), (None, half)):
+        _, frame = class_scores(held, [window_ceiling(truth, 2, 32, 16, 0, least=least)], 1)
+        assert frame == pytest.approx(wanted, abs=0.035)

@@ -226,3 +226,38 @@ def merge_windows(starts: IntArray, probabilities: FloatArray, length: int, span
             over &= p > confidence
             codes[over], confidence[over] = code, p
     return codes
+
+
+def window_ceiling(
+    truth: IntArray, classes: int, span: int, hop: int, background: int, *, least: int | None = None
+) -> IntArray:
+    """Return what a classifier that never errs about a window makes of a video, merged as published.
+
+    A window is of the class whose bout it holds enough of, the one with most frames of several: at least half of the
+    bout or, where the bout is longer, half of the window; or, with `least`, that many frames (or the whole bout).
+
+    Parameters
+    ----------
+    truth : ndarray of int, shape (time,)
+    classes : int
+    span, hop : int
+        Frames of a window, and between windows.
+    background : int
+    least : int or None
+
+    Returns
+    -------
+    ndarray of int, shape (time,)
+    """
+    starts = np.arange(0, max(1, len(truth) - span + 1), hop)
+    held = np.zeros((len(starts), classes))
+    for code in range(classes):
+        for first, last in zip(*runs(truth == code), strict=True):
+            shared = np.maximum(np.minimum(starts + span, last) - np.maximum(starts, first), 0)
+            enough = min(last - first, span) / 2 if least is None else min(least, last - first)
+            if code != background:
+                held[:, code] = np.maximum(held[:, code], np.where((shared > 0) & (shared >= enough), shared, 0))
+    sure = np.zeros((len(starts), classes))
+    best = np.where(held.max(axis=1) > 0, held.argmax(axis=1), background)
+    sure[np.arange(len(starts)), best] = 1
+    return merge_windows(starts, sure.astype(np.float32), len(truth), span, background)
