@@ -121,7 +121,7 @@ def side_by_side(evaluations: Sequence[Evaluation], published: Sequence[Publishe
     published : sequence of Published
         Of the card; numbers of the published evaluator.
     """
-    told = {(number.method, number.task): number for number in published}
+    told = {(number.ours or number.method, number.task): number for number in published}
     rows = []
     for run in evaluations:
         compat = pd.read_csv(run.folder / COMPAT).set_index("Task ID")
