@@ -22,7 +22,6 @@ include: "rules/direction.smk"
 include: "rules/search.smk"
 include: "rules/compare.smk"
 include: "rules/maps.smk"
-include: "rules/maps.smk"
 include: "rules/report.smk"
 include: "rules/paper.smk"
 

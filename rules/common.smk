@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -194,6 +195,14 @@ def folds(wildcards):
     path = "/".join(str(wildcards[key]) for key in keys)
     path = f"runs/{path}/seed{wildcards.seed}"
     return POOLED[path] if path in POOLED else [EXPERIMENT.run(path)]
+
+
+def survive(wildcards, input, output):
+    """With `keep_going`, let a run that fails write why in place of its results, so that the others are compared."""
+    if not EXPERIMENT.config.keep_going:
+        return ""
+    given, made = ([shlex.quote(str(path)) for path in paths] for paths in (input, output))
+    return f"--given {' '.join(given)} --survive {' '.join(made)}"
 
 
 def figure_kind(wildcards):

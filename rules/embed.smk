@@ -25,9 +25,10 @@ rule embed:
     params:
         embedder=lambda wildcards, input: str(Path(input.config).parent),
         code=lambda wildcards: code_digest("stages.embed", f"methods.{wildcards.method}.method"),
+        survive=survive,
     shell:
         "python -m workflow_scripts.stages.embed --log {log:q} --embedder {params.embedder:q}"
-        " --data {input.data:q} --split {input.split:q} --output {output:q}"
+        " --data {input.data:q} --split {input.split:q} --output {output:q} {params.survive}"
 
 
 # The same for methods without a network: no GPU.
@@ -70,7 +71,8 @@ rule predict:
         readout=lambda wildcards: run_of(wildcards).readout,
         tasks=lambda wildcards: EXPERIMENT.tasks(wildcards.dataset),
         code=lambda wildcards: code_digest("stages.predict", f"methods.{wildcards.method}.method"),
+        survive=survive,
     shell:
         "python -m workflow_scripts.stages.predict --log {log:q} --embedder {params.embedder:q}"
         " --data {input.data:q} --split {input.split:q} --task {params.tasks:q} --readout {params.readout}"
-        " --output {output:q}"
+        " --output {output:q} {params.survive}"

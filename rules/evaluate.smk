@@ -31,11 +31,12 @@ rule probe:
     params:
         settings=lambda wildcards: settings(wildcards, "probe", "intervals"),
         code=code_digest("stages.probe"),
+        survive=survive,
     shell:
         "python -m workflow_scripts.stages.probe --log {log:q} --embeddings {input.embeddings:q}"
         " --tracks {input.tracks:q} --split {input.split:q} --seed {wildcards.seed}"
         " --settings {params.settings:q} --predictions {output.predictions:q} --notes {output.notes:q}"
-        " --output {output.table:q}"
+        " --output {output.table:q} {params.survive}"
 
 
 rule chance:
@@ -93,9 +94,10 @@ rule pool:
             }
         ),
         code=code_digest("stages.pool"),
+        survive=survive,
     shell:
         "python -m workflow_scripts.stages.pool --log {log:q} --predictions {input:q}"
-        " --settings {params.settings:q} --output {output:q}"
+        " --settings {params.settings:q} --output {output:q} {params.survive}"
 
 
 # The same for what a method predicts by itself, in one split or in all folds together.

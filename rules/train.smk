@@ -41,10 +41,11 @@ rule train:
         options=lambda wildcards: as_json({"mode": wildcards.mode} | {"options": run_of(wildcards).options}),
         augmented=lambda wildcards, input: f"--augmented {input.augmented}" if input.augmented else "",
         code=lambda wildcards: code_digest("stages.train", f"methods.{wildcards.method}.method"),
+        survive=survive,
     shell:
         "python -m workflow_scripts.stages.train --log {log:q} --method {wildcards.method}"
         " --options {params.options:q} --data {input.data:q} --split {input.split:q}"
-        " {params.augmented} --seed {wildcards.seed} --code {params.code} --folder {params.folder:q}"
+        " {params.augmented} --seed {wildcards.seed} --code {params.code} --folder {params.folder:q} {params.survive}"
 
 
 # The same for methods without a network, so that a cluster can tell the two apart by name: no GPU.
@@ -80,5 +81,6 @@ rule export_embedder:
     params:
         folder=lambda wildcards, input: str(Path(input.hparams).parent),
         code=code_digest("stages.export_embedder"),
+        survive=survive,
     shell:
-        "python -m workflow_scripts.stages.export_embedder --log {log:q} --folder {params.folder:q}"
+        "python -m workflow_scripts.stages.export_embedder --log {log:q} --folder {params.folder:q} {params.survive}"

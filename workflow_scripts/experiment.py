@@ -302,13 +302,6 @@ class Experiment:
             found.setdefault((run.dataset, run.method, run.mode, run.point), run)
         return list(found.values())
 
-    def mapped(self) -> list[Run]:
-        """Runs whose embeddings are drawn: the first of each dataset, method, mode and point."""
-        found: dict[tuple[str, ...], Run] = {}
-        for run in self.fitted():
-            found.setdefault((run.dataset, run.method, run.mode, run.point), run)
-        return list(found.values())
-
     def contenders(self) -> list[tuple[Run, dict[int, list[str]]]]:
         """Every method as it is compared: its first run, and by seed the predictions of all folds."""
         found: dict[tuple[str, ...], tuple[Run, dict[int, list[str]]]] = {}

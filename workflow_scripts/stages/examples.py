@@ -7,7 +7,7 @@ from pathlib import Path
 
 from workflow_scripts.evaluation.examples import confusion_table, ethogram_table, gather, notes_table
 from workflow_scripts.experiment import load_experiment
-from workflow_scripts.files import atomic_path, read_json
+from workflow_scripts.files import atomic_path, failure, read_json
 from workflow_scripts.stages import parser, start
 
 
@@ -18,6 +18,7 @@ def work(options: argparse.Namespace) -> None:
         ((run.dataset, label, run.mode, run.point, run.split, run.seed), options.results / path)
         for run, label, path in experiment.predictions()
     ]
+    files = [(row, path) for row, path in files if failure(path) is None]
     rows, predictions = [row for row, _ in files], [path for _, path in files]
     probed = [(row, path) for row, path in files if path.name == "probe_predictions.h5"]
     tables = {
