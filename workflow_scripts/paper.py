@@ -79,11 +79,26 @@ def _weight_maps(experiment: Experiment) -> list[Selection]:
     ]
 
 
+def _image_runs(experiment: Experiment) -> list[Selection]:
+    """Datasets and modes of runs that find points in images."""
+    runs = [runs[0] for runs in experiment.image_runs().values()]
+    return [{"dataset": name, "mode": mode} for name, mode in dict.fromkeys((run.dataset, run.mode) for run in runs)]
+
+
+def _leaks(experiment: Experiment) -> list[Selection]:
+    return [{"dataset": name} for name in dict.fromkeys(run.dataset for run in experiment.leaking())]
+
+
+DIRECTION_TABLES = ("tables/direction_errors.csv",)
+
 KINDS: dict[str, Kind] = {
     "scores": Kind("report.paper:scores", ("comparison.csv",), _datasets),
     "classes": Kind("report.paper:classes", ("comparison.csv",), _multiclass),
     "confusion": Kind("report.paper:confusion", ("comparison.csv", "tables/confusions.csv"), _multiclass),
     "weights": Kind("methods.daart.figures:weight_map", ("comparison.csv", "points.csv"), _weight_maps),
+    "rose": Kind("methods.rat_direction.paper:rose", DIRECTION_TABLES, _image_runs),
+    "animals": Kind("methods.rat_direction.paper:error_by_animal", DIRECTION_TABLES, _image_runs),
+    "leak": Kind("methods.rat_direction.paper:leak", ("tables/direction_leak.csv",), _leaks),
     "ethogram": Kind("report.paper:ethogram", ("tables/ethograms.csv", "tables/quality.csv"), _multiclass, "Examples"),
 }
 """Every kind of figure by the name that the configuration key `figures` knows it by."""

@@ -24,7 +24,7 @@ from workflow_scripts.formats.sections import read_section
 from workflow_scripts.formats.splits import write_split
 from workflow_scripts.formats.tables import COLUMNS
 from workflow_scripts.methods import runs
-from workflow_scripts.methods.rat_direction import method
+from workflow_scripts.methods.rat_direction import method, paper
 from workflow_scripts.methods.rat_direction.config import Config
 from workflow_scripts.methods.rat_direction.data import divide
 from workflow_scripts.methods.rat_direction.movie import tag_movie, write_movie
@@ -169,7 +169,15 @@ def test_judging_tagging_and_the_report(faithful, data, tmp_path):
     section = read_section(tmp_path / "section" / "section.json")
     assert all((tmp_path / "section" / item.file).is_file() for item in section.items)
     assert {item.kind for item in section.items} == {"table", "image", "video"}
-    assert len(pd.read_csv(tmp_path / "tables" / "direction_errors.csv")) == 80
+    written = {f"tables/{path.name}": pd.read_csv(path) for path in (tmp_path / "tables").iterdir()}
+    assert len(written[paper.ERRORS]) == 80
+    for plate in (
+        paper.rose(written, dataset="twin", mode="faithful"),
+        paper.error_by_animal(written, dataset="twin", mode="faithful"),
+    ):
+        assert plate is not None
+        assert "80" in plate[2] or plate[1]["n"].tolist() == [80, 80]
+    assert paper.rose(written, dataset="other", mode="faithful") is None
 
 
 def test_the_leak_compares_seen_with_unseen(faithful):
