@@ -29,9 +29,9 @@ class InputError(EthoMakeError):
 
     def __init__(self, path: str | Path, problem: str, remedy: str) -> None:
         self.path = str(path)
-        self.problem = problem
+        self.problem = " ".join(problem.splitlines())  # it may quote the file
         self.remedy = remedy
-        super().__init__(f"{self.path}: {problem}; {remedy}.")
+        super().__init__(f"{self.path}: {self.problem}; {remedy}.")
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.path, self.problem, self.remedy)

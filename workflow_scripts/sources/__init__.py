@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import csv
 import importlib
+import json
+import tokenize
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,12 +91,24 @@ def require_file(path: Path) -> None:
         raise InputError(path, "the file is empty", "download or export it again")
 
 
+DAMAGE = (
+    csv.Error,
+    json.JSONDecodeError,
+    RuntimeError,  # of HDF5, and of too deep a nesting
+    OverflowError,
+    EOFError,
+    SyntaxError,  # of the text that begins an npy file
+    tokenize.TokenError,
+)
+"""What libraries raise on damaged files."""
+
+
 @contextmanager
 def _damage_in_words(path: Path) -> Iterator[None]:
-    """Turn what libraries raise on damaged files, beside their proper errors, into one sentence."""
+    """Turn what libraries raise on damaged files into one sentence."""
     try:
         yield
-    except (csv.Error, RuntimeError, OverflowError, EOFError) as error:  # RuntimeError: HDF5, and too deep a nesting
+    except DAMAGE as error:
         problem = " ".join(str(error).split()) or type(error).__name__
         raise InputError(path, f"is damaged ({problem})", "download or export it again") from error
 

@@ -13,8 +13,10 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import torch
-from lightning.fabric.plugins.environments import ClusterEnvironment, SLURMEnvironment, TorchElasticEnvironment
+from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch import Trainer
 
 from workflow_scripts.errors import EthoMakeError
@@ -46,7 +48,7 @@ def _rows(value: Any) -> set[int]:
         return set().union(*(_rows(item) for item in value))
     if is_dataclass(value):
         return set().union(*(_rows(getattr(value, field.name)) for field in fields(value)))
-    return set() if value is None or isinstance(value, str) else {-1}
+    return set() if value is None or isinstance(value, str | bool | int | float) else {-1}
 
 
 def _take(value: Any, rank: int, world: int) -> Any:

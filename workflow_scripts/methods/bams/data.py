@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -217,6 +217,15 @@ class BamsData(LightningDataModule):
     def val_dataloader(self) -> Batches | None:
         """Return the batches of validation, or None where the split validates on nothing."""
         return self._validation
+
+    @staticmethod
+    def share(batch: Batch, rank: int, world: int) -> Batch:
+        """Return the sequences that one of several processes computes on."""
+        if len(batch) % world:
+            return batch
+        mine = slice(rank, None, world)
+        rows = {name: getattr(batch, name)[mine] for name in ("inputs", "bins", "valid")}
+        return replace(batch, **rows, short=batch.short[:, mine], long=batch.long[:, mine])
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Move a batch; bins travel as bytes, histograms are made beside the model."""

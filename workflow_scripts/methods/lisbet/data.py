@@ -25,6 +25,7 @@ from workflow_scripts.methods.lisbet.labels import heads
 from workflow_scripts.methods.lisbet.store import UNLABELLED, Frames, IntArray, load_frames
 from workflow_scripts.methods.lisbet.windows import PlanTensors, Windows, lay_frame
 from workflow_scripts.training.data import TrackView
+from workflow_scripts.training.distributed import share
 
 log = logging.getLogger("ethomake.lisbet")
 
@@ -243,6 +244,12 @@ class LisbetData(LightningDataModule):
     def val_dataloader(self) -> Steps | None:
         """Return the steps of validation, the same windows each time; None where nothing is held out."""
         return self._dev_steps
+
+    @staticmethod
+    def share(batch: Step, rank: int, world: int) -> Step:
+        """Return the windows of each task that one of several processes computes on."""
+        plans = {task: share(plan, rank, world) for task, plan in batch.plans.items()}
+        return Step(plans, batch.epoch, batch.step, batch.stream)
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Move the plans, a few integers per window; the frames go to the device once."""
