@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 
+from workflow_scripts import cli
 from workflow_scripts.cards import load_card
 from workflow_scripts.errors import ConfigError, EthoMakeError, InputError
 from workflow_scripts.files import read_yaml
@@ -153,7 +154,13 @@ def stamps(versions):
     return {p: p.stat().st_mtime_ns for v in versions for p in v.folder.glob("*_states.npy")}
 
 
-def test_a_grid_runs_once_and_then_only_what_changed(command):
+def typed(data, model, train, workers):
+    """The command as users type it."""
+    told = ["daart", "--data_config", data, "--model_config", model, "--train_config", train, "--workers", workers]
+    return cli.main(list(map(str, told)))
+
+
+def test_a_grid_runs_once_and_then_only_what_changed(command, capsys):
     axes = {"n_hid_layers": [1, 2], "lambda_pred": [0, 1]}
     first = command(model=axes, train={"max_epochs": 1})
     assert [v.folder.name for v in first] == ["version_0", "version_1", "version_2", "version_3"]
@@ -162,6 +169,8 @@ def test_a_grid_runs_once_and_then_only_what_changed(command):
     again = command(model=axes, train={"max_epochs": 1})
     assert all(v.existed for v in again) and stamps(again) == before
     assert [v.folder for v in again] == [v.folder for v in first]
+    assert command(model=axes, train={"max_epochs": 1}, run=typed) == 0
+    assert capsys.readouterr().out.split() == [str(v.folder) for v in first] and stamps(first) == before
     changed = command(model=axes | {"lambda_pred": [0, 2]}, train={"max_epochs": 1})
     assert [v.existed for v in changed] == [True, False, True, False]
     assert [v.folder.name for v in changed] == ["version_0", "version_4", "version_2", "version_5"]
