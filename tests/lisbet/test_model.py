@@ -218,7 +218,13 @@ def test_one_cycle_ends_at_its_minimum():
 
 def test_another_kind_of_recording_is_refused(spec):
     model = Lisbet(Config(**SMALL), spec)
-    for change, word in [({"fps": 25.0}, "fps"), ({"individuals": ("intruder", "resident")}, "individuals")]:
+    changes = [
+        ({"fps": 25.0}, "fps"),
+        ({"individuals": ("intruder", "resident")}, "individuals"),
+        ({"keypoints": tuple(reversed(spec.keypoints))}, "keypoints"),
+        ({"keypoints": ("snout", *spec.keypoints[1:])}, "keypoints"),
+    ]
+    for change, word in changes:
         other = walkers("r", 30)
         for name, value in change.items():
             object.__setattr__(other, name, value)
