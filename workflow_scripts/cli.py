@@ -147,6 +147,18 @@ def summarise(options: argparse.Namespace) -> None:
     print(five_line_summary(Path("results") / options.experiment))
 
 
+def keep_results(options: argparse.Namespace) -> None:
+    """Copy a finished experiment's tables to docs/results, with date, commit and machine."""
+    import datetime
+
+    from workflow_scripts.keeping import keep
+
+    results = Path("results") / options.experiment
+    table = results / "comparison.csv"
+    day = datetime.date.fromtimestamp(table.stat().st_mtime) if table.is_file() else datetime.date.min
+    print(f"Kept: {keep(options.root, results, day)}")
+
+
 def evaluate_submission(options: argparse.Namespace) -> None:
     """Score a MABe 2022 submission with the linear evaluator."""
     from workflow_scripts.evaluation.mabe import evaluate_mabe
@@ -246,6 +258,8 @@ def _parser() -> argparse.ArgumentParser:
     bouts.add_argument("--format", choices=["csv", "boris", "elan", "nwb"], default="csv")
     bouts.add_argument("--task", action="append", help="task to write, repeatable (default: all by frame)")
     bouts.add_argument("--output", type=Path, default=Path("bouts"), help="folder of the files (default: bouts)")
+    kept = add("keep", keep_results, "Copy a finished experiment's tables to docs/results.")
+    kept.add_argument("experiment", help="name of the experiment")
     mabe = add("evaluate-mabe", evaluate_submission, "Score a MABe 2022 submission with the linear evaluator.")
     mabe.add_argument("--task", choices=["mouse", "fly"], default="mouse", help="which of the two benchmarks")
     mabe.add_argument("--submission", type=Path, required=True, help="embeddings, npy in the official layout")

@@ -25,7 +25,7 @@ LAYERS = [
     {"methods", "evaluation", "report"},
     {"experiment", "guess", "digest", "locking", "jobs"},
     {"resources_plan"},
-    {"config_files", "crate", "exports", "paper", "predict", "trace"},
+    {"keeping", "config_files", "crate", "exports", "paper", "predict", "trace"},
     {"stages", "cli"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}

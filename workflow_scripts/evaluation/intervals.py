@@ -128,7 +128,8 @@ def over_seeds(values: Array, interval: IntervalConfig) -> Array:
     """
     n_seeds, resamples = values.shape
     if n_seeds == 1:
-        return values[0]
+        alone: Array = values[0]
+        return alone
     rng = np.random.default_rng([interval.seed, n_seeds, 1])
     drawn = rng.integers(0, n_seeds, size=(n_seeds, resamples))
     mean: Array = np.take_along_axis(values, drawn, axis=0).mean(axis=0)
