@@ -24,7 +24,7 @@ def task_accuracy(
     model: Lisbet,
     recordings: Iterable[Recording],
     *,
-    per_recording: int = 256,
+    per_recording: int = 1000,
     resamples: int = 1000,
     level: float = 0.95,
 ) -> pd.DataFrame:
