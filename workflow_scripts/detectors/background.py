@@ -77,8 +77,8 @@ class Detector:
     def _paint(self, stack: Gray) -> None:
         """Replace the most animal-like blob of the median by the floor around it, if the animal is in the median.
 
-        It is, where a compact blob of the median weighs over half of what usually differs from it (the animal, and often
-        the place it left) and changes more than the floor (stains do not), or where nothing ever differs from it.
+        It is, where a compact blob of the median weighs over half of what usually differs from it (the animal and the
+        place it left) and changes more than the floor (stains do not), or where nothing ever differs from it.
         """
         background = self._background
         floor = _floor(background, 0.3)
