@@ -4,8 +4,9 @@ The rules ask the scheduler for what is said here, and `ethomake plan` shows it.
 sizes they name, so a plan can be made before anything is downloaded.
 
 Each rule has a line: memory and seconds at no data, and how both grow with the megabytes of coordinates (float32) it
-works on. The lines were fitted to `benchmarks/bench_resources.py` on one core; `SPARE` is what a slower machine, a cold
-file system and a wider skeleton may take beyond that. A job that needs more is started again with more (`attempt`).
+works on, as `benchmarks/bench_resources.py` found them on one core, rounded up. `SPARE` is what a slower machine, a
+cold file system and a wider skeleton may take beyond that. A job that needs more is started again with more
+(`attempt`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from workflow_scripts.cards import UNPACKED, Card, slugify
 from workflow_scripts.experiment import Experiment, Run
 
 SPARE = 3.0
-"""Factor on measured seconds."""
+"""Factor on measured seconds, and on measured growth of memory."""
 
 TEXT = 0.5
 """Megabytes of coordinates in a megabyte of tracking table."""
@@ -46,26 +47,29 @@ class Line:
     seconds_each: float
 
 
+NETWORK_MB = 3000
+"""Memory of a job on a GPU before any data: the processes measured here, without a GPU, held up to 700."""
+
 LINES = {
-    "simulate": Line(200, 30, 3, 3),
-    "unpack": Line(150, 0, 1, 0.2),
-    "convert": Line(150, 30, 2, 1.5),
-    "tracks": Line(150, 2, 2, 0.1),
-    "audit": Line(150, 15, 2, 0.2),
-    "split": Line(150, 0, 2, 0.05),
-    "fit": Line(400, 40, 5, 2),
-    "transform": Line(400, 40, 5, 2),
-    "train": Line(3000, 30, 20, 0),
-    "embed": Line(3000, 30, 15, 6),
-    "predict": Line(3000, 30, 15, 6),
-    "probe": Line(400, 80, 10, 10),
-    "chance": Line(200, 10, 3, 0.5),
-    "pool": Line(200, 10, 3, 1),
-    "score": Line(200, 10, 3, 1),
+    "convert": Line(150, 7, 3, 0.5),
+    "tracks": Line(150, 1, 2, 0.1),
+    "audit": Line(150, 1, 2, 0.1),
+    "fit": Line(350, 11, 4, 0.2),
+    "transform": Line(350, 12, 4, 0.3),
+    "train": Line(NETWORK_MB, 12, 15, 0),
+    "embed": Line(NETWORK_MB, 12, 10, 1),
+    "predict": Line(NETWORK_MB, 12, 10, 1),
+    "probe": Line(250, 15, 4, 0.8),
+    "chance": Line(150, 1, 2, 0.1),
+    "pool": Line(150, 1, 3, 0.1),
+    "score": Line(150, 1, 3, 0.1),
 }
 
-EPOCH_SECONDS = 25.0
-"""Seconds an epoch of a network takes on one core, a megabyte of coordinates."""
+EPOCH_SECONDS = 2.0
+"""Seconds an epoch takes on one core, a megabyte of coordinates: LISBET's, the slowest of three."""
+
+SHORTEST_EPOCH = 10.0
+"""Seconds, so that small sets are not cut off either."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,7 @@ def need(rule: str, megabytes: float, extra_seconds: float = 0) -> Need:
         What else it does.
     """
     line = LINES[rule]
-    memory = JOB_MB + line.memory + line.memory_each * megabytes
+    memory = JOB_MB + line.memory + SPARE * line.memory_each * megabytes
     seconds = line.seconds + line.seconds_each * megabytes + extra_seconds
     return Need(100 * math.ceil(memory / 100), JOB_MINUTES + math.ceil(SPARE * seconds / 60))
 
@@ -151,7 +155,7 @@ def epochs(options: dict[str, Any]) -> int:
 def train_need(sizes: Sizes, run: Run) -> Need:
     """Predict what the training of a run asks for."""
     megabytes = sizes.dataset(run.dataset)
-    return need("train", megabytes, epochs(run.options) * EPOCH_SECONDS * max(1.0, megabytes))
+    return need("train", megabytes, epochs(run.options) * max(SHORTEST_EPOCH, EPOCH_SECONDS * megabytes))
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,8 @@ def copy_project(folder: Path) -> Path:
 
 
 def snakemake(folder: Path, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "snakemake", "--configfile", str(folder / "experiment.yaml"), *arguments]
+    # The option takes all words that follow it, targets too.
+    return [sys.executable, "-m", "snakemake", *arguments, "--configfile", str(folder / "experiment.yaml")]
 
 
 def run(folder: Path, *arguments: str, seconds: int = 900, expect: int | None = 0) -> subprocess.CompletedProcess[str]:

@@ -1,7 +1,7 @@
 """Defects of the versions in `requirements.lock` that the profiles work around, each shown on a real Slurm.
 
-Here a failing test is good news: the defect is gone, and what its last line names may go too. Toy rules, all runs at the
-same time.
+Here a failing test is good news: the defect is gone, and what its last line names may go too. Toy rules, all runs at
+the same time.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def test_a_cancelled_job_is_waited_for_under_sacct_alone(
 ) -> None:
     for name in ("cancelled", "cancelled squeue"):
         subprocess.run(["scancel", slurm_job(folders[name][0])], check=True)
-    assert folders["cancelled squeue"][1].wait(90) != 0, "with squeue, a cancelled job is a failed one at once"
+    assert folders["cancelled squeue"][1].wait(300) != 0, "with squeue, a cancelled job is a failed one at once"
     time.sleep(20)
     assert folders["cancelled"][1].poll() is None, "gone: slurm-status-command: squeue may leave the profiles"
 
