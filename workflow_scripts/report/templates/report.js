@@ -50,7 +50,7 @@
       layout[name] = Object.assign({ gridcolor: grid, linecolor: grid, zerolinecolor: grid }, layout[name]);
     });
     Plotly.react(box, spec.data, layout, {
-      responsive: true, displaylogo: false, displayModeBar: !narrow,
+      responsive: true, displaylogo: false, displayModeBar: narrow ? false : "hover",
       modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]]
     });
     box.dataset.drawn = "true";
