@@ -14,7 +14,7 @@ rule detect:
         "logs/detect/{dataset}/{shard}.tsv"
     wildcard_constraints:
         dataset=videos_found_by(neural=True),
-        shard=r"(?!index$)[A-Za-z0-9._-]+",
+        shard=r"(?!index\.)[A-Za-z0-9._-]+",
     conda:
         "../envs/torch.yaml"
     threads: 1
@@ -40,7 +40,7 @@ use rule detect as locate with:
         "logs/locate/{dataset}/{shard}.tsv"
     wildcard_constraints:
         dataset=videos_found_by(neural=False),
-        shard=r"(?!index$)[A-Za-z0-9._-]+",
+        shard=r"(?!index\.)[A-Za-z0-9._-]+",
     conda:
         "../envs/base.yaml"
     resources:
