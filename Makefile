@@ -11,6 +11,7 @@ STAMP := $(VENV)/.installed
 help:
 	@echo "make demo   set up .venv once, run the demo experiment, say where the report is"
 	@echo "make test   set up .venv once, then format check, lint, types and tests"
+	@echo "make test-faults   kills, full disks, broken files, and what clusters do (minutes each; docs/faults.md)"
 	@echo "make lock   write requirements.lock anew from pyproject.toml"
 
 # The stamp carries the checksum of what was installed, so that touching a file does not install again.
