@@ -21,7 +21,7 @@ METRIC_NAMES = {
     "mse": "MSE",
     "r2": "R²",
 }
-PREFERRED = ("macro_f1", "average_precision", "balanced_accuracy", "auroc", "r2", "mse")
+PREFERRED = ("macro_f1", "average_precision", "balanced_accuracy", "auroc", "r2", "mse", "head_angle_median_deg")
 """The first of these that a task has is the one it is judged by."""
 LOWER_IS_BETTER = ("mse", "pixel_error", "head_angle", "body_angle")
 
