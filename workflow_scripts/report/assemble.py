@@ -24,6 +24,9 @@ from workflow_scripts.report.data import (
 )
 from workflow_scripts.report.summary import five_lines
 
+VALUES = ("continuous", "points")
+"""Kinds of tasks without classes."""
+
 
 def _read(path: Path) -> pd.DataFrame:
     try:
@@ -87,8 +90,8 @@ def _recording(row: dict[Hashable, Any]) -> RecordingQuality:
 def _tasks(labels: pd.DataFrame) -> Iterable[TaskSummary]:
     for (task, kind, level), rows in labels.groupby(["task", "kind", "level"], sort=False):
         counts = rows.groupby("label", sort=False, dropna=False)["n"].sum()
-        names = () if kind == "continuous" else tuple(str(name) for name in counts.index)
-        numbers = () if kind == "continuous" else tuple(int(n) for n in counts)
+        names = () if kind in VALUES else tuple(str(name) for name in counts.index)
+        numbers = () if kind in VALUES else tuple(int(n) for n in counts)
         yield TaskSummary(str(task), str(kind), str(level), names, numbers, int(counts.sum()))
 
 
