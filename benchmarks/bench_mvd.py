@@ -52,7 +52,7 @@ def seconds(work):
 
 def inference(name, recording, **options):
     """Compare a prediction with the forward passes in it."""
-    model = MvdClassifier(parse("mvd", options).filled(), ClipSpec(30.0, {"action": CLASSES})).eval()
+    model = MvdClassifier(parse("mvd", options).filled(), ClipSpec(30.0, 256, {"action": CLASSES})).eval()
     batches = [windows.clone() for _, windows in model.slider.batches(read_chunks(recording, model.config.side))]
     count = sum(map(len, batches))
 
@@ -73,7 +73,7 @@ def inference(name, recording, **options):
 def step_shares(name, batch, **options):
     """Print the parts of a training step."""
     config = parse("mvd", options).filled()
-    model = MvdClassifier(config, ClipSpec(30.0, {"action": CLASSES}))
+    model = MvdClassifier(config, ClipSpec(30.0, 256, {"action": CLASSES}))
     optimizer = torch.optim.AdamW(model.layer_rates(), fused=True)
     kept = stored_side(256, config.side)
     pixels = torch.randint(0, 256, (batch, config.num_frames, kept, kept, 3), dtype=torch.uint8)

@@ -1,5 +1,6 @@
 import multiprocessing
 
+import av
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +18,7 @@ from workflow_scripts.methods.mvd import method
 from workflow_scripts.methods.mvd.decision import runs as bouts
 from workflow_scripts.methods.mvd.model import MvdClassifier
 from workflow_scripts.methods.runs import embed, export_embedder, predict, train
+from workflow_scripts.predict import predict_files
 from workflow_scripts.training.clips import ClipSpec, ClipView
 
 SHORT = {"samples": 16, "augment": {"mix": 1.0}, "training": {"max_epochs": 3}}
@@ -129,7 +131,7 @@ def test_faithful_mode_runs_and_merges(view, tmp_path):
 
 
 def test_rates_fall_with_depth_and_vectors_do_not_decay():
-    model = method.build(config(layer_decay=0.5, freeze_blocks=1), ClipSpec(30.0, {"action": CLASSES}))
+    model = method.build(config(layer_decay=0.5, freeze_blocks=1), ClipSpec(30.0, 32, {"action": CLASSES}))
     rates = {round(group["lr"] / 1e-3, 6) for group in model.layer_rates()}
     assert rates == {1.0, 0.5, 0.25, 0.125, 0.0625}
     for group in model.layer_rates():
@@ -189,3 +191,24 @@ def test_a_video_shorter_than_a_window_is_answered(run, tmp_path):
     with open_clips(path) as reader:
         said = method.predict(model.eval(), reader.read("v0"))["action"]
     assert said.codes.shape == (9,) and np.isfinite(said.scores).all()
+
+
+def test_a_raw_video_becomes_bouts_in_files(run, tmp_path):
+    # A bright mouse that wanders over a dark floor, in a picture larger than any crop.
+    rows, columns = np.mgrid[:96, :128]
+    with av.open(str(tmp_path / "raw.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+        for t in range(90):
+            near = np.hypot(columns - 30 - 0.7 * t, rows - 48) < 10
+            image = np.repeat(np.where(near, 210, 60).astype(np.uint8)[..., None], 3, axis=2)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode(None))
+    written = predict_files(run, [tmp_path / "raw.mp4"], tmp_path / "out")
+    assert [path.name for path in written] == ["bouts.csv", "boris.csv", "probabilities.csv"]
+    table = pd.read_csv(written[2])
+    assert list(table.columns) == ["frame", "seconds", *CLASSES] and len(table) == 90
+    assert table[list(CLASSES)].sum(axis=1).to_numpy() == pytest.approx(np.ones(90), abs=1e-3)
+    bouts = pd.read_csv(written[0])
+    assert list(bouts.columns) == ["video", "label", "start", "end"]
+    assert set(bouts["label"]) <= set(CLASSES[1:]) and (bouts["end"] < 90).all()

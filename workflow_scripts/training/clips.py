@@ -23,17 +23,21 @@ class ClipSpec:
     ----------
     fps : float
         Frames per second: windows are counted in frames.
+    size : int
+        Side of the crop videos in pixels; other sizes are scaled, and are no reason to refuse a video.
     vocabularies : dict of str to tuple of str
         Class names of each labelled task, in the order of the model's outputs.
     """
 
     fps: float
+    size: int = 256
     vocabularies: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, recording: ClipRecording) -> ClipSpec:
         """Describe a video."""
-        return cls(recording.fps, {task: labels.vocabulary for task, labels in recording.labels.items()})
+        vocabularies = {task: labels.vocabulary for task, labels in recording.labels.items()}
+        return cls(recording.fps, recording.size, vocabularies)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for YAML or JSON."""
@@ -42,7 +46,8 @@ class ClipSpec:
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> ClipSpec:
         """Undo :meth:`to_dict`."""
-        return cls(float(value["fps"]), {task: tuple(names) for task, names in value["vocabularies"].items()})
+        vocabularies = {task: tuple(names) for task, names in value["vocabularies"].items()}
+        return cls(float(value["fps"]), int(value["size"]), vocabularies)
 
     def describe(self) -> str:
         """Say in a few words what goes in."""
