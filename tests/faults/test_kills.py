@@ -74,26 +74,19 @@ def test_trainings_are_stopped_at_random_steps_and_go_on(tmp_path: Path) -> None
     done = run(calm, *weights, "--cores", "2")
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     process = start(folder, *weights, "--cores", "1", "--retries", "3")
-    for target in weights:
-        held = (folder / target).parent
-        seen = -1.0
-        for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGUSR1):
-
-            def further(held: Path = held, seen: float = seen) -> bool:
-                path = held / "resume.ckpt"
-                return path.exists() and path.stat().st_mtime > seen and bool(stages_of(process, "train"))
-
-            def ended(held: Path = held) -> bool:
-                return (held / "weights_last.safetensors").exists()
-
-            if not wait_until(lambda: further() or ended(), process) or ended():
-                break
-            time.sleep(MOMENTS.uniform(0, 0.3))
-            seen = (held / "resume.ckpt").stat().st_mtime
-            for victim in stages_of(process, "train"):
-                with contextlib.suppress(psutil.Error):
-                    victim.send_signal(number)
-                    psutil.wait_procs([victim], timeout=120)
+    left = {(folder / target).parent: [signal.SIGUSR1, signal.SIGTERM, signal.SIGKILL] for target in weights}
+    seen = dict.fromkeys(left, -1.0)
+    while process.poll() is None:
+        time.sleep(MOMENTS.uniform(0.02, 0.3))
+        for training in stages_of(process, "train"):
+            with contextlib.suppress(psutil.Error):
+                held = next(place for place in left if str(place.relative_to(folder)) in training.cmdline())
+                checkpoint = held / "resume.ckpt"
+                if not left[held] or not checkpoint.exists() or checkpoint.stat().st_mtime <= seen[held]:
+                    continue  # it has not got further than where it was stopped
+                seen[held] = checkpoint.stat().st_mtime
+                training.send_signal(left[held].pop())
+                psutil.wait_procs([training], timeout=120)
     assert process.wait(900) == 0, (folder / "log").read_text()[-3000:]
     for target in weights:
         console = ((folder / target).parent / "console.log").read_text()
