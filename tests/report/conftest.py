@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from synthetic_report import make, write_sections
+from synthetic_report import extras, make, write_sections
 
 from workflow_scripts.report.data import ReportData
 from workflow_scripts.report.html import write_report
@@ -17,13 +17,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 @pytest.fixture(scope="session")
 def report_data(tmp_path_factory: pytest.TempPathFactory) -> ReportData:
     added = load(write_sections(tmp_path_factory.mktemp("sections")))
-    return dataclasses.replace(make(frames=600, recordings=4, boot=8), sections=tuple(added))
+    return dataclasses.replace(make(frames=600, recordings=4, boot=8), sections=tuple(added), **extras())
 
 
 @pytest.fixture(scope="session")
 def hostile_data(tmp_path_factory: pytest.TempPathFactory) -> ReportData:
     added = load(write_sections(tmp_path_factory.mktemp("sections"), hostile=True))
-    return dataclasses.replace(make(frames=600, recordings=4, boot=8, hostile=True), sections=tuple(added))
+    return dataclasses.replace(
+        make(frames=600, recordings=4, boot=8, hostile=True), sections=tuple(added), **extras(hostile=True)
+    )
 
 
 @pytest.fixture(scope="session")

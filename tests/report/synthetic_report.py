@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from workflow_scripts import style
+from workflow_scripts.cards import Published
 from workflow_scripts.formats.sections import Item, Section, write_section
 from workflow_scripts.formats.tables import COLUMNS
 from workflow_scripts.report import figures
@@ -111,6 +113,48 @@ def rows_of(dataset, task, vocabulary, method, truths, said, readout="probe", se
         }
 
 
+def extras(hostile: bool = False) -> dict:
+    """Tests, ranks, maps, curves and published numbers, as the report stage reads them."""
+    bad = HOSTILE if hostile else ""
+    rng = np.random.default_rng(4)
+    values = {"features": 0.7, f"pca{bad}": 0.5, "raw": 0.3, "prior": 0.2}
+    tests = []
+    for a, b in itertools.combinations(values, 2):
+        row = {"dataset": "rats_pairs", "split": "fold", "task": "S1", "metric": "macro_f1"}
+        row |= {"family": "chance" if b == "prior" else "methods", "a": a, "b": b, "value_a": values[a]}
+        row |= {"value_b": values[b], "difference": values[a] - values[b], "low": 0.1, "high": 0.4, "p": 0.03125}
+        row |= {"p_holm": 0.09375, "smallest_p": 0.03125, "comparisons": 3, "n_groups": 6, "seeds_a": 1, "seeds_b": 1}
+        tests.append(row | {"exact": True, "note": None})
+    about = {
+        "dataset": "rats_pairs",
+        "split": "fold",
+        "metric": "macro_f1",
+        "n_methods": 4,
+        "n_tasks": 1,
+        "n_groups": 6,
+    }
+    ranks = [
+        about
+        | {"scope": scope, "task": "S1" if scope == "task" else "", "label": label, "chance": label == "prior"}
+        | {"rank": place + 1.0, "low": max(1.0, float(place)), "high": min(4.0, place + 2.0)}
+        for scope in ("task", "dataset", "all")
+        for place, label in enumerate(values)
+    ]
+    run = {"dataset": "rats_pairs", "method": "pca", "mode": "sound", "point": "default", "split": "fold0", "seed": 0}
+    maps = pd.DataFrame({"pc1": rng.normal(size=60), "pc2": rng.normal(size=60), "label": np.repeat(S1[:3], 20)})
+    maps = maps.assign(**run, task="S1", recording=f"{bad}1", frame=np.arange(60), share1=0.5, share2=0.2)
+    losses = pd.DataFrame({"epoch": np.arange(1, 9), "value": 1 / np.arange(1, 9)}).assign(
+        **run, series=f"train{bad}_loss"
+    )
+    told = {"task": "S1", "metric": "macro_f1", "value": 0.61, "url": "https://example.org", "protocol": f"Bouts{bad}."}
+    numbers = [
+        Published(method=f"Theirs{bad}", source=f"A paper{bad}", verified=verified, ours="pca", **told)
+        for verified in (True, False)
+    ]
+    tables = {"tests": pd.DataFrame(tests), "ranks": pd.DataFrame(ranks), "maps": maps, "curves": losses}
+    return tables | {"published": {"rats_pairs": numbers, "elsewhere": numbers}}
+
+
 def write_sections(folder: Path, hostile: bool = False) -> list[Path]:
     """A section of every kind of item in a tab of its own, one in a dataset's tab and one in a method's."""
     bad = HOSTILE if hostile else ""
@@ -174,7 +218,16 @@ def make(frames: int = 14_000, recordings: int = 6, hostile: bool = False, boot:
         counts = tuple(int((np.concatenate(truths) == k).sum()) for k in range(len(vocabulary)))
         summaries.append(TaskSummary(task, "multiclass", "frame", vocabulary, counts, sum(counts)))
     rows.append(
-        {**rows[0], "method": "mvd", "value": np.nan, "low": np.nan, "high": np.nan, "n": np.nan, "n_groups": np.nan}
+        {
+            **rows[0],
+            "method": "mvd",
+            "note": f"failed: the loss became NaN{bad}.",
+            "value": np.nan,
+            "low": np.nan,
+            "high": np.nan,
+            "n": np.nan,
+            "n_groups": np.nan,
+        }
     )
     twin = [truth[: frames // 2] for truth in truths]
     for seed in range(3):

@@ -33,7 +33,7 @@ def comparison(tasks: int = 2) -> pd.DataFrame:
         for seed in (0, 1)
         for metric in ("macro_f1", "f1/a", "f1/b")
     ]  # fmt: skip
-    return pd.DataFrame(rows)[COLUMNS]
+    return pd.DataFrame(rows).reindex(columns=COLUMNS)
 
 
 def test_scores_average_seeds_and_span_their_intervals() -> None:

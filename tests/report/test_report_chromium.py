@@ -111,6 +111,11 @@ def test_text_stands_out_from_its_ground(browser: Browser, page: Path, dark: boo
 def test_plots_are_drawn_when_their_tab_opens(browser: Browser, kind: str, request: pytest.FixtureRequest) -> None:
     browser.open(request.getfixturevalue(kind), 1440)
     assert browser.ask("typeof Plotly") == "undefined"  # the page opens without it
+    show(browser, "#dataset0")
+    assert browser.ask("document.querySelectorAll('#dataset0 .plotly .scatterlayer .point').length") == 60
+    method = browser.ask("document.querySelector('[data-plot*=train]').closest('.tab').id")
+    show(browser, f"#{method}")
+    assert browser.ask(f"document.querySelectorAll('#{method} .plotly .main-svg').length") > 1
     show(browser, "#section0-tab")
     drawn = "document.querySelectorAll('#section0-tab .plotly .main-svg').length"
     assert browser.ask(drawn) > 1
@@ -132,7 +137,7 @@ def test_plots_are_drawn_when_their_tab_opens(browser: Browser, kind: str, reque
 def test_tables_sort_by_keyboard(browser: Browser, page: Path) -> None:
     browser.open(page, 1440, fragment="#dataset0")
     browser.ask("document.querySelectorAll('#dataset0-task0 button.sort')[1].focus()")
-    column = "Array.from(document.querySelectorAll('#dataset0-task0 tbody tr')).map(r => r.cells[1].dataset.sort)"
+    column = "Array.from(document.querySelector('#dataset0-task0 tbody').rows).map(r => r.cells[1].dataset.sort)"
     state = "document.querySelectorAll('#dataset0-task0 th')[1].getAttribute('aria-sort')"
     assert browser.ask(state) is None
     for expected, reverse in (("descending", True), ("ascending", False)):

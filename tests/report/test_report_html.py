@@ -224,3 +224,23 @@ def test_a_section_that_cannot_be_shown_is_one_sentence(tmp_path: Path) -> None:
     write_section(place, Section(title="Odd", items=[Item(kind="image", file="big.png")]))
     (kind, media), *_ = load([place])[0].blocks
     assert kind == "media" and media.uri == "" and media.path == "sections/odd/big.png"
+
+
+def test_tests_ranks_and_published_numbers_are_shown(page: Path) -> None:
+    text = page.read_text()
+    summary = text[: text.index('<section id="dataset0"')]
+    assert "features reached the highest macro F1 of 3 methods, 0.700 over 6 held-out groups" in summary
+    assert "Mean ranks over the datasets" in summary
+    assert "failed: the loss became NaN." in summary[: summary.index("What came out")]
+    dataset = text[text.index('<section id="dataset0"') : text.index('<section id="dataset1"')]
+    for words in (
+        "Paired tests: 6",
+        "Rank of each method",
+        "0.610 (not verified)",
+        "Bouts.",
+        "Mean ranks over the tasks",
+    ):
+        assert words in dataset, words
+    parsed = Page(text)
+    names = [a["download"] for a in parsed.all("a") if "download" in a]
+    assert {"rats_pairs-S1-tests.csv", "rats_pairs-published.csv", "pca-published.csv", "ranks.csv"} <= set(names)
