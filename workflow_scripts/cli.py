@@ -219,6 +219,18 @@ def predict(options: argparse.Namespace) -> None:
         print(path)
 
 
+def run_daart_job(options: argparse.Namespace) -> None:
+    """Do one job of Snakefile.daart."""
+    from workflow_scripts.methods.daart.grid import read_grid
+    from workflow_scripts.methods.daart.jobs import gather, run_point
+
+    found = read_grid(vars(options))
+    if options.job == "gather":
+        gather(found, options.output)
+    else:
+        run_point(found, options.job, options.output)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ethomake", description="Datasets, cards and checks around the workflow.")
     parser.add_argument("--root", type=Path, default=Path(), help="folder that holds config/ (default: this one)")
@@ -273,6 +285,11 @@ def _parser() -> argparse.ArgumentParser:
     daart = add("daart", train_daart, "Train the grid that a daart project's three YAML files span.")
     for name in ("data", "model", "train"):
         daart.add_argument(f"--{name}_config", type=Path, required=True, help=f"the project's {name} YAML")
+    job = add("daart-job", run_daart_job, "Do one job of Snakefile.daart, which spreads that grid over jobs.")
+    for name in ("data", "model", "train"):
+        job.add_argument(f"--{name}_config", type=Path, required=True, help=f"the project's {name} YAML")
+    job.add_argument("--output", type=Path, required=True)
+    job.add_argument("job", help="gather, or the digest of a point")
     daart.add_argument("--workers", type=int, default=1, help="points trained side by side")
     daart.add_argument("--search", type=int, metavar="N", help="train N points that Optuna draws, not the whole grid")
     daart.add_argument("--sampler", choices=["tpe", "random"], default="tpe", help="how they are drawn")

@@ -16,6 +16,12 @@ def _first(name: str, values: Sequence[str]) -> None:
     os.environ[name] = os.pathsep.join([*values, *held])
 
 
+def use_checkout(root: Path) -> None:
+    """Let jobs run this interpreter and this checkout's package."""
+    _first("PATH", [str(Path(sys.executable).parent)])
+    _first("PYTHONPATH", [str(root)])
+
+
 def set_environment(root: Path, config: Configuration) -> None:
     """Let jobs run this interpreter and this checkout's package, one thread each, and know where files come from.
 
@@ -28,7 +34,6 @@ def set_environment(root: Path, config: Configuration) -> None:
         The checkout.
     config : Configuration
     """
-    _first("PATH", [str(Path(sys.executable).parent)])
-    _first("PYTHONPATH", [str(root)])
+    use_checkout(root)
     _first("ETHOMAKE_MIRRORS", config.mirrors)
     os.environ["ETHOMAKE_DOWNLOAD"] = config.download.model_dump_json()

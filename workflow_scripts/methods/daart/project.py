@@ -94,6 +94,13 @@ def plan(points: list[ProjectOptions], digests: list[dict[str, str]]) -> list[Ve
     return versions
 
 
+def claim(version: Version) -> None:
+    """Take a version's folder before it is trained, so that others plan around it."""
+    path = version.folder / HPARAMS
+    if not path.is_file():
+        write_text(path, yaml.safe_dump({"identity": version.identity, "training_completed": False}))
+
+
 def _hparams(version: Version, project: Project, told: dict[str, Any]) -> None:
     options = version.options
     flat = options.model_dump(mode="json") | {
