@@ -118,10 +118,10 @@ def test_decoders_are_half_as_wide(dim, heads):
 
 
 def test_distilled_weights_start_a_classifier(teachers, tmp_path):
-    view = ClipView(dataset(tmp_path, videos=3, length=120), split(["v0", "v1"], ["v2"]))
+    view = ClipView(dataset(tmp_path, videos=3, length=72), split(["v0", "v1"], ["v2"]))
     distil = {"image_teacher": str(teachers / "mae.pth"), "video_teacher": str(teachers / "videomae.pth")}
     distil["widths"] = {"image": 64, "video": 64}
-    options = {"objective": "distil", "distil": distil, "learning_rate": 2e-3, "samples": 64, "warmup_epochs": 0.5}
+    options = {"objective": "distil", "distil": distil, "learning_rate": 2e-3, "samples": 32, "warmup_epochs": 0.5}
     folder = tmp_path / "distilled"
     train("mvd", settings(**options, training={"max_epochs": 3}), view, folder=folder, seed=0)
     losses = pd.read_csv(folder / "metrics.csv")
@@ -131,7 +131,7 @@ def test_distilled_weights_start_a_classifier(teachers, tmp_path):
     export_embedder(folder)
     embed(folder / "embedder", view, folder / "embeddings.h5")
     with open_embeddings(folder / "embeddings.h5") as reader:
-        assert reader.read("v0").shape == (120, 96)
+        assert reader.read("v0").shape == (72, 96)
     start = {"load_backbone": str(folder / "weights_best.safetensors"), "samples": 8, "learning_rate": 1e-12}
     train("mvd", settings(**start, training={"max_epochs": 1}), view, folder=tmp_path / "fine", seed=0)
     name = "network.blocks.0.attn.qkv.weight"

@@ -9,7 +9,7 @@ from workflow_scripts.errors import EthoMakeError
 from workflow_scripts.evaluation.segments import overlap_counts
 from workflow_scripts.methods.mvd import augment as ops
 from workflow_scripts.methods.mvd.config import AugmentOptions
-from workflow_scripts.methods.mvd.data import ClipData, background_of, moment_targets
+from workflow_scripts.methods.mvd.data import ClipData, Windows, background_of, moment_targets
 from workflow_scripts.methods.mvd.decision import (
     Held,
     Rule,
@@ -131,16 +131,10 @@ def test_pixels_and_targets_are_of_the_same_frames(view):
 
 
 def test_class_balance_draws_rare_classes_as_often(view):
-    def share(balance):
-        data = ClipData(view, config(class_balance=balance).filled())
-        chosen = data.windows.code
-        return np.bincount(chosen, data.windows.chance, 3)
-
-    assert share(1.0) == pytest.approx([1 / 3] * 3)
-    assert share(0.0) == pytest.approx(
-        np.bincount(ClipData(view, config().filled()).windows.code)
-        / len(ClipData(view, config().filled()).windows.code)
-    )
+    windows = ClipData(view, config(class_balance=1.0).filled()).windows
+    assert np.bincount(windows.code, windows.chance, 3) == pytest.approx([1 / 3] * 3)
+    plain = Windows(windows.store, view.clips("sound", ["v0", "v1"]), config(class_balance=0.0).filled(), CLASSES)
+    assert plain.chance == pytest.approx(np.full(len(plain.code), 1 / len(plain.code)))
 
 
 def test_faithful_windows_spread_short_clips_and_repeat_their_end(view):
