@@ -1,0 +1,128 @@
+"""How fast videos become crops, against plain decoding, and how fast random frames are read from the crops.
+
+Makes a 720p H.264 video with a key frame every 250 frames and a moving blob, then measures, alternating, several times:
+
+    python benchmarks/bench_video.py [--seconds 200] [--repeat 3]
+
+Prints wall and processor seconds, ratios of rates, and the peak memory of a process that preprocesses the video.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import resource
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+
+from workflow_scripts.detectors.preprocess import preprocess
+from workflow_scripts.sources.videos import Options
+
+WIDTH, HEIGHT, FPS = 1280, 720, 30
+
+
+def make(path: Path, seconds: int) -> None:
+    rng = np.random.default_rng(0)
+    floor = np.clip(rng.normal(170, 6, (HEIGHT, WIDTH)), 0, 255).astype(np.uint8)
+    chroma = np.full((HEIGHT // 2, WIDTH), 128, np.uint8)
+    noise = [rng.integers(0, 6, (HEIGHT, WIDTH), dtype=np.uint8) for _ in range(8)]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=FPS)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.options = {"crf": "23", "preset": "veryfast", "g": "250", "x264-params": "scenecut=0"}
+        for t in range(seconds * FPS):
+            image = floor + noise[t % 8]
+            x, y = int(560 + 480 * np.sin(t / 90)), int(300 + 250 * np.sin(t / 130))
+            image[y : y + 70, x : x + 120] = 40
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.concatenate([image, chroma]), format="yuv420p")))
+        container.mux(stream.encode(None))
+
+
+def timed(work: Callable[[], int]) -> tuple[float, float]:
+    """Frames a second by the wall clock and by processor time."""
+    wall, used = time.perf_counter(), time.process_time()
+    count = work()
+    return count / (time.perf_counter() - wall), count / (time.process_time() - used)
+
+
+def decode(path: Path, rgb: bool) -> int:
+    count = 0
+    with av.open(str(path)) as container:
+        for frame in container.decode(video=0):
+            if rgb:
+                frame.to_ndarray(format="rgb24")
+            count += 1
+    return count
+
+
+def random_source(path: Path, starts: list[int]) -> int:
+    """Sixteen frames from each start: seek to the key frame before, decode on."""
+    count = 0
+    for start in starts:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            container.seek(int(start / FPS / stream.time_base), stream=stream)
+            for frame in container.decode(stream):
+                if round(frame.pts * stream.time_base * FPS) >= start:
+                    frame.to_ndarray(format="rgb24")
+                    count += 1
+                    if count % 16 == 0:
+                        break
+    return count
+
+
+def peak(path: str, out: str) -> None:
+    preprocess(Path(path), Options(), Path(out), recording="x")
+    print(f"peak memory of preprocessing: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--seconds", type=int, default=200)
+    arguments.add_argument("--repeat", type=int, default=3)
+    arguments.add_argument("--video", type=Path, help="an own video instead")
+    told = arguments.parse_args()
+    print(f"cores {os.cpu_count()}, load {os.getloadavg()[0]:.1f}")
+    with tempfile.TemporaryDirectory() as folder:
+        path = told.video or Path(folder) / "source.mp4"
+        if told.video is None:
+            make(path, told.seconds)
+        crop = Path(folder) / "crop.mp4"
+        rates: dict[str, list[tuple[float, float]]] = {"decode": [], "decode to RGB": [], "preprocess": []}
+        for _ in range(told.repeat):
+            rates["decode"].append(timed(lambda: decode(path, False)))
+            rates["decode to RGB"].append(timed(lambda: decode(path, True)))
+            rates["preprocess"].append(timed(lambda: preprocess(path, Options(), crop, recording="x").n_frames))
+        best = {name: np.median(found, axis=0) for name, found in rates.items()}
+        for name, (wall, used) in best.items():
+            print(f"{name:14} {wall:7.0f} frames/s, {used:7.0f} frames a processor second")
+        for name in ("decode", "decode to RGB"):
+            wall, used = best["preprocess"] / best[name]
+            print(f"preprocess / {name}: {wall:.2f} by the clock, {used:.2f} by processor time")
+        found = preprocess(path, Options(), crop, recording="x")
+        starts = np.random.default_rng(1).integers(0, found.n_frames - 40, 40).tolist()
+
+        def random_crop() -> int:
+            for start in starts:
+                with found.open() as video:
+                    video.frames(np.arange(start, start + 16))
+            return 16 * len(starts)
+
+        reads = {"source": timed(lambda: random_source(path, starts)), "crop": timed(random_crop)}
+        for name, (wall, used) in reads.items():
+            print(f"random 16 frames, {name:6} {wall:7.0f} frames/s, {used:7.0f} a processor second")
+        ratio = np.array(reads["crop"]) / np.array(reads["source"])
+        print(f"crop / source: {ratio[0]:.1f} by the clock, {ratio[1]:.1f} by processor time")
+        process = multiprocessing.get_context("spawn").Process(target=peak, args=(str(path), str(crop)))
+        process.start()
+        process.join()
+
+
+if __name__ == "__main__":
+    main()
