@@ -67,10 +67,10 @@ rule crate:
         comparison=f"{RESULTS}/comparison.csv",
         points=f"{RESULTS}/points.csv",
         config=ancient(f"{RESULTS}/provenance/configuration.json"),
-        cards=[f"data/{name}/card.md" for name in CARDS],
+        cards=[f"{ROOT}/config/datasets/{name}.yaml" for name in CARDS],
+        # Model cards are there when comparison.csv was made here; in a clone with the tables alone, nothing is trained for
+        # their sake.
         lock=f"{ROOT}/requirements.lock",
-        # The list may be long: the stage finds the runs through the configuration.
-        models=[f"{RESULTS}/{run.path()}/model_card.md" for run in EXPERIMENT.runs],
     output:
         f"{RESULTS}/provenance/crate/ro-crate-metadata.json",
     log:
@@ -89,4 +89,4 @@ rule crate:
         code=code_digest("stages.crate"),
     shell:
         "python -m workflow_scripts.stages.crate --log {log:q} --root {params.root:q} --config {input.config:q}"
-        " --results {params.results:q} --data data --logs logs --output {output:q}"
+        " --results {params.results:q} --logs logs --output {output:q}"

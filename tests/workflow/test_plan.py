@@ -142,6 +142,7 @@ def test_tables_alone_redraw_the_report_and_plan_no_training(root: Path, tmp_pat
         "points.csv",
         "tests.csv",
         "ranks.csv",
+        "leaderboard.csv",
         "provenance/configuration.json",
         "provenance/rulegraph.dot",
     ]
@@ -157,6 +158,8 @@ def test_tables_alone_redraw_the_report_and_plan_no_training(root: Path, tmp_pat
     wanted = ("--rerun-triggers", "mtime", "--", "results/real/report/index.html")
     done = snakemake(root, tmp_path, "-n", "--config", "experiment=real", *wanted)
     assert {rule for rule, _ in planned(done.stdout + done.stderr)} == {"report"}
+    done = snakemake(root, tmp_path, "-n", "--config", "experiment=real", *wanted[:2])
+    assert {rule for rule, _ in planned(done.stdout + done.stderr)} == {"report", "crate", "all"}
 
 
 def test_another_checkout_is_used_whole(root: Path, tmp_path: Path) -> None:

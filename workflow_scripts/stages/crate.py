@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from workflow_scripts.cards import card_path
+from workflow_scripts.cards_text import markdown_card
 from workflow_scripts.crate import write_crate
 from workflow_scripts.experiment import load_experiment
 from workflow_scripts.files import read_json
@@ -33,13 +34,12 @@ def work(options: argparse.Namespace) -> None:
         files |= {"configuration.json": options.config, "requirements.lock": options.root / "requirements.lock"}
         for dataset in experiment.cards:
             files[f"cards/{dataset}.yaml"] = card_path(options.root, dataset)
-            files[f"cards/{dataset}.md"] = options.data / dataset / "card.md"
-        files |= {
-            f"results/model_cards/{run.path().removeprefix('runs/').replace('/', '-')}.md": results
-            / run.path()
-            / "model_card.md"
-            for run in experiment.runs
-        }
+            (part / f"{dataset}.md").write_text(markdown_card(experiment.cards[dataset]))
+            files[f"cards/{dataset}.md"] = part / f"{dataset}.md"
+        for run in experiment.runs:
+            card = results / run.path() / "model_card.md"
+            if card.is_file():
+                files[f"results/model_cards/{run.path().removeprefix('runs/').replace('/', '-')}.md"] = card
         files |= {f"results/{table}.csv": results / f"{table}.csv" for table in ("comparison", "points")}
         crate = part / "crate"
         write_crate(
@@ -63,7 +63,6 @@ if __name__ == "__main__":
     arguments.add_argument("--root", type=Path, required=True, help="folder that holds config/ and the Snakefile")
     arguments.add_argument("--config", type=Path, required=True, help="the resolved configuration")
     arguments.add_argument("--results", type=Path, required=True, help="results/<experiment>")
-    arguments.add_argument("--data", type=Path, required=True, help="folder of the converted datasets")
     arguments.add_argument("--logs", type=Path, required=True, help="folder of the benchmark files")
     arguments.add_argument("--output", type=Path, required=True, help="the crate's ro-crate-metadata.json")
     start(arguments, work)
