@@ -95,6 +95,8 @@ KINDS: dict[str, Kind] = {
     "scores": Kind("report.paper:scores", ("comparison.csv",), _datasets),
     "classes": Kind("report.paper:classes", ("comparison.csv",), _multiclass),
     "confusion": Kind("report.paper:confusion", ("comparison.csv", "tables/confusions.csv"), _multiclass),
+    "ranks": Kind("report.paper:ranks", ("ranks.csv", "tests.csv"), _multiclass),
+    "embeddings": Kind("report.paper:embeddings", ("tables/embedding_maps.csv",), _multiclass, "Examples"),
     "weights": Kind("methods.daart.figures:weight_map", ("comparison.csv", "points.csv"), _weight_maps),
     "rose": Kind("methods.rat_direction.paper:rose", DIRECTION_TABLES, _image_runs),
     "animals": Kind("methods.rat_direction.paper:error_by_animal", DIRECTION_TABLES, _image_runs),

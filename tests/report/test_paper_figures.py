@@ -65,6 +65,32 @@ def test_confusion_shows_the_best_method() -> None:
     assert "good · sound" in plate[2]
 
 
+def test_ranks_take_one_split_and_say_what_they_rest_on() -> None:
+    ranks = pd.DataFrame(
+        [("task", "fold", "one", 1.0), ("task", "fold", "two", 2.0), ("dataset", "", "one", 1.0)],
+        columns=["scope", "split", "label", "rank"],
+    ).assign(dataset="d", task="t", metric="macro_f1", chance=False, low=1.0, high=2.0, n_groups=6)
+    tests = pd.DataFrame(
+        [{"dataset": "d", "split": "fold", "task": "t", "family": "methods", "a": "one", "b": "two", "p_holm": 0.2}]
+    )
+    plate = paper.ranks({"ranks.csv": ranks, "tests.csv": tests}, dataset="d", task="t")
+    assert plate is not None and len(plate[1]) == 2 and "6 held-out groups" in plate[2]
+    assert paper.ranks({"ranks.csv": ranks, "tests.csv": tests}, dataset="d", task="other") is None
+
+
+def test_embeddings_have_a_panel_a_method() -> None:
+    rng = np.random.default_rng(0)
+    points = pd.DataFrame(rng.normal(size=(60, 2)), columns=["pc1", "pc2"]).assign(
+        dataset="d", task="t", method=["one"] * 30 + ["two"] * 30, mode="sound", point="default",
+        label=["a", "b", None] * 20, share1=0.4, share2=0.1,
+    )  # fmt: skip
+    plate = paper.embeddings({"tables/embedding_maps.csv": points}, dataset="d", task="t")
+    assert plate is not None and len(plate[1]) == 40
+    shown = [axis for axis in plate[0].axes if axis.axison]
+    assert [axis.get_title(loc="left") for axis in shown] == ["one", "two"]
+    assert shown[0].get_xlabel() == "50 % of the variance"
+
+
 def test_ethogram_draws_the_recording_frame_by_frame() -> None:
     bouts = pd.DataFrame(
         [("truth", 0, 5, "a"), ("truth", 5, 9, "b"), ("one", 0, 9, "a")], columns=["row", "start", "stop", "label"]

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from workflow_scripts.report import figures
+from workflow_scripts.report.ranking import rank_plot
 from workflow_scripts.report.tables import (
     Score,
     heading,
@@ -23,7 +25,7 @@ from workflow_scripts.report.tables import (
 )
 from workflow_scripts.report.tables import scores as read_scores
 from workflow_scripts.report.timeline import frames
-from workflow_scripts.style import INK, QUIET, colour, shorten, styled
+from workflow_scripts.style import INK, QUIET, class_colours, colour, shorten, styled
 
 Plate = tuple[Figure, pd.DataFrame, str]
 """A figure, the numbers drawn in it, and its caption."""
@@ -196,6 +198,77 @@ def confusion(tables: Tables, *, dataset: str, task: str) -> Plate | None:
     data = pd.DataFrame(matrix, index=pd.Index(vocabulary, name="truth"), columns=vocabulary).reset_index()
     caption = f"Held-out confusion of {best} on {task} of {dataset}: shares of each true class, and counts."
     return figures.confusion(matrix, vocabulary, best.split(" · ")[0]), data, caption
+
+
+def ranks(tables: Tables, *, dataset: str, task: str) -> Plate | None:
+    """Draw the rank of every method on a task with its interval, and which methods the tests do not tell apart.
+
+    Parameters
+    ----------
+    tables : mapping
+        Holds ``ranks.csv`` and ``tests.csv``.
+    dataset, task : str
+    """
+    found = {name: table[(table["dataset"] == dataset) & (table["task"] == task)] for name, table in tables.items()}
+    rows, tests = found["ranks.csv"], found["tests.csv"]
+    rows = rows[rows["scope"] == "task"]
+    if rows.empty:
+        return None
+    split = rows["split"].iloc[0]
+    rows, tests = rows[rows["split"] == split], tests[tests["split"] == split]
+    caption = (
+        f"Ranks by {metric_name(str(rows['metric'].iloc[0]))} on {task} of {dataset}, with bootstrap intervals over "
+        f"{int(rows['n_groups'].iloc[0])} held-out groups; a bar at the side joins methods that paired permutation "
+        "tests, corrected after Holm, do not tell apart."
+    )
+    return rank_plot(rows, tests, f"{dataset} · {task}"), rows, caption
+
+
+@styled
+def _maps(points: pd.DataFrame) -> Figure:
+    panels = list(points.groupby(["method", "mode", "point"], sort=False))
+    columns = min(COLUMNS, len(panels))
+    lines = math.ceil(len(panels) / columns)
+    names = list(dict.fromkeys(points["label"].sort_values()))
+    inks = dict(zip(names, class_colours(names), strict=True))
+    figure = Figure(figsize=(0.4 + 2.4 * columns, 0.7 + 2.3 * lines))
+    axes = figure.subplots(lines, columns, squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for axis, ((method, mode, point), rows) in zip(axes.flat, panels, strict=False):
+        axis.set_axis_on()
+        axis.scatter(rows["pc1"], rows["pc2"], c=[inks[name] for name in rows["label"]], s=3, linewidth=0)
+        axis.set_xticks([])
+        axis.set_yticks([])
+        share = 100 * (rows["share1"].iloc[0] + rows["share2"].iloc[0])
+        axis.set_xlabel(f"{share:.0f} % of the variance", fontsize=7.5)
+        shown = [method] + [text for text in (mode, point) if text not in ("sound", "default")]
+        axis.set_title(shorten(" · ".join(shown), 30))
+    entries = [(name, inks[name]) for name in names]
+    figure.legend(
+        [Line2D([], [], marker="o", linestyle="none", markersize=4, color=ink) for _, ink in entries],
+        [shorten(name) for name, _ in entries],
+        loc="outside upper center",
+        ncols=min(6, len(entries)),
+    )
+    return figure
+
+
+def embeddings(tables: Tables, *, dataset: str, task: str) -> Plate | None:
+    """Draw the two largest principal components of every method's held-out embeddings, coloured by class.
+
+    Parameters
+    ----------
+    tables : mapping
+        Holds ``tables/embedding_maps.csv``.
+    dataset, task : str
+    """
+    points = tables["tables/embedding_maps.csv"]
+    points = points[(points["dataset"] == dataset) & (points["task"] == task)].dropna(subset=["label"])
+    if points.empty:
+        return None
+    caption = f"Principal components of embeddings of {dataset}, a sample of held-out frames, coloured by {task}."
+    return _maps(points), points, caption
 
 
 def ethogram(tables: Tables, *, dataset: str, task: str) -> Plate | None:
