@@ -242,7 +242,7 @@ def _maps(points: pd.DataFrame) -> Figure:
         axis.set_yticks([])
         share = 100 * (rows["share1"].iloc[0] + rows["share2"].iloc[0])
         axis.set_xlabel(f"{share:.0f} % of the variance", fontsize=7.5)
-        shown = [method] + [text for text in (mode, point) if text not in ("sound", "default")]
+        shown = [str(method)] + [str(text) for text in (mode, point) if text not in ("sound", "default")]
         axis.set_title(shorten(" · ".join(shown), 30))
     entries = [(name, inks[name]) for name in names]
     figure.legend(
