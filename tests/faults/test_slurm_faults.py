@@ -14,6 +14,10 @@ from tests.slurm.slurm_runs import QUICK, accounting, newest, why_not
 pytestmark = [pytest.mark.faults, pytest.mark.skipif(why_not() is not None, reason=why_not() or "")]
 
 
+# The option replaces what the profile sets, so its partitions are said again.
+PARTITIONS = [f"{rule}:slurm_partition=gpu" for rule in ("train", "embed", "predict")]
+
+
 def ask(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
@@ -27,10 +31,8 @@ def running(comment: str, since: int) -> list[int]:
 def test_a_run_survives_what_a_cluster_does(tmp_path: Path) -> None:
     calm, folder = copy_project(tmp_path / "calm"), copy_project(tmp_path / "p")
     before = newest()
-    process = start(
-        folder, "--profile", "slurm", *QUICK, "--retries", "4", "--set-resources", "convert:mem_mb=attempt*250",
-        "simulate:mem_mb=attempt*250",
-    )  # fmt: skip
+    little = [f"{rule}:mem_mb=attempt*250" for rule in ("convert", "simulate")]
+    process = start(folder, "--profile", "slurm", *QUICK, "--retries", "4", "--set-resources", *PARTITIONS, *little)
     reference = run(calm)
     assert reference.returncode == 0, reference.stderr[-3000:]
 
@@ -69,13 +71,12 @@ def test_a_time_limit_stops_a_training_which_then_goes_on(tmp_path: Path) -> Non
     folder = copy_project(tmp_path)
     text = (folder / "experiment.yaml").read_text()
     assert text.count("max_epochs: 5") == 3
-    (folder / "experiment.yaml").write_text(text.replace("max_epochs: 5", "max_epochs: 400"))
+    (folder / "experiment.yaml").write_text(text.replace("max_epochs: 5", "max_epochs: 800"))
     before = newest()
     target = "results/faults/runs/calms21_twin/daart/sound/default/official/seed0"
-    process = start(
-        folder, f"{target}/weights_last.safetensors", "--profile", "slurm", *QUICK, "--retries", "6",
-        "--set-resources", "train:runtime=attempt",
-    )  # fmt: skip
+    weights = f"{target}/weights_last.safetensors"
+    limits = ("--set-resources", *PARTITIONS, "train:runtime=attempt")
+    process = start(folder, weights, "--profile", "slurm", *QUICK, "--retries", "6", *limits)
     assert process.wait(1500) == 0, (folder / "log").read_text()[-4000:]
     states = [job.state for job in accounting(since=before) if job.rule == "train"]
     assert "TIMEOUT" in states or "FAILED" in states, states
