@@ -212,3 +212,12 @@ def test_a_raw_video_becomes_bouts_in_files(run, tmp_path):
     bouts = pd.read_csv(written[0])
     assert list(bouts.columns) == ["video", "label", "start", "end"]
     assert set(bouts["label"]) <= set(CLASSES[1:]) and (bouts["end"] < 90).all()
+
+
+def test_nothing_is_held_out_of_the_smallest_sets(view, tmp_path):
+    alone = ClipView(view.path, split(["v0"], [], ["v3"]))
+    options = SHORT | {"validation_fraction": 0, "training": {"max_epochs": 2, "monitor": None}}
+    train("mvd", settings(**options), alone, folder=tmp_path, seed=1)
+    state = load_file(tmp_path / "weights_best.safetensors")
+    assert state["rules"].tolist() == [[0.5, 1, 0]] * 3 and float(state["temperature"]) == 1
+    assert "val_score" not in pd.read_csv(tmp_path / "metrics.csv").columns

@@ -142,7 +142,11 @@ class Config(Options):
         None, description="Windows merged as published, or thresholds, gaps and shortest bouts tuned on validation."
     )
     validation_fraction: float = Field(
-        0.2, gt=0, lt=1, description="Part of the training groups held out where the split names no validation."
+        0.2,
+        ge=0,
+        lt=1,
+        description="Part of the training groups held out where the split names no validation; 0 = none: plain rules, "
+        "and training.monitor must be empty.",
     )
     cache_mb: int = Field(4000, ge=0, description="Videos are kept decoded in memory if they all fit into this.")
     workers: int = Field(0, ge=0, description="Processes that prepare batches.")

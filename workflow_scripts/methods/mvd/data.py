@@ -197,7 +197,7 @@ def divide(view: ClipView, config: Config) -> tuple[list[ClipRecording], list[Cl
         When one group alone is there to train on and none to validate.
     """
     train, validation = list(view.train()), list(view.validation())
-    if validation:
+    if validation or not config.validation_fraction:
         return train, validation
     groups = sorted({recording.group for recording in train})
     if len(groups) < 2:
@@ -259,6 +259,8 @@ class ClipData(LightningDataModule):
         """Return the batches, whole; what is drawn on pixels is drawn in the training step, on the device."""
         return DataLoader(self.windows, batch_size=None, num_workers=self.config.workers)
 
-    def val_dataloader(self) -> DataLoader[int]:
-        """Return the numbers of the validation videos; the model streams through each."""
+    def val_dataloader(self) -> DataLoader[int] | None:
+        """Return the numbers of the validation videos, through each of which the model streams; None without any."""
+        if not self.held.recordings:
+            return None
         return DataLoader(Numbers(len(self.held.recordings)), batch_size=None)
