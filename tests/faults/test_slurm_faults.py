@@ -30,11 +30,11 @@ def running(comment: str, since: int) -> list[int]:
 
 def test_a_run_survives_what_a_cluster_does(tmp_path: Path) -> None:
     calm, folder = copy_project(tmp_path / "calm"), copy_project(tmp_path / "p")
+    reference = run(calm)
+    assert reference.returncode == 0, reference.stderr[-3000:]
     before = newest()
     little = [f"{rule}:mem_mb=attempt*250" for rule in ("convert", "simulate")]
     process = start(folder, "--profile", "slurm", *QUICK, "--retries", "4", "--set-resources", *PARTITIONS, *little)
-    reference = run(calm)
-    assert reference.returncode == 0, reference.stderr[-3000:]
 
     # A drained node starts nothing new; what waits goes on afterwards.
     assert wait_until(lambda: running("rule_tracks", before), process, 600)
