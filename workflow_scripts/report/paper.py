@@ -32,6 +32,8 @@ Plate = tuple[Figure, pd.DataFrame, str]
 Tables = Mapping[str, pd.DataFrame]
 
 COLUMNS = 3
+LONGEST = 40
+"""Letters of a method's name that are shown."""
 MOST_PANELS = 12
 """With more tasks than this, a heat map takes the place of a panel a task."""
 
@@ -102,10 +104,11 @@ def _panels(data: pd.DataFrame) -> Figure:
     tasks = list(dict.fromkeys(data["task"]))
     order = list(dict.fromkeys(data["method"]))
     inks = dict(zip(order, map(colour, range(len(order))), strict=True))
-    columns = min(COLUMNS, len(tasks))
+    longest = min(LONGEST, max(map(len, order)))
+    columns = min(COLUMNS if longest < 24 else COLUMNS - 1, len(tasks))
     lines = math.ceil(len(tasks) / columns)
     most = data.groupby("task").size().max()
-    figure = Figure(figsize=(1.2 + 2.6 * columns, lines * (0.75 + 0.2 * most)))
+    figure = Figure(figsize=((2.0 + 0.075 * longest) * columns, lines * (0.75 + 0.2 * most)))
     axes = figure.subplots(lines, columns, squeeze=False)
     for axis in axes.flat[len(tasks) :]:
         axis.set_axis_off()
@@ -117,7 +120,7 @@ def _panels(data: pd.DataFrame) -> Figure:
             axis.plot(row["value"], place, "o", markersize=5, color=ink, markeredgecolor=INK, markeredgewidth=0.4)
             if pd.notna(row["published"]):
                 axis.plot(row["published"], place, "D", markersize=4, color="none", markeredgecolor=INK)
-        axis.set_yticks(range(len(rows)), [shorten(name, 24) for name in rows["method"]])
+        axis.set_yticks(range(len(rows)), [shorten(name, LONGEST) for name in rows["method"]])
         axis.set_ylim(len(rows) - 0.5, -0.5)
         axis.grid(axis="x")
         axis.set_xlabel(_axis_label(rows["metric"].iloc[0]))
