@@ -23,9 +23,6 @@ from workflow_scripts.published import load_published, with_published
 CHANCE = {"tracks": ("majority", "prior"), "clips": ("majority", "prior"), "images": ("mean_pose",)}
 """Methods that know the training labels alone, by kind of data; rows of `all_positive` ride along with `majority`."""
 
-KINDS = ("tracks", "images", "clips")
-"""Canonical data kinds that the rules can run."""
-
 PROBED = ("tracks", "clips")
 """Kinds whose embeddings are judged by a linear probe; of images, the points that a method finds are judged."""
 
@@ -122,12 +119,6 @@ class Experiment:
         for name in config.sweep:
             if name not in config.methods:
                 raise ConfigError(f"sweep.{name}: the method is swept but not listed under methods; add it there.")
-        for dataset, card in self.cards.items():
-            if card.kind not in KINDS:
-                raise ConfigError(
-                    f"datasets.{dataset}: it holds {card.kind}, and the rules run {' and '.join(KINDS)} alone so far; "
-                    "take it out of the experiment."
-                )
         for dataset, use in config.datasets.items():
             for name in [*(use.methods or []), *use.overrides]:
                 if name not in config.methods:

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from workflow_scripts.experiment import KINDS, load_experiment
+from workflow_scripts.experiment import load_experiment
+from workflow_scripts.kinds import FILES
 
 GPU_RULES = {"train", "embed", "predict", "detect"}
 """The only rules that may ask for a GPU: those that run neural methods."""
@@ -59,7 +60,7 @@ def test_every_experiment_has_a_plan(root: Path, plans: dict[str, list[Any]]) ->
         experiment = load_experiment(root, {"experiment": name})
         counts = [rule for rule, _ in jobs]
         assert counts.count("train") + counts.count("fit") == len(experiment.runs), name
-        shards = {kind: [card.shards for card in experiment.cards.values() if card.kind == kind] for kind in KINDS}
+        shards = {kind: [card.shards for card in experiment.cards.values() if card.kind == kind] for kind in FILES}
         assert counts.count("convert") == sum(map(len, shards["tracks"])), name
         assert counts.count("images") == len(shards["images"]), name
         assert counts.count("clips") == len(shards["clips"]), name
