@@ -67,6 +67,11 @@ def _multiclass(experiment: Experiment) -> list[Selection]:
     return _frame_tasks(experiment, ("multiclass",))
 
 
+def _mapped(experiment: Experiment) -> list[Selection]:
+    """Datasets of tracks with a task by class, which embedding maps are coloured by."""
+    return [{"dataset": name} for name in dict.fromkeys(select["dataset"] for select in _multiclass(experiment))]
+
+
 def _weight_maps(experiment: Experiment) -> list[Selection]:
     """Tasks that daart's own classes are judged by, where its sweep varies the weights of the loss."""
     swept = experiment.config.sweep.get("daart", {})
@@ -96,7 +101,7 @@ KINDS: dict[str, Kind] = {
     "classes": Kind("report.paper:classes", ("comparison.csv",), _multiclass),
     "confusion": Kind("report.paper:confusion", ("comparison.csv", "tables/confusions.csv"), _multiclass),
     "ranks": Kind("report.paper:ranks", ("ranks.csv", "tests.csv"), _multiclass),
-    "embeddings": Kind("report.paper:embeddings", ("tables/embedding_maps.csv",), _multiclass, "Examples"),
+    "embeddings": Kind("report.paper:embeddings", ("tables/embedding_maps.csv",), _mapped, "Examples"),
     "weights": Kind("methods.daart.figures:weight_map", ("comparison.csv", "points.csv"), _weight_maps),
     "rose": Kind("methods.rat_direction.paper:rose", DIRECTION_TABLES, _image_runs),
     "animals": Kind("methods.rat_direction.paper:error_by_animal", DIRECTION_TABLES, _image_runs),

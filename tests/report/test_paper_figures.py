@@ -84,7 +84,7 @@ def test_embeddings_have_a_panel_a_method() -> None:
         dataset="d", task="t", method=["one"] * 30 + ["two"] * 30, mode="sound", point="default",
         label=["a", "b", None] * 20, share1=0.4, share2=0.1,
     )  # fmt: skip
-    plate = paper.embeddings({"tables/embedding_maps.csv": points}, dataset="d", task="t")
+    plate = paper.embeddings({"tables/embedding_maps.csv": points}, dataset="d")
     assert plate is not None and len(plate[1]) == 40
     shown = [axis for axis in plate[0].axes if axis.axison]
     assert [axis.get_title(loc="left") for axis in shown] == ["one", "two"]

@@ -257,19 +257,21 @@ def _maps(points: pd.DataFrame) -> Figure:
     return figure
 
 
-def embeddings(tables: Tables, *, dataset: str, task: str) -> Plate | None:
-    """Draw the two largest principal components of every method's held-out embeddings, coloured by class.
+def embeddings(tables: Tables, *, dataset: str) -> Plate | None:
+    """Draw the two largest principal components of every method's held-out embeddings, coloured by the mapped task.
 
     Parameters
     ----------
     tables : mapping
         Holds ``tables/embedding_maps.csv``.
-    dataset, task : str
+    dataset : str
     """
     points = tables["tables/embedding_maps.csv"]
-    points = points[(points["dataset"] == dataset) & (points["task"] == task)].dropna(subset=["label"])
+    points = points[points["dataset"] == dataset].dropna(subset=["label"])
     if points.empty:
         return None
+    task = points["task"].iloc[0]
+    points = points[points["task"] == task]
     caption = f"Principal components of embeddings of {dataset}, a sample of held-out frames, coloured by {task}."
     return _maps(points), points, caption
 
