@@ -1,6 +1,6 @@
 # `make demo` and `make test` need Python ≥ 3.11 (with venv and pip) and make, nothing else.
 .DELETE_ON_ERROR:
-.PHONY: demo test test-faults check lint types unit lock help
+.PHONY: demo test test-slurm test-faults check lint types unit lock help
 
 PYTHON ?= python3
 CORES ?= 2
@@ -42,6 +42,9 @@ unit: $(STAMP)
 	$(BIN)/pytest -n $(CORES) --dist worksteal
 
 test: lint types unit
+
+test-slurm: $(STAMP)
+	$(BIN)/pytest -m "slurm" tests
 
 test-faults: $(STAMP)
 	$(BIN)/pytest -m "faults" tests
