@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +9,11 @@ import numpy.typing as npt
 from pydantic import Field
 
 from workflow_scripts.config import Strict
+from workflow_scripts.detectors.lookup import Lookup
 from workflow_scripts.errors import InputError
 from workflow_scripts.sources import require_file
 from workflow_scripts.sources.supervisely import read_boxes
 from workflow_scripts.sources.text import read_text, table_rows
-from workflow_scripts.video.frames import Planes, Region
 from workflow_scripts.video.probe import VideoInfo
 
 COLUMNS = ("frame", "x1", "y1", "x2", "y2")
@@ -28,8 +27,8 @@ class Options(Strict):
     min_score: float = Field(0.0, ge=0, le=1, description="Boxes with a lower score are left out.")
 
 
-class Detector:
-    """Looks boxes up by frame number.
+class Detector(Lookup[Options]):
+    """Boxes of a csv or an annotation.
 
     Parameters
     ----------
@@ -38,15 +37,10 @@ class Detector:
         The dataset's folder.
     """
 
-    batch = 1
-    samples = 200
-
     def __init__(self, options: Options, folder: Path) -> None:
-        self.options = options
-        self.path = folder / options.path
-        self._boxes: npt.NDArray[np.float32] = np.empty((0, 5), np.float32)
+        super().__init__(options, folder, options.path)
 
-    def fit(self, info: VideoInfo, samples: Sequence[Planes], region: Region | None) -> None:
+    def read(self, info: VideoInfo) -> npt.NDArray[np.float64]:
         """Read the boxes, and refuse those of another video."""
         require_file(self.path)
         if self.path.suffix.lower() == ".json":
@@ -63,13 +57,7 @@ class Detector:
                 f"frame {frame} has a box far outside the picture of {info.width} × {info.height} pixels",
                 "give boxes in pixels of this video",
             )
-        if region is not None:
-            boxes[:, :4] -= np.array([region.x, region.y] * 2)
-        self._boxes = boxes.astype(np.float32)
-
-    def detect(self, frames: Sequence[Planes], numbers: Sequence[int]) -> npt.NDArray[np.float32]:
-        """Look up; see :mod:`workflow_scripts.detectors`."""
-        return self._boxes[list(numbers)]
+        return boxes
 
 
 def read_csv(path: Path, n_frames: int) -> npt.NDArray[np.float64]:

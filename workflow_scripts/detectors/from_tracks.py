@@ -11,10 +11,10 @@ import numpy.typing as npt
 from pydantic import Field
 
 from workflow_scripts.config import Strict, nearest
+from workflow_scripts.detectors.lookup import Lookup
 from workflow_scripts.errors import ConfigError, InputError
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.sources import read_tracks
-from workflow_scripts.video.frames import Planes, Region
 from workflow_scripts.video.probe import VideoInfo
 
 MAX_MISMATCH = 0.02
@@ -34,8 +34,8 @@ class Options(Strict):
     grow: float = Field(0.25, ge=0, description="The body reaches over its points by this share of the box.")
 
 
-class Detector:
-    """Looks boxes up by frame number.
+class Detector(Lookup[Options]):
+    """Boxes around tracked points.
 
     Parameters
     ----------
@@ -44,16 +44,11 @@ class Detector:
         The dataset's folder.
     """
 
-    batch = 1
-    samples = 200
-
     def __init__(self, options: Options, folder: Path) -> None:
-        self.options = options
-        self.path = folder / options.path
-        self._boxes: npt.NDArray[np.float32] = np.empty((0, 5), np.float32)
+        super().__init__(options, folder, options.path)
 
-    def fit(self, info: VideoInfo, samples: Sequence[Planes], region: Region | None) -> None:
-        """Read the tracks; see :mod:`workflow_scripts.detectors`."""
+    def read(self, info: VideoInfo) -> npt.NDArray[np.float32]:
+        """Read the tracks, and refuse those of another video."""
         options = self.options
         recording = next(read_tracks(options.source, self.path, options.options, recording=self.path.stem))
         more = abs(recording.n_frames - info.n_frames)
@@ -66,13 +61,7 @@ class Detector:
         boxes = np.full((info.n_frames, 5), np.nan, np.float32)
         found = boxes_of(recording, options)[: info.n_frames]
         boxes[: len(found)] = found
-        if region is not None:
-            boxes[:, :4] -= np.array([region.x, region.y] * 2, np.float32)
-        self._boxes = boxes
-
-    def detect(self, frames: Sequence[Planes], numbers: Sequence[int]) -> npt.NDArray[np.float32]:
-        """Look up; see :mod:`workflow_scripts.detectors`."""
-        return self._boxes[list(numbers)]
+        return boxes
 
 
 def _chosen(what: str, wanted: Sequence[str], known: Sequence[str]) -> list[int]:
