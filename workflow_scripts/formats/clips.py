@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from workflow_scripts.errors import InputError
 from workflow_scripts.formats.hdf5 import COMPRESSION, create, open_checked
-from workflow_scripts.formats.tracks import Labels, escape_id, read_label, unescape_id, write_labels
+from workflow_scripts.formats.tracks import Labels, RecordingsReader, escape_id, write_labels
 
 KIND = "clips"
 TASK = "action"
@@ -272,50 +272,20 @@ def write_clips(
                 node.create_dataset(name, data=np.array([getattr(c, name) for c in table], dtype=np.int64))
 
 
-class ClipsReader:
-    """Read clips one recording at a time (the same questions as a tracks reader answers); see :func:`open_clips`."""
+class ClipsReader(RecordingsReader):
+    """Read clips one recording at a time; see :func:`open_clips`."""
 
-    def __init__(self, path: str | Path, handle: h5py.File) -> None:
-        self.path = Path(path)
-        self._handle = handle
-        self._recordings: h5py.Group = handle["recordings"]
-        self.quarantined: dict[str, str] = json.loads(str(handle.attrs.get("quarantined", "{}")))
-        self.ids: list[str] = [unescape_id(key) for key in self._recordings]
-
-    def _node(self, recording: str) -> h5py.Group:
-        try:
-            return self._recordings[escape_id(recording)]
-        except KeyError as error:
-            raise InputError(
-                self.path, f"has no recording {recording!r}", "run the workflow again; see splits and card"
-            ) from error
-
-    def n_frames(self, recording: str) -> int:
-        """Number of frames of a recording."""
-        return int(self._node(recording)["times"].shape[0])
-
-    def group(self, recording: str) -> str:
-        """Return the group that no split may cut."""
-        return str(self._node(recording).attrs["group"])
-
-    def fps(self, recording: str) -> float:
-        """Frames per second."""
-        return float(self._node(recording).attrs["fps"])
-
-    def tasks(self, recording: str) -> list[str]:
-        """Names of the tasks labelled in a recording."""
-        node = self._node(recording)
-        return list(node["labels"]) if "labels" in node else []
+    length_of = "times"
+    absent = "has no recording"
 
     def labels(self, recording: str, task: str = TASK) -> Labels | None:
         """Return the labels of a task, or None where the recording has none."""
-        return read_label(self._node(recording), task)
+        return super().labels(recording, task)
 
     def read(self, recording: str) -> ClipRecording:
         """Read everything of one recording but its pixels; those are behind :meth:`ClipRecording.open`."""
         node = self._node(recording)
         columns: dict[str, Any] = {name: node[name][:] for name in _COLUMNS}
-        labels = {task: self.labels(recording, task) for task in self.tasks(recording)}
         width, height = (int(side) for side in node.attrs["image_size"])
         return ClipRecording(
             id=recording,
@@ -325,7 +295,7 @@ class ClipsReader:
             size=int(node.attrs["size"]),
             image_size=(width, height),
             rotation=int(node.attrs["rotation"]),
-            labels={task: found for task, found in labels.items() if found is not None},
+            labels=self.all_labels(recording),
             source_sha256=json.loads(node.attrs["source_sha256"]),
             warnings=json.loads(node.attrs["warnings"]),
             **columns,

@@ -236,11 +236,17 @@ def index_tracks(path: str | Path, shards: Sequence[str | Path]) -> None:
         handle.attrs["shards_sha256"] = checksums.hexdigest()
 
 
-class TracksReader:
-    """Read tracks one recording at a time; get one from :func:`open_tracks`."""
+class RecordingsReader:
+    """What a file of recordings of any kind can be asked; the kinds add how a recording is read."""
+
+    length_of: str
+    """Dataset of a recording that has a row a frame."""
+    absent: str
+    """Start of the error sentence about a recording that is not there."""
 
     def __init__(self, path: str | Path, handle: h5py.File) -> None:
         self.path = Path(path)
+        self._handle = handle
         self._recordings: h5py.Group = handle["recordings"]
         self.quarantined: dict[str, str] = json.loads(str(handle.attrs.get("quarantined", "{}")))
         self.ids: list[str] = [unescape_id(key) for key in self._recordings]
@@ -250,12 +256,12 @@ class TracksReader:
             return self._recordings[escape_id(recording)]
         except KeyError as error:
             raise InputError(
-                self.path, f"has no readable recording {recording!r}", "run the workflow again; see splits and card"
+                self.path, f"{self.absent} {recording!r}", "run the workflow again; see splits and card"
             ) from error
 
     def n_frames(self, recording: str) -> int:
         """Number of frames of a recording."""
-        return int(self._node(recording)["position"].shape[0])
+        return int(self._node(recording)[self.length_of].shape[0])
 
     def group(self, recording: str) -> str:
         """Return the group that no split may cut."""
@@ -274,6 +280,18 @@ class TracksReader:
         """Return the labels of a task, or None where the recording has none."""
         return read_label(self._node(recording), task)
 
+    def all_labels(self, recording: str) -> dict[str, Labels]:
+        """Return the labels of a recording by task."""
+        found = {task: self.labels(recording, task) for task in self.tasks(recording)}
+        return {task: labels for task, labels in found.items() if labels is not None}
+
+
+class TracksReader(RecordingsReader):
+    """Read tracks one recording at a time; get one from :func:`open_tracks`."""
+
+    length_of = "position"
+    absent = "has no readable recording"
+
     def read(self, recording: str) -> Recording:
         """Read one recording whole."""
         return self._read(recording, slice(None))
@@ -285,7 +303,6 @@ class TracksReader:
     def _read(self, recording: str, frames: slice) -> Recording:
         node = self._node(recording)
         size = node.attrs.get("image_size")
-        labels = {task: self.labels(recording, task) for task in self.tasks(recording)}
         return Recording(
             id=recording,
             position=node["position"][frames],
@@ -297,7 +314,7 @@ class TracksReader:
             group=str(node.attrs["group"]),
             unit=str(node.attrs["unit"]),
             image_size=None if size is None else (float(size[0]), float(size[1])),
-            labels={task: found for task, found in labels.items() if found is not None},
+            labels=self.all_labels(recording),
             source_sha256=json.loads(node.attrs["source_sha256"]),
             warnings=json.loads(node.attrs["warnings"]),
         )
