@@ -215,7 +215,7 @@ def embed(model: ClosedFormModel, recording: Recording) -> npt.NDArray[np.float3
     return model.embed(recording)
 
 
-def predict(model: ClosedFormModel, recording: Recording) -> None:
+def predict(model: object, recording: object) -> None:
     """Return None: a control predicts nothing by itself."""
     return
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import NoReturn
-
 import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.ndimage import uniform_filter1d
 from torch import nn
 
-from workflow_scripts.errors import ConfigError
 from workflow_scripts.formats.clips import ClipRecording
 from workflow_scripts.methods.motion_energy.config import Config
 from workflow_scripts.training.clips import ClipSpec, ClipView
+from workflow_scripts.training.closed_form import import_weights, predict
+
+__all__ = ["build", "dimension_names", "embed", "import_weights", "predict", "prepare"]
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -73,22 +72,6 @@ def build(config: Config, spec: ClipSpec) -> MotionEnergy:
 def embed(model: MotionEnergy, recording: ClipRecording) -> FloatArray:
     """Embed every frame, float32 (time, dim)."""
     return model.columns(recording)
-
-
-def predict(model: MotionEnergy, recording: ClipRecording) -> None:
-    """Return None: a control predicts nothing by itself."""
-    return
-
-
-def import_weights(path: str | Path) -> NoReturn:
-    """Refuse: nobody publishes weights of a control.
-
-    Raises
-    ------
-    ConfigError
-        Always.
-    """
-    raise ConfigError(f"{path}: a control has no published weights to import; let the workflow fit it on your data.")
 
 
 def dimension_names(model: MotionEnergy) -> list[str]:
