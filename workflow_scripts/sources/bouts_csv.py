@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path, PurePath
 from typing import Literal
 
@@ -13,7 +12,7 @@ from workflow_scripts.config import nearest
 from workflow_scripts.errors import InputError
 from workflow_scripts.formats.tracks import Labels
 from workflow_scripts.sources.bouts import Bout, BoutOptions, label_tasks, seconds_to_frames
-from workflow_scripts.sources.text import read_text, table_rows
+from workflow_scripts.sources.text import positive_number, read_text, table_rows
 
 COLUMNS = ("video", "label", "start", "end")
 EXPECTED = f"a csv with the columns {', '.join(COLUMNS)}"
@@ -35,16 +34,6 @@ def in_seconds(options: Options) -> bool:
 def _same(a: str, b: str) -> bool:
     """Say whether two names mean one video: by path, or by bare name with or without suffix."""
     return a == b or PurePath(a).stem == b or PurePath(a).name == b or PurePath(b).stem == a
-
-
-def _number(path: Path, line: int, column: str, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError as error:
-        raise InputError(path, f"line {line}: expected a number under {column}, found {text!r}", "mend it") from error
-    if not math.isfinite(value) or value < 0:
-        raise InputError(path, f"line {line}: {column} is {text}, negative or not finite", "mend that row")
-    return value
 
 
 def read_bouts(path: Path, options: Options, fps: float) -> list[Bout]:
@@ -71,7 +60,7 @@ def read_bouts(path: Path, options: Options, fps: float) -> list[Bout]:
         videos.append(row["video"])
         if options.video is not None and not _same(row["video"], options.video):
             continue
-        start, end = _number(path, line, "start", row["start"]), _number(path, line, "end", row["end"])
+        start, end = positive_number(path, line, "start", row["start"]), positive_number(path, line, "end", row["end"])
         if end < start:
             raise InputError(path, f"line {line}: the bout ends at {end:g} before it starts at {start:g}", "mend it")
         unit = row.get("unit") or options.unit

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 from pydantic import Field
@@ -12,7 +11,7 @@ from workflow_scripts.config import nearest
 from workflow_scripts.errors import InputError
 from workflow_scripts.formats.tracks import Labels
 from workflow_scripts.sources.bouts import Bout, BoutOptions, label_tasks, seconds_to_frames
-from workflow_scripts.sources.text import read_text, table_rows
+from workflow_scripts.sources.text import positive_number, read_text, table_rows
 
 EXPECTED = "a csv with the columns behavior, start_time, end_time (seconds) or behavior, start_frame, end_frame"
 SECONDS = ("start_time", "end_time")
@@ -41,19 +40,9 @@ def _column_places(path: Path, header: list[str]) -> dict[str, int]:
     return places
 
 
-def _number(path: Path, line: int, column: str, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError as error:
-        raise InputError(path, f"line {line}: expected a number under {column}, found {text!r}", "mend it") from error
-    if not math.isfinite(value) or value < 0:
-        raise InputError(path, f"line {line}: {column} is {text}, negative or not finite", "mend that row")
-    return value
-
-
 def _bout(path: Path, line: int, row: dict[str, str], options: Options, fps: float) -> Bout:
     first, last = FRAMES if FRAMES[0] in row else SECONDS
-    start, stop = _number(path, line, first, row[first]), _number(path, line, last, row[last])
+    start, stop = positive_number(path, line, first, row[first]), positive_number(path, line, last, row[last])
     if stop < start:
         raise InputError(
             path, f"line {line}: the event ends at {stop:g} before it starts at {start:g}", "mend that row"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,3 +72,20 @@ def table_rows(text: str, delimiter: str = ",") -> Iterator[tuple[int, list[str]
         cells = [cell.strip() for cell in row]
         if any(cells):
             yield reader.line_num, cells
+
+
+def positive_number(path: Path, line: int, column: str, text: str) -> float:
+    """Read a number that is neither negative nor infinite.
+
+    Raises
+    ------
+    InputError
+        When it is not; names the line and the column.
+    """
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise InputError(path, f"line {line}: expected a number under {column}, found {text!r}", "mend it") from error
+    if not math.isfinite(value) or value < 0:
+        raise InputError(path, f"line {line}: {column} is {text}, negative or not finite", "mend that row")
+    return value
