@@ -10,33 +10,21 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cards import Card
-from workflow_scripts.errors import InputError
-from workflow_scripts.formats.tables import read_table
+from workflow_scripts.formats.tables import read_small, read_table
 from workflow_scripts.report.data import (
     Confusion,
     DatasetSection,
     ExamplePrediction,
-    IntArray,
     Notice,
     Quarantined,
     RecordingQuality,
     TaskSummary,
 )
 from workflow_scripts.report.summary import five_lines
+from workflow_scripts.report.timeline import frames
 
 VALUES = ("continuous", "points")
 """Kinds of tasks without classes."""
-
-
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        text = ("dataset", "task", "recording", "label", "group", "row", "truth", "prediction", "split", "method")
-        # Only an empty field is missing: "None" and "NA" are names people give to classes.
-        return pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=[""])
-    except FileNotFoundError as error:
-        raise InputError(path, "the file does not exist", "run the workflow, which makes it") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(path, f"is no table ({error})", "delete it and run again") from error
 
 
 def _lines(value: object) -> tuple[str, ...]:
@@ -52,7 +40,7 @@ def sections(cards: Mapping[str, Card], tables: Path) -> tuple[list[DatasetSecti
     tables : Path
         `results/<experiment>/tables`.
     """
-    quality, labels = _read(tables / "quality.csv"), _read(tables / "labels.csv")
+    quality, labels = read_small(tables / "quality.csv"), read_small(tables / "labels.csv")
     made, quarantined = [], []
     for name, card in cards.items():
         rows = quality[quality["dataset"] == name]
@@ -97,19 +85,14 @@ def _tasks(labels: pd.DataFrame) -> Iterable[TaskSummary]:
 
 def example_predictions(cards: Mapping[str, Card], tables: Path) -> list[ExamplePrediction]:
     """Rebuild frame by frame what `ethograms.csv` holds as bouts."""
-    bouts, quality = _read(tables / "ethograms.csv"), _read(tables / "quality.csv")
+    bouts, quality = read_small(tables / "ethograms.csv"), read_small(tables / "quality.csv")
     rate = {(row["dataset"], row["recording"]): float(row["fps"]) for row in quality.to_dict("records")}
     made = []
     for (dataset, task, recording), rows in bouts.groupby(["dataset", "task", "recording"], sort=False):
         vocabulary = tuple(cards[str(dataset)].tasks[str(task)].vocabulary) or tuple(sorted(rows["label"].unique()))
-        frames = int(rows["stop"].max())
-        drawn: dict[str, IntArray] = {}
-        for row, found in rows.groupby("row", sort=False):
-            values = np.full(frames, -1, dtype=np.int64)
-            for start, stop, label in zip(found["start"], found["stop"], found["label"], strict=True):
-                values[start:stop] = vocabulary.index(label)
-            drawn[str(row)] = values
-        truth = drawn.pop("truth", np.full(frames, -1, dtype=np.int64))
+        length = int(rows["stop"].max())
+        drawn = {str(row): frames(found, vocabulary, length) for row, found in rows.groupby("row", sort=False)}
+        truth = drawn.pop("truth", np.full(length, -1, dtype=np.int64))
         fps = rate[str(dataset), str(recording)]
         made.append(ExamplePrediction(str(dataset), str(task), str(recording), vocabulary, truth, drawn, fps))
     return made
@@ -118,7 +101,7 @@ def example_predictions(cards: Mapping[str, Card], tables: Path) -> list[Example
 def confusions(tables: Path) -> list[Confusion]:
     """Sum `confusions.csv` over the folds and seeds of each method's first point."""
     made = []
-    counts = _read(tables / "confusions.csv")
+    counts = read_small(tables / "confusions.csv")
     for (dataset, task, method), rows in counts.groupby(["dataset", "task", "method"], sort=False):
         first = rows[(rows["mode"] == rows["mode"].iloc[0]) & (rows["point"] == rows["point"].iloc[0])]
         vocabulary = tuple(dict.fromkeys(first["truth"]))
@@ -130,13 +113,13 @@ def confusions(tables: Path) -> list[Confusion]:
 
 def notices(tables: Path) -> list[Notice]:
     """Gather the warnings of conversion and of the probes; the same one in several runs is said once."""
-    quality = _read(tables / "quality.csv")
+    quality = read_small(tables / "quality.csv")
     found = [
         Notice("warning", f"{row['dataset']} · {row['recording']}", line)
         for row in quality[quality["status"] == "ok"].to_dict("records")
         for line in _lines(row["warnings"])
     ]
-    notes = _read(tables / "notes.csv")
+    notes = read_small(tables / "notes.csv")
     for (dataset, method, note), rows in notes.groupby(["dataset", "method", "note"], sort=False):
         splits = ", ".join(dict.fromkeys(rows["split"]))
         found.append(Notice("note", f"{dataset} · {method} · {splits}", str(note)))
@@ -156,7 +139,7 @@ def benchmarks(logs: Path, experiment: str, datasets: Iterable[str]) -> dict[str
 
 def five_line_summary(results: Path) -> str:
     """Say in five lines what came out of the experiment in `results` (`results/<experiment>`)."""
-    quality = _read(results / "tables" / "quality.csv")
+    quality = read_small(results / "tables" / "quality.csv")
     return five_lines(
         read_table(results / "comparison.csv"),
         results / "report" / "index.html",

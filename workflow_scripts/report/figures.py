@@ -44,7 +44,8 @@ def _whiskers(axes: Axes, found: Sequence[Score], centre: float, height: float) 
             axes.plot([score.value], [centre + offset], marker="o", markersize=2.5, color=INK, linestyle="none")
 
 
-def _empty(text: str) -> Figure:
+def empty(text: str) -> Figure:
+    """Draw a sentence in place of a figure that has nothing to show."""
     figure = Figure(figsize=(WIDTH, 0.8))
     figure.text(0.5, 0.5, text, ha="center", va="center")
     return figure
@@ -78,7 +79,7 @@ def method_bars(table: pd.DataFrame, metric: str = "macro_f1", title: str = "") 
     """
     grouped = pool_seeds(scores(table), metric)
     if not grouped:
-        return _empty(f"No value of {metric_name(metric)}")
+        return empty(f"No value of {metric_name(metric)}")
     order = list(grouped)
     figure = Figure(figsize=(WIDTH, 0.75 + 0.3 * len(order)))
     axes = figure.subplots()
@@ -139,7 +140,7 @@ def class_bars(table: pd.DataFrame, title: str = "") -> Figure:
     methods = _method_order([score for score in found if not score.chance])
     classes = _class_order(found)
     if not methods:
-        return _empty("No F1 by class")
+        return empty("No F1 by class")
     thick = 0.155 if len(methods) > 3 else 0.2  # inches a bar
     figure = Figure(figsize=(WIDTH, 0.9 + 0.2 * -(-len(methods) // 4) + len(classes) * (thick * len(methods) + 0.16)))
     axes = figure.subplots()

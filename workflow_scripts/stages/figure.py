@@ -15,6 +15,7 @@ from workflow_scripts.files import atomic_path, digest, write_json, write_text
 from workflow_scripts.formats.tables import read_small, read_table
 from workflow_scripts.paper import KINDS
 from workflow_scripts.report.collect import versions
+from workflow_scripts.report.figures import empty
 from workflow_scripts.stages import parser, start
 from workflow_scripts.style import save_figure, style
 
@@ -47,9 +48,7 @@ def work(options: argparse.Namespace) -> None:
 
 def _nothing() -> tuple[Figure, pd.DataFrame, str]:
     text = "The tables hold nothing to draw here."
-    figure = Figure(figsize=(4, 0.8))
-    figure.text(0.5, 0.5, text, ha="center", va="center")
-    return figure, pd.DataFrame(), text
+    return empty(text), pd.DataFrame(), text
 
 
 if __name__ == "__main__":
