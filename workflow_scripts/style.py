@@ -140,6 +140,20 @@ def shorten(text: str, length: int = 26) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
+LEGEND_NAME = 40
+"""Characters of a legend's entry: enough to tell two readouts of one point of one method apart."""
+
+
+def legend_columns(names: Sequence[str], inches: float, most: int = 4) -> int:
+    """Return how many columns a legend of such names can have in a width; a wider one squeezes its axes."""
+    lengths = [min(len(" ".join(name.split())), LEGEND_NAME) for name in names]
+    for columns in range(min(most, len(names)), 1, -1):
+        # A letter of DejaVu Sans at 8.5 points is some 0.06 inches wide; handle and gaps take half an inch.
+        if sum(0.5 + 0.06 * max(lengths[column::columns]) for column in range(columns)) <= inches:
+            return columns
+    return 1
+
+
 def legend(axes: Axes, entries: Sequence[tuple[str, str]], *, columns: int = 4, **options: Any) -> Legend:
     """Add a legend of coloured boxes.
 
@@ -158,7 +172,7 @@ def legend(axes: Axes, entries: Sequence[tuple[str, str]], *, columns: int = 4, 
     # matplotlib drops labels that begin with an underscore, so the texts are set afterwards.
     drawn = axes.legend(boxes, ["x"] * len(boxes), ncols=columns, **options)
     for text, (name, _) in zip(drawn.get_texts(), entries, strict=True):
-        text.set_text(shorten(name))
+        text.set_text(shorten(name, LEGEND_NAME))
     return drawn
 
 

@@ -134,6 +134,19 @@ def test_classes_have_a_bar_a_method_and_background_comes_last() -> None:
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "b"]
 
 
+def test_long_names_of_methods_leave_room_for_the_bars() -> None:
+    points = [f"lisbet_with_a_long_name · recipe~{name}" for name in ("pretrain", "finetune", "supervised", "none")]
+    table = pd.concat([rows(metric="f1/attack", value=[0.5], method=name, chance=False) for name in points])
+    figure = figures.class_bars(table)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    assert axes.get_position().width > 0.7
+    legend = axes.get_legend()
+    assert legend is not None
+    assert len({text.get_text() for text in legend.get_texts()}) == 4, "names were cut until they were the same"
+    assert legend.get_window_extent().x1 <= figure.bbox.x1
+
+
 def test_no_value_is_said_in_words() -> None:
     nothing = rows(method=["a"], value=[np.nan])
     for figure in (figures.method_bars(nothing), figures.class_bars(nothing)):

@@ -25,8 +25,21 @@ from workflow_scripts.report.tables import (
     scores,
 )
 from workflow_scripts.report.timeline import clock, runs
-from workflow_scripts.style import INK, PAPER, QUIET, class_colours, colour, legend, readable_on, shorten, styled
+from workflow_scripts.style import (
+    INK,
+    PAPER,
+    QUIET,
+    class_colours,
+    colour,
+    legend,
+    legend_columns,
+    readable_on,
+    shorten,
+    styled,
+)
 
+ABOVE: Any = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "borderaxespad": 0.4, "handlelength": 1.2}
+"""Place of a legend over its axes."""
 WIDTH = 6.6
 """Inches; the page shows it at its own size, papers at one column and a half."""
 BOUNDED = ("macro_f1", "f1/", "balanced_accuracy", "average_precision", "auroc", "bout_f1", "frame_f1", "mean_f1")
@@ -142,7 +155,9 @@ def class_bars(table: pd.DataFrame, title: str = "") -> Figure:
     if not methods:
         return empty("No F1 by class")
     thick = 0.155 if len(methods) > 3 else 0.2  # inches a bar
-    figure = Figure(figsize=(WIDTH, 0.9 + 0.2 * -(-len(methods) // 4) + len(classes) * (thick * len(methods) + 0.16)))
+    columns = legend_columns(methods, WIDTH - 1.2)
+    legend_rows = -(-len(methods) // columns)
+    figure = Figure(figsize=(WIDTH, 0.9 + 0.2 * legend_rows + len(classes) * (thick * len(methods) + 0.16)))
     axes = figure.subplots()
     height = 1 / (len(methods) + 0.16 / thick)
     for place, name in enumerate(classes):
@@ -162,7 +177,7 @@ def class_bars(table: pd.DataFrame, title: str = "") -> Figure:
     axes.set_ylim(len(classes) - 0.45, -0.55)
     _value_axis(axes, "f1/", 1.0, per_class=True)
     entries = [(label, colour(index)) for index, label in enumerate(methods)]
-    legend(axes, entries, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.4, handlelength=1.2)
+    legend(axes, entries, columns=columns, **ABOVE)
     if title:
         figure.suptitle(shorten(title, 70), x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure
@@ -197,7 +212,8 @@ def ethogram(
     """
     rows = {"human labels": truth, **predictions}
     colours = class_colours(vocabulary)
-    legend_rows = -(-len(vocabulary) // 4)
+    columns = legend_columns(vocabulary, WIDTH - 1.2)
+    legend_rows = -(-len(vocabulary) // columns)
     figure = Figure(figsize=(WIDTH, 0.85 + 0.3 * len(rows) + 0.2 * legend_rows))
     axes = figure.subplots()
     for place, values in enumerate(rows.values()):
@@ -216,7 +232,7 @@ def ethogram(
     axes.spines["left"].set_visible(False)
     if vocabulary:
         entries = list(zip(vocabulary, colours, strict=True))
-        legend(axes, entries, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.4, handlelength=1.2)
+        legend(axes, entries, columns=columns, **ABOVE)
     if title:
         figure.suptitle(shorten(title, 70), x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure
