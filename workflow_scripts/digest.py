@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 import ast
+import atexit
 import hashlib
+import json
+import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import TypedDict
+
+from workflow_scripts.errors import EthoMakeError
+from workflow_scripts.files import write_text
 
 PACKAGE = Path(__file__).parent
 ROOT = PACKAGE.name
 
+# Every job on a cluster reads the rules twice, and reading syntax trees is most of that: what a file's bytes gave once
+# is kept beside Python's own cache. It is looked up by those bytes, so it cannot be out of date.
+KEPT = PACKAGE / "__pycache__" / f"digests-{sys.implementation.cache_tag}.json"
+MOST_KEPT = 2000
+"""Files kept before it starts anew: every edit leaves the old one behind."""
 
+
+class _Module(TypedDict):
+    """What is taken from one file."""
+
+    imports: list[str]
+    code: str
+
+
+@cache
 def _file(module: str) -> Path | None:
     base = PACKAGE.parent.joinpath(*module.split("."))
     if base.with_suffix(".py").is_file():
@@ -20,24 +42,54 @@ def _file(module: str) -> Path | None:
 
 
 @cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+def _kept() -> dict[str, _Module]:
+    """Files read before, by the checksum of their bytes."""
+    try:
+        kept = json.loads(KEPT.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+_NEW: dict[str, _Module] = {}
+_OWN = Path(__file__).read_bytes()  # another way of reading files makes other digests
+
+
+def _keep() -> None:
+    """Keep what was read; a folder that may not be written to is read anew each time."""
+    known = _kept()
+    with suppress(EthoMakeError, OSError):
+        write_text(KEPT, json.dumps((known if len(known) < MOST_KEPT else {}) | _NEW))
+
+
+@cache
+def _read(path: Path) -> _Module:
+    source = path.read_bytes()
+    key = hashlib.sha256(_OWN + source).hexdigest()
+    kept = _kept().get(key)
+    if kept is not None:
+        return kept
+    if not _NEW:
+        atexit.register(_keep)
+    tree = ast.parse(source)
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    # The syntax tree, so that comments and layout do not retrain a model.
+    code = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    _NEW[key] = {"imports": sorted(name for name in found if name.split(".")[0] == ROOT), "code": code}
+    return _NEW[key]
 
 
 @cache
 def imports(module: str) -> frozenset[str]:
     """Return the modules of this package that `module` imports, at any depth of nesting in its code."""
     path = _file(module)
-    if path is None:
-        return frozenset()
-    found: set[str] = set()
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module)
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return frozenset(name for name in found if name.split(".")[0] == ROOT and _file(name))
+    return frozenset() if path is None else frozenset(name for name in _read(path)["imports"] if _file(name))
 
 
 def closure(modules: tuple[str, ...]) -> list[str]:
@@ -57,8 +109,7 @@ def _fingerprint(module: str) -> str:
     path = _file(module)
     if path is None:
         raise ModuleNotFoundError(module)
-    # The syntax tree, so that comments and layout do not retrain a model.
-    whole = hashlib.sha256(ast.dump(_tree(path)).encode())
+    whole = hashlib.sha256(_read(path)["code"].encode())
     if path.name == "__init__.py":
         for template in sorted(path.parent.glob("templates/*")):
             whole.update(template.name.encode() + template.read_bytes())
