@@ -53,7 +53,9 @@ def seconds(work):
 def inference(name, recording, **options):
     """Compare a prediction with the forward passes in it."""
     model = MvdClassifier(parse("mvd", options).filled(), ClipSpec(30.0, 256, {"action": CLASSES})).eval()
-    batches = [windows.clone() for _, windows in model.slider.batches(read_chunks(recording, model.config.side))]
+    chunks = read_chunks(recording, model.config.side)
+    # (n, steps, channel, 2, side, side) → whole windows (n, channel, time, side, side)
+    batches = [tubes.transpose(1, 2).flatten(2, 3) for _, tubes in model.slider.batches(chunks, torch.Tensor.clone)]
     count = sum(map(len, batches))
 
     @torch.inference_mode()

@@ -43,7 +43,7 @@ def test_without_strength_augmentation_changes_nothing():
     assert torch.equal(rest[0], targets) and torch.equal(rest[1], weights)
 
 
-@pytest.mark.parametrize("change", [{"flip": 0.5}, {"crop_area": 0.3}, {"turn": 90}, {"erase": 1.0}])
+@pytest.mark.parametrize("change", [{"flip": 0.5}, {"crop_area": 0.3}, {"turn": 90}, {"gamma": 1.0}, {"erase": 1.0}])
 def test_one_draw_holds_for_all_frames_of_a_window(change):
     torch.manual_seed(0)
     image = torch.randint(0, 256, (8, 1, 16, 16, 3), dtype=torch.uint8)
@@ -181,12 +181,16 @@ def test_sliding_covers_every_frame_and_reads_each_once(length, rate, stride):
             asked.append(len(chunk))
             yield chunk
 
-    def times(video):
-        """Say which frame each moment is of, by its brightness."""
-        value = video[:, 0, :, 0, 0] * 0.229 * 255 + 0.485 * 255
-        return value.view(len(video), -1, 2).mean(-1, keepdim=True)
+    embedded = []
 
-    seen = slide(times, stream(), length, slider, torch.device("cpu"))
+    def bright(tubes):
+        """Say which frame each tube is of, by its brightness."""
+        embedded.append(len(tubes))
+        return (tubes[:, 0, :, 0, 0] * 0.229 * 255 + 0.485 * 255).mean(-1, keepdim=True)
+
+    seen = slide(bright, lambda windows: windows, stream(), length, slider, torch.device("cpu"))
+    if stride % (2 * rate) == 0 and length % (2 * rate) == 0:  # windows share their tubes
+        assert sum(embedded) <= length // (2 * rate)
     assert sum(asked) == length and seen.frames.shape == (length, 1)
     if length >= slider.span:
         # A moment covers two sampled frames: its mean is near every frame under it.
@@ -198,7 +202,8 @@ def test_sliding_covers_every_frame_and_reads_each_once(length, rate, stride):
 def test_sliding_as_published_leaves_the_tail():
     slider = Slider(num_frames=4, rate=1, stride=4, side=4, tail=False)
     seen = slide(
-        lambda video: torch.ones(len(video), 1, 2),
+        lambda tubes: tubes,
+        lambda windows: torch.ones(len(windows), 1, 2),
         [torch.zeros(10, 4, 4, 3, dtype=torch.uint8)],
         10,
         slider,
@@ -267,14 +272,20 @@ def test_published_merging_joins_windows_of_a_class_that_touch():
     assert codes[32:64].tolist() == [2] * 32 and codes[64:80].tolist() == [1] * 16 and not codes[80:].any()
 
 
-@pytest.mark.parametrize(("length", "rate"), [(40, 1), (40, 2), (11, 2), (5, 1)])
-def test_sliding_feeds_what_training_feeds(length, rate):
+@pytest.mark.parametrize(
+    ("length", "rate", "stride"), [(40, 1, 3), (41, 1, 4), (40, 2, 3), (57, 2, 4), (11, 2, 3), (5, 1, 2)]
+)
+def test_sliding_feeds_what_training_feeds(length, rate, stride):
     pixels = torch.randint(0, 256, (length, 18, 18, 3), dtype=torch.uint8)
-    slider = Slider(num_frames=8, rate=rate, stride=3, side=16, motion=True)
-    for first, video in slider.windows(pixels.split(7)):
-        numbers = np.clip(np.arange(first, first + slider.span, rate), 0, length - 1)
-        raw = ops.resize(ops.to_float(pixels[numbers][None]), 16)
-        torch.testing.assert_close(video, ops.normalise(raw, motion=True)[0], atol=1e-4, rtol=1e-4)
+    slider = Slider(num_frames=8, rate=rate, stride=stride, side=16, batch=2, motion=True)
+    count = 0
+    for firsts, tubes in slider.batches(pixels.split(7), torch.Tensor.clone):
+        for first, video in zip(firsts, tubes.transpose(1, 2).flatten(2, 3), strict=True):
+            numbers = np.clip(np.arange(first, first + slider.span, rate), 0, length - 1)
+            raw = ops.resize(ops.to_float(pixels[numbers][None]), 16)
+            torch.testing.assert_close(video, ops.normalise(raw, motion=True)[0], atol=1e-4, rtol=1e-4)
+            count += 1
+    assert count >= max(1, (length - slider.span) // stride)
 
 
 @pytest.mark.parametrize(

@@ -72,13 +72,19 @@ def warp(video: Tensor, side: int, options: AugmentOptions) -> Tensor:
 
 
 def colour(video: Tensor, options: AugmentOptions) -> Tensor:
-    """Change brightness and contrast of each window, and add noise to every pixel."""
+    """Change brightness, contrast and tone of each window, and add noise to every pixel.
+
+    The exponent moves dark tones against light ones, as another animal's fur on the same floor does.
+    """
     n = len(video)
     shape = (n, 1, 1, 1, 1)
     brightness = 1 + _uniform(n, -options.brightness, options.brightness, video).view(shape)
     contrast = 1 + _uniform(n, -options.contrast, options.contrast, video).view(shape)
     middle = video.mean(dim=(1, 2, 3, 4), keepdim=True)
     out = ((video - middle) * contrast + middle) * brightness
+    if options.gamma:
+        power = _uniform(n, -options.gamma, options.gamma, video).exp().view(shape)
+        out = out.clamp(0, 1) ** power
     if options.noise:
         # The camera's noise is new in every frame; how strong it is belongs to the window.
         sd = _uniform(n, 0, options.noise, video).view(shape)

@@ -45,6 +45,12 @@ class AugmentOptions(Strict):
     turn: float = Field(10.0, ge=0, le=180, description="Largest turn in degrees, each way.")
     brightness: float = Field(0.2, ge=0, le=1, description="Largest relative change of brightness, each way.")
     contrast: float = Field(0.2, ge=0, le=1, description="Largest relative change of contrast, each way.")
+    gamma: float = Field(
+        0.0,
+        ge=0,
+        le=2,
+        description="Largest logarithm, either sign, of an exponent on the pixels: other fur, other light.",
+    )
     noise: float = Field(0.02, ge=0, le=1, description="Standard deviation of the pixel noise; white is 1.")
     erase: float = Field(0.05, ge=0, le=1, description="Probability that noise covers a rectangle.")
     erase_area: float = Field(0.33, gt=0, le=1, description="Largest share of the area it covers.")

@@ -1,8 +1,7 @@
-"""Sliding windows over a video that is read once: a ring of frames, batches of windows, averages over overlaps."""
+"""Sliding windows over a video that is read once: tubes embedded once, batches of windows, averages over overlaps."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -12,8 +11,9 @@ import torch
 from torch import Tensor
 
 from workflow_scripts.formats.clips import ClipRecording
-from workflow_scripts.methods.mvd.augment import MEAN, MOTION_SCALE, STD, normalise, resize, to_float
+from workflow_scripts.methods.mvd.augment import normalise, resize, to_float
 from workflow_scripts.methods.mvd.config import Config
+from workflow_scripts.methods.mvd.sizes import TUBELET
 from workflow_scripts.methods.mvd.store import CHUNK, shrink, stored_side
 
 FloatArray = npt.NDArray[np.float32]
@@ -53,60 +53,77 @@ class Slider:
         """Video frames of a window."""
         return self.num_frames * self.rate
 
-    def windows(self, chunks: Iterable[Tensor]) -> Iterator[tuple[int, Tensor]]:
-        """Yield (first frame, input (channel, num_frames, side, side)) of a stream of chunks of bytes (n, h, w, 3).
+    @property
+    def steps(self) -> int:
+        """Tubes of a window."""
+        return self.num_frames // TUBELET
 
-        Only the frames of one window are held, and each is made ready once however many windows it is in.
+    def batches(
+        self, chunks: Iterable[Tensor], embed: Callable[[Tensor], Tensor]
+    ) -> Iterator[tuple[list[int], Tensor]]:
+        """Yield windows of a stream in batches, each tube of two sampled frames embedded once however many hold it.
+
+        Windows share tubes where the stride is a multiple of a tube's video frames, as it is by default.
+
+        Parameters
+        ----------
+        chunks : iterable of Tensor
+            Bytes (n, height, width, 3) in order; only the frames under one batch of windows are held.
+        embed : callable
+            Pixels (m, channel, 2, side, side), normalised → (m, ...).
+
+        Yields
+        ------
+        list of int
+            First frames of the windows.
+        Tensor, shape (n, steps, ...)
         """
-        ring: deque[Tensor] = deque(maxlen=self.span)
-        seen, last = 0, -1
-        for frames in self._ready(chunks):
-            for frame in frames.unbind(0):
-                ring.append(frame)
-                seen += 1
-                first = seen - self.span
-                if first >= 0 and first % self.stride == 0:
-                    last = first
-                    yield first, self._sample(ring)
-        if self.tail and seen and last != max(0, seen - self.span):
-            yield max(0, seen - self.span), self._sample(ring)
+        held = torch.zeros(0)
+        base = seen = 0
+        start, firsts = 0, list[int]()
+        tubes: dict[tuple[int, bool], Tensor] = {}
 
-    def _ready(self, chunks: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Resize and normalise frames; the fourth channel is the change since the sampled frame before."""
-        lead: Tensor | None = None
+        def ready() -> Tensor:
+            keys = [
+                (first + k * TUBELET * self.rate, self.motion and k == 0) for first in firsts for k in range(self.steps)
+            ]
+            missing = [key for key in dict.fromkeys(keys) if key not in tubes]
+            for opens in (False, True):
+                places = [place for place, opening in missing if opening == opens]
+                if places:
+                    found = embed(self._pixels(held, np.array(places), base, seen - 1, opens=opens))
+                    tubes.update(zip([(place, opens) for place in places], found, strict=True))
+            whole = torch.stack([tubes[key] for key in keys])
+            return whole.view(len(firsts), self.steps, *whole.shape[1:])
+
         for chunk in chunks:
-            frames = resize(to_float(chunk[:, None]), self.side)
-            scaled = normalise(frames, motion=False)[:, :, 0]
-            if self.motion:
-                grey = frames[:, :, 0].mean(dim=1, keepdim=True)
-                # The first frames have none before them; they only ever stand first in a window.
-                greys = torch.cat([grey[:1].expand(self.rate, -1, -1, -1) if lead is None else lead, grey])
-                lead = greys[-self.rate :]
-                scaled = torch.cat([scaled, (grey - greys[: len(grey)]).abs() / MOTION_SCALE], dim=1)
-            yield scaled
-
-    def _sample(self, ring: deque[Tensor]) -> Tensor:
-        kept = list(ring)
-        video = torch.stack([kept[min(k, len(kept) - 1)] for k in range(0, self.span, self.rate)], dim=1)
-        if self.motion and len(kept) < self.span:  # the end is repeated: the change is that of the repeated frames
-            mean, std = (video.new_tensor(values).view(1, 3, 1, 1, 1) for values in (MEAN, STD))
-            return normalise(video[None, :3] * std + mean, motion=True)[0]
-        if self.motion:
-            video[3, 0] = video[3, 1]
-        return video
-
-    def batches(self, chunks: Iterable[Tensor]) -> Iterator[tuple[list[int], Tensor]]:
-        """Yield (first frames, network input (n, channel, num_frames, side, side)) in batches."""
-        firsts: list[int] = []
-        frames: list[Tensor] = []
-        for first, window in self.windows(chunks):
-            firsts.append(first)
-            frames.append(window)
-            if len(firsts) == self.batch:
-                yield firsts, torch.stack(frames)
-                firsts, frames = [], []
+            frames = resize(to_float(chunk[:, None]), self.side)[:, :, 0]
+            held = torch.cat([held, frames]) if len(held) else frames
+            seen += len(chunk)
+            while start + self.span <= seen:
+                firsts.append(start)
+                start += self.stride
+                if len(firsts) == self.batch:
+                    yield firsts, ready()
+                    firsts = []
+                    keep = min(start, seen - self.span)  # the last window is shifted back
+                    tubes = {key: tube for key, tube in tubes.items() if key[0] >= keep}
+                    held, base = held[keep - base :], keep
+        last = max(0, seen - self.span)
+        if self.tail and seen and last != start - self.stride:
+            firsts.append(last)
         if firsts:
-            yield firsts, torch.stack(frames)
+            yield firsts, ready()
+
+    def _pixels(self, held: Tensor, places: npt.NDArray[np.int64], base: int, last: int, *, opens: bool) -> Tensor:
+        """Return the tubes (m, channel, 2, side, side) that begin at some frames; frames past the last mean the last.
+
+        The channel of motion needs the sampled frame before, but for the tube that opens a window.
+        """
+        before = [-self.rate] if self.motion and not opens else []
+        numbers = np.minimum(places[:, None] + np.array([*before, 0, self.rate]), last) - base
+        video = held[torch.from_numpy(numbers)].transpose(1, 2)
+        return normalise(video, motion=self.motion)[:, :, len(before) :]
 
 
 def make_slider(config: Config) -> Slider:
@@ -193,14 +210,21 @@ class Windowed:
 
 @torch.inference_mode()
 def slide(
-    answer: Callable[[Tensor], Tensor], chunks: Iterable[Tensor], length: int, slider: Slider, device: torch.device
+    embed: Callable[[Tensor], Tensor],
+    answer: Callable[[Tensor], Tensor],
+    chunks: Iterable[Tensor],
+    length: int,
+    slider: Slider,
+    device: torch.device,
 ) -> Windowed:
     """Slide over a video.
 
     Parameters
     ----------
+    embed : callable
+        Tubes of pixels (m, channel, 2, side, side) → (m, tokens, dim).
     answer : callable
-        Network: (n, channel, time, side, side) → (n, steps, width).
+        Tubes of windows (n, steps, tokens, dim) → (n, steps, width).
     chunks : iterable of Tensor
         The video's frames in order.
     length : int
@@ -211,7 +235,7 @@ def slide(
     overlap = Overlap(length, slider.span)
     starts: list[int] = []
     means: list[FloatArray] = []
-    for firsts, windows in slider.batches(chunk.to(device) for chunk in chunks):
+    for firsts, windows in slider.batches((chunk.to(device) for chunk in chunks), embed):
         said = answer(windows).float().cpu().numpy()
         for first, moments in zip(firsts, said, strict=True):
             overlap.add(first, moments)

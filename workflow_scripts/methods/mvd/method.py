@@ -45,7 +45,8 @@ def embed(model: MvdClassifier | MvdDistiller, recording: ClipRecording) -> npt.
     if isinstance(model, MvdDistiller):
         config = model.eval().config
         chunks = read_chunks(recording, config.side)
-        return slide(model.moments, chunks, recording.n_frames, make_slider(config), model.device).frames
+        embed = model.network.patch_embed
+        return slide(embed, model.moments, chunks, recording.n_frames, make_slider(config), model.device).frames
     return _watch(model, recording)[0]
 
 

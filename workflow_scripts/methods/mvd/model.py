@@ -148,7 +148,7 @@ class MvdClassifier(LightningModule):
                 old.lerp_(new, 1 - decay)
 
     def answer(self, video: Tensor) -> Tensor:
-        """Return features and logits (n, steps, dim + classes) of windows."""
+        """Return features and logits (n, steps, dim + classes) of windows, given as pixels or as embedded tubes."""
         network = self.judge
         features = network.moments(video)
         return torch.cat([features, network.head(features)], dim=-1)
@@ -169,7 +169,7 @@ class MvdClassifier(LightningModule):
         features : ndarray, float32, shape (time, dim)
         logits : ndarray, float32, shape (time, classes)
         """
-        seen = slide(self.answer, chunks, length, self.slider, self.device)
+        seen = slide(self.judge.patch_embed, self.answer, chunks, length, self.slider, self.device)
         dim = self.judge.dim
         frames = seen.frames if seen.frames.shape[1] else np.zeros((length, dim + len(self.classes)), np.float32)
         return seen, frames[:, :dim], frames[:, dim:]

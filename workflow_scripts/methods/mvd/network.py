@@ -212,11 +212,12 @@ class VideoTransformer(nn.Module):
         Parameters
         ----------
         video : Tensor, shape (n, channel, time, height, width)
-            Normalised pixels.
+            Normalised pixels; or tubes that `patch_embed` made of them, shape (n, steps, tokens of a step, dim).
         visible : Tensor of int, shape (n, k), or None
             Which tokens enter; None = all.
         """
-        x = self.patch_embed(video) + self.positions.to(video.dtype)
+        x = video.flatten(1, 2) if video.ndim == 4 else self.patch_embed(video)
+        x = x + self.positions.to(x.dtype)
         if visible is not None:
             x = torch.gather(x, 1, visible[..., None].expand(-1, -1, x.shape[2]))
         for block in self.blocks:
