@@ -13,7 +13,9 @@ import av
 import numpy as np
 import pytest
 import videos_toy as toy
+from scipy import ndimage
 
+from workflow_scripts.detectors.background import _opened
 from workflow_scripts.detectors.preprocess import preprocess
 from workflow_scripts.errors import InputError
 from workflow_scripts.formats.clips import open_clips, write_clips
@@ -52,6 +54,13 @@ def test_an_animal_that_sits_still_is_found(tmp_path: Path) -> None:
     found = made(path, tmp_path)
     middle = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
     assert np.abs(np.nanmedian(middle, axis=0) - (72, 60)).max() < 4
+
+
+def test_opening_is_scipys() -> None:
+    rng = np.random.default_rng(0)
+    for shape in ((40, 31), (3, 3), (2, 5), (1, 1)):
+        mask = rng.random(shape) < 0.8
+        assert np.array_equal(_opened(mask), ndimage.binary_opening(mask))
 
 
 def test_random_reads_equal_sequential_ones(video: Path, tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ class Detector:
         return float(np.median(weights)) if weights else 0.0
 
     def _blobs(self, mask: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.bool_]]:
-        labels, count = ndimage.label(ndimage.binary_opening(mask))
+        labels, count = ndimage.label(_opened(mask))
         return [labels == k for k in range(1, count + 1)]
 
     def _largest(self, gray: Gray) -> npt.NDArray[np.float32]:
@@ -125,7 +125,7 @@ class Detector:
             difference = np.abs(difference)
         elif self.options.polarity == "dark":
             difference = -difference
-        mask = ndimage.binary_opening(difference > self._cut)
+        mask = _opened(difference > self._cut)
         labels, count = ndimage.label(mask)
         if not count:
             return nothing
@@ -166,6 +166,18 @@ class Detector:
         found[:, [0, 2]] = np.clip(found[:, [0, 2]], 0, width)
         found[:, [1, 3]] = np.clip(found[:, [1, 3]], 0, height)
         return found
+
+
+def _opened(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Opening by a cross of five pixels: `scipy.ndimage.binary_opening`, many times faster on small pictures."""
+    core = np.zeros_like(mask)
+    core[1:-1, 1:-1] = mask[1:-1, 1:-1] & mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]
+    grown = core.copy()
+    grown[1:] |= core[:-1]
+    grown[:-1] |= core[1:]
+    grown[:, 1:] |= core[:, :-1]
+    grown[:, :-1] |= core[:, 1:]
+    return grown
 
 
 def _drift(stack: Gray, background: Gray) -> npt.NDArray[np.float32]:

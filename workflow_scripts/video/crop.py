@@ -42,6 +42,7 @@ class Cropper:
     def __init__(self, size: int) -> None:
         self.size = size
         self._scaler = VideoReformatter()
+        self._window: Any = None
 
     def __call__(self, planes: Planes, x: int, y: int, side: int) -> Any:
         """Return a PyAV frame of `size` pixels a side.
@@ -53,10 +54,13 @@ class Cropper:
             Corner and side of the window in pixels of the frame, all even.
         """
         half = side // 2
-        frame = to_frame(
+        # Scaling copies, so that one frame of the window's size will do for all; without scaling it is handed out.
+        spare = self._window if self._window is not None and self._window.width == side != self.size else None
+        self._window = frame = to_frame(
             _cut(planes.y, x, y, side, side),
             _cut(planes.u, x // 2, y // 2, half, half),
             _cut(planes.v, x // 2, y // 2, half, half),
+            spare,
         )
         way = "AREA" if side > self.size else "BILINEAR"
         return self._scaler.reformat(frame, self.size, self.size, "yuv420p", interpolation=way)

@@ -56,7 +56,7 @@ class Planes:
         """
         height, width = self.y.shape[0] // step * step, self.y.shape[1] // step * step
         # At most four samples a side: enough against noise, and several times faster than all of them.
-        offsets = range(0, step, max(1, step // 4))
+        offsets = range(0, step, -(-step // 4))
         total = np.zeros((height // step, width // step), dtype=np.uint16)
         for row in offsets:
             for column in offsets:
@@ -70,13 +70,15 @@ class Planes:
         return np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
 
 
-def to_frame(y: Plane, u: Plane, v: Plane) -> Any:
-    """Make a PyAV frame of planes; height and width of `y` are even."""
+def to_frame(y: Plane, u: Plane, v: Plane, into: Any = None) -> Any:
+    """Make a PyAV frame of planes, or fill `into`, one of their size; height and width of `y` are even."""
     height, width = y.shape
-    half = height // 2, width // 2
-    flat = [y.ravel(), u[: half[0], : half[1]].ravel(), v[: half[0], : half[1]].ravel()]
-    stacked = np.concatenate(flat).reshape(height * 3 // 2, width)
-    return av.VideoFrame.from_ndarray(stacked, format="yuv420p")
+    frame = av.VideoFrame(width, height, "yuv420p") if into is None else into
+    for plane, values in zip(
+        frame.planes, (y, u[: height // 2, : width // 2], v[: height // 2, : width // 2]), strict=True
+    ):
+        _view(plane)[...] = values
+    return frame
 
 
 def _view(plane: Any) -> Plane:
