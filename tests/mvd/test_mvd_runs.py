@@ -19,6 +19,7 @@ from workflow_scripts.methods.mvd.decision import runs as bouts
 from workflow_scripts.methods.mvd.model import MvdClassifier
 from workflow_scripts.methods.runs import embed, export_embedder, predict, train
 from workflow_scripts.predict import predict_files
+from workflow_scripts.sources.supervisely import read_bouts, read_boxes
 from workflow_scripts.training.clips import ClipSpec, ClipView
 
 SHORT = {"samples": 16, "augment": {"mix": 1.0}, "training": {"max_epochs": 3}}
@@ -205,13 +206,29 @@ def test_a_raw_video_becomes_bouts_in_files(run, tmp_path):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode(None))
     written = predict_files(run, [tmp_path / "raw.mp4"], tmp_path / "out")
-    assert [path.name for path in written] == ["bouts.csv", "boris.csv", "probabilities.csv"]
+    out = tmp_path / "out" / "raw"
+    names = ["bouts.csv", "boris.csv", "probabilities.csv", "supervisely/meta.json"]
+    assert [path.relative_to(out).as_posix() for path in written] == [
+        *names,
+        "supervisely/dataset/ann/raw.mp4.json",
+        "overlay.mp4",
+    ]
+    boxes = read_boxes(written[4], 90, None)
+    middle = (boxes[45, :2] + boxes[45, 2:]) / 2
+    assert np.abs(middle - (30 + 0.7 * 45, 48)).max() < 5
+    without = predict_files(run, [tmp_path / "raw.mp4"], tmp_path / "plain", overlay=False)
+    assert [path.name for path in without] == [path.name for path in written[:-1]]
+    assert without[0].read_bytes() == written[0].read_bytes()
     table = pd.read_csv(written[2])
     assert list(table.columns) == ["frame", "seconds", *CLASSES] and len(table) == 90
     assert table[list(CLASSES)].sum(axis=1).to_numpy() == pytest.approx(np.ones(90), abs=1e-3)
     bouts = pd.read_csv(written[0])
     assert list(bouts.columns) == ["video", "label", "start", "end"]
     assert set(bouts["label"]) <= set(CLASSES[1:]) and (bouts["end"] < 90).all()
+    tagged = read_bouts(written[4], 90, CLASSES)
+    assert [(b.name, b.start, b.stop - 1) for b in tagged] == list(
+        bouts[["label", "start", "end"]].itertuples(index=False, name=None)
+    )
 
 
 def test_nothing_is_held_out_of_the_smallest_sets(view, tmp_path):

@@ -197,6 +197,22 @@ def write_annotation(
     )
 
 
+def write_meta(project: Path, tags: Sequence[str], title: str = "mouse") -> None:
+    """Write the `meta.json` that makes a folder a project: one class of boxes, and tags whose value is a number.
+
+    Parameters
+    ----------
+    project : Path
+    tags : sequence of str
+        Names of the actions.
+    title : str
+        Class of the boxed objects.
+    """
+    classes = [{"title": title, "shape": "rectangle", "color": "#0072B2"}]
+    named = [{"name": name, "value_type": "any_number", "color": "#D55E00"} for name in tags]
+    write_json(project / "meta.json", {"classes": classes, "tags": named, "projectType": "videos"})
+
+
 def videos(project: Path) -> dict[str, tuple[Path, Path]]:
     """Find the videos of a project with their annotations, nested datasets included.
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from workflow_scripts.detectors.preprocess import preprocess
 from workflow_scripts.errors import InputError
@@ -13,7 +15,10 @@ from workflow_scripts.methods.mvd.inference import read_chunks
 from workflow_scripts.methods.mvd.model import MvdClassifier
 from workflow_scripts.sources.boris import write_boris
 from workflow_scripts.sources.bouts import Bout, runs
+from workflow_scripts.sources.supervisely import write_annotation, write_meta
 from workflow_scripts.sources.videos import Options
+from workflow_scripts.video.overlay import write_overlay
+from workflow_scripts.video.probe import probe
 
 
 def predict_file(model: MvdClassifier, path: Path, folder: Path, *, overlay: bool = True) -> list[Path]:
@@ -27,10 +32,10 @@ def predict_file(model: MvdClassifier, path: Path, folder: Path, *, overlay: boo
     path : Path
         Any video PyAV reads, of one animal and of about the model's frame rate.
     folder : Path
-        Gets `bouts.csv` (`video,label,start,end`, frames, ends included), `boris.csv` and `probabilities.csv` (frame,
-        seconds, one column a class).
+        Gets `bouts.csv` (`video,label,start,end`, frames, ends included), `boris.csv`, `probabilities.csv` (frame,
+        seconds, one column a class) and a Supervisely project of bouts and boxes without the video.
     overlay : bool
-        Not used: this method draws no films.
+        Write `overlay.mp4` too: the video with the animal's box and each frame's class.
 
     Returns
     -------
@@ -54,14 +59,37 @@ def predict_file(model: MvdClassifier, path: Path, folder: Path, *, overlay: boo
     codes, probabilities = model.choose(seen, logits), model.probabilities(logits)
     bouts = [Bout(start, stop, model.classes[code]) for start, stop, code in runs(codes) if code != model.background]
     files = [folder / name for name in ("bouts.csv", "boris.csv", "probabilities.csv")]
-    with atomic_path(files[0]) as part, part.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.writer(handle)
-        writer.writerow(["video", "label", "start", "end"])
-        writer.writerows([path.name, bout.name, bout.start, bout.stop - 1] for bout in bouts)
+    _write_rows(
+        files[0],
+        ["video", "label", "start", "end"],
+        ([path.name, bout.name, bout.start, bout.stop - 1] for bout in bouts),
+    )
     write_boris(files[1], bouts, recording.fps, n_frames=recording.n_frames, observation=path.stem, media=path.name)
-    with atomic_path(files[2]) as part, part.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.writer(handle)
-        writer.writerow(["frame", "seconds", *model.classes])
-        for k, row in enumerate(probabilities):
-            writer.writerow([k, f"{recording.times[k]:.4f}", *(f"{value:.4f}" for value in row)])
+    _write_rows(
+        files[2],
+        ["frame", "seconds", *model.classes],
+        ([k, f"{recording.times[k]:.4f}", *(f"{p:.4f}" for p in row)] for k, row in enumerate(probabilities)),
+    )
+    sure = [float(probabilities[bout.start : bout.stop, model.classes.index(bout.name)].mean()) for bout in bouts]
+    project = folder / "supervisely"
+    write_meta(project, [name for code, name in enumerate(model.classes) if code != model.background])
+    files += [project / "meta.json", project / "dataset" / "ann" / f"{path.name}.json"]
+    write_annotation(
+        files[-1],
+        bouts,
+        size=recording.image_size,
+        n_frames=recording.n_frames,
+        confidences=sure,
+        boxes=recording.boxes,
+    )
+    if overlay:
+        files.append(folder / "overlay.mp4")
+        write_overlay(files[-1], probe(path), recording.boxes, codes, probabilities, model.classes, model.background)
     return files
+
+
+def _write_rows(path: Path, header: list[str], rows: Iterable[list[Any]]) -> None:
+    with atomic_path(path) as part, part.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(header)
+        writer.writerows(rows)
