@@ -107,3 +107,8 @@ def test_long_points_get_a_stable_id() -> None:
     assert point_name(values) == point_name(dict(values))
     assert len(point_name(values)) == 12
     assert point_name({"lr": 0.001, "layers": 2}) == "lr~0.001,layers~2"
+
+
+def test_points_of_swept_groups_are_named_by_what_is_in_them() -> None:
+    assert point_name({"loss": {"weak": 0, "pred": 1}}) == "weak~0,pred~1"
+    assert point_name({"loss": {"size": 0}, "network": {"size": 1}}) == "loss.size~0,network.size~1"
