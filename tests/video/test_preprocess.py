@@ -17,9 +17,10 @@ from scipy import ndimage
 
 from workflow_scripts.detectors.background import _opened
 from workflow_scripts.detectors.preprocess import preprocess
-from workflow_scripts.errors import InputError
+from workflow_scripts.errors import ConfigError, InputError
+from workflow_scripts.evaluation.detection import containment
 from workflow_scripts.formats.clips import open_clips, write_clips
-from workflow_scripts.sources.videos import Options
+from workflow_scripts.sources.videos import DetectorUse, Options
 from workflow_scripts.video.probe import probe
 
 OPTIONS = Options(size=64)
@@ -54,6 +55,22 @@ def test_an_animal_that_sits_still_is_found(tmp_path: Path) -> None:
     found = made(path, tmp_path)
     middle = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
     assert np.abs(np.nanmedian(middle, axis=0) - (72, 60)).max() < 4
+
+
+def test_one_box_holds_animals_that_rest_and_animals_that_move(tmp_path: Path) -> None:
+    images = toy.frames(100)
+    corners = np.array([[toy.place(t), (126, 4) if t < 85 else (20, 90)] for t in range(100)])
+    for t, (_, (x, y)) in enumerate(corners):  # the second one rests most of the time
+        images[t, y : y + 20, x : x + 24] = 50
+    path = toy.write(tmp_path / "two.mp4", images)
+    group = {"polarity": "dark", "animals": 2, "level": 0.9}
+    found = made(path, tmp_path, Options(size=64, every=1, detector=DetectorUse(options=group)))
+    points = np.concatenate([corners + 3, corners + np.array([20, 16])], axis=1)
+    assert containment(found.boxes, points) == (1.0, 100)
+    one = made(path, tmp_path)
+    assert containment(one.boxes, points)[0] < 0.5
+    with pytest.raises(ConfigError, match=r"a level above 0\.5 needs a polarity"):
+        made(path, tmp_path, Options(detector=DetectorUse(options={"level": 0.9})))
 
 
 def test_opening_is_scipys() -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, model_validator
 from scipy import ndimage
 
 from workflow_scripts.config import Strict
@@ -31,6 +31,14 @@ class Options(Strict):
     min_area: float = Field(0.0004, ge=0, lt=1, description="Smallest animal, as share of the picture.")
     max_area: float = Field(0.25, gt=0, le=1, description="Largest animal, as share of the picture.")
     polarity: Literal["both", "dark", "bright"] = Field("both", description="The animal against its background.")
+    animals: int = Field(1, ge=1, description="Animals in the picture; the box holds as many of the largest blobs.")
+    level: float = Field(
+        0.5,
+        ge=0.5,
+        le=1,
+        description="Quantile of the samples that is the background, from the animal's tone up: 0.5 is the median, "
+        "more shows the floor where animals rest most of the time.",
+    )
     join: float = Field(0.06, ge=0, description="Parts of an animal closer than this share of the short side are one.")
     tail: float = Field(
         0.15, ge=0, lt=1, description="Ends of the animal thinner than this share of its thickest part are its tail."
@@ -41,9 +49,15 @@ class Options(Strict):
         description="Paint compact blobs over in the background: an animal that hardly moves becomes part of a median.",
     )
 
+    @model_validator(mode="after")
+    def _level_has_a_side(self) -> Options:
+        if self.level > 0.5 and self.polarity == "both":
+            raise ValueError("a level above 0.5 needs a polarity: are the animals dark or bright?")
+        return self
+
 
 class Detector:
-    """Finds the largest blob that differs from the background.
+    """Finds the largest blob, or as many as there are animals, that differs from the background.
 
     Parameters
     ----------
@@ -67,7 +81,8 @@ class Detector:
         self._step = max(1, min(height, width) // self.options.short_side)
         stack = np.stack([planes.gray(self._step) for planes in samples])
         stack -= _drift(stack, np.median(stack, axis=0))[:, None, None]
-        self._background = np.median(stack, axis=0).astype(np.float32)
+        level = 1 - self.options.level if self.options.polarity == "bright" else self.options.level
+        self._background = np.quantile(stack, level, axis=0).astype(np.float32)
         difference = stack - self._background
         noise = 1.4826 * float(np.median(np.abs(difference)))
         self._cut = max(self.options.min_difference, self.options.threshold * noise)
@@ -83,10 +98,23 @@ class Detector:
         background = self._background
         floor = _floor(background, 0.3)
         change = np.abs(stack - background).mean(axis=0)
+        for _ in range(self.options.animals):
+            candidates = self._candidates(floor, change)
+            if not candidates:
+                return
+            _, weight, best = max(candidates, key=lambda candidate: candidate[0])
+            differing = self._usual_weight(stack)
+            if not (self.options.still == "yes" or differing == 0 or weight > differing / 2):
+                return
+            grown = ndimage.binary_dilation(best, iterations=2)
+            self._background = np.where(grown, floor, self._background).astype(np.float32)
+
+    def _candidates(self, floor: Gray, change: Gray) -> list[tuple[float, float, npt.NDArray[np.bool_]]]:
+        """Return blobs of the background: how animal-like, of what weight (0 if they change no more than the floor)."""
         usual = float(np.median(change)) + 0.1
-        candidates: list[tuple[float, float, npt.NDArray[np.bool_]]] = []
+        found = []
         for sign in {"dark": (-1,), "bright": (1,), "both": (-1, 1)}[self.options.polarity]:
-            contrast = sign * (background - floor)
+            contrast = sign * (self._background - floor)
             for mask in self._blobs(contrast > self._cut):
                 if not self.options.min_area <= mask.mean() <= self.options.max_area:
                     continue
@@ -94,14 +122,8 @@ class Detector:
                 sides = np.ptp(rows) + 1, np.ptp(columns) + 1
                 compact = mask.sum() / (sides[0] * sides[1]) * min(sides) / max(sides)
                 weight, moving = float(contrast[mask].sum()), float(change[mask].mean()) / usual
-                candidates.append((weight * compact * (moving + 1), weight if moving > MOVING else 0.0, mask))
-        if not candidates:
-            return
-        _, weight, best = max(candidates, key=lambda candidate: candidate[0])
-        differing = self._usual_weight(stack)
-        if self.options.still == "yes" or differing == 0 or weight > differing / 2:
-            grown = ndimage.binary_dilation(best, iterations=2)
-            self._background = np.where(grown, floor, background).astype(np.float32)
+                found.append((weight * compact * (moving + 1), weight if moving > MOVING else 0.0, mask))
+        return found
 
     def _usual_weight(self, stack: Gray) -> float:
         """Return the median, over the samples, of all the difference in the largest blob's box."""
@@ -138,12 +160,15 @@ class Detector:
         best = int(np.argmax(np.where(usable, weights, -1)))
         area, box = int(areas[best]), _trunk(labels[boxes[best]] == best + 1, boxes[best], self.options.tail)
         near = self.options.join * min(mask.shape)
-        order = np.argsort(-weights)[:8]
+        order = np.argsort(-weights)[: 8 + self.options.animals]
+        others = self.options.animals - 1
         for other in order:  # a collar, a pale belly or a shadow's edge may cut an animal in two
             if other == best or not usable[other] or weights[other] < 0.1 * weights[best]:
                 continue
             corners = _trunk(labels[boxes[other]] == other + 1, boxes[other], self.options.tail)
-            if _distance(box, corners) <= near:
+            own = others > 0 and areas[other] >= self.options.min_area * mask.size
+            others -= own
+            if own or _distance(box, corners) <= near:
                 box = (*np.minimum(box[:2], corners[:2]), *np.maximum(box[2:], corners[2:]))
                 area += int(areas[other])
         if area < self.options.min_area * mask.size:
