@@ -10,12 +10,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+import two_methods
 
 from workflow_scripts.errors import EthoMakeError
 from workflow_scripts.training.checkpoints import load_weights
 from workflow_scripts.training.distributed import share
 
 PROGRAM = Path(__file__).with_name("two_processes.py")
+METHODS = Path(__file__).with_name("two_methods.py")
 
 
 def start(folder, devices, nodes, **environment):
@@ -25,7 +27,7 @@ def start(folder, devices, nodes, **environment):
 
 
 def finish(process):
-    _, said = process.communicate(timeout=180)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == 0, said[-3000:]
 
 
@@ -61,6 +63,21 @@ def test_two_processes_train_what_one_trains(trained, kind):
     assert sorted(path.name for path in trained[kind].iterdir()) == sorted(
         path.name for path in trained["one"].iterdir()
     )
+
+
+@pytest.mark.parametrize("method", ["bams", pytest.param("daart", marks=pytest.mark.faults)])
+def test_a_method_trained_by_two_processes_is_the_same(tmp_path, method):
+    """Batch norms see the whole batch, and losses count the frames of all shares."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, str(METHODS), method, str(tmp_path / "two")]
+    two = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    two_methods.METHODS[method](tmp_path / "one")
+    finish(two)
+    tables = [pd.read_csv(tmp_path / which / "metrics.csv").drop(columns="seconds") for which in ("one", "two")]
+    pd.testing.assert_frame_equal(*tables, rtol=1e-4)
+    one, two = (load_weights(tmp_path / which / "weights_last.safetensors") for which in ("one", "two"))
+    for key in one:
+        torch.testing.assert_close(one[key], two[key], rtol=1e-3, atol=2e-5)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 Each process draws the whole batch from the same random numbers and computes on its rows alone; DDP averages the
 gradients. So the same batches make the same steps, however many processes share them, and a data module needs no
-sampler of its own for it. Validation is done whole by every process, so all see the same metric and choose the same
-best epoch.
+sampler of its own for it. What a loss divides by must be counted over all shares (`over_processes`), and batch norms
+see the whole batch (`share_batch_norms`; on GPUs Lightning does it). Dropout draws anew in every process: with it, two
+processes make steps of the same kind and not the same steps. Validation is done whole by every process, so all see
+the same metric and choose the same best epoch.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.pytorch import Trainer
+from torch import Tensor, nn
 
 from workflow_scripts.errors import EthoMakeError
 from workflow_scripts.training.options import LoopOptions
@@ -101,3 +104,92 @@ def mean_over_processes(trainer: Trainer, value: float) -> float:
         return value
     tensor = torch.tensor(value, dtype=torch.float64, device=trainer.strategy.root_device)
     return float(trainer.strategy.reduce(tensor, reduce_op="mean"))
+
+
+def processes() -> int:
+    """How many processes train together."""
+    together = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return torch.distributed.get_world_size() if together else 1
+
+
+def over_processes(count: Tensor) -> Tensor:
+    """Average a count or a sum of weights over the shares of a batch.
+
+    DDP averages what the processes find. Where shares hold different numbers of frames that count, the mean of their
+    means is not the mean of the batch; their sums divided by this are, averaged.
+
+    Parameters
+    ----------
+    count : Tensor
+        Without a gradient.
+
+    Returns
+    -------
+    Tensor
+        `count` itself where one process trains.
+    """
+    if processes() == 1:
+        return count
+    total = count.detach().clone()
+    torch.distributed.all_reduce(total)
+    return total / processes()
+
+
+class _Sum(torch.autograd.Function):
+    """Sum over all processes; gradients are summed likewise, since every process's loss hangs on each part."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        total = value.clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        total = gradients[0].clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+
+def _sum(value: Tensor) -> Tensor:
+    total: Tensor = _Sum.apply(value)  # type: ignore[no-untyped-call]
+    return total
+
+
+class _WholeBatch(nn.modules.batchnorm._BatchNorm):
+    """A batch norm that sees all shares of a batch; `SyncBatchNorm` does it on GPUs alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise by mean and variance over all processes."""
+        if not self.training or processes() == 1:
+            return super().forward(x)
+        axes = [axis for axis in range(x.ndim) if axis != 1]
+        shape = [1, -1] + [1] * (x.ndim - 2)
+        rows = _sum(x.new_tensor(x.numel() / x.shape[1]))
+        mean = _sum(x.sum(axes)) / rows
+        centred = x - mean.view(shape)
+        variance = _sum((centred**2).sum(axes)) / rows
+        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
+            self.num_batches_tracked += 1
+            weight = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
+            self.running_mean.lerp_(mean.detach(), weight)
+            self.running_var.lerp_((variance * rows / (rows - 1)).detach(), weight)
+        out: Tensor = centred / (variance + self.eps).sqrt().view(shape)
+        return out * self.weight.view(shape) + self.bias.view(shape) if self.affine else out
+
+
+class _WholeBatch1d(_WholeBatch, nn.BatchNorm1d):
+    pass
+
+
+class _WholeBatch2d(_WholeBatch, nn.BatchNorm2d):
+    pass
+
+
+def share_batch_norms(module: nn.Module) -> None:
+    """Let the batch norms of a model see the whole batch though processes on CPUs share it; weights stay theirs."""
+    for part in module.modules():
+        if type(part) is nn.BatchNorm1d:
+            part.__class__ = _WholeBatch1d
+        elif type(part) is nn.BatchNorm2d:
+            part.__class__ = _WholeBatch2d

@@ -24,7 +24,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from workflow_scripts.files import write_text
 from workflow_scripts.training.checkpoints import AtomicIO, Keeper, StopSignals, read_checkpoint, save_weights
 from workflow_scripts.training.curves import curves, save_figure
-from workflow_scripts.training.distributed import environment, is_first_process
+from workflow_scripts.training.distributed import environment, is_first_process, share_batch_norms
 from workflow_scripts.training.logs import MetricsLog, quiet_console, read_metrics
 from workflow_scripts.training.options import LoopOptions
 from workflow_scripts.training.seeds import EpochSeeds, SeededData, seed_all
@@ -187,6 +187,9 @@ def fit(
         every=options.checkpoint_every,
         validate_every=options.validate_every,
     )
+    on_gpu = options.accelerator != "cpu" and torch.cuda.is_available()
+    if several and not on_gpu:
+        share_batch_norms(module)
     began = time.monotonic()
     with (
         quiet_console(folder / "console.log" if first else Path(os.devnull), append=first_epoch > 0),
@@ -199,7 +202,7 @@ def fit(
             num_nodes=options.num_nodes,
             # A head that one task alone uses gets no gradient in the steps of the others.
             strategy="ddp_find_unused_parameters_true" if several else "auto",
-            sync_batchnorm=several and options.accelerator != "cpu" and torch.cuda.is_available(),
+            sync_batchnorm=several and on_gpu,
             use_distributed_sampler=False,
             precision=options.precision,
             max_epochs=options.max_epochs,

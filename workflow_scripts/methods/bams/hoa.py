@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from workflow_scripts.training.distributed import over_processes
+
 
 def future_cdf(bins: Tensor, valid: Tensor, frames: Tensor, window: int, n_bins: int) -> tuple[Tensor, Tensor]:
     """Cumulative histograms of the bins in the frames t+1 … t+window, as the paper defines them.
@@ -81,5 +83,5 @@ def emd(cdf: Tensor, logits: Tensor) -> Tensor:
 
 def weighted_mean(loss: Tensor, weight: Tensor) -> Tensor:
     """Mean of `loss` under `weight` of the same shape; 0 where no weight is left."""
-    total = weight.sum()
+    total = over_processes(weight.sum())
     return (loss * weight).sum() / total.clamp(min=1e-8)

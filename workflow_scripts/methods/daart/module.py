@@ -13,6 +13,7 @@ from workflow_scripts.methods.daart.config import LossOptions, NetworkOptions, S
 from workflow_scripts.methods.daart.losses import Batch, loss_sums
 from workflow_scripts.methods.daart.network import Network
 from workflow_scripts.methods.daart.sequences import Batches, SequenceStore, Signals, split_store
+from workflow_scripts.training.distributed import over_processes
 
 PIECE = 8192
 """Frames in which convolutions take a recording at inference; bounds the memory, changes nothing."""
@@ -239,7 +240,7 @@ class Segmenter(LightningModule):
         """Sum the terms; each is the mean over its own frames."""
         sums, _ = self._step(batch)
         weights = self.weights()
-        terms = {name: total / count.clamp(min=1e-8) for name, (total, count) in sums.items()}
+        terms = {name: total / over_processes(count).clamp(min=1e-8) for name, (total, count) in sums.items()}
         for name, (total, count) in sums.items():
             for key, value in ((name, total), (f"{name}/n", count)):
                 self._sums[key] = self._sums.get(key, torch.zeros((), device=value.device)) + value.detach()
@@ -248,7 +249,8 @@ class Segmenter(LightningModule):
     def _log_sums(self, side: str) -> None:
         weights, total = self.weights(), 0.0
         for name in [key for key in self._sums if not key.endswith("/n")]:
-            mean = float(self._sums[name] / self._sums[f"{name}/n"].clamp(min=1e-8))
+            summed, count = (over_processes(self._sums[key]) for key in (name, f"{name}/n"))
+            mean = float(summed / count.clamp(min=1e-8))
             total += weights[name] * mean
             self.log(f"{side}_loss_{name}", mean)
         self.log(f"{side}_loss", total)

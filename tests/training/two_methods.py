@@ -1,0 +1,57 @@
+"""Train BAMS and daart on small sets as one process or as one of two; run as a program by `test_distributed.py`."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+TESTS = Path(__file__).parents[1]
+sys.path += [str(TESTS / "bams"), str(TESTS / "daart")]
+
+from bams_toy import recording, view  # noqa: E402
+from parity import recordings  # noqa: E402
+
+from workflow_scripts.methods.bams.config import Config  # noqa: E402
+from workflow_scripts.methods.bams.data import BamsData  # noqa: E402
+from workflow_scripts.methods.bams.method import build  # noqa: E402
+from workflow_scripts.methods.daart.config import LossOptions, NetworkOptions, SequenceOptions  # noqa: E402
+from workflow_scripts.methods.daart.module import Segmenter, SequenceData  # noqa: E402
+from workflow_scripts.training.loop import LoopOptions, fit  # noqa: E402
+
+# Without dropout, which every process draws for itself.
+BAMS = {"short_term": [8, 8], "long_term": [8, 8], "hoa_hidden": [16], "crop": 60, "batch_size": 4, "dropout": 0.0}
+
+
+def bams(folder: Path, **several: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    # Tracks with many gaps: the shares of a batch hold different numbers of frames that count.
+    tracks = view(folder, [recording(f"r{k}", 130, missing=0.002 * k) for k in range(4)], train=3, validation=1)
+    config = Config(**BAMS)
+    torch.manual_seed(3)
+    options = LoopOptions(max_epochs=3, accelerator="cpu", monitor=None, **several)
+    fit(build(config, tracks.spec()), BamsData(tracks, config), folder=folder, options=options, seed=5, digest="d")
+
+
+def daart(folder: Path, **several: int) -> None:
+    rng = np.random.default_rng(0)
+    train = [
+        dataclasses.replace(each, strong=np.where(rng.random(len(each.strong)) < 0.02, each.strong, -1))
+        for each in recordings((1500, 1300, 100))[:2]
+    ]
+    network, loss = NetworkOptions(dropout=0.0), LossOptions(lambda_weak=1, lambda_pred=1, anneal_end=3)
+    sequences = SequenceOptions(sequence_length=100, batch_size=4)
+    data = SequenceData(train, [], options=sequences, network=network, classes=5, seed=0)
+    torch.manual_seed(3)
+    model = Segmenter(train[0].x.shape[1], 5, network=network, loss=loss, learning_rate=1e-3)
+    options = LoopOptions(max_epochs=3, accelerator="cpu", monitor=None, **several)
+    fit(model, data, folder=folder, options=options, seed=5, digest="d")
+
+
+METHODS = {"bams": bams, "daart": daart}
+
+if __name__ == "__main__":
+    METHODS[sys.argv[1]](Path(sys.argv[2]), devices=2)
