@@ -210,6 +210,14 @@ def export_predictions(options: argparse.Namespace) -> None:
         print(path)
 
 
+def export_training_clips(options: argparse.Namespace) -> None:
+    """Cut a dataset's clips out of its videos."""
+    from workflow_scripts.exports import export_clips
+
+    for path in export_clips(options.index, options.videos, options.output, mode=options.mode):
+        print(path)
+
+
 def predict(options: argparse.Namespace) -> None:
     """Predict files with a trained run, and say what was written."""
     # Here and not above: it brings torch.
@@ -270,6 +278,11 @@ def _parser() -> argparse.ArgumentParser:
     bouts.add_argument("--format", choices=["csv", "boris", "elan", "nwb"], default="csv")
     bouts.add_argument("--task", action="append", help="task to write, repeatable (default: all by frame)")
     bouts.add_argument("--output", type=Path, default=Path("bouts"), help="folder of the files (default: bouts)")
+    clips = add("export-clips", export_training_clips, "Cut a dataset's training clips out of its videos, a file each.")
+    clips.add_argument("index", type=Path, help="data/<dataset>/clips/index.h5")
+    clips.add_argument("--videos", type=Path, required=True, help="folder of its videos, resources/<dataset>")
+    clips.add_argument("--mode", choices=["faithful", "sound"], default="faithful", help="whose clips")
+    clips.add_argument("--output", type=Path, default=Path("clips"), help="folder of the files (default: clips)")
     kept = add("keep", keep_results, "Copy a finished experiment's tables to docs/results.")
     kept.add_argument("experiment", help="name of the experiment")
     mabe = add("evaluate-mabe", evaluate_submission, "Score a MABe 2022 submission with the linear evaluator.")

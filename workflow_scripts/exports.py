@@ -1,4 +1,4 @@
-"""Hand what a run predicts to other programs: bouts as csv, BORIS, ELAN or NWB, one file a recording."""
+"""Hand what is here to other programs: predictions as bouts (csv, BORIS, ELAN, NWB), training clips as video files."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from workflow_scripts.cards import slugify
 from workflow_scripts.config import nearest
 from workflow_scripts.errors import ConfigError, InputError
 from workflow_scripts.files import atomic_path
+from workflow_scripts.formats.clips import ClipRecording, open_clips
 from workflow_scripts.formats.predictions import Prediction, PredictionsReader, open_predictions
 from workflow_scripts.formats.tracks import TracksReader, open_tracks
 from workflow_scripts.sources.boris import write_boris
 from workflow_scripts.sources.bouts import Bout, runs
 from workflow_scripts.sources.elan import write_elan
 from workflow_scripts.sources.nwb import write_nwb
+from workflow_scripts.video.cut import cut_clip
+from workflow_scripts.video.probe import checksum, probe
 
 ENDINGS = {"csv": ".csv", "boris": ".csv", "elan": ".eaf", "nwb": ".nwb"}
 
@@ -135,3 +138,57 @@ def _write(
             vocabularies=names,
             tracks=animals.read(recording),
         )
+
+
+def export_clips(index: Path, videos: Path, folder: Path, *, mode: str = "faithful") -> Iterator[Path]:
+    """Cut a dataset's clips out of its videos, one file each, laid out as the seed project did.
+
+    Parameters
+    ----------
+    index : Path
+        `data/<dataset>/clips/index.h5`.
+    videos : Path
+        Folder of the videos it was made from, `resources/<dataset>`.
+    folder : Path
+        Gets `<class>/video/<video>_clip_<number>.mp4` (in a class, `/` becomes `-` and a space `_`), and `clips.csv`
+        with the columns orig_file, clip_file, start, end (frames, the end included) and label.
+    mode : {"faithful", "sound"}
+        Whose clips: `faithful` are the seed project's.
+
+    Yields
+    ------
+    Path
+        Each file as it is written.
+
+    Raises
+    ------
+    InputError
+        When a video is not there, has changed since, or cannot be cut.
+    """
+    rows: list[list[str | int]] = []
+    with open_clips(index) as reader:
+        for recording in reader:
+            path = _source_of(recording, videos)
+            info = probe(path)
+            for number, clip in enumerate(reader.clips(mode, [recording.id])):
+                label = clip.label.replace("/", "-").replace(" ", "_")
+                name = Path(label) / "video" / f"{slugify(recording.id)}_clip_{number:03d}.mp4"
+                cut_clip(info, clip.start, clip.stop, folder / name)
+                rows.append([path.name, name.as_posix(), clip.start, clip.stop - 1, clip.label])
+                yield folder / name
+    with atomic_path(folder / "clips.csv") as part, part.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.writer(handle)
+        writer.writerow(["orig_file", "clip_file", "start", "end", "label"])
+        writer.writerows(rows)
+    yield folder / "clips.csv"
+
+
+def _source_of(recording: ClipRecording, videos: Path) -> Path:
+    """Find a recording's video by its name and its checksum; names may repeat in subfolders."""
+    name, wanted = next(iter(recording.source_sha256.items()))
+    found = sorted(videos.rglob(name))
+    for path in found:
+        if checksum(path) == wanted:
+            return path
+    why = "is another file than the one that was cropped" if found else "is not there"
+    raise InputError(videos / name, why, "name the folder of the dataset's videos, resources/<dataset>")
