@@ -3,7 +3,7 @@
     python benchmarks/bench_graph.py --recordings 1000 10000
 
 A copy of the project gets a card with that many shards (one DeepLabCut table and one label file each); nothing is made
-or downloaded. Prints a row per size: jobs in the plan, wall seconds, peak memory of the process.
+or downloaded. Prints a row per size: jobs in the plan, wall and processor seconds, peak memory of the process.
 """
 
 from __future__ import annotations
@@ -44,34 +44,36 @@ def card(recordings: int) -> dict[str, object]:
     }
 
 
-def measure(recordings: int) -> tuple[int, float, float]:
-    """Jobs, wall seconds and peak MiB of one dry run."""
+def measure(recordings: int) -> tuple[int, float, float, float]:
+    """Jobs, wall seconds, processor seconds and peak MiB of one dry run."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for part in ("workflow_scripts", "rules", "config", "envs"):
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "Snakefile", folder)
+        for file in ("Snakefile", "requirements.lock"):
+            shutil.copy(ROOT / file, folder)
         (folder / "config/datasets/big.yaml").write_text(yaml.dump(card(recordings), Dumper=yaml.CSafeDumper))
         experiment = {"experiment": "big", "datasets": {"big": {"splits": ["fold"]}}, "methods": {"features": {}}}
         (folder / "big.yaml").write_text(yaml.safe_dump(experiment))
         command = [sys.executable, "-m", "snakemake", "-n", "--configfile", "big.yaml"]
-        began = time.perf_counter()
+        began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         seconds = time.perf_counter() - began
         if done.returncode:
             sys.exit(done.stdout[-2000:] + done.stderr[-2000:])
         total = re.search(r"^total\s+(\d+)", done.stdout + done.stderr, flags=re.M)
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-        return int(total[1]) if total else 0, seconds, peak
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return int(total[1]) if total else 0, seconds, used, after.ru_maxrss / 1024
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--recordings", type=int, nargs="+", default=[1000, 10000])
-    print(f"{'recordings':>10}  {'jobs':>6}  {'seconds':>7}  {'peak MiB':>8}")
+    print(f"{'recordings':>10}  {'jobs':>6}  {'seconds':>7}  {'CPU s':>7}  {'peak MiB':>8}")
     for recordings in sorted(parser.parse_args().recordings):  # peak memory is the largest so far
-        jobs, seconds, peak = measure(recordings)
-        print(f"{recordings:>10}  {jobs:>6}  {seconds:>7.1f}  {peak:>8.0f}", flush=True)
+        jobs, seconds, used, peak = measure(recordings)
+        print(f"{recordings:>10}  {jobs:>6}  {seconds:>7.1f}  {used:>7.1f}  {peak:>8.0f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 # Validates the configuration before anything else, and gives the other rule files their parameters.
 
 import json
+import os
 import re
 import shlex
 import sys
 from pathlib import Path
 
-# Not workflow.basedir: where this workflow is somebody's module, that is their folder.
+# Not workflow.basedir: where this workflow is somebody's module, that is their folder. Commands know it as ETHOMAKE_ROOT; it
+# is no parameter of a rule, so that a project moved to another folder is not run again for it.
 ROOT = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(ROOT))  # this checkout's package, whichever one is installed
 

@@ -42,12 +42,11 @@ rule significance:
         mem_mb=scaled(3000),
         runtime=120,
     params:
-        root=lambda wildcards: str(ROOT),
         config=CONFIG_DIGEST,
         results=lambda wildcards, output: str(Path(output.tests).parent),
         code=code_digest("stages.significance"),
     shell:
-        "python -m workflow_scripts.stages.significance --log {log:q} --root {params.root:q} --config {input.config:q}"
+        'python -m workflow_scripts.stages.significance --log {log:q} --root "$ETHOMAKE_ROOT" --config {input.config:q}'
         " --results {params.results:q} --tests {output.tests:q} --ranks {output.ranks:q} --seeds {output.seeds:q}"
 
 
@@ -71,12 +70,11 @@ rule compare:
         mem_mb=scaled(2000),
         runtime=60,
     params:
-        root=lambda wildcards: str(ROOT),
         config=CONFIG_DIGEST,
         results=lambda wildcards, output: str(Path(output.table).parent),
         code=code_digest("stages.compare"),
     shell:
-        "python -m workflow_scripts.stages.compare --log {log:q} --root {params.root:q} --config {input.config:q}"
+        'python -m workflow_scripts.stages.compare --log {log:q} --root "$ETHOMAKE_ROOT" --config {input.config:q}'
         " --results {params.results:q} --seeds {input.seeds:q} --points {output.points:q} --output {output.table:q}"
 
 
@@ -104,12 +102,11 @@ rule examples:
         mem_mb=scaled(2000),
         runtime=60,
     params:
-        root=lambda wildcards: str(ROOT),
         config=CONFIG_DIGEST,
         results=lambda wildcards, output: str(Path(output.quality).parents[1]),
         code=code_digest("stages.examples"),
     shell:
-        "python -m workflow_scripts.stages.examples --log {log:q} --root {params.root:q} --config {input.config:q}"
+        'python -m workflow_scripts.stages.examples --log {log:q} --root "$ETHOMAKE_ROOT" --config {input.config:q}'
         " --results {params.results:q} --data data --quality {output.quality:q} --labels {output.labels:q}"
         " --ethograms {output.ethograms:q} --confusions {output.confusions:q}"
         " --notes {output.notes:q}"

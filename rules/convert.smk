@@ -49,10 +49,9 @@ rule tracks:
         mem_mb=memory_for("tracks"),
         runtime=minutes_for("tracks"),
     params:
-        card=lambda wildcards: str(ROOT / "config" / "datasets" / f"{wildcards.dataset}.yaml"),
         code=code_digest("stages.tracks"),
     shell:
-        "python -m workflow_scripts.stages.tracks --log {log:q} --card {params.card:q}"
+        'python -m workflow_scripts.stages.tracks --log {log:q} --card "$ETHOMAKE_ROOT"/config/datasets/{wildcards.dataset}.yaml'
         " --recordings data/{wildcards.dataset}/recordings --quality {output.quality:q}"
         " --labels {output.labels:q} --output {output.tracks:q}"
 
@@ -118,7 +117,6 @@ rule split:
         "data/{dataset}/splits/{split}.json",
     log:
         "logs/split/{dataset}/{split}.log",
-    localrule: True
     conda:
         "../envs/base.yaml"
     threads: 1
@@ -126,13 +124,12 @@ rule split:
         mem_mb=scaled(500),
         runtime=10,
     params:
-        card=lambda wildcards: str(ROOT / "config" / "datasets" / f"{wildcards.dataset}.yaml"),
         # Not on the command line, but a change of it makes the split anew.
         splits=lambda wildcards: CARDS[wildcards.dataset].model_dump_json(include={"splits"}),
         code=code_digest("stages.split"),
     shell:
-        "python -m workflow_scripts.stages.split --log {log:q} --data {input:q} --card {params.card:q}"
-        " --name {wildcards.split} --output {output:q}"
+        "python -m workflow_scripts.stages.split --log {log:q} --data {input:q}"
+        ' --card "$ETHOMAKE_ROOT"/config/datasets/{wildcards.dataset}.yaml --name {wildcards.split} --output {output:q}'
 
 
 rule audit:

@@ -101,11 +101,10 @@ rule direction_report:
         mem_mb=scaled(4000),
         runtime=60,
     params:
-        root=lambda wildcards: str(ROOT),
         config=CONFIG_DIGEST,
         results=lambda wildcards, output: str(Path(output.section).parents[2]),
         code=code_digest("stages.direction_report", "methods.rat_direction.method"),
     shell:
-        "python -m workflow_scripts.stages.direction_report --log {log:q} --root {params.root:q}"
+        'python -m workflow_scripts.stages.direction_report --log {log:q} --root "$ETHOMAKE_ROOT"'
         " --config {input.config:q} --results {params.results:q} --errors {output.errors:q}"
         " --section {output.section:q}"

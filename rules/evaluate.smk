@@ -21,7 +21,7 @@ rule probe:
         f"logs/probe/{RUN_NAME}.tsv"
     wildcard_constraints:
         split=SINGLE_SPLITS,
-        method=f"(?!({CHANCE_METHODS})/)[a-z][a-z0-9_]*",
+        method=NEURAL,
     conda:
         "../envs/base.yaml"
     threads: 1
@@ -37,6 +37,17 @@ rule probe:
         " --tracks {input.tracks:q} --split {input.split:q} --seed {wildcards.seed}"
         " --settings {params.settings:q} --predictions {output.predictions:q} --notes {output.notes:q}"
         " --output {output.table:q} {params.survive}"
+
+
+# The same for controls, so that a cluster can run one from `fit` to here in one submission.
+use rule probe as probe_control with:
+    log:
+        f"logs/probe_control/{RUN_NAME}.log",
+    benchmark:
+        f"logs/probe_control/{RUN_NAME}.tsv"
+    wildcard_constraints:
+        split=SINGLE_SPLITS,
+        method=CONTROLS,
 
 
 rule chance:

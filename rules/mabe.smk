@@ -99,12 +99,11 @@ rule mabe_section:
         mem_mb=scaled(1000),
         runtime=20,
     params:
-        root=lambda wildcards: str(ROOT),
         config=CONFIG_DIGEST,
         results=lambda wildcards, output: str(Path(output.section).parents[2]),
         code=code_digest("stages.mabe_section"),
     shell:
-        "python -m workflow_scripts.stages.mabe_section --log {log:q} --root {params.root:q} --config {input.config:q}"
+        'python -m workflow_scripts.stages.mabe_section --log {log:q} --root "$ETHOMAKE_ROOT" --config {input.config:q}'
         " --results {params.results:q} --dataset {wildcards.dataset} --output {output.section:q}"
 
 

@@ -23,10 +23,9 @@ rule maps:
         mem_mb=scaled(3000),
         runtime=60,
     params:
-        root=lambda wildcards: str(ROOT),
         config=CONFIG_DIGEST,
         results=lambda wildcards, output: str(Path(output.maps).parents[1]),
         code=code_digest("stages.maps"),
     shell:
-        "python -m workflow_scripts.stages.maps --log {log:q} --root {params.root:q} --config {input.config:q}"
+        'python -m workflow_scripts.stages.maps --log {log:q} --root "$ETHOMAKE_ROOT" --config {input.config:q}'
         " --results {params.results:q} --maps {output.maps:q} --curves {output.curves:q}"

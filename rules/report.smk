@@ -18,7 +18,7 @@ rule rulegraph:
         runtime=20,
     params:
         config=CONFIG_DIGEST,
-        snakefile=lambda wildcards: str(workflow.main_snakefile),
+        snakefile=lambda wildcards: os.path.relpath(str(workflow.main_snakefile)),
         code=code_digest("stages.rulegraph"),
     shell:
         "python -m workflow_scripts.stages.rulegraph --log {log:q} --snakefile {params.snakefile:q} --config {input:q}"
@@ -53,12 +53,11 @@ rule report:
         mem_mb=scaled(2000),
         runtime=30,
     params:
-        root=lambda wildcards: str(ROOT),
         config=CONFIG_DIGEST,
         results=lambda wildcards, input: str(Path(input.comparison).parent),
         code=code_digest("stages.report"),
     shell:
-        "python -m workflow_scripts.stages.report --log {log:q} --root {params.root:q} --config {input.config:q}"
+        'python -m workflow_scripts.stages.report --log {log:q} --root "$ETHOMAKE_ROOT" --config {input.config:q}'
         " --results {params.results:q} --logs logs --section {input.sections:q} --output {output:q}"
 
 
@@ -83,10 +82,9 @@ rule crate:
         mem_mb=scaled(1000),
         runtime=10,
     params:
-        root=lambda wildcards: str(ROOT),
         config=CONFIG_DIGEST,
         results=lambda wildcards, input: str(Path(input.comparison).parent),
         code=code_digest("stages.crate"),
     shell:
-        "python -m workflow_scripts.stages.crate --log {log:q} --root {params.root:q} --config {input.config:q}"
+        'python -m workflow_scripts.stages.crate --log {log:q} --root "$ETHOMAKE_ROOT" --config {input.config:q}'
         " --results {params.results:q} --logs logs --output {output:q}"

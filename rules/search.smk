@@ -22,10 +22,9 @@ rule leaderboard:
         mem_mb=scaled(1000),
         runtime=20,
     params:
-        root=lambda wildcards: str(ROOT),
         config=CONFIG_DIGEST,
         results=lambda wildcards, output: str(Path(output[0]).parent),
         code=code_digest("stages.leaderboard"),
     shell:
-        "python -m workflow_scripts.stages.leaderboard --log {log:q} --root {params.root:q} --config {input.config:q}"
+        'python -m workflow_scripts.stages.leaderboard --log {log:q} --root "$ETHOMAKE_ROOT" --config {input.config:q}'
         " --results {params.results:q} --output {output:q}"

@@ -71,6 +71,8 @@ rule export_embedder:
         config=f"{RUN}/embedder/config.yaml",
     log:
         f"logs/export_embedder/{RUN_NAME}.log",
+    wildcard_constraints:
+        method=NEURAL,
     localrule: True
     conda:
         "../envs/torch.yaml"
@@ -84,3 +86,12 @@ rule export_embedder:
         survive=survive,
     shell:
         "python -m workflow_scripts.stages.export_embedder --log {log:q} --folder {params.folder:q} {params.survive}"
+
+
+# The same for controls: on a cluster it stays between `fit` and `transform` in one submission.
+use rule export_embedder as export_control with:
+    log:
+        f"logs/export_control/{RUN_NAME}.log",
+    wildcard_constraints:
+        method=CONTROLS,
+    localrule: False

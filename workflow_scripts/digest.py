@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import atexit
 import hashlib
 import json
 import sys
@@ -56,10 +55,13 @@ _OWN = Path(__file__).read_bytes()  # another way of reading files makes other d
 
 
 def _keep() -> None:
-    """Keep what was read; a folder that may not be written to is read anew each time."""
+    """Keep what was read since the last time; a folder that may not be written to is read anew each time."""
     known = _kept()
+    if _NEW.keys() <= known.keys():
+        return
     with suppress(EthoMakeError, OSError):
         write_text(KEPT, json.dumps((known if len(known) < MOST_KEPT else {}) | _NEW))
+    known |= _NEW
 
 
 @cache
@@ -69,8 +71,6 @@ def _read(path: Path) -> _Module:
     kept = _kept().get(key)
     if kept is not None:
         return kept
-    if not _NEW:
-        atexit.register(_keep)
     tree = ast.parse(source)
     found: set[str] = set()
     for node in ast.walk(tree):
@@ -134,4 +134,5 @@ def code_digest(*modules: str) -> str:
     whole = hashlib.sha256()
     for module in closure(tuple(f"{ROOT}.{name}" for name in modules)):
         whole.update(f"{module} {_fingerprint(module)}\n".encode())
+    _keep()  # at once, since jobs on a cluster start while this process lives
     return whole.hexdigest()[:16]

@@ -17,9 +17,10 @@ def _first(name: str, values: Sequence[str]) -> None:
 
 
 def use_checkout(root: Path) -> None:
-    """Let jobs run this interpreter and this checkout's package."""
+    """Let jobs run this interpreter and this checkout's package, and know where the checkout is."""
     _first("PATH", [str(Path(sys.executable).parent)])
     _first("PYTHONPATH", [str(root)])
+    os.environ["ETHOMAKE_ROOT"] = str(root)
 
 
 def set_environment(root: Path, config: Configuration) -> None:

@@ -25,6 +25,7 @@ TARGET = "results/faults/comparison.csv"
 TRAINED = {
     "calms21_twin": {"methods": ["lisbet", "bams", "daart"]},
     "rat_direction_twin": {"methods": ["rat_direction"]},
+    "mouse_action_twin": {"methods": ["mvd"]},
 }
 """Datasets and methods of the tests that stop trainings."""
 
@@ -56,6 +57,16 @@ EXPERIMENT = {
             "training": {"max_epochs": 5, "monitor": None},
         },
         "rat_direction": {"width": 4, "training": {"max_epochs": 4, "batches_per_epoch": 8}},
+        "mvd": {
+            "size": "nano",
+            "image_size": 48,
+            "num_frames": 16,
+            "sampling_rate": 1,
+            "batch": 16,
+            "samples": 64,
+            "augment": {"turn": 180, "mix": 0.0, "erase": 0.0},
+            "training": {"max_epochs": 5, "validate_every": 5},
+        },
     },
     "probe": {"max_train_frames": 3000},
     "intervals": {"resamples": 50},

@@ -24,8 +24,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-SEEN = ("--cores", "2", "--rerun-triggers", "mtime")
-"""A copied project stands in another folder, which jobs are told; for the rest it is the same."""
+SEEN = ("--cores", "2")
 
 
 @pytest.fixture

@@ -9,8 +9,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.workflow.test_plan import GPU_RULES
+
 ROOT = Path(__file__).parents[2]
-QUICK = ("--slurm-init-seconds-before-status-checks", "9")
+QUICK = ("--slurm-init-seconds-before-status-checks", "3")
 """The default of 40 seconds suits real jobs; these take seconds."""
 
 
@@ -30,12 +32,12 @@ def why_not() -> str | None:
     return None
 
 
-def copy_project(folder: Path) -> Path:
+def copy_project(folder: Path, root: Path = ROOT) -> Path:
     """Copy what a run needs, so that edits and locks stay apart from the checkout's."""
     for name in ("workflow_scripts", "rules", "config", "envs", "profiles"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Snakefile", "requirements.lock"):
-        shutil.copy(ROOT / name, folder)
+        shutil.copy(root / name, folder)
     (folder / "slurm").symlink_to("profiles/slurm")
     return folder
 
@@ -87,6 +89,16 @@ def accounting(since: int = 0) -> list[SlurmJob]:
     rows = [line.split("|") for line in text.splitlines()]
     jobs = [SlurmJob(int(row[0]), *row[1:5]) for row in rows if row[0].isdigit()]
     return [job for job in jobs if job.number > since]
+
+
+def check_routing(jobs: list[SlurmJob]) -> None:
+    """Every job done; one GPU for each of the GPU rules, none for any other."""
+    assert all(job.state == "COMPLETED" for job in jobs), jobs
+    for job in jobs:
+        if job.rule in GPU_RULES:
+            assert (job.partition, "gres/gpu=1" in job.given) == ("gpu", True), job
+        else:
+            assert (job.partition, "gpu" in job.given) == ("cpu", False), job
 
 
 def newest() -> int:

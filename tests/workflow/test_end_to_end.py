@@ -82,6 +82,13 @@ def test_a_second_run_does_nothing(finished: Path) -> None:
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
+def test_a_moved_project_is_still_finished(finished: Path, tmp_path: Path) -> None:
+    moved = Path(shutil.copytree(finished, tmp_path / "moved", symlinks=True))
+    done = run(moved, "-n")
+    # These two read files beside the rules, which are found by their whole path.
+    assert rules_of(done) <= {"report", "crate", "all"}
+
+
 def test_an_edited_stage_reruns_its_descendants_alone(finished: Path) -> None:
     stage = finished / "workflow_scripts/stages/embed.py"
     text = stage.read_text()
@@ -89,7 +96,7 @@ def test_an_edited_stage_reruns_its_descendants_alone(finished: Path) -> None:
         stage.write_text(text + "\nEDITED = True\n")
         done = run(finished, "-n")
         tables = {"significance", "compare", "maps", "examples", "report", "crate"}
-        assert rules_of(done) == {"transform", "probe", "pool", "all"} | tables
+        assert rules_of(done) == {"transform", "probe_control", "pool", "all"} | tables
         stage.write_text(text + "\n# a comment changes nothing\n")
         assert "Nothing to be done" in (again := run(finished, "-n")).stdout + again.stderr
     finally:

@@ -30,7 +30,7 @@ def snakemake(folder: Path, *arguments: str) -> str:
 
 def test_the_example_plans_and_its_rules_run(lab: Path) -> None:
     said = snakemake(lab, "-n")
-    for rule in ("ethomake_convert", "ethomake_fit", "ethomake_probe", "ethomake_compare", "lab_figure"):
+    for rule in ("ethomake_convert", "ethomake_fit", "ethomake_probe_control", "ethomake_compare", "lab_figure"):
         assert re.search(rf"^{rule} +\d+$", said, flags=re.M), rule
     snakemake(lab, "data/rats_pairs_twin/card.md", "resources/rats_pairs_twin/annotations/12_annot.txt", "--cores", "1")
     assert "rats_pairs" in (lab / "data/rats_pairs_twin/card.md").read_text()

@@ -103,6 +103,13 @@ def test_rules_keep_retries_to_the_profiles(root: Path) -> None:
     assert (root / "slurm").readlink() == Path("profiles/slurm")
 
 
+def test_the_folder_of_the_project_is_no_parameter(root: Path) -> None:
+    """Else a project that was moved would run again."""
+    for path in (root / "rules").glob("*.smk"):
+        for block in re.findall(r"^    params:\n((?:        .*\n|\n)+)", path.read_text(), flags=re.M):
+            assert "ROOT" not in block, path.name
+
+
 def test_planning_needs_no_network(root: Path, tmp_path: Path) -> None:
     prefix = ("unshare", "--map-root-user", "-n")
     if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode:
