@@ -1,6 +1,7 @@
 """Where a training step of BAMS spends its time, and what the HoA head on a share of the frames saves.
 
-Random inputs of 16 sequences × 1800 frames × 67 quantities, 9 targets in 32 bins, one thread unless told.
+Random inputs of 16 sequences × 1800 frames × 67 quantities, 9 targets in 32 bins, one thread unless told: the paper's
+head on all frames and on a share of them, then mode `sound` as it is by default (89 quantities, 21 targets).
 
     python benchmarks/bench_bams.py [--batch 16] [--frames 1800] [--steps 3] [--threads 1]
 """
@@ -12,30 +13,45 @@ import resource
 import time
 from collections import defaultdict
 from itertools import pairwise
+from typing import Any
 
 import torch
 
 from workflow_scripts.methods.bams.config import Config
 from workflow_scripts.methods.bams.data import Batch
 from workflow_scripts.methods.bams.features import MOUSE_POINTS
-from workflow_scripts.methods.bams.hoa import emd, future_cdf, weighted_mean
+from workflow_scripts.methods.bams.hoa import emd, weighted_mean, window_cdf
 from workflow_scripts.methods.bams.model import Bams
 from workflow_scripts.methods.bams.network import LONG, SHORT
 from workflow_scripts.training.data import DataSpec
 
+PAPER: dict[str, Any] = {
+    "hoa_input": True,
+    "social": False,
+    "hoa_hidden": [256, 512, 512],
+    "hoa_more": [],
+    "reconstruct": 0.0,
+}
+CASES: dict[str, dict[str, Any]] = {
+    "paper's head on 20 % of the frames": PAPER | {"hoa_sample": 0.2},
+    "paper's head on all frames": PAPER | {"hoa_sample": 1.0},
+    "sound": {},
+}
 SPEC = DataSpec(("m1", "m2", "m3"), MOUSE_POINTS, 2, 30.0, "px", None)
 
 
-def batch_of(config: Config, size: int, frames: int) -> Batch:
+def batch_of(model: Bams, size: int, frames: int) -> Batch:
     torch.manual_seed(0)
+    config, layout = model.config, model.layout
     count = max(1, round((config.hoa_sample or 1) * (frames - 60)))
     return Batch(
-        torch.randn(size, frames, 67),
-        torch.randint(0, config.hoa_bins, (size, frames, 9), dtype=torch.uint8),
+        torch.randn(size, frames, len(layout.inputs)),
+        torch.randint(0, config.hoa_bins, (size, frames, len(layout.targets)), dtype=torch.uint8),
         torch.rand(size, frames) < 0.95,
         60 + torch.randperm(frames - 60)[:count].sort().values,
         torch.randint(60, frames, (2, size, config.pairs or 1)),
         torch.randint(100, frames, (2, size, config.pairs or 1)),
+        torch.arange(size) // len(SPEC.individuals),
     )
 
 
@@ -48,15 +64,19 @@ def steps(model: Bams, batch: Batch, n: int) -> dict[str, float]:
         latents = model.encode(batch.inputs)
         marks.append(("encoders", time.perf_counter()))
         with torch.no_grad():
-            cdf, weight = future_cdf(batch.bins, batch.valid, batch.frames, config.hoa_window, config.hoa_bins)
+            cdf, weight = window_cdf(batch.bins, batch.valid, batch.frames, model.windows, config.hoa_bins)
         marks.append(("histogram targets", time.perf_counter()))
-        seen = torch.cat([*(z[:, batch.frames] for z in latents.values()), batch.inputs[:, batch.frames]], dim=-1)
-        logits = model.predictor(seen).unflatten(-1, (9, config.hoa_bins))
+        chosen = torch.cat([z[:, batch.frames] for z in latents.values()], dim=-1)
+        seen = torch.cat([chosen, batch.inputs[:, batch.frames]], dim=-1) if config.hoa_input else chosen
+        logits = model.predictor(seen).unflatten(-1, (-1, config.hoa_bins))
         marks.append(("HoA head", time.perf_counter()))
-        hoa = weighted_mean(emd(cdf, logits), weight[:, :, None].expand(cdf.shape[:-1]))
+        loss = config.hoa_weight * weighted_mean(emd(cdf, logits), weight)
         marks.append(("HoA loss", time.perf_counter()))
+        if model.decoder is not None:
+            loss = loss + float(config.reconstruct or 0) * model._reconstruction(batch, chosen)
+        marks.append(("reconstruction", time.perf_counter()))
         latent = sum(model._latent_loss(k, latents[k], f) for k, f in ((SHORT, batch.short), (LONG, batch.long)))
-        loss = config.hoa_weight * hoa + config.byol_weight * latent
+        loss = loss + config.byol_weight * latent
         marks.append(("latent losses", time.perf_counter()))
         optimiser.zero_grad()
         loss.backward()
@@ -77,12 +97,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    for sample in (0.2, 1.0):
-        config = Config(hoa_sample=sample, hoa_input=True, social=False).settle()
-        model = Bams(config, SPEC).train()
-        spent = steps(model, batch_of(config, options.batch, options.frames), options.steps)
+    for case, settings in CASES.items():
+        model = Bams(Config(**settings), SPEC).train()
+        spent = steps(model, batch_of(model, options.batch, options.frames), options.steps)
         total = sum(spent.values())
-        print(f"HoA head on {sample:.0%} of the frames: {total:.2f} s a step")
+        print(f"{case}: {total:.2f} s a step")
         for name, seconds in spent.items():
             print(f"  {name:18s} {seconds:7.3f} s  {seconds / total:5.1%}")
     print(f"process peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")

@@ -98,7 +98,7 @@ def _shard_sizes(card: Card) -> dict[str, float]:
     sharing = Counter(archives)
     sizes = {}
     for shard, name in zip(card.shards, archives, strict=True):
-        size = card.file(name).bytes
+        size = card.file(name).bytes or card.file(name).about
         if size is None and card.local:
             path = Path(card.local).expanduser() / name
             size = path.stat().st_size if path.is_file() else None
@@ -109,7 +109,8 @@ def _shard_sizes(card: Card) -> dict[str, float]:
 class Sizes:
     """Sizes of an experiment's datasets, in megabytes of coordinates, each counted once.
 
-    They come from the cards: the bytes of tracking files, the options of a twin, or files in the card's own folder.
+    They come from the cards: the bytes of tracking files (exact or rough), the options of a twin, or files in the
+    card's own folder.
     """
 
     def __init__(self, experiment: Experiment) -> None:

@@ -12,7 +12,8 @@ from workflow_scripts.methods.bams.features import MOUSE_INPUTS, MOUSE_POINTS, T
 from workflow_scripts.methods.bams.statistics import bin_edges, fit, quantise
 from workflow_scripts.training.data import DataSpec
 
-SOUND, FAITHFUL = Config().settle(), Config(mode="faithful").settle()
+# Without smoothing, which would hide what is computed by hand here.
+SOUND, FAITHFUL = Config(smooth=1).settle(), Config(mode="faithful").settle()
 
 # One mouse facing along +x, image coordinates; then what it does from frame to frame.
 STILL = {
@@ -216,6 +217,23 @@ def test_an_animal_or_point_never_seen_gives_finite_features():
     found = compute(item.position, layout, SOUND)
     assert np.isfinite(found.inputs).all() and np.isfinite(found.targets).all()
     assert found.present.tolist() == [True, False, True] and found.ignore[:, 1].all()
+
+
+def test_smoothing_is_a_centred_mean_that_keeps_what_is_missing():
+    item = recording("a", missing=0)
+    spec, config = DataSpec.of(item), Config(smooth=3).settle()
+    layout = Layout.of(spec, config)
+    plain, smoothed = compute(item.position, layout, SOUND), compute(item.position, layout, config)
+    k = layout.inputs.index("back x")
+    x = plain.inputs[:, 0, k].astype(np.float64)
+    np.testing.assert_allclose(smoothed.inputs[1:-1, 0, k], (x[:-2] + x[1:-1] + x[2:]) / 3, rtol=1e-5)
+    np.testing.assert_allclose(smoothed.inputs[0, 0, k], (x[0] + x[1]) / 2, rtol=1e-5)
+    item.position[50, 0, 6] = np.nan
+    gap = compute(item.position, layout, config)
+    assert gap.ignore[:, 0].nonzero()[0].tolist() == [50, 51] and np.isfinite(gap.inputs).all()
+    joints = Config(smooth=3, features="state_action").settle()
+    angles = compute(item.position, Layout.of(spec, joints), joints).inputs[:, 0, 0]
+    np.testing.assert_array_equal(angles, item.position[:, 0, 0, 0])
 
 
 def test_points_are_matched_by_name():

@@ -8,17 +8,17 @@ import pytest
 import torch
 from bams_toy import recording, view
 
-from workflow_scripts.errors import InputError
+from workflow_scripts.errors import ConfigError, InputError
 from workflow_scripts.formats.embeddings import open_embeddings
 from workflow_scripts.methods import parse, runs
 from workflow_scripts.methods.bams.config import Config
 from workflow_scripts.methods.bams.data import BamsData
 from workflow_scripts.methods.bams.features import MOUSE_POINTS
-from workflow_scripts.methods.bams.hoa import emd, future_cdf, released_target, weighted_mean
+from workflow_scripts.methods.bams.hoa import emd, released_target, weighted_mean, window_cdf
 from workflow_scripts.methods.bams.method import build, dimension_names, embed, embed_individuals, import_weights
 from workflow_scripts.methods.bams.model import Bams
 from workflow_scripts.methods.bams.network import LONG, SHORT
-from workflow_scripts.methods.bams.pooling import pool
+from workflow_scripts.methods.bams.pooling import pool, pool_groups
 from workflow_scripts.training.data import DataSpec
 
 MOUSE = DataSpec(("m1", "m2", "m3"), MOUSE_POINTS, 2, 30.0, "px", None)
@@ -30,6 +30,7 @@ TINY = {
     "hoa_bins": 8,
     "crop": 64,
     "social": False,
+    "reconstruct": 0.0,
 }
 
 
@@ -58,27 +59,103 @@ def test_receptive_fields(name, reach, keypoints):
 
 def naive_histograms(bins, valid, window, n_bins):
     sequences, time, targets = bins.shape
-    counts, weight = np.zeros((sequences, time, targets, n_bins)), np.zeros((sequences, time))
+    counts, weight = np.zeros((sequences, time, targets, n_bins)), np.zeros((sequences, time, targets))
     for s in range(sequences):
         for t in range(time):
-            future = [f for f in range(t + 1, min(t + window, time - 1) + 1) if valid[s, f]]
-            weight[s, t] = len(future) / window
-            for f in future:
+            around = range(t + 1, t + window + 1) if window > 0 else range(t + 1 + window, t + 1)
+            counted = [f for f in around if 0 <= f < time and valid[s, f]]
+            weight[s, t] = len(counted) / abs(window)
+            for f in counted:
                 for k in range(targets):
-                    counts[s, t, k, bins[s, f, k]] += 1 / len(future)
+                    counts[s, t, k, bins[s, f, k]] += 1 / len(counted)
     return counts, weight
 
 
-def test_future_histogram_equals_a_naive_loop():
+@pytest.mark.parametrize("windows", [[7], [7, -1, -9], [60, -60]])
+def test_histograms_equal_a_naive_loop(windows):
     rng = np.random.default_rng(0)
     bins, valid = rng.integers(0, 5, (2, 40, 3)).astype(np.uint8), rng.random((2, 40)) < 0.8
     valid[0, 10:25] = False
-    histogram, weight = naive_histograms(bins, valid, 7, 5)
     frames = np.array([0, 3, 9, 10, 17, 33, 38, 39])
-    cdf, found = future_cdf(*map(torch.from_numpy, (bins, valid, frames)), 7, 5)
-    np.testing.assert_allclose(found, weight[:, frames], rtol=1e-6)
-    np.testing.assert_allclose(cdf, histogram[:, frames].cumsum(-1), atol=1e-6)
-    assert cdf.dtype == torch.float32 and found[0, 4] == 0 and found[0, -1] == 0
+    cdf, found = window_cdf(*map(torch.from_numpy, (bins, valid, frames)), windows, 5)
+    histograms, weights = zip(*(naive_histograms(bins, valid, window, 5) for window in windows), strict=True)
+    np.testing.assert_allclose(found, np.concatenate(weights, axis=2)[:, frames], rtol=1e-6)
+    np.testing.assert_allclose(cdf, np.concatenate(histograms, axis=2)[:, frames].cumsum(-1), atol=1e-6)
+    assert cdf.dtype == torch.float32 and found.shape == cdf.shape[:-1] == (2, len(frames), 3 * len(windows))
+
+
+def test_the_last_frame_alone_is_its_own_bin():
+    bins = torch.tensor([[[0, 2], [1, 1], [2, 0]]], dtype=torch.uint8)
+    valid = torch.tensor([[True, True, False]])
+    cdf, weight = window_cdf(bins, valid, torch.tensor([1, 2]), [-1], 3)
+    assert cdf[0].tolist() == [[[0, 1, 1], [0, 1, 1]], [[0, 0, 0], [0, 0, 0]]]
+    assert weight[0].tolist() == [[1, 1], [0, 0]]
+    with pytest.raises(ConfigError, match="-1 is the frame itself"):
+        parse("bams", {"hoa_more": [0]})
+
+
+GROUPED = TINY | {"reconstruct": 10.0, "batch_size": 6}
+
+
+def test_batches_of_the_reconstruction_hold_whole_groups(tmp_path):
+    absent = recording("r1", 150)
+    absent.position[:, 1] = np.nan
+    folder = view(tmp_path, [recording("r0", 150), absent, recording("r2", 150)], train=3)
+    data = BamsData(folder, Config(**GROUPED))
+    store = data.train_dataloader().store
+    assert store.recordings.tolist() == [0, 0, 0, 1, 1, 2, 2, 2]
+    for batch in data.train_dataloader():
+        sizes = batch.group.bincount().tolist()
+        assert len(sizes) == 2 and set(sizes) <= {2, 3} and len(batch.inputs) == len(batch.short[0]) == sum(sizes)
+        # Animals of a group show the same frames: their rows lie a recording's length apart.
+        for number in range(2):
+            rows = [
+                int(np.flatnonzero((store.inputs == x[0].numpy()).all(1))[0])
+                for x in batch.inputs[batch.group == number]
+            ]
+            assert len({row % 150 for row in rows}) == 1 and len(set(rows)) == len(rows)
+    share = [data.share(batch, rank, 2) for rank in (0, 1)] if len(set(sizes)) == 1 else []
+    assert all(len(set(part.group.tolist())) == 1 for part in share)
+
+
+def test_pooling_of_groups_equals_pooling_of_one():
+    rng = np.random.default_rng(0)
+    latents = rng.standard_normal((5, 7, 4)).astype(np.float32)
+    group = torch.tensor([0, 0, 0, 1, 1])
+    for how, animals in (("mean_range", 3), ("concat", 3)):
+        found = pool_groups(torch.from_numpy(latents), group, animals, how).numpy()
+        first = pool(latents[:3], np.ones(3, bool), how)
+        second = pool(latents[3:], np.ones(2, bool), how)
+        np.testing.assert_allclose(found[0], first, atol=1e-6)
+        np.testing.assert_allclose(found[1][:, : second.shape[1]], second, atol=1e-6)
+        assert found.shape == (2, 7, first.shape[1]) and (found[1][:, second.shape[1] :] == 0).all()
+
+
+def test_the_reconstruction_counts_valid_frames_and_bounds_outliers(tmp_path):
+    folder = view(tmp_path, [recording(f"r{k}") for k in range(4)])
+    config = Config(**GROUPED)
+    batch = next(iter(BamsData(folder, config).train_dataloader()))
+    model = build(config, folder.spec())
+    for parameter in model.decoder.parameters():
+        torch.nn.init.zeros_(parameter)  # says 0 of everything, so that the error is the square of what is asked for
+    batch.inputs[0, :, 0] = 100.0
+    inputs, valid = batch.inputs[:, batch.frames], batch.valid[:, batch.frames]
+    errors = []
+    for number in range(2):
+        mine = batch.group == number
+        aim = pool(inputs[mine].numpy(), np.ones(3, bool), "mean_range")
+        errors.append((aim**2).clip(max=25)[valid[mine].all(0)])
+    found = model.losses(batch)
+    np.testing.assert_allclose(found["reconstruction"].detach(), np.concatenate(errors).mean(), rtol=1e-5)
+    plain = build(Config(**TINY), folder.spec())
+    assert plain.decoder is None and "reconstruction" not in plain.losses(batch)
+
+
+def test_a_linear_head_has_no_hidden_layer():
+    sound = Bams(Config(), MOUSE)
+    assert [tuple(p.shape) for p in sound.predictor.parameters()] == [(3 * 21 * 32, 64), (3 * 21 * 32,)]
+    faithful = Bams(Config(mode="faithful"), MOUSE)
+    assert faithful.decoder is None and faithful.config.hoa_more == []
 
 
 def test_emd_by_hand():
@@ -146,10 +223,13 @@ def test_sequences_of_any_length_and_absent_animals(tmp_path):
 def test_training_lowers_the_histogram_loss(tmp_path, mode):
     torch.manual_seed(0)
     folder = view(tmp_path, [recording(f"r{k}", 150) for k in range(4)], train=4)
-    data = BamsData(folder, Config(mode=mode, **(TINY | {"warm_up": 10})))
-    model = build(Config(mode=mode, **TINY), folder.spec())
+    options = TINY | {"lr": 3e-3, "warm_up": 10}
+    data = BamsData(folder, Config(mode=mode, **options))
+    model = build(Config(mode=mode, **options), folder.spec())
     optimiser = model.configure_optimizers()["optimizer"]
-    assert [group["lr"] for group in optimiser.param_groups] == [1e-3, 1e-2]
+    assert [group["lr"] for group in optimiser.param_groups] == [3e-3, 1e-2]
+    trained = [p for group in optimiser.param_groups for p in group["params"]]
+    assert {id(p) for p in trained} == {id(p) for p in model.parameters()} and len(trained) == len(set(trained))
     history = []
     for epoch in range(8):
         data.train_dataloader().set_epoch(epoch)
@@ -183,18 +263,19 @@ def test_pooling_by_hand():
     np.testing.assert_array_equal(pool(latents, present, "concat"), [[1, 2, 3, 0, 99, 99]])
 
 
-def test_embedding_is_causal_and_does_not_depend_on_the_order_of_animals():
+@pytest.mark.parametrize("smooth", [1, 5])
+def test_embedding_looks_ahead_only_to_smooth_and_does_not_depend_on_the_order_of_animals(smooth):
     torch.manual_seed(1)
     item = recording("a", 200)
-    model = build(Config(), DataSpec.of(item)).eval()
+    model = build(Config(smooth=smooth), DataSpec.of(item)).eval()
     model.scale.fill_(50.0)
     whole = embed(model, item)
     assert whole.shape == (200, 128) and whole.dtype == np.float32 and len(dimension_names(model)) == 128
     cut = recording("a", 200)
     cut.position[120:] += 30
-    assert np.allclose(embed(model, cut)[:120], whole[:120], atol=1e-6) and not np.allclose(
-        embed(model, cut)[120:], whole[120:]
-    )
+    first = 120 - smooth // 2
+    assert np.allclose(embed(model, cut)[:first], whole[:first], atol=1e-6)
+    assert not np.allclose(embed(model, cut)[first], whole[first])
     swapped = recording("a", 200)
     swapped.position[:] = swapped.position[:, [2, 0, 1]]
     np.testing.assert_allclose(embed(model, swapped), whole, atol=1e-5)
@@ -206,7 +287,7 @@ def test_goes_through_train_export_and_embed(tmp_path):
     """The lead's own path: nothing of BAMS is called directly."""
     recordings = [recording(f"r{k}", 120) for k in range(6)]
     folder = view(tmp_path, recordings, train=4, validation=1)
-    options = {**TINY, "training": {"max_epochs": 2}, "log_every_step": 1}
+    options = {**GROUPED, "training": {"max_epochs": 2}, "log_every_step": 1}
     parsed = parse("bams", options).model_dump(mode="json")
     runs.train("bams", {"mode": "sound", "options": parsed}, folder, folder=tmp_path / "run", seed=3)
     runs.export_embedder(tmp_path / "run")
@@ -221,6 +302,7 @@ def test_goes_through_train_export_and_embed(tmp_path):
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
     events.Reload()
     tags = {"train/hoa_loss", "train/byol_loss_short_term", "train/byol_loss_long_term", "train/total_loss"}
+    tags |= {"train/reconstruction_loss"}
     assert tags <= set(events.Tags()["scalars"])
 
 

@@ -37,10 +37,12 @@ def test_two_nearest_others_by_hand():
         "nearest sin bearing": [0, 0],
         "nearest cos facing": [-1, -1],
         "nearest sin facing": [0, 0],
+        "nearest speed": [0, math.log(5)],
         "second distance": [math.log(301)] * 2,
         "second cos bearing": [0, 0],
         "second sin bearing": [1, 1],
         "second cos facing": [1, 1],
+        "second speed": [0, 0],
     }
     for name, value in expected.items():
         np.testing.assert_allclose(found[name], value, atol=1e-9, err_msg=name)
@@ -65,7 +67,7 @@ def test_the_option_adds_columns_and_targets():
     item = recording("a")
     plain, more = Config(social=False).settle(), Config().settle()
     layout, alone_layout = (Layout.of(DataSpec.of(item), config) for config in (more, plain))
-    assert layout.inputs == (*MOUSE_INPUTS, *social.names(3)) and len(layout.inputs) == 87
+    assert layout.inputs == (*MOUSE_INPUTS, *social.names(3)) and len(layout.inputs) == 89
     assert layout.targets == (*TARGETS, *social.targets(3)) and len(layout.targets) == 21
     with_others = compute(item.position, layout, more)
     alone = compute(item.position, alone_layout, plain)
@@ -90,9 +92,9 @@ def test_only_sound_mice_in_company_are_told_of_others():
 
 def test_other_skeletons_are_told_of_others_on_demand():
     item = recording("a", animals=2, keypoints=("tail_base", "nose"), missing=0)
-    config = Config(social=True).settle()
+    config = Config(social=True, smooth=1).settle()
     layout = Layout.of(DataSpec.of(item), config)
-    assert len(layout.inputs) == 8 + 10 and len(layout.targets) == 4 + 6
+    assert len(layout.inputs) == 8 + 11 and len(layout.targets) == 4 + 6
     found = compute(item.position, layout, config)
     nose = item.position[:, :, 1].astype(np.float64)
     gap = np.log1p(np.linalg.norm(nose[:, 0] - nose[:, 1], axis=-1))

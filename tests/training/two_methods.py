@@ -23,7 +23,7 @@ from workflow_scripts.methods.daart.module import Segmenter, SequenceData  # noq
 from workflow_scripts.training.loop import LoopOptions, fit  # noqa: E402
 
 # Without dropout, which every process draws for itself.
-BAMS = {"short_term": [8, 8], "long_term": [8, 8], "hoa_hidden": [16], "crop": 60, "batch_size": 4, "dropout": 0.0}
+BAMS = {"short_term": [8, 8], "long_term": [8, 8], "hoa_hidden": [16], "crop": 60, "batch_size": 6, "dropout": 0.0}
 
 
 def bams(folder: Path, **several: int) -> None:

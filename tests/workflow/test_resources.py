@@ -31,6 +31,15 @@ def test_sizes_come_from_the_card(root: Path) -> None:
     assert sum(sizes.shard("rats_pairs", shard.id) for shard in card.shards) == pytest.approx(bytes_named / 2e6)
 
 
+@pytest.mark.parametrize(
+    ("name", "frames", "bytes_each"), [("mouse", 4268 * 1800 * 3, 547), ("fly", 643 * 4500 * 11, 820)]
+)
+def test_bams_gets_the_memory_its_sequences_take(root: Path, name: str, frames: int, bytes_each: int) -> None:
+    """Frames of single animals in training, and what each takes (docs/bams.md)."""
+    found = {rule.rule: rule for rule in plan(load_experiment(root, {"experiment": f"paper_bams_{name}"}))}
+    assert found["train"].mem_mb > 700 + frames * bytes_each / 2**20
+
+
 def test_more_epochs_take_longer(root: Path) -> None:
     overrides = read_yaml(root / "config/experiments/demo.yaml")
     minutes = []

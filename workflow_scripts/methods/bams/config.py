@@ -4,29 +4,39 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from workflow_scripts.methods import Options
 from workflow_scripts.training.options import LoopOptions
 
 MODES: dict[str, dict[str, Any]] = {
     "faithful": {
+        "social": False,
         "hoa_target": "released",
         "hoa_sample": 1.0,
         "hoa_input": True,
+        "hoa_hidden": [256, 512, 512],
+        "hoa_more": [],
+        "reconstruct": 0.0,
         "pairs": 1,
         "normalise": "largest",
+        "smooth": 1,
         "fill": "zero",
         "edge": "third",
         "crop": 0,
         "original_bugs": True,
     },
     "sound": {
+        "social": None,
         "hoa_target": "future",
         "hoa_sample": 0.2,
         "hoa_input": False,
+        "hoa_hidden": [],
+        "hoa_more": [-1, -600],
+        "reconstruct": 20.0,
         "pairs": 8,
         "normalise": "deviation",
+        "smooth": 7,
         "fill": "last",
         "edge": "second",
         "crop": 1024,
@@ -34,6 +44,9 @@ MODES: dict[str, dict[str, Any]] = {
     },
 }
 """What the options left empty mean in each mode."""
+
+OF_THE_WEIGHTS = ("social", "hoa_input", "hoa_hidden", "hoa_more", "reconstruct")
+"""Options that decide which weights there are, and on whose faithful values the original's weights insist."""
 
 CHANNELS = {
     "mouse": ((64, 64, 32, 32), (64, 64, 64, 32, 32)),
@@ -65,6 +78,9 @@ class Config(Options):
         "for mice in mode sound (the original does not).",
     )
     fill: Literal["zero", "last"] | None = Field(None, description="Missing points: 0, or where they were last seen.")
+    smooth: int | None = Field(
+        None, ge=1, description="Frames of a centred mean over positions before anything else; 1 = none."
+    )
     noise_thresh: float = Field(3e-3, ge=0, description="Speeds below it, in the unit per frame, count as standing.")
     edge: Literal["second", "third"] | None = Field(
         None, description="Change at the first frame: that at the second, or (the original) at the third."
@@ -87,6 +103,17 @@ class Config(Options):
     hoa_input: bool | None = Field(
         None, description="The HoA head sees the frame's input, too; the latents then need not hold the present."
     )
+    hoa_more: list[int] | None = Field(
+        None,
+        description="Windows of further histograms of every target: n = the next n frames, -n = the last n up to this "
+        "one, -1 = this frame alone.",
+    )
+    reconstruct: float | None = Field(
+        None,
+        ge=0,
+        description="Weight of the squared error of a linear map from a group's embedding to its inputs, pooled alike; "
+        "above 0 a step sees all animals of its recordings.",
+    )
     hoa_weight: float = Field(500.0, ge=0, description="Weight of the histogram loss.")
     byol_weight: float = Field(0.5, ge=0, description="Weight of each latent loss.")
     warm_up: int = Field(60, ge=0, description="First frames of a sequence that the histogram loss skips.")
@@ -99,7 +126,10 @@ class Config(Options):
     long_term: list[int] = Field([], description="Widths of the long-term encoder (dilation base 4); empty = preset.")
     kernel_size: int = Field(3, ge=2, description="Kernel of every convolution.")
     dropout: float = Field(0.2, ge=0, lt=1)
-    hoa_hidden: list[int] = Field([256, 512, 512], min_length=1, description="Hidden widths of the HoA head.")
+    hoa_hidden: list[int] | None = Field(
+        None,
+        description="Hidden widths of the HoA head; [] = a linear one, so that latents hold what it says linearly.",
+    )
 
     crop: int | None = Field(None, ge=0, description="Frames of a training sequence, drawn anew each epoch; 0 = whole.")
     batch_size: int = Field(32, ge=1, description="Sequences (of one animal) in a step.")
@@ -120,9 +150,16 @@ class Config(Options):
         LoopOptions(max_epochs=500, monitor=None), description="The training loop (--epochs is training.max_epochs)."
     )
 
+    @field_validator("hoa_more")
+    @classmethod
+    def _not_empty(cls, value: list[int] | None) -> list[int] | None:
+        if value and 0 in value:
+            raise ValueError("a window of 0 frames holds nothing; -1 is the frame itself")
+        return value
+
     def settle(self) -> Config:
         """Return a copy in which the mode has filled what was left empty."""
         # The original's weights fit its inputs and its head alone.
-        own = {"social": False, "hoa_input": True} if self.weights else {}
+        own = {key: MODES["faithful"][key] for key in OF_THE_WEIGHTS} if self.weights else {}
         values = MODES[self.mode] | own
         return self.model_copy(update={key: value for key, value in values.items() if getattr(self, key) is None})

@@ -37,6 +37,8 @@ class Store:
     valid : ndarray of bool, shape (rows,)
         Frames that rest on no missing point.
     starts, lengths : ndarray of int, shape (sequence,)
+    recordings : ndarray of int, shape (sequence,)
+        Number of the recording a sequence is an animal of; ascending.
     """
 
     inputs: npt.NDArray[np.float32]
@@ -44,6 +46,7 @@ class Store:
     valid: npt.NDArray[np.bool_]
     starts: npt.NDArray[np.int64]
     lengths: npt.NDArray[np.int64]
+    recordings: npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class Batch:
         Frames of the HoA head, the same in all sequences.
     short, long : Tensor, int64, shape (2, sequence, pair)
         Frames of the latents to predict from and to predict.
+    group : Tensor, int64, shape (sequence,)
+        Sequences of one number are the animals of one recording over the same frames; ascending from 0.
     """
 
     inputs: Tensor
@@ -68,6 +73,7 @@ class Batch:
     frames: Tensor
     short: Tensor
     long: Tensor
+    group: Tensor
 
     def to(self, device: torch.device) -> Batch:
         """Move all tensors."""
@@ -93,10 +99,14 @@ class Batches:
         self.store, self.config, self.stream, self.epoch = store, config, stream, 0
         longest = int(store.lengths.max())
         self.length = min(config.crop, longest) if config.crop else longest
+        # What is drawn: recordings with all their animals where the reconstruction needs them, else single animals.
+        numbers = store.recordings if config.reconstruct else np.arange(len(store.lengths))
+        _, first, count = np.unique(numbers, return_index=True, return_counts=True)
+        self.members = [np.arange(start, start + n) for start, n in zip(first, count, strict=True)]
         # A long sequence gives as many crops as fit, so that an epoch sees about every frame.
-        copies = np.maximum(np.ceil(store.lengths / self.length), 1).astype(np.int64)
-        self.items = np.repeat(np.arange(len(store.lengths)), copies)
-        self.size = min(config.batch_size, len(self.items))
+        copies = np.maximum(np.ceil(store.lengths[first] / self.length), 1).astype(np.int64)
+        self.items = np.repeat(np.arange(len(first)), copies)
+        self.size = min(max(1, config.batch_size // int(count.max())), len(self.items))
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose batches are drawn next."""
@@ -114,17 +124,22 @@ class Batches:
 
     def _batch(self, chosen: npt.NDArray[np.int64], rng: np.random.Generator) -> Batch:
         store, config, length = self.store, self.config, self.length
+        members = [self.members[item] for item in chosen]
+        group = np.repeat(np.arange(len(members)), [len(one) for one in members])
+        first = np.array([one[0] for one in members])
+        offsets = rng.integers(0, np.maximum(store.lengths[first] - length, 0) + 1)
+        chosen = np.concatenate(members)
         lengths = np.minimum(store.lengths[chosen], length)
-        starts = store.starts[chosen] + rng.integers(0, store.lengths[chosen] - lengths + 1)
+        starts = store.starts[chosen] + offsets[group]
         inputs = np.zeros((len(chosen), length, store.inputs.shape[1]), np.float32)
         bins = np.zeros((len(chosen), length, store.bins.shape[1]), np.uint8)
         valid = np.zeros((len(chosen), length), bool)
         for k, (start, n) in enumerate(zip(starts, lengths, strict=True)):
             rows = slice(start, start + n)
             inputs[k, :n], bins[k, :n], valid[k, :n] = store.inputs[rows], store.bins[rows], store.valid[rows]
-        first = min(config.warm_up, length // 4)
-        count = max(1, round((config.hoa_sample or 1) * (length - first)))
-        frames = first + np.sort(rng.choice(length - first, count, replace=False))
+        skip = min(config.warm_up, length // 4)
+        count = max(1, round((config.hoa_sample or 1) * (length - skip)))
+        frames = skip + np.sort(rng.choice(length - skip, count, replace=False))
         size = (len(chosen), int(config.pairs or 1))
         ends = lengths[:, None]
         # Sequences too short for the frames to skip skip a quarter of themselves.
@@ -132,7 +147,7 @@ class Batches:
         t1 = rng.integers(low, np.maximum(ends - config.short_delta, low + 1), size)
         t2 = np.minimum(t1 + rng.integers(0, config.short_delta + 1, size), ends - 1)
         far = rng.integers(np.minimum(config.long_skip, ends // 4)[None], ends[None], (2, *size))
-        arrays = (inputs, bins, valid, frames, np.stack([t1, t2]), far)
+        arrays = (inputs, bins, valid, frames, np.stack([t1, t2]), far, group)
         return Batch(*(torch.from_numpy(array) for array in arrays))
 
 
@@ -181,6 +196,7 @@ class BamsData(LightningDataModule):
     def _load(self, view: TrackView, ids: list[str]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], Store]:
         """Return inputs and targets of all sequences, and a store that lacks them."""
         lengths: list[int] = []
+        recordings: list[int] = []
         end = 0
         with open_tracks(view.path) as reader:
             # One allocation that is filled: pieces put together in the end would need the memory twice.
@@ -188,7 +204,7 @@ class BamsData(LightningDataModule):
             inputs = np.empty((total, len(self.layout.inputs)), np.float32)
             targets = np.empty((total, len(self.layout.targets)), np.float32)
             valid = np.empty(total, bool)
-            for identifier in ids:
+            for number, identifier in enumerate(ids):
                 recording = reader.read(identifier)
                 self.spec.check(recording)
                 found = compute(recording.position, self.layout, self.config)
@@ -199,16 +215,17 @@ class BamsData(LightningDataModule):
                         inputs[rows], targets[rows] = found.inputs[:, animal], found.targets[:, animal]
                         valid[rows] = ~found.ignore[:, animal]
                         lengths.append(recording.n_frames)
+                        recordings.append(number)
         if not lengths:
             raise EthoMakeError("Not one animal of the training recordings was ever seen; check the tracks.")
         starts = np.cumsum([0, *lengths[:-1]])
         empty = np.empty((0, 0), np.float32), np.empty((0, 0), np.uint8)
-        store = Store(*empty, valid[:end], starts, np.asarray(lengths, np.int64))
+        store = Store(*empty, valid[:end], starts, np.asarray(lengths, np.int64), np.asarray(recordings, np.int64))
         return inputs[:end], targets[:end], store
 
     def _finish(self, inputs: npt.NDArray[np.float32], targets: npt.NDArray[np.float32], store: Store) -> Store:
         bins = quantise(targets, self.statistics.edges)
-        return Store(self.statistics.normalise(inputs), bins, store.valid, store.starts, store.lengths)
+        return replace(store, inputs=self.statistics.normalise(inputs), bins=bins)
 
     def train_dataloader(self) -> Batches:
         """Return the batches of training."""
@@ -220,12 +237,14 @@ class BamsData(LightningDataModule):
 
     @staticmethod
     def share(batch: Batch, rank: int, world: int) -> Batch:
-        """Return the sequences that one of several processes computes on."""
-        if len(batch) % world:
+        """Return the sequences that one of several processes computes on; animals of a recording stay together."""
+        sizes = batch.group.bincount()
+        if len(sizes) % world or not bool((sizes == sizes[0]).all()):
             return batch
-        mine = slice(rank, None, world)
+        mine = batch.group % world == rank
         rows = {name: getattr(batch, name)[mine] for name in ("inputs", "bins", "valid")}
-        return replace(batch, **rows, short=batch.short[:, mine], long=batch.long[:, mine])
+        group = batch.group[mine] // world
+        return replace(batch, **rows, short=batch.short[:, mine], long=batch.long[:, mine], group=group)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Move a batch; bins travel as bytes, histograms are made beside the model."""

@@ -17,7 +17,7 @@ from workflow_scripts.errors import ConfigError
 from workflow_scripts.methods.bams import social
 from workflow_scripts.methods.bams.config import Config
 from workflow_scripts.training.data import DataSpec
-from workflow_scripts.training.kinematics import fill_last_seen, nan_mean
+from workflow_scripts.training.kinematics import fill_last_seen, nan_mean, smooth
 from workflow_scripts.training.roles import RoleNames, find_roles
 
 Floats = npt.NDArray[np.float64]
@@ -240,7 +240,7 @@ def _mouse_inputs() -> tuple[str, ...]:
 MOUSE_INPUTS = _mouse_inputs()
 
 
-def _filled(position: npt.NDArray[np.float32], fill: str) -> Floats:
+def _filled(position: npt.NDArray[np.floating], fill: str) -> Floats:
     """Fill missing points: (time, individual, keypoint, space) without NaN."""
     if fill == "zero":
         return np.nan_to_num(position.astype(np.float64))
@@ -267,7 +267,9 @@ def compute(position: npt.NDArray[np.float32], layout: Layout, config: Config) -
     position = position[:, :, list(layout.order)]
     lost: npt.NDArray[np.bool_] = np.any(np.isnan(position), axis=-1)
     ignore: npt.NDArray[np.bool_] = np.any(lost, axis=-1)
-    points = _filled(position, str(config.fill))
+    # Before the change from frame to frame is taken, which is mostly jitter where an animal moves less than its points.
+    window = 1 if layout.kind == "state_action" else int(config.smooth or 1)
+    points = _filled(smooth(position, window), str(config.fill))
     if layout.kind == "mouse":
         ignore = ignore | np.concatenate([ignore[:1], ignore[:-1]])
         columns = mouse_columns(points, config) | {"missing": ignore.astype(np.float64)}

@@ -1,15 +1,20 @@
-"""Histograms of future actions: targets from bins by prefix sums, and the distance of two histograms."""
+"""Histograms of actions: targets from bins by prefix sums, and the distance of two histograms."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from workflow_scripts.training.distributed import over_processes
 
 
-def future_cdf(bins: Tensor, valid: Tensor, frames: Tensor, window: int, n_bins: int) -> tuple[Tensor, Tensor]:
-    """Cumulative histograms of the bins in the frames t+1 … t+window, as the paper defines them.
+def window_cdf(
+    bins: Tensor, valid: Tensor, frames: Tensor, windows: Sequence[int], n_bins: int
+) -> tuple[Tensor, Tensor]:
+    """Cumulative histograms of the bins in windows of frames after, or up to, each frame.
 
     Parameters
     ----------
@@ -18,25 +23,32 @@ def future_cdf(bins: Tensor, valid: Tensor, frames: Tensor, window: int, n_bins:
         Frames that count.
     frames : Tensor of int64, shape (frame,)
         The t of which histograms are wanted.
-    window, n_bins : int
+    windows : sequence of int
+        W > 0: the frames t+1 … t+W, as the paper defines them. W < 0: the frames t+1+W … t, so that -1 is frame t
+        alone.
+    n_bins : int
 
     Returns
     -------
-    cdf : Tensor, float32, shape (sequence, frame, target, bin)
-        Share of the valid future frames up to each bin; zero where none is.
-    weight : Tensor, float32, shape (sequence, frame)
-        Valid future frames as a share of the window.
+    cdf : Tensor, float32, shape (sequence, frame, window · target, bin)
+        Share of a window's valid frames up to each bin; zero where none is. The targets of the first window come first.
+    weight : Tensor, float32, shape (sequence, frame, window · target)
+        Valid frames as a share of the window.
     """
-    time = bins.shape[1]
+    time, targets = bins.shape[1:]
     counter = torch.int16 if time < 2**15 else torch.int32
     below = bins.unsqueeze(-1) <= torch.arange(n_bins, device=bins.device, dtype=torch.uint8)
     below &= valid[:, :, None, None]
-    total = below.cumsum(1, dtype=counter)
-    known = valid.cumsum(1, dtype=counter)
-    last = (frames + window).clamp(max=time - 1)
-    counts = (total[:, last] - total[:, frames]).float()
-    seen = (known[:, last] - known[:, frames]).float()
-    return counts / seen.clamp(min=1)[:, :, None, None], seen / window
+    # Sums over the frames before frame k stand at k.
+    total = pad(below.cumsum(1, dtype=counter), (0, 0, 0, 0, 1, 0))
+    known = pad(valid.cumsum(1, dtype=counter), (1, 0))
+    cdfs, weights = [], []
+    for window in windows:
+        start, stop = ((frames + 1 + side).clamp(0, time) for side in (min(window, 0), max(window, 0)))
+        seen = (known[:, stop] - known[:, start]).float()
+        cdfs.append((total[:, stop] - total[:, start]).float() / seen.clamp(min=1)[:, :, None, None])
+        weights.append((seen / abs(window))[:, :, None].expand(-1, -1, targets))
+    return torch.cat(cdfs, dim=2), torch.cat(weights, dim=2)
 
 
 def released_target(bins: Tensor, valid: Tensor, window: int, n_bins: int, warm_up: int) -> tuple[Tensor, Tensor]:

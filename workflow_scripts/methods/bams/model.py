@@ -14,9 +14,9 @@ from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.methods.bams.config import CHANNELS, Config
 from workflow_scripts.methods.bams.data import BamsData, Batch
 from workflow_scripts.methods.bams.features import Layout, compute
-from workflow_scripts.methods.bams.hoa import emd, future_cdf, released_target, weighted_mean
+from workflow_scripts.methods.bams.hoa import emd, released_target, weighted_mean, window_cdf
 from workflow_scripts.methods.bams.network import BASES, LONG, SHORT, Head, TemporalConvNet, cosine_distance, predictor
-from workflow_scripts.methods.bams.pooling import Pooling, pool
+from workflow_scripts.methods.bams.pooling import Pooling, pool, pool_groups
 from workflow_scripts.methods.bams.statistics import Statistics
 from workflow_scripts.training.data import DataSpec
 
@@ -25,8 +25,11 @@ TAGS = {
     SHORT: "train/byol_loss_short_term",
     LONG: "train/byol_loss_long_term",
     "loss": "train/total_loss",
+    "reconstruction": "train/reconstruction_loss",
 }
-"""TensorBoard scalars as the original names them."""
+"""TensorBoard scalars as the original names them, and the reconstruction it does not have."""
+OUTLIER = 25.0
+"""Squared error at which a reconstruction of normalised inputs stops counting more: five deviations."""
 
 
 class Bams(LightningModule):
@@ -59,7 +62,11 @@ class Bams(LightningModule):
             }
         )
         seen = sum(self.widths.values()) + (n_inputs if config.hoa_input else 0)
-        self.predictor = Head([seen, *config.hoa_hidden, n_targets * config.hoa_bins])
+        self.windows = [config.hoa_window, *(config.hoa_more or [])]
+        outputs = len(self.windows) * n_targets * config.hoa_bins
+        self.predictor = Head([seen, *(config.hoa_hidden or []), outputs])
+        times = len(spec.individuals) if self.pooling == "concat" else 2
+        self.decoder = nn.Linear(times * sum(self.widths.values()), times * n_inputs) if config.reconstruct else None
         self.byol_predictors = nn.ModuleDict({name: predictor(width) for name, width in self.widths.items()})
         self.register_buffer("shift", torch.zeros(n_inputs))
         self.register_buffer("scale", torch.ones(n_inputs))
@@ -127,14 +134,12 @@ class Bams(LightningModule):
         every = self.config.evaluate_every
         return [Watch(every, self.config.seed)] if every else []
 
-    def _hoa_loss(self, batch: Batch, latents: dict[str, Tensor]) -> Tensor:
+    def _hoa_loss(self, batch: Batch, latents: Tensor) -> Tensor:
         config, frames = self.config, batch.frames
-        parts = [latent[:, frames] for latent in latents.values()]
-        seen = torch.cat([*parts, batch.inputs[:, frames]] if config.hoa_input else parts, dim=-1)
-        logits = self.predictor(seen).unflatten(-1, (len(self.layout.targets), config.hoa_bins))
+        seen = torch.cat([latents, batch.inputs[:, frames]], dim=-1) if config.hoa_input else latents
+        logits = self.predictor(seen).unflatten(-1, (-1, config.hoa_bins))
         if config.hoa_target == "future":
-            cdf, weight = future_cdf(batch.bins, batch.valid, frames, config.hoa_window, config.hoa_bins)
-            weight = weight[:, :, None].expand(cdf.shape[:-1])
+            cdf, weight = window_cdf(batch.bins, batch.valid, frames, self.windows, config.hoa_bins)
         else:
             first = int(config.warm_up)
             cdf, weight = released_target(batch.bins, batch.valid, config.hoa_window, config.hoa_bins, first)
@@ -151,15 +156,29 @@ class Bams(LightningModule):
             said = head(latent[rows, frames[0]].flatten(0, 1)).view(*frames.shape[1:], -1)
         return cosine_distance(said, latent[rows, frames[1]].detach())
 
+    def _reconstruction(self, batch: Batch, latents: Tensor) -> Tensor:
+        """Squared error of the linear map from the groups' embeddings to their inputs, pooled alike."""
+        assert self.decoder is not None
+        group, animals, frames = batch.group, len(self.spec.individuals), batch.frames
+        pooled, aim = (pool_groups(x, group, animals, self.pooling) for x in (latents, batch.inputs[:, frames]))
+        seen = pool_groups(batch.valid[:, frames, None].float(), group, animals, "mean_range")[..., 0]
+        valid = seen > 1 - 1e-6  # of every animal that is there
+        error = (self.decoder(pooled) - aim).square().clamp(max=OUTLIER)
+        return weighted_mean(error, valid[..., None].float().expand_as(error))
+
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Compute the histogram loss, both latent losses and their weighted sum (`loss`)."""
+        """Compute the histogram loss, both latent losses, the reconstruction and their weighted sum (`loss`)."""
         latents = self.encode(batch.inputs)
+        chosen = torch.cat([latent[:, batch.frames] for latent in latents.values()], dim=-1)
         found = {
-            "hoa": self._hoa_loss(batch, latents),
+            "hoa": self._hoa_loss(batch, chosen),
             SHORT: self._latent_loss(SHORT, latents[SHORT], batch.short),
             LONG: self._latent_loss(LONG, latents[LONG], batch.long),
         }
         weighted = self.config.hoa_weight * found["hoa"] + self.config.byol_weight * (found[SHORT] + found[LONG])
+        if self.decoder is not None:
+            found["reconstruction"] = self._reconstruction(batch, chosen)
+            weighted = weighted + float(self.config.reconstruct or 0) * found["reconstruction"]
         return {**found, "loss": weighted}
 
     def _step(self, side: str, batch: Batch) -> Tensor:
@@ -168,8 +187,8 @@ class Bams(LightningModule):
             self.log(f"{side}_{name}", value.detach(), on_step=False, on_epoch=True, batch_size=len(batch))
         if side == "train" and self.logger is not None and self.global_step % self.config.log_every_step == 0:
             board: Any = self.logger
-            for name, tag in TAGS.items():
-                board.experiment.add_scalar(tag, float(found[name].detach()), self.global_step)
+            for name, value in found.items():
+                board.experiment.add_scalar(TAGS[name], float(value.detach()), self.global_step)
         return found["loss"]
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -184,6 +203,7 @@ class Bams(LightningModule):
         """AdamW with a higher rate for the latent predictors; both fall to a tenth at the milestone."""
         fast = list(self.byol_predictors.parameters())
         slow = [*self.encoders.parameters(), *self.predictor.parameters()]
+        slow += [] if self.decoder is None else self.decoder.parameters()
         groups = [{"params": slow, "lr": self.config.lr}, {"params": fast, "lr": self.config.predictor_lr}]
         optimiser = torch.optim.AdamW(groups, weight_decay=self.config.weight_decay)
         schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, [self.config.milestone], gamma=0.1)

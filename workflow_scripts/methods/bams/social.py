@@ -34,7 +34,7 @@ NEIGHBOURS = 2
 """Others told of, the nearest first, so that it does not matter which animal has which number."""
 QUANTITIES = (
     *("distance", "trunk distance", "front to front", "front to head", "front to rear", "closing"),
-    *("cos bearing", "sin bearing", "cos facing", "sin facing"),
+    *("cos bearing", "sin bearing", "cos facing", "sin facing", "speed"),
 )
 TARGETS = QUANTITIES[:6]
 """Those whose future BAMS predicts beside the nine actions."""
@@ -63,7 +63,8 @@ def columns(points: Floats, present: npt.NDArray[np.bool_], places: Places = MOU
     """Tell where the nearest others are and how they stand.
 
     Distances are given as ln(1 + distance), which resolves touch; the bearing is that of the other's centre in the own
-    body's frame, the facing the other's body direction in it; closing is the loss of distance since the frame before.
+    body's frame, the facing the other's body direction in it; closing is the loss of distance since the frame before,
+    and speed ln(1 + distance) of the other's centre from where it was then.
 
     Parameters
     ----------
@@ -95,6 +96,9 @@ def columns(points: Floats, present: npt.NDArray[np.bool_], places: Places = MOU
     told = [np.log1p(np.where(unseen, FAR, gap)) for gap in gaps] + [np.where(unseen, 0, closing)]
     for angle in (bearing, facing):
         told += [np.where(unseen, 0, np.cos(angle)), np.where(unseen, 0, np.sin(angle))]
+    step = np.diff(centre, axis=0, prepend=centre[:1])
+    pace = np.log1p(np.hypot(step[..., 0], step[..., 1]))
+    told.append(np.where(unseen, 0, pace[:, None]))
     table = np.stack(told, axis=-1)
     ranked = np.where(unseen, FAR, distance) + np.where(np.eye(individuals, dtype=bool), np.inf, 0)
     order = np.argsort(ranked, axis=2, kind="stable")[:, :, : min(NEIGHBOURS, individuals - 1)]
