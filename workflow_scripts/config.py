@@ -110,6 +110,10 @@ class Configuration(Strict):
     )
     probe: ProbeConfig = Field(ProbeConfig(), description="The linear readout.")
     motifs: MotifConfig | None = Field(None, description="Segment embeddings into motifs; empty = do not.")
+    umap: bool = Field(
+        False,
+        description="Also map embeddings by UMAP (pip install 'ethomake[umap]'); its maps differ between machines.",
+    )
     intervals: IntervalConfig = Field(IntervalConfig(), description="Bootstrap over groups.")
     download: DownloadConfig = Field(DownloadConfig(), description="Network settings of the download rule.")
     mirrors: list[str] = Field([], description="Local folders tried before any url; see also ETHOMAKE_MIRRORS.")

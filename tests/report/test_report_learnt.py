@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import json
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 from workflow_scripts.cards import Published
+from workflow_scripts.errors import ConfigError
 from workflow_scripts.evaluation.maps import FITTED, SHOWN, embedding_map, training_curves
 from workflow_scripts.formats.embeddings import write_embeddings
 from workflow_scripts.formats.predictions import Prediction, create_predictions
@@ -104,6 +106,21 @@ def test_a_map_is_the_principal_components_of_held_out_frames(tmp_path):
     assert (table.loc[late, "label"] == "run").all() and (table.loc[table["frame"] < 10, "label"] == "").all()
     ((name, plot),) = learnt.maps(table, "toy")
     assert name == "net" and {trace["name"] for trace in json.loads(plot.spec)["data"]} == {"", "rest", "run"}
+
+
+def test_umap_is_an_extra_and_says_what_it_is_worth(tmp_path):
+    write_run(tmp_path)
+    files = tmp_path / "e.h5", tmp_path / "p.h5"
+    if importlib.util.find_spec("umap") is None:
+        with pytest.raises(ConfigError, match=r"pip install 'ethomake\[umap\]'"):
+            embedding_map(RUN, *files, umap=True)
+        pytest.skip("umap-learn is not installed")
+    table, again = (embedding_map(RUN, *files, umap=True) for _ in range(2))
+    assert table["umap1"].notna().all()
+    pd.testing.assert_frame_equal(table, again)
+    (_, components), (name, plot) = learnt.maps(table, "toy")
+    assert name == "net, UMAP" and "another processor draws another map" in plot.caption
+    assert components.spec != plot.spec
 
 
 def test_curves_are_long_and_thin(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workflow_scripts.errors import ConfigError
 from workflow_scripts.evaluation.examples import RUN, RunKey
 from workflow_scripts.files import failure
 from workflow_scripts.formats.embeddings import EmbeddingsReader, open_embeddings
 from workflow_scripts.formats.predictions import Prediction, open_predictions
 
-MAP_COLUMNS = [*RUN, "task", "recording", "frame", "label", "pc1", "pc2", "share1", "share2"]
-"""Columns of `embedding_maps.csv`; `share1` and `share2` are the shares of variance of the two components."""
+MAP_COLUMNS = [*RUN, "task", "recording", "frame", "label", "pc1", "pc2", "share1", "share2", "umap1", "umap2"]
+"""Columns of `embedding_maps.csv`; `share1` and `share2` are the shares of variance of the two components, `umap1` and
+`umap2` are empty where no UMAP was asked for."""
 CURVE_COLUMNS = [*RUN, "series", "epoch", "value"]
 FITTED, SHOWN = 4000, 400
 """Frames that the components are fitted on, and frames of the map."""
@@ -64,7 +67,22 @@ def _components(rows: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64],
     return mean, two * np.where(signs == 0, 1, signs)[:, None], [float(share) for share in shares]
 
 
-def embedding_map(run: RunKey, embeddings: Path, predictions: Path) -> pd.DataFrame:
+def _umap(rows: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Lay rows out by UMAP (McInnes, Healy and Melville 2018, arXiv:1802.03426), shape (n, 2).
+
+    The seed is fixed and one thread is used, so one machine gives the same map again; other processors round otherwise,
+    and the map follows.
+    """
+    try:
+        umap = importlib.import_module("umap")
+    except ImportError as error:
+        raise ConfigError("umap: UMAP is not installed; pip install 'ethomake[umap]', or set umap: false.") from error
+    neighbours = min(15, len(rows) - 1)
+    laid: npt.NDArray[np.float64] = umap.UMAP(n_neighbors=neighbours, random_state=0, n_jobs=1).fit_transform(rows)
+    return laid
+
+
+def embedding_map(run: RunKey, embeddings: Path, predictions: Path, umap: bool = False) -> pd.DataFrame:
     """Project held-out frames onto the first two principal components of the embedding.
 
     Parameters
@@ -73,6 +91,8 @@ def embedding_map(run: RunKey, embeddings: Path, predictions: Path) -> pd.DataFr
         (dataset, method, mode, point, split, seed).
     embeddings, predictions : Path
         Of that run; labels come from the latter.
+    umap : bool
+        Also lay the same frames out by UMAP.
 
     Returns
     -------
@@ -93,11 +113,12 @@ def embedding_map(run: RunKey, embeddings: Path, predictions: Path) -> pd.DataFr
     mean, axes, shares = _components(rows)
     every = np.unique(np.linspace(0, len(rows) - 1, SHOWN).astype(np.int64))
     points = (rows[every] - mean) @ axes.T
+    laid = _umap(rows)[every] if umap and len(rows) > 3 else np.full((len(every), 2), np.nan)  # two need neighbours
     table: list[tuple[Any, ...]] = []
-    for place, (x, y) in zip(every.tolist(), points.tolist(), strict=True):
+    for place, (x, y), other in zip(every.tolist(), points.tolist(), laid.tolist(), strict=True):
         recording, frame = places[place]
         known = labels[recording]
-        table.append((*run, task, recording, frame, known[frame if len(known) > 1 else 0], x, y, *shares))
+        table.append((*run, task, recording, frame, known[frame if len(known) > 1 else 0], x, y, *shares, *other))
     return pd.DataFrame(table, columns=MAP_COLUMNS)
 
 

@@ -23,6 +23,8 @@ from workflow_scripts.report.tables import (
 )
 from workflow_scripts.style import BACKGROUND
 
+UMAP_WARNING = "Distances between groups mean little here, and another processor draws another map."
+
 
 def curves(table: pd.DataFrame, method: str) -> list[tuple[str, Interactive]]:
     """Draw every logged loss and score of one method against the epoch, one plot a dataset.
@@ -65,7 +67,7 @@ def curves(table: pd.DataFrame, method: str) -> list[tuple[str, Interactive]]:
 
 
 def maps(table: pd.DataFrame, dataset: str) -> list[tuple[str, Interactive]]:
-    """Draw the embedding maps of one dataset, one a method.
+    """Draw the embedding maps of one dataset: principal components of each method, and UMAP where the table has it.
 
     Parameters
     ----------
@@ -76,7 +78,7 @@ def maps(table: pd.DataFrame, dataset: str) -> list[tuple[str, Interactive]]:
     Returns
     -------
     list of (str, Interactive)
-        Method (with mode and point where it has several) and plot.
+        Method (with mode and point where it has several; marked where it is UMAP) and plot.
     """
     mine = table[table["dataset"] == dataset]
     made = []
@@ -90,20 +92,31 @@ def maps(table: pd.DataFrame, dataset: str) -> list[tuple[str, Interactive]]:
             for k, share in ((1, first["share1"]), (2, first["share2"]))
         )
         by = f", coloured by {first['task']}" if known else ""
-        plot = draw(
-            shown,
-            x="pc1",
-            y="pc2",
-            mark="points",
-            group="label",
-            hover=("recording", "frame"),
-            quiet=[label for label in shown["label"].unique() if str(label).lower() in BACKGROUND | {"not labelled"}],
-            titles=(axes[0], axes[1]),
-            caption=f"{name}: {len(rows)} held-out frames on the first two principal components{by}.",
-            label=f"Map of the embedding of {name} on {dataset}; {axes[0]}, {axes[1]}",
-        )
-        made.append((name, plot))
+        caption = f"{name}: {len(rows)} held-out frames on the first two principal components{by}."
+        label = f"Map of the embedding of {name} on {dataset}; {axes[0]}, {axes[1]}"
+        made.append((name, _points(shown, ("pc1", "pc2"), (axes[0], axes[1]), caption, label)))
+        if "umap1" in rows and rows["umap1"].notna().any():
+            caption = f"{name}: the same frames laid out by UMAP{by}. {UMAP_WARNING}"
+            label = f"UMAP of the embedding of {name} on {dataset}"
+            made.append((f"{name}, UMAP", _points(shown, ("umap1", "umap2"), ("UMAP 1", "UMAP 2"), caption, label)))
     return made
+
+
+def _points(
+    rows: pd.DataFrame, columns: tuple[str, str], titles: tuple[str, str], caption: str, label: str
+) -> Interactive:
+    return draw(
+        rows,
+        x=columns[0],
+        y=columns[1],
+        mark="points",
+        group="label",
+        hover=("recording", "frame"),
+        quiet=[name for name in rows["label"].unique() if str(name).lower() in BACKGROUND | {"not labelled"}],
+        titles=titles,
+        caption=caption,
+        label=label,
+    )
 
 
 def tests_table(tests: pd.DataFrame, caption: str, csv_name: str) -> Table | None:
