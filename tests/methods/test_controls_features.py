@@ -3,6 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from controls_toy import make, moved, swapped, view, walk
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
 
 from workflow_scripts import methods
 from workflow_scripts.errors import ConfigError, EthoMakeError
@@ -142,6 +144,21 @@ def test_a_keypoint_that_is_never_seen_is_no_obstacle(tmp_path):
     position[:, :, 1] = np.nan
     recording = make(position)
     assert np.isfinite(FEATURES.embed(fitted(tmp_path, [recording]), recording)).all()
+
+
+def test_components_equal_scikit_learn_on_standardised_dimensions(tmp_path):
+    train, other = walk(time=400), walk(seed=1, name="s")
+    whole = fitted(tmp_path, [train])
+    rows = FEATURES.embed(whole, train).astype(np.float64)
+    scaler, pca = StandardScaler().fit(rows), PCA(6, svd_solver="full")
+    pca.fit(scaler.transform(rows))
+    model = fitted(tmp_path, [train], components=6)
+    assert FEATURES.dimension_names(model) == [f"pc{k}" for k in range(1, 7)]
+    found = FEATURES.embed(model, other)
+    expected = pca.transform(scaler.transform(FEATURES.embed(whole, other).astype(np.float64)))
+    # Up to the sign of a component and to n - 1 instead of n in a deviation.
+    np.testing.assert_allclose(np.abs(found), np.abs(expected), rtol=5e-3, atol=5e-3)
+    assert len(FEATURES.dimension_names(fitted(tmp_path, [train], components=10**6))) == rows.shape[1]
 
 
 def test_nothing_seen_in_training_is_refused(tmp_path):

@@ -10,6 +10,7 @@ from typing import NoReturn
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy import linalg
 
 from workflow_scripts.errors import ConfigError, EthoMakeError
 from workflow_scripts.formats.tracks import Recording
@@ -171,6 +172,24 @@ class RunningCovariance:
     def covariance(self) -> Float64Array:
         """Return the unbiased covariance (n − 1), shape (columns, columns)."""
         return self._scatter / max(self.count - 1, 1)
+
+
+def principal_components(covariance: Float64Array, dim: int) -> tuple[Float64Array, Float64Array]:
+    """Return the first `dim` principal components, one a row, and their variances, largest first.
+
+    An eigenvector has no sign of its own; its largest loading is made positive, so that reruns agree.
+
+    Parameters
+    ----------
+    covariance : ndarray, shape (n, n)
+    dim : int
+        At most n.
+    """
+    n = len(covariance)
+    values, vectors = linalg.eigh(covariance, subset_by_index=[n - dim, n - 1])
+    components = vectors.T[::-1]
+    largest = np.take_along_axis(components, np.abs(components).argmax(axis=1)[:, None], axis=1)
+    return np.ascontiguousarray(components * np.where(largest < 0, -1.0, 1.0)), np.maximum(values[::-1], 0)
 
 
 class RunningMean:

@@ -26,6 +26,13 @@ class Config(Options):
     contact: float = Field(0.2, gt=0, description="Two points closer than this touch, in body lengths.")
     near: float = Field(1.0, gt=0, description="Two animals whose centres are closer are near, in body lengths.")
 
+    components: int = Field(
+        0,
+        ge=0,
+        description="Principal components of the standardised dimensions to keep (the training recordings'), so that "
+        "the embedding is as wide as another; 0 = the dimensions themselves.",
+    )
+
     @field_validator("windows_s")
     @classmethod
     def _positive(cls, value: list[float]) -> list[float]:

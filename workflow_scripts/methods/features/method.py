@@ -10,12 +10,14 @@ from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.methods.features.config import Config
 from workflow_scripts.training.closed_form import (
     ClosedFormModel,
+    RunningCovariance,
     RunningMean,
     dimension_names,
     embed,
     import_weights,
     predict,
     prepare,
+    principal_components,
 )
 from workflow_scripts.training.data import DataSpec, TrackView
 from workflow_scripts.training.kinematics import Float64Array, odd_window, rolling_moments
@@ -30,6 +32,7 @@ class HandFeatures(ClosedFormModel):
 
     length: torch.Tensor
     mean: torch.Tensor
+    components: torch.Tensor
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__(spec)
@@ -38,7 +41,11 @@ class HandFeatures(ClosedFormModel):
         self.windows = [odd_window(seconds, spec.fps) for seconds in config.windows_s]
         self.quantities = list(self._columns(blank_recording(spec.individuals, spec.keypoints, spec.space)))
         self.register_buffer("length", torch.ones((), dtype=torch.float64))
-        self.register_buffer("mean", torch.zeros(len(self.dimension_names()), dtype=torch.float64))
+        width = len(self._columns_by_window())
+        self.register_buffer("mean", torch.zeros(width, dtype=torch.float64))
+        self.kept = min(config.components, width)
+        if self.kept:
+            self.register_buffer("components", torch.zeros(self.kept, width, dtype=torch.float64))
 
     def _columns(self, recording: Recording, length: float = 1.0) -> Columns:
         found = measure(
@@ -75,19 +82,39 @@ class HandFeatures(ClosedFormModel):
         for recording in view.train():
             means.add(self._table(recording))
         self.mean.copy_(torch.from_numpy(means.mean()))
-        return {"body_length": float(self.length), "share_missing": means.share_missing()}
+        metrics = {"body_length": float(self.length), "share_missing": means.share_missing()}
+        return metrics | (self._fit_components(view) if self.kept else {})
+
+    def _fit_components(self, view: TrackView) -> dict[str, float]:
+        running = RunningCovariance(len(self.mean))
+        for recording in view.train():
+            running.add(self._filled(recording))
+        covariance = running.covariance()
+        deviation = np.sqrt(np.diag(covariance))
+        varying = int((deviation > 1e-12).sum())
+        deviation[deviation <= 1e-12] = 1
+        components, variance = principal_components(covariance / np.outer(deviation, deviation), self.kept)
+        self.components.copy_(torch.from_numpy(components / deviation))
+        return {"explained_variance_ratio": float(variance.sum()) / max(varying, 1)}
 
     def dimension_names(self) -> list[str]:
-        """Return quantity, over whom, and over which window, of every dimension."""
+        """Return quantity, over whom, and over which window, of every dimension; or number the components."""
+        return [f"pc{k + 1}" for k in range(self.kept)] or self._columns_by_window()
+
+    def _columns_by_window(self) -> list[str]:
         names = list(self.quantities)
         for seconds in self.config.windows_s:
             for statistic in ("mean", "sd"):
                 names += [f"{name}|{statistic}_{seconds:g}s" for name in self.quantities]
         return names
 
-    def _embed(self, recording: Recording) -> Float64Array:
+    def _filled(self, recording: Recording) -> Float64Array:
         table = self._table(recording)
         return np.where(np.isnan(table), self.mean.numpy(), table)
+
+    def _embed(self, recording: Recording) -> Float64Array:
+        filled = self._filled(recording)
+        return (filled - self.mean.numpy()) @ self.components.numpy().T if self.kept else filled
 
 
 def build(config: Config, spec: DataSpec) -> HandFeatures:

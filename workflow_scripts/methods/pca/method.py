@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from scipy import linalg
 
 from workflow_scripts.errors import EthoMakeError
 from workflow_scripts.formats.tracks import Recording
@@ -20,6 +19,7 @@ from workflow_scripts.training.closed_form import (
     import_weights,
     predict,
     prepare,
+    principal_components,
 )
 from workflow_scripts.training.data import DataSpec, TrackView
 from workflow_scripts.training.kinematics import Float64Array, fill_last_seen, lay_names
@@ -72,15 +72,10 @@ class WindowedPCA(ClosedFormModel):
         if running.count < 2:
             raise EthoMakeError(f"{view.path}: one training frame has no principal components; give more recordings.")
         covariance = running.covariance()
-        n = len(covariance)
-        values, vectors = linalg.eigh(covariance, subset_by_index=[n - self.dim, n - 1])
-        components = vectors.T[::-1]
-        # An eigenvector has no sign of its own; the largest loading decides, so that reruns agree.
-        largest = np.take_along_axis(components, np.abs(components).argmax(axis=1)[:, None], axis=1)
-        components = components * np.where(largest < 0, -1.0, 1.0)
+        components, variance = principal_components(covariance, self.dim)
         self.mean.copy_(torch.from_numpy(running.mean))
-        self.components.copy_(torch.from_numpy(np.ascontiguousarray(components)))
-        self.explained_variance.copy_(torch.from_numpy(np.maximum(values[::-1], 0)))
+        self.components.copy_(torch.from_numpy(components))
+        self.explained_variance.copy_(torch.from_numpy(variance))
         total = float(np.trace(covariance))
         return {"explained_variance_ratio": float(self.explained_variance.sum()) / total if total > 0 else 0.0}
 
