@@ -218,3 +218,18 @@ def test_networks_of_the_options():
     assert network.patch_embed.proj.weight.shape == (96, 4, 2, 8, 8)
     assert network.positions.shape == (8 * 4 * 4, 96) and network.head_kind == "tubelet"
     assert make_network(config(mode="faithful").filled(), 3).head_kind == "window"
+
+
+def test_first_weights_are_by_width_unless_faithful_or_loaded():
+    def spreads(**options):
+        torch.manual_seed(0)
+        mode = options.pop("mode", "sound")
+        network = make_network(config(mode=mode, **options).filled(), 3)
+        layer = network.blocks[0].mlp.fc1.weight
+        return float(layer.detach().std()), float(network.patch_embed.proj.weight.detach().std())
+
+    small = (pytest.approx(0.02, rel=0.05),) * 2
+    assert spreads(mode="faithful") == small
+    assert spreads(load_backbone="weights.safetensors") == small
+    # Variance 2 / (inputs + outputs): 96 + 384 of the layer, 3 · 2 · 8² + 96 of the patches.
+    assert spreads() == (pytest.approx((2 / 480) ** 0.5, rel=0.05), pytest.approx((2 / 480) ** 0.5, rel=0.05))

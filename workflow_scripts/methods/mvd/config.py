@@ -19,6 +19,7 @@ MODES: dict[str, dict[str, Any]] = {
         "repeats": 2,
         "weight_decay": 0.001,
         "ema": 0.0,
+        "init": "small",
         "hop": 16,
         "decision": "merge",
     },
@@ -29,6 +30,7 @@ MODES: dict[str, dict[str, Any]] = {
         "repeats": 1,
         "weight_decay": 0.05,
         "ema": 0.99,
+        "init": "fan",
         "hop": None,
         "decision": "tuned",
     },
@@ -108,6 +110,11 @@ class Config(Options):
     task: str = Field("action", description="Task whose classes are learnt.")
     background: str | None = Field(
         None, description="The class of no bout; empty = the first of idle, background, other, none there is."
+    )
+    init: Literal["small", "fan"] | None = Field(
+        None,
+        description="First weights where no checkpoint is loaded: of one small size, as for fine-tuning (faithful), or "
+        "by the layers' widths, from which a small network learns sooner (sound).",
     )
     image_size: int | None = Field(None, ge=16, description="Side of the input in pixels; empty = that of the size.")
     patch: int = Field(16, ge=4, description="Side of a token in pixels; 16 in every published checkpoint.")

@@ -37,7 +37,7 @@ FloatArray = npt.NDArray[np.float32]
 def make_network(config: Config, classes: int) -> VideoTransformer:
     """Build the network the (filled) options describe."""
     dims = config.dims
-    return VideoTransformer(
+    network = VideoTransformer(
         dims.dim,
         dims.depth,
         dims.heads,
@@ -52,6 +52,9 @@ def make_network(config: Config, classes: int) -> VideoTransformer:
         head=config.head or "window",
         checkpointing=config.gradient_checkpointing,
     )
+    if config.init == "fan" and config.load_backbone is None:
+        network.spread()
+    return network
 
 
 class MvdClassifier(LightningModule):
