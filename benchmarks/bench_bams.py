@@ -56,33 +56,33 @@ def batch_of(model: Bams, size: int, frames: int) -> Batch:
 
 
 def steps(model: Bams, batch: Batch, n: int) -> dict[str, float]:
-    """Seconds of each part, mean over `n` steps after one to warm up."""
+    """Processor seconds (which other jobs hardly change) of each part, mean over `n` steps after one to warm up."""
     config, spent = model.config, defaultdict(float)
     optimiser = model.configure_optimizers()["optimizer"]
     for step in range(n + 1):
-        marks = [("start", time.perf_counter())]
+        marks = [("start", time.process_time())]
         latents = model.encode(batch.inputs)
-        marks.append(("encoders", time.perf_counter()))
+        marks.append(("encoders", time.process_time()))
         with torch.no_grad():
             cdf, weight = window_cdf(batch.bins, batch.valid, batch.frames, model.windows, config.hoa_bins)
-        marks.append(("histogram targets", time.perf_counter()))
+        marks.append(("histogram targets", time.process_time()))
         chosen = torch.cat([z[:, batch.frames] for z in latents.values()], dim=-1)
         seen = torch.cat([chosen, batch.inputs[:, batch.frames]], dim=-1) if config.hoa_input else chosen
         logits = model.predictor(seen).unflatten(-1, (-1, config.hoa_bins))
-        marks.append(("HoA head", time.perf_counter()))
+        marks.append(("HoA head", time.process_time()))
         loss = config.hoa_weight * weighted_mean(emd(cdf, logits), weight)
-        marks.append(("HoA loss", time.perf_counter()))
+        marks.append(("HoA loss", time.process_time()))
         if model.decoder is not None:
             loss = loss + float(config.reconstruct or 0) * model._reconstruction(batch, chosen)
-        marks.append(("reconstruction", time.perf_counter()))
+        marks.append(("reconstruction", time.process_time()))
         latent = sum(model._latent_loss(k, latents[k], f) for k, f in ((SHORT, batch.short), (LONG, batch.long)))
         loss = loss + config.byol_weight * latent
-        marks.append(("latent losses", time.perf_counter()))
+        marks.append(("latent losses", time.process_time()))
         optimiser.zero_grad()
         loss.backward()
-        marks.append(("backward", time.perf_counter()))
+        marks.append(("backward", time.process_time()))
         optimiser.step()
-        marks.append(("optimiser", time.perf_counter()))
+        marks.append(("optimiser", time.process_time()))
         if step:
             for (_, before), (name, after) in pairwise(marks):
                 spent[name] += (after - before) / n

@@ -37,7 +37,9 @@ class RemoteFile(Strict):
     path: str = Field(description="Where it lands below resources/<dataset>/, and where a mirror folder has it.")
     urls: list[str] = Field([], description="Public addresses, tried in this order after the mirrors.")
     bytes: int | None = Field(None, ge=0, description="Exact size.")
-    about: int | None = Field(None, ge=0, description="Bytes, roughly, where no exact size is known; for plans alone.")
+    about: int | None = Field(
+        None, ge=0, description="Bytes, roughly, where no exact size is known: training asks for memory by it."
+    )
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
     md5: str | None = Field(None, pattern=r"^[0-9a-f]{32}$")
     members: list[str] = Field([], description="For an archive: the members to unpack, and no others.")

@@ -90,15 +90,15 @@ def _simulated_mb(card: Card) -> float:
     return float(sequences * options.get("frames", 1000) * points * 3 * 4 / 1e6)
 
 
-def _shard_sizes(card: Card) -> dict[str, float]:
-    """Megabytes of coordinates of each shard, by its id."""
+def _shard_sizes(card: Card, *, rough: bool) -> dict[str, float]:
+    """Megabytes of coordinates of each shard, by its id; `rough` sizes of files count where no exact one is known."""
     if card.simulate is not None:
         return dict.fromkeys((shard.id for shard in card.shards), _simulated_mb(card) / len(card.shards))
     archives = [shard.tracks.split(UNPACKED)[0] for shard in card.shards]
     sharing = Counter(archives)
     sizes = {}
     for shard, name in zip(card.shards, archives, strict=True):
-        size = card.file(name).bytes or card.file(name).about
+        size = card.file(name).bytes or (card.file(name).about if rough else None)
         if size is None and card.local:
             path = Path(card.local).expanduser() / name
             size = path.stat().st_size if path.is_file() else None
@@ -109,20 +109,24 @@ def _shard_sizes(card: Card) -> dict[str, float]:
 class Sizes:
     """Sizes of an experiment's datasets, in megabytes of coordinates, each counted once.
 
-    They come from the cards: the bytes of tracking files (exact or rough), the options of a twin, or files in the
-    card's own folder.
+    They come from the cards: the bytes of tracking files, the options of a twin, or files in the card's own folder.
     """
 
     def __init__(self, experiment: Experiment) -> None:
         self._shards = {
-            name: {slugify(key): size for key, size in _shard_sizes(card).items()}
+            name: {slugify(key): size for key, size in _shard_sizes(card, rough=False).items()}
             for name, card in experiment.cards.items()
         }
         self._whole = {name: sum(shards.values()) for name, shards in self._shards.items()}
+        self._rough = {name: sum(_shard_sizes(card, rough=True).values()) for name, card in experiment.cards.items()}
 
     def dataset(self, name: str) -> float:
         """Megabytes of coordinates of a dataset."""
         return self._whole[name]
+
+    def in_memory(self, name: str) -> float:
+        """Megabytes of coordinates of a dataset held at once; a file's rough size tells where no exact one is known."""
+        return self._rough[name]
 
     def shard(self, dataset: str, slug: str) -> float:
         """Megabytes of coordinates of one of its shards."""
@@ -156,7 +160,9 @@ def epochs(options: dict[str, Any]) -> int:
 def train_need(sizes: Sizes, run: Run) -> Need:
     """Predict what the training of a run asks for."""
     megabytes = sizes.dataset(run.dataset)
-    return need("train", megabytes, epochs(run.options) * max(SHORTEST_EPOCH, EPOCH_SECONDS * megabytes))
+    asked = need("train", megabytes, epochs(run.options) * max(SHORTEST_EPOCH, EPOCH_SECONDS * megabytes))
+    # Training holds all sequences; its hours, measured on a processor, would be absurd for sets that want a GPU.
+    return Need(need("train", sizes.in_memory(run.dataset)).mem_mb, asked.minutes)
 
 
 @dataclass(frozen=True)
