@@ -58,6 +58,10 @@ def take_over(folder: Path) -> None:
     for dataset in WHOLE:
         for place in ("resources", "data", "results/demo/runs"):
             shutil.rmtree(folder / place / dataset)
+    # A missing file is only made where something needs it, so the tables, the sections and the report go too.
+    for path in (folder / "results/demo").iterdir():
+        if path.name not in {"runs", "provenance"}:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     experiment = load_experiment(folder, {"experiment": "demo"})
     for run in experiment.runs:
         if methods.config_model(run.method).neural:
