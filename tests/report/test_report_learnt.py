@@ -43,7 +43,7 @@ def test_the_sentences_say_what_the_numbers_say():
         "the next best, pca (95 % interval [0.020, 0.220] over groups; exact paired permutation test p < 0.001, p < "
         "0.001 after Holm's correction for 3 comparisons)."
     )
-    assert claim.certainty.startswith("The difference is significant at the 5 % level; lisbet did better than the best")
+    assert claim.certainty.startswith("The difference is significant at the 5 % level; lisbet did better than prior, ")
 
 
 def test_six_groups_are_said_to_be_too_few():

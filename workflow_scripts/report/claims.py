@@ -114,7 +114,8 @@ def _claim(
         better = (floor["difference"] < 0) == lower_is_better(metric) and floor["difference"] != 0
         side = "better" if better else "no better"
         certainty += (
-            f"; {best} did {side} than the best chance row, {floor['b']}, by {number(abs(floor['difference']), 3)} "
+            f"; {best} did {side} than {floor['b']}, the best chance row that says one class a frame, "
+            f"by {number(abs(floor['difference']), 3)} "
             f"({_how(floor)})"
         )
     return Claim(dataset, task, finding, f"{certainty}.")
