@@ -27,17 +27,20 @@ from workflow_scripts.sources.videos import Options
 WIDTH, HEIGHT, FPS = 1280, 720, 30
 
 
-def make(path: Path, seconds: int) -> None:
+def make(path: Path, seconds: int, noise: float) -> None:
+    """Write the video; `noise` is the camera's, new in every frame, on which the cost of decoding hangs."""
     rng = np.random.default_rng(0)
     floor = np.clip(rng.normal(170, 6, (HEIGHT, WIDTH)), 0, 255).astype(np.uint8)
     chroma = np.full((HEIGHT // 2, WIDTH), 128, np.uint8)
-    noise = [rng.integers(0, 6, (HEIGHT, WIDTH), dtype=np.uint8) for _ in range(8)]
+    field = np.round(rng.normal(0, noise, (HEIGHT + 64, WIDTH + 64))).astype(np.int16)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=FPS)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         stream.options = {"crf": "23", "preset": "veryfast", "g": "250", "x264-params": "scenecut=0"}
         for t in range(seconds * FPS):
-            image = floor + noise[t % 8]
+            down, across = rng.integers(0, 64, 2)
+            grain = field[down : down + HEIGHT, across : across + WIDTH]
+            image = np.clip(floor + grain, 0, 255).astype(np.uint8)
             x, y = int(560 + 480 * np.sin(t / 90)), int(300 + 250 * np.sin(t / 130))
             image[y : y + 70, x : x + 120] = 40
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.concatenate([image, chroma]), format="yuv420p")))
@@ -86,13 +89,15 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--seconds", type=int, default=200)
     arguments.add_argument("--repeat", type=int, default=3)
+    arguments.add_argument("--noise", type=float, default=6.0, help="standard deviation of the grain, grey levels")
     arguments.add_argument("--video", type=Path, help="an own video instead")
     told = arguments.parse_args()
     print(f"cores {os.cpu_count()}, load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as folder:
         path = told.video or Path(folder) / "source.mp4"
         if told.video is None:
-            make(path, told.seconds)
+            make(path, told.seconds, told.noise)
+        print(f"{path.stat().st_size * 8 / 1e6 / told.seconds:.1f} Mbit/s" if told.video is None else path)
         crop = Path(folder) / "crop.mp4"
         rates: dict[str, list[tuple[float, float]]] = {"decode": [], "decode to RGB": [], "preprocess": []}
         for _ in range(told.repeat):
