@@ -39,7 +39,7 @@ ALSO = (
 )
 
 
-def snakemake(folder: Path, *arguments: str, seconds: int = 3000) -> subprocess.CompletedProcess[str]:
+def snakemake(folder: Path, *arguments: str, seconds: int = 1500) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "snakemake", *arguments, "--config", "experiment=demo"]
     return subprocess.run(
         ["timeout", "-s", "KILL", str(seconds), *command],
