@@ -50,6 +50,9 @@ class Line:
 NETWORK_MB = 3000
 """Memory of a job on a GPU before any data: the processes measured here, without a GPU, held up to 700."""
 
+PROBE = Line(250, 15, 4, 0.8)
+"""A control's probe is a rule of its own, for the groups of jobs on a cluster; it is the same work."""
+
 LINES = {
     "convert": Line(150, 7, 3, 0.5),
     "tracks": Line(150, 1, 2, 0.1),
@@ -59,7 +62,8 @@ LINES = {
     "train": Line(NETWORK_MB, 12, 15, 0),
     "embed": Line(NETWORK_MB, 12, 10, 1),
     "predict": Line(NETWORK_MB, 12, 10, 1),
-    "probe": Line(250, 15, 4, 0.8),
+    "probe": PROBE,
+    "probe_control": PROBE,
     "chance": Line(150, 1, 2, 0.1),
     "pool": Line(150, 1, 3, 0.1),
     "score": Line(150, 1, 3, 0.1),
@@ -209,7 +213,10 @@ def plan(experiment: Experiment) -> list[Planned]:
             add("transform", need("transform", megabytes))
     chance = {run.path() for run in experiment.chance_runs}
     for run in experiment.probed():
-        rule = "chance" if run.path() in chance else "probe"
+        if run.path() in chance:
+            rule = "chance"
+        else:
+            rule = "probe" if methods.config_model(run.method).neural else "probe_control"
         add(rule, need(rule, sizes.dataset(run.dataset)))
     return [
         Planned(
