@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.fault_runs import copy_project, one_sentence, run, same
+from tests.faults.fault_runs import TARGET, copy_project, one_sentence, run, same
 
 pytestmark = pytest.mark.faults
 
@@ -119,7 +119,8 @@ def test_a_deleted_intermediate_is_only_made_again_when_needed(undisturbed: Path
     embeddings.unlink()
     done = run(again, *SEEN)
     assert "Nothing to be done" in done.stdout + done.stderr
-    (embeddings.parent / "probe.csv").unlink()
+    for needed in (embeddings.parent / "probe.csv", again / TARGET):
+        needed.unlink()
     done = run(again, *SEEN)
     assert done.returncode == 0, done.stderr[-3000:]
     assert embeddings.exists()
@@ -129,11 +130,17 @@ def test_a_deleted_intermediate_is_only_made_again_when_needed(undisturbed: Path
 @pytest.mark.parametrize("hours", [-48, 48])
 def test_the_clock_moved(undisturbed: Path, again: Path, hours: int) -> None:
     """Half of the files are from another time than the clock says now."""
-    for name in ("resources", "data"):
-        for path in (again / name).rglob("*"):
-            if path.is_file():
-                then = time.time() + 3600 * hours
-                os.utime(path, (then, then))
+    files = [path for name in ("resources", "data") for path in (again / name).rglob("*") if path.is_file()]
+    then = time.time() + 3600 * hours
+    for path in files:
+        os.utime(path, (then, then))
+    if hours > 0:  # Snakemake's own sentence
+        stopped = run(again, *SEEN)
+        assert "clock skew" in stopped.stdout + stopped.stderr
+        assert stopped.returncode != 0
+        now = time.time()
+        for path in filter(Path.exists, files):
+            os.utime(path, (now, now))
     done = run(again, *SEEN)
     assert done.returncode == 0, done.stderr[-3000:]
     same(again, undisturbed)
