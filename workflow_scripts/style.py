@@ -135,9 +135,13 @@ def readable_on(background: str | Sequence[float]) -> str:
 
 
 def shorten(text: str, length: int = 26) -> str:
-    """Cut a long name so that a figure keeps its layout; the tables have it whole."""
+    """Cut the middle out of a long name, so that a figure keeps its layout; the tables have it whole.
+
+    Names of one method's points and readouts differ at their ends.
+    """
     text = " ".join(text.split())
-    return text if len(text) <= length else text[: length - 1] + "…"
+    end = (length - 1) // 2
+    return text if len(text) <= length else f"{text[: length - 1 - end]}…{text[len(text) - end :]}"
 
 
 LEGEND_NAME = 40

@@ -147,6 +147,13 @@ def test_long_names_of_methods_leave_room_for_the_bars() -> None:
     assert legend.get_window_extent().x1 <= figure.bbox.x1
 
 
+def test_cut_names_still_differ() -> None:
+    names = [f"features · components~{n}" for n in (0, 128)]
+    cut = [style.shorten(name, 20) for name in names]
+    assert len(set(cut)) == 2 and max(map(len, cut)) == 20
+    assert style.shorten("pca") == "pca"
+
+
 def test_no_value_is_said_in_words() -> None:
     nothing = rows(method=["a"], value=[np.nan])
     for figure in (figures.method_bars(nothing), figures.class_bars(nothing)):
