@@ -30,6 +30,7 @@ from workflow_scripts.methods.mvd.network import VideoTransformer
 from workflow_scripts.methods.mvd.schedule import warm_cosine
 from workflow_scripts.methods.mvd.weights import load_network
 from workflow_scripts.training.clips import ClipSpec
+from workflow_scripts.training.distributed import over_processes
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -128,7 +129,7 @@ class MvdClassifier(LightningModule):
         smooth = self.config.label_smoothing
         targets = targets * (1 - smooth) + smooth / targets.shape[-1]
         each = -(targets * self.loss_weights * functional.log_softmax(logits.float(), dim=-1)).sum(dim=-1)
-        return (each * weights).sum() / weights.sum().clamp(min=1e-8)
+        return (each * weights).sum() / over_processes(weights.sum()).clamp(min=1e-8)
 
     def training_step(self, batch: tuple[Tensor, Tensor, Tensor], batch_idx: int) -> Tensor:
         """Change the windows at random and return the loss."""
