@@ -49,6 +49,10 @@ class Drawing:
     select: Selection = field(default_factory=dict)
 
 
+LABELLED_BY_FRAME = ("tracks", "clips")
+"""Kinds of data whose tasks may have a label a frame."""
+
+
 def _datasets(experiment: Experiment) -> list[Selection]:
     return [{"dataset": name} for name in experiment.cards if experiment.tasks(name)]
 
@@ -59,7 +63,7 @@ def _frame_tasks(experiment: Experiment, kinds: tuple[str, ...]) -> list[Selecti
         {"dataset": name, "task": task}
         for name, card in experiment.cards.items()
         for task in experiment.tasks(name)
-        if card.kind == "tracks" and card.tasks[task].level == "frame" and card.tasks[task].kind in kinds
+        if card.kind in LABELLED_BY_FRAME and card.tasks[task].level == "frame" and card.tasks[task].kind in kinds
     ]
 
 
@@ -68,7 +72,7 @@ def _multiclass(experiment: Experiment) -> list[Selection]:
 
 
 def _mapped(experiment: Experiment) -> list[Selection]:
-    """Datasets of tracks with a task by class, which embedding maps are coloured by."""
+    """Datasets with a frame-level task by class, which embedding maps are coloured by."""
     return [{"dataset": name} for name in dict.fromkeys(select["dataset"] for select in _multiclass(experiment))]
 
 
