@@ -37,7 +37,7 @@ def test_a_run_survives_what_a_cluster_does(tmp_path: Path) -> None:
     process = start(folder, "--profile", "slurm", *QUICK, "--retries", "4", "--set-resources", *PARTITIONS, *little)
 
     # A drained node starts nothing new; what waits goes on afterwards.
-    assert wait_until(lambda: running("rule_tracks", before), process, 600)
+    assert wait_until(lambda: running("rule_datasets", before), process, 600)
     ask("scontrol", "update", "NodeName=gpu1", "State=DRAIN", "Reason=test")
     time.sleep(15)
     assert not running("rule_train", before)
