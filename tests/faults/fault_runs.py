@@ -108,9 +108,14 @@ def run(folder: Path, *arguments: str, seconds: int = 900) -> subprocess.Complet
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
     """Start the workflow in a process group of its own."""
+    return launch(folder, command(*(arguments or ("--cores", "2"))))
+
+
+def launch(folder: Path, words: list[str]) -> subprocess.Popen[bytes]:
+    """Start any command in a process group of its own; what it says goes to `log`."""
     with (folder / "log").open("ab") as log:
         return subprocess.Popen(
-            command(*(arguments or ("--cores", "2"))),
+            words,
             cwd=folder,
             env=environment(),
             stdout=log,
@@ -154,9 +159,9 @@ def kill_all(process: subprocess.Popen[bytes], number: int = signal.SIGKILL) -> 
     process.wait()
 
 
-def same(folder: Path, undisturbed: Path, names: tuple[str, ...] = NAMES) -> None:
+def same(folder: Path, undisturbed: Path, names: tuple[str, ...] = NAMES, experiment: str = "faults") -> None:
     """Final tables byte for byte, and every weight bit for bit."""
-    mine, theirs = folder / "results/faults", undisturbed / "results/faults"
+    mine, theirs = folder / "results" / experiment, undisturbed / "results" / experiment
     for name in names:
         assert (mine / name).read_bytes() == (theirs / name).read_bytes(), name
     weights = sorted(path.relative_to(theirs) for path in theirs.glob("runs/**/weights_*.safetensors"))

@@ -70,8 +70,8 @@ def test_a_time_limit_stops_a_training_which_then_goes_on(tmp_path: Path) -> Non
     """Slurm's own limit, one minute; the retry asks for more time and finds the checkpoint."""
     folder = copy_project(tmp_path)
     text = (folder / "experiment.yaml").read_text()
-    assert text.count("max_epochs: 5") == 3
-    (folder / "experiment.yaml").write_text(text.replace("max_epochs: 5", "max_epochs: 800"))
+    assert "max_epochs: 5" in text
+    (folder / "experiment.yaml").write_text(text.replace("max_epochs: 5", "max_epochs: 1500"))
     before = newest()
     target = "results/faults/runs/calms21_twin/daart/sound/default/official/seed0"
     weights = f"{target}/weights_last.safetensors"
