@@ -65,7 +65,9 @@ def test_two_processes_train_what_one_trains(trained, kind):
     )
 
 
-@pytest.mark.parametrize("method", ["bams", pytest.param("daart", marks=pytest.mark.faults)])
+@pytest.mark.parametrize(
+    "method", ["bams", *(pytest.param(name, marks=pytest.mark.faults) for name in ("daart", "mvd"))]
+)
 def test_a_method_trained_by_two_processes_is_the_same(tmp_path, method):
     """Batch norms see the whole batch, and losses count the frames of all shares."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}

@@ -1,4 +1,4 @@
-"""Train BAMS and daart on small sets as one process or as one of two; run as a program by `test_distributed.py`."""
+"""Train BAMS, daart and MVD on small sets as one process or one of two; run as a program by `test_distributed.py`."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ import numpy as np
 import torch
 
 TESTS = Path(__file__).parents[1]
-sys.path += [str(TESTS / "bams"), str(TESTS / "daart")]
+sys.path += [str(TESTS / "bams"), str(TESTS / "daart"), str(TESTS / "mvd")]
 
+import clips_toy  # noqa: E402
 from bams_toy import recording, view  # noqa: E402
 from parity import recordings  # noqa: E402
 
+from workflow_scripts.formats.clips import write_clips  # noqa: E402
 from workflow_scripts.methods.bams.config import Config  # noqa: E402
 from workflow_scripts.methods.bams.data import BamsData  # noqa: E402
 from workflow_scripts.methods.bams.method import build  # noqa: E402
 from workflow_scripts.methods.daart.config import LossOptions, NetworkOptions, SequenceOptions  # noqa: E402
 from workflow_scripts.methods.daart.module import Segmenter, SequenceData  # noqa: E402
+from workflow_scripts.methods.runs import train  # noqa: E402
+from workflow_scripts.training.clips import ClipView  # noqa: E402
 from workflow_scripts.training.loop import LoopOptions, fit  # noqa: E402
 
 # Without dropout, which every process draws for itself.
@@ -51,7 +55,26 @@ def daart(folder: Path, **several: int) -> None:
     fit(model, data, folder=folder, options=options, seed=5, digest="d")
 
 
-METHODS = {"bams": bams, "daart": daart}
+def mvd(folder: Path, **several: int) -> None:
+    place, rng = folder.parent / f"{folder.name}_clips", np.random.default_rng(0)
+    videos = [clips_toy.recording(place / f"v{k}.mp4", f"v{k}", 120, 32, k) for k in range(2)]
+    clips = [clip for video in videos for clip in clips_toy.bouts(video)]
+    for video in videos:  # the shares of a batch hold different numbers of labelled frames
+        labels = video.labels["action"]
+        video.labels["action"] = dataclasses.replace(labels, mask=rng.random(video.n_frames) < 0.3)
+    write_clips(place / "index.h5", videos, {"sound": clips, "faithful": clips})
+    still = {"turn": 0.0, "flip": 0.0, "mix": 0.0, "erase": 0.0, "noise": 0.0, "brightness": 0.0, "contrast": 0.0}
+    options = {
+        "samples": 24,
+        "augment": still | {"crop_area": 1.0, "aspect": 1.0},
+        "training": {"max_epochs": 3, "monitor": None} | several,
+        "drop_path": 0.0,
+    }
+    view = ClipView(place / "index.h5", clips_toy.split(["v0", "v1"]))
+    train("mvd", clips_toy.settings(**options), view, folder=folder, seed=5, code="c")
+
+
+METHODS = {"bams": bams, "daart": daart, "mvd": mvd}
 
 if __name__ == "__main__":
     METHODS[sys.argv[1]](Path(sys.argv[2]), devices=2)
