@@ -5,6 +5,7 @@ Imported while the graph is built, so a drawing function is named here and impor
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -71,6 +72,17 @@ def _multiclass(experiment: Experiment) -> list[Selection]:
     return _frame_tasks(experiment, ("multiclass",))
 
 
+def _yes_or_no(experiment: Experiment) -> list[Selection]:
+    """Datasets with two yes-or-no tasks or more, by the name of their positive class."""
+    found = Counter(
+        (name, card.tasks[task].vocabulary[1])
+        for name, card in experiment.cards.items()
+        for task in experiment.tasks(name)
+        if card.tasks[task].kind == "binary" and len(card.tasks[task].vocabulary) == 2
+    )
+    return [{"dataset": name, "positive": positive} for (name, positive), tasks in found.items() if tasks > 1]
+
+
 def _mapped(experiment: Experiment) -> list[Selection]:
     """Datasets with a frame-level task by class, which embedding maps are coloured by."""
     return [{"dataset": name} for name in dict.fromkeys(select["dataset"] for select in _multiclass(experiment))]
@@ -103,6 +115,7 @@ DIRECTION_TABLES = ("tables/direction_errors.csv",)
 KINDS: dict[str, Kind] = {
     "scores": Kind("report.paper:scores", ("comparison.csv",), _datasets),
     "classes": Kind("report.paper:classes", ("comparison.csv",), _multiclass),
+    "positives": Kind("report.paper:positives", ("comparison.csv",), _yes_or_no),
     "confusion": Kind("report.paper:confusion", ("comparison.csv", "tables/confusions.csv"), _multiclass),
     "ranks": Kind("report.paper:ranks", ("ranks.csv", "tests.csv"), _multiclass),
     "embeddings": Kind("report.paper:embeddings", ("tables/embedding_maps.csv",), _mapped, "Examples"),

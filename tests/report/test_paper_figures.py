@@ -53,6 +53,19 @@ def test_many_tasks_become_a_heat_map() -> None:
     assert paper.scores({"comparison.csv": comparison()}, dataset="other") is None
 
 
+def test_yes_or_no_tasks_stand_in_one_figure() -> None:
+    plate = paper.positives({"comparison.csv": comparison(3)}, dataset="d", positive="a")
+    assert plate is not None
+    figure, data, caption = plate
+    assert set(data["metric"]) == {"f1/a"} and set(data["task"]) == {"task0", "task1", "task2"}
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["task0", "task1", "task2"]
+    assert "class a by task" in caption
+    assert paper.positives({"comparison.csv": comparison()}, dataset="d", positive="c") is None
+    mice = {"experiment": "x", "datasets": {"mabe22_mouse_twin": {"splits": ["official"]}}, "methods": {"raw": {}}}
+    drawn = [drawing.name for drawing in drawings(load_experiment(ROOT, mice)) if drawing.kind == "positives"]
+    assert drawn == ["positives-mabe22_mouse_twin-yes"]
+
+
 def test_confusion_shows_the_best_method() -> None:
     cells = [("good", "a", "a", 9), ("good", "a", "b", 1), ("good", "b", "a", 2), ("good", "b", "b", 8)]
     cells += [("bad", "a", "a", 1), ("bad", "a", "b", 9), ("bad", "b", "a", 9), ("bad", "b", "b", 1)]

@@ -175,6 +175,29 @@ def classes(tables: Tables, *, dataset: str, task: str) -> Plate | None:
     return figures.class_bars(table, f"{dataset} · {task}"), table, caption
 
 
+def positives(tables: Tables, *, dataset: str, positive: str) -> Plate | None:
+    """Draw F1 of the positive class by yes-or-no task and method.
+
+    Parameters
+    ----------
+    tables : mapping
+        Holds ``comparison.csv``.
+    dataset : str
+    positive : str
+        The tasks' positive class.
+    """
+    table = _rows(tables, dataset)
+    table = table[table["metric"] == f"f1/{positive}"]
+    if table["value"].notna().sum() == 0:
+        return None
+    caption = (
+        f"F1 of the class {positive} by task of {dataset}, held-out recordings, 95 % bootstrap over groups; "
+        "the broken line is the best chance row."
+    )
+    shown = table.assign(metric="f1/" + table["task"])
+    return figures.class_bars(shown, dataset), table, caption
+
+
 def confusion(tables: Tables, *, dataset: str, task: str) -> Plate | None:
     """Draw the confusion matrix of the best method, folds and seeds together.
 
