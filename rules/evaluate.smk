@@ -102,6 +102,7 @@ rule pool:
             {
                 "intervals": EVALUATION["intervals"],
                 "run": run_columns(folds(wildcards)[0], split=wildcards.split),
+                "window": folds(wildcards)[0].window,
             }
         ),
         code=code_digest("stages.pool"),

@@ -33,7 +33,10 @@ POINT_LENGTH = 60
 
 @dataclass(frozen=True)
 class Run:
-    """Dataset × method × mode × hyper-parameter point × split × seed."""
+    """Dataset × method × mode × hyper-parameter point × split × seed.
+
+    `window` is the number of frames that the method sees at a time, where its scores stand beside those of windows.
+    """
 
     dataset: str
     method: str
@@ -44,6 +47,7 @@ class Run:
     family: str
     options: dict[str, Any] = field(compare=False)
     readout: str | None = field(default=None, compare=False)
+    window: int | None = field(default=None, compare=False)
 
     def path(self, split: str | None = None) -> str:
         """Path below `results/<experiment>/` (of another split of the same run, where given)."""
@@ -171,10 +175,13 @@ class Experiment:
                 seeds = self.config.seeds if model.seeded else self.config.seeds[:1]
                 for point, parsed in self._points(dataset, method):
                     options, readout = parsed.model_dump(mode="json"), parsed.readout()
+                    window = parsed.window_frames()
                     for mode in self.config.modes if model.faithful else ["sound"]:
                         for family, split in splits:
                             for seed in seeds:
-                                runs.append(Run(dataset, method, mode, point, split, seed, family, options, readout))
+                                runs.append(
+                                    Run(dataset, method, mode, point, split, seed, family, options, readout, window)
+                                )
         return runs
 
     @cached_property

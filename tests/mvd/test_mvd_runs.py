@@ -15,12 +15,12 @@ from workflow_scripts.formats.clips import open_clips
 from workflow_scripts.formats.embeddings import open_embeddings
 from workflow_scripts.formats.predictions import open_predictions
 from workflow_scripts.methods.mvd import method
-from workflow_scripts.methods.mvd.decision import runs as bouts
 from workflow_scripts.methods.mvd.model import MvdClassifier
 from workflow_scripts.methods.runs import embed, export_embedder, predict, train
 from workflow_scripts.predict import predict_files
 from workflow_scripts.sources.supervisely import read_bouts, read_boxes
 from workflow_scripts.training.clips import ClipSpec, ClipView
+from workflow_scripts.training.windows import runs as bouts
 
 SHORT = {"samples": 16, "augment": {"mix": 1.0}, "training": {"max_epochs": 3}}
 

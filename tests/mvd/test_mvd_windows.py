@@ -18,13 +18,12 @@ from workflow_scripts.methods.mvd.decision import (
     decide,
     fit_temperature,
     matched,
-    merge_windows,
     tune,
-    window_ceiling,
 )
 from workflow_scripts.methods.mvd.inference import Slider, read_chunks, slide
 from workflow_scripts.methods.mvd.store import FrameStore
 from workflow_scripts.training.clips import ClipView
+from workflow_scripts.training.windows import merge_windows, window_ceiling
 
 STILL = AugmentOptions(flip=0, crop_area=1, aspect=1, turn=0, brightness=0, contrast=0, noise=0, erase=0, mix=0)
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from workflow_scripts.cards import Published
 from workflow_scripts.config import IntervalConfig
+from workflow_scripts.evaluation.ceiling import score_ceiling
 from workflow_scripts.evaluation.means import score_means
 from workflow_scripts.evaluation.score import score_all_positive, score_predictions
 from workflow_scripts.files import failure
@@ -21,7 +22,9 @@ ALL_POSITIVE = "all_positive"
 ORDER = ["dataset", "task", "metric", "split", "method", "mode", "point", "seed"]
 
 
-def score_run(paths: Sequence[Path], interval: IntervalConfig, run: Mapping[str, Any]) -> pd.DataFrame:
+def score_run(
+    paths: Sequence[Path], interval: IntervalConfig, run: Mapping[str, Any], *, window: int | None = None
+) -> pd.DataFrame:
     """Score the held-out predictions of a run, or of its folds together, as a result table.
 
     Parameters
@@ -31,10 +34,13 @@ def score_run(paths: Sequence[Path], interval: IntervalConfig, run: Mapping[str,
     interval : IntervalConfig
     run : mapping
         Values of the columns dataset, method, mode, point, split and seed.
+    window : int or None
+        Frames that the method sees at a time: what faultless windows of that length score is set beside its own.
     """
     means = score_means(paths, interval)
-    table = score_predictions(paths, interval)
-    table = (pd.concat([table, means], ignore_index=True) if len(means) else table).assign(**run)
+    more = [means, score_ceiling(paths, window)] if window else [means]
+    table = pd.concat([score_predictions(paths, interval), *(part for part in more if len(part))], ignore_index=True)
+    table = table.assign(**run)
     if run["method"] != "majority":
         return table
     rows = score_all_positive(paths, interval).assign(**{**run, "method": ALL_POSITIVE})

@@ -81,6 +81,7 @@ def _class_rows(pool: Pool, interval: IntervalConfig) -> list[MetricRow]:
     hits = segments.overlaps_by_owner(frames, n_groups, pool.n_classes)
     if background is not None:
         hits[:, :, background] = 0
+    by_class = _Drawn(hits[:, -1], interval)
     bouts = _Drawn(hits.sum(axis=2), interval)
     rows += [bouts.row(f"bout_f1@{least:g}", _bouts(number)) for number, least in enumerate(segments.OVERLAPS)]
     rows.append(_Drawn(segments.edits_by_owner(frames, n_groups), interval).row("edit", segments.edit_score))
@@ -93,6 +94,9 @@ def _class_rows(pool: Pool, interval: IntervalConfig) -> list[MetricRow]:
                 drawn.row(f"{name}/{pool.names[code]}", _of(values, code), spread=shown[code] > 1)
                 for name, values in BY_CLASS.items()
             ]
+            if code != background:
+                label = f"bout_f1@{segments.OVERLAPS[-1]:g}/{pool.names[code]}"
+                rows.append(by_class.row(label, _of(segments.segment_f1, code), spread=shown[code] > 1))
     return rows
 
 

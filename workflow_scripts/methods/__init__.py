@@ -28,6 +28,7 @@ Some have more:
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -55,9 +56,17 @@ class Options(MethodConfig):
         """Options of the augmented set that it trains on in a mode, where that set is a file; see `augment_file`."""
         return None
 
+    def bytes_a_frame(self, individuals: Sequence[str], keypoints: Sequence[str]) -> int | None:
+        """Bytes that training holds for each frame of all animals, where the options tell; None = by rule of thumb."""
+        return None
+
     def readout(self) -> str | None:
         """What its own predictions are called in result tables (``native``, ``finetuned``); None where it has none."""
         return "native" if self.predicts else None
+
+    def window_frames(self) -> int | None:
+        """Frames it sees at a time, where its scores are to stand beside those of faultless windows; else None."""
+        return None
 
 
 class Decided(NamedTuple):

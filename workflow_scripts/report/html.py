@@ -72,6 +72,7 @@ class TaskView:
     facts: str
     sentence: str
     results: Table | None
+    ceilings: Table | None
     plots: tuple[Plot, ...]
     confusions: tuple[Plot, ...]
     ethograms: tuple[Ethogram, ...]
@@ -221,6 +222,7 @@ def _task(data: ReportData, section: DatasetSection, task: str, rows: pd.DataFra
         facts=_task_facts(summary),
         sentence=sentence(verdict[0]) if verdict else "",
         results=views.results(rows, section.name, task) if len(rows) else None,
+        ceilings=views.ceilings(rows, section.name, task) if len(rows) else None,
         plots=(*_result_plots(rows, identifier), *_critical(data, section.name, task, identifier)),
         confusions=tuple(_confusions(data, section.name, task, order, identifier)),
         ethograms=tuple(_ethogram(item) for item in chosen),

@@ -129,6 +129,43 @@ def results(rows: pd.DataFrame, dataset: str, task: str) -> Table:
     return Table(caption, tuple(columns), tuple(lines), _file_name(dataset, task), csv_uri(rows))
 
 
+def ceilings(rows: pd.DataFrame, dataset: str, task: str) -> Table | None:
+    """One row a method and class of bouts: its scores beside those of windows that never err; None without any.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Comparison rows of that dataset and task.
+    dataset, task : str
+    """
+    found = scores(rows)
+    marks = list(dict.fromkeys((s.label, s.metric.split("/", 1)[1]) for s in found if s.metric.startswith("ceiling_")))
+    if not marks:
+        return None
+    lines = []
+    for label, name in marks:
+        cells = [Cell(label, label), Cell(name, name)]
+        for metric in ("bout_f1@0.5", "f1"):
+            for prefix in ("", "ceiling_"):
+                seeds = pool_seeds(found, f"{prefix}{metric}/{name}").get(label)
+                cells.append(_score_cell(over_seeds(seeds) if seeds else None))
+        lines.append(Row(tuple(cells)))
+    columns = (
+        ("Method", False),
+        ("Class", False),
+        ("F1 of bouts, IoU 0.5", True),
+        ("Of faultless windows", True),
+        ("F1 of frames", True),
+        ("Of faultless windows", True),
+    )
+    chosen = rows[rows["metric"].str.contains(r"^(?:ceiling_)?(?:bout_f1@0\.5|f1)/", regex=True)]
+    caption = (
+        f"{dataset}, {task}: beside what a classifier that never errs about a window reaches with windows as long as "
+        "the method's, merged as published"
+    )
+    return Table(caption, columns, tuple(lines), _file_name(dataset, task, "ceilings"), csv_uri(chosen))
+
+
 def broken(comparison: pd.DataFrame) -> list[tuple[str, str]]:
     """Return the runs that failed and why, each once."""
     rows = comparison[comparison["note"].notna()] if "note" in comparison else comparison.iloc[:0]

@@ -16,7 +16,10 @@ def work(options: argparse.Namespace) -> None:
     """Run the stage."""
     settings = json.loads(options.settings)
     table = score_run(
-        options.predictions, validate(IntervalConfig, settings["intervals"], where="intervals"), settings["run"]
+        options.predictions,
+        validate(IntervalConfig, settings["intervals"], where="intervals"),
+        settings["run"],
+        window=settings["window"],
     )
     write_table(options.output, table)
 

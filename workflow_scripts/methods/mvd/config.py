@@ -177,6 +177,10 @@ class Config(Options):
         """What its predictions are called; a distilled encoder has none."""
         return "native" if self.objective == "classify" else None
 
+    def window_frames(self) -> int | None:
+        """Video frames it sees at a time: its scores stand beside those of faultless windows of that length."""
+        return self.span if self.objective == "classify" else None
+
     @property
     def dims(self) -> Size:
         """Width and depth."""

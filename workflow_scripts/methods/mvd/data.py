@@ -18,11 +18,10 @@ from workflow_scripts.methods.mvd.config import Config
 from workflow_scripts.methods.mvd.sizes import TUBELET
 from workflow_scripts.methods.mvd.store import FrameStore
 from workflow_scripts.training.clips import ClipSpec, ClipView
+from workflow_scripts.training.windows import no_bout
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
-
-BACKGROUNDS = ("idle", "background", "other", "none")
 
 
 def background_of(vocabulary: Sequence[str], told: str | None) -> int | None:
@@ -37,7 +36,7 @@ def background_of(vocabulary: Sequence[str], told: str | None) -> int | None:
         if told not in vocabulary:
             raise EthoMakeError(f"methods.mvd.background: there is no class {told!r} among {', '.join(vocabulary)}.")
         return list(vocabulary).index(told)
-    return next((vocabulary.index(name) for name in BACKGROUNDS if name in vocabulary), None)
+    return no_bout(vocabulary)
 
 
 def one_hot(recording: ClipRecording, task: str, classes: int) -> FloatArray:

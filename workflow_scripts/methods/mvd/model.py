@@ -22,7 +22,6 @@ from workflow_scripts.methods.mvd.decision import (
     class_scores,
     decide,
     fit_temperature,
-    merge_windows,
     tune,
 )
 from workflow_scripts.methods.mvd.inference import Slider, Windowed, make_slider, slide
@@ -31,6 +30,7 @@ from workflow_scripts.methods.mvd.schedule import warm_cosine
 from workflow_scripts.methods.mvd.weights import load_network
 from workflow_scripts.training.clips import ClipSpec
 from workflow_scripts.training.distributed import over_processes
+from workflow_scripts.training.windows import merge_windows
 
 FloatArray = npt.NDArray[np.float32]
 
