@@ -75,8 +75,9 @@ def test_a_time_limit_stops_a_training_which_then_goes_on(tmp_path: Path) -> Non
     before = newest()
     target = "results/faults/runs/calms21_twin/daart/sound/default/official/seed0"
     weights = f"{target}/weights_last.safetensors"
-    limits = ("--set-resources", *PARTITIONS, "train:runtime=attempt")
-    process = start(folder, weights, "--profile", "slurm", *QUICK, "--retries", "6", *limits)
+    # Each attempt asks for more memory, too, so that many attempts ask for more than the node has.
+    limits = ("--set-resources", *PARTITIONS, "train:runtime=6*attempt-5")
+    process = start(folder, weights, "--profile", "slurm", *QUICK, *limits)
     assert process.wait(1500) == 0, (folder / "log").read_text()[-4000:]
     states = [job.state for job in accounting(since=before) if job.rule == "train"]
     assert "TIMEOUT" in states or "FAILED" in states, states
