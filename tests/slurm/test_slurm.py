@@ -46,7 +46,7 @@ def test_gpu_rules_get_a_gpu_no_others_and_the_results_are_the_same(tmp_path: Pa
     there = copy_project(tmp_path / "there")
     shutil.copy(overlay(), there / "experiment.yaml")
     before = newest()
-    run(there, "--profile", "slurm", *QUICK, seconds=1500)
+    run(there, "--profile", "slurm", *QUICK, seconds=5400 if NAME else 1500)
 
     experiment = load_experiment(ROOT, read_yaml(overlay()))
     neural = [item for item in experiment.runs if methods.config_model(item.method).neural]
