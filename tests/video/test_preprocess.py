@@ -21,6 +21,7 @@ from workflow_scripts.errors import ConfigError, InputError
 from workflow_scripts.evaluation.detection import containment
 from workflow_scripts.formats.clips import open_clips, write_clips
 from workflow_scripts.sources.videos import DetectorUse, Options
+from workflow_scripts.video.frames import decode, samples
 from workflow_scripts.video.probe import probe
 
 OPTIONS = Options(size=64)
@@ -48,6 +49,23 @@ def test_boxes_and_windows_hold_the_animal(video: Path, tmp_path: Path) -> None:
     assert inside.all(axis=1).mean() > 0.95
     square = found.windows[:, 2:] - found.windows[:, :2]
     assert (square == square[0, 0]).all()
+
+
+@pytest.mark.parametrize(("count", "codec"), [(120, "h264"), (300, "h264"), (60, "raw")])
+def test_samples_are_the_frames_of_their_numbers(tmp_path: Path, count: int, codec: str) -> None:
+    images = toy.frames(count)
+    path = toy.write(tmp_path / "plain.mp4", images)
+    # Frames between frames, and frames on which those are built in turn: what a camera's file looks like.
+    end, encoder = (".mp4", ["-x264-params", "bframes=3:b-pyramid=normal:keyint=25:scenecut=0"])
+    if codec == "raw":
+        end, encoder = ".h264", ["-bf", "2"]
+    toy.ffmpeg("-i", str(path), "-c:v", "libx264", *encoder, str(tmp_path / f"pyramid{end}"))
+    info = probe(tmp_path / f"pyramid{end}")
+    whole = [planes.y.copy() for planes in decode(info)]
+    found = [(number, planes.y.copy()) for number, planes in samples(info, 20)]
+    assert 10 <= len(found) <= 40 and found[0][0] == 0
+    for number, y in found:
+        np.testing.assert_array_equal(y, whole[number])
 
 
 def test_an_animal_that_sits_still_is_found(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from workflow_scripts.video.probe import VideoInfo, open_video
 Item = TypeVar("Item")
 Plane = npt.NDArray[np.uint8]
 
-MIN_KEYS = 20
+MIN_KEYS = 10
 """Key frames from which a look at a video takes them alone."""
 
 SUBSAMPLED = {"yuv420p": (1, 1), "yuv422p": (2, 1), "yuv444p": (2, 2)}
@@ -130,20 +130,30 @@ def decode(info: VideoInfo, region: Region | None = None) -> Iterator[Planes]:
 def samples(info: VideoInfo, count: int, region: Region | None = None) -> Iterator[tuple[int, Planes]]:
     """Yield about `count` numbered frames spread over a video.
 
-    They are key frames where there are enough, else one in every so many. Key frames are decoded by themselves, so
-    that a look at half an hour costs a fraction of a second.
+    They are key frames where there are enough; those are decoded by themselves, so that a look at half an hour costs a
+    fraction of a second. Else they are spread over the frames that others are built on: leaving out the rest changes
+    nothing in these and spares up to half of the work.
     """
     container, stream = open_video(info.path)
-    few = len(info.keys) < MIN_KEYS
+    few, stamped = len(info.keys) < MIN_KEYS, len(info.keys) > 0
+    if stamped:  # else only counting all frames tells which is which
+        stream.codec_context.skip_frame = "NONREF" if few else "NONKEY"
     step = max(1, info.n_frames // count) if few else max(1, len(info.keys) // count)
-    if not few:
-        stream.codec_context.skip_frame = "NONKEY"
+    base, first, due = float(stream.time_base or 1), None, 0
     with container:
         try:
             for number, frame in enumerate(container.decode(stream)):
-                if number % step == 0:
-                    place = number if few else int(info.keys[min(number, len(info.keys) - 1)])
-                    yield place, planes_of(frame, info.rotation, region)
+                place = number
+                if few and stamped:
+                    first = frame.pts if first is None else first
+                    place = int(np.searchsorted(info.times, (frame.pts - first) * base - 1e-6))
+                if place < due:
+                    continue
+                due = place // step * step + step
+                yield (
+                    place if few else int(info.keys[min(place, len(info.keys) - 1)]),
+                    planes_of(frame, info.rotation, region),
+                )
         except av.FFmpegError as error:
             raise InputError(info.path, f"is damaged ({error.strerror})", "copy it again") from error
 
