@@ -144,7 +144,10 @@ def test_the_reconstruction_counts_valid_frames_and_bounds_outliers(tmp_path):
     for number in range(2):
         mine = batch.group == number
         aim = pool(inputs[mine].numpy(), np.ones(3, bool), "mean_range")
-        errors.append((aim**2).clip(max=25)[valid[mine].all(0)])
+        square = np.where(np.abs(aim) < 5, aim**2, 10 * np.abs(aim) - 25)  # linear beyond five deviations
+        # The five slow means of 72 inputs count four times, in the mean over animals and in their range.
+        share = np.tile(np.r_[np.ones(67), np.full(5, 4)] / (67 + 20) * 72, 2)
+        errors.append((square * share)[valid[mine].all(0)])
     found = model.losses(batch)
     np.testing.assert_allclose(found["reconstruction"].detach(), np.concatenate(errors).mean(), rtol=1e-5)
     plain = build(Config(**TINY), folder.spec())
@@ -200,7 +203,7 @@ def test_batches_are_the_same_for_the_same_seed_and_epoch_and_cover_the_frames(t
     )
     assert not torch.equal(first[0].inputs, other[0].inputs)
     batch = first[0]
-    assert batch.inputs.shape == (4, 64, 67) and batch.bins.dtype == torch.uint8
+    assert batch.inputs.shape == (4, 64, 72) and batch.bins.dtype == torch.uint8
     assert ((batch.short[1] - batch.short[0]) <= 5).all() and ((batch.short[1] - batch.short[0]) >= 0).all()
     assert batch.short.min() >= 16 and batch.long.max() <= 63
     assert torch.equal(batch.frames, batch.frames.sort().values) and len(batch.frames) == round(0.2 * 48)
@@ -212,7 +215,7 @@ def test_sequences_of_any_length_and_absent_animals(tmp_path):
     folder = view(tmp_path, [short, absent, recording("r2", 70)], train=3)
     data = BamsData(folder, Config(**{**TINY, "batch_size": 8, "crop": 0}))
     (batch,) = data.train_dataloader()
-    assert batch.inputs.shape == (8, 150, 67)  # nine animals less the absent one
+    assert batch.inputs.shape == (8, 150, 72)  # nine animals less the absent one
     lengths = batch.valid.long().cumsum(1).argmax(1) + 1
     assert (batch.short < lengths[None, :, None]).all() and (batch.long < lengths[None, :, None] + 3).all()
     faithful = BamsData(folder, Config(mode="faithful", **TINY))
@@ -243,6 +246,24 @@ def test_training_lowers_the_histogram_loss(tmp_path, mode):
     assert np.mean(history[-5:]) < 0.8 * np.mean(history[:5])
 
 
+def test_rates_fall_as_the_options_say():
+    def shares(**options):
+        optimiser = (made := Bams(Config(**options), MOUSE).configure_optimizers())["optimizer"]
+        found = []
+        for _ in range(5):
+            found.append([group["lr"] for group in optimiser.param_groups])
+            optimiser.step()
+            made["lr_scheduler"]["scheduler"].step()
+        assert made["lr_scheduler"]["interval"] == "epoch"
+        return np.array(found) / [1e-3, 1e-2]
+
+    np.testing.assert_allclose(shares(milestone=2), np.repeat([[1.0], [1], [0.1], [0.1], [0.1]], 2, axis=1))
+    falls = shares(decay="cosine", training={"max_epochs": 4})
+    np.testing.assert_allclose(falls[:, 0], falls[:, 1])
+    half = 0.01 + 0.99 * np.array([2, 1 + np.sqrt(0.5), 1, 1 - np.sqrt(0.5), 0]) / 2
+    np.testing.assert_allclose(falls[:, 0], half)
+
+
 def test_the_latent_target_gets_no_gradient(tmp_path):
     folder = view(tmp_path, [recording(f"r{k}") for k in range(4)])
     data = BamsData(folder, Config(**TINY))
@@ -267,7 +288,7 @@ def test_pooling_by_hand():
 def test_embedding_looks_ahead_only_to_smooth_and_does_not_depend_on_the_order_of_animals(smooth):
     torch.manual_seed(1)
     item = recording("a", 200)
-    model = build(Config(smooth=smooth), DataSpec.of(item)).eval()
+    model = build(Config(smooth=smooth, slow=[]), DataSpec.of(item)).eval()
     model.scale.fill_(50.0)
     whole = embed(model, item)
     assert whole.shape == (200, 128) and whole.dtype == np.float32 and len(dimension_names(model)) == 128

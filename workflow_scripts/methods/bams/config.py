@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
@@ -12,6 +13,8 @@ from workflow_scripts.training.options import LoopOptions
 MODES: dict[str, dict[str, Any]] = {
     "faithful": {
         "social": False,
+        "encounters": False,
+        "slow": [],
         "hoa_target": "released",
         "hoa_sample": 1.0,
         "hoa_input": True,
@@ -28,6 +31,8 @@ MODES: dict[str, dict[str, Any]] = {
     },
     "sound": {
         "social": None,
+        "encounters": True,
+        "slow": None,
         "hoa_target": "future",
         "hoa_sample": 0.2,
         "hoa_input": False,
@@ -45,7 +50,7 @@ MODES: dict[str, dict[str, Any]] = {
 }
 """What the options left empty mean in each mode."""
 
-OF_THE_WEIGHTS = ("social", "hoa_input", "hoa_hidden", "hoa_more", "reconstruct")
+OF_THE_WEIGHTS = ("social", "encounters", "slow", "hoa_input", "hoa_hidden", "hoa_more", "reconstruct")
 """Options that decide which weights there are, and on whose faithful values the original's weights insist."""
 
 CHANNELS = {
@@ -76,6 +81,17 @@ class Config(Options):
         None,
         description="Add where the two nearest others are and how they stand, and predict their distances; empty = "
         "for mice in mode sound (the original does not).",
+    )
+    encounters: bool | None = Field(
+        None,
+        description="Where `social` tells of the nearest others, tell besides how near nose and trunk come to any "
+        "other, and whether an animal goes to, leaves, looks at or follows one.",
+    )
+    slow: list[int] | None = Field(
+        None,
+        description="Windows, in frames, of slow means of an animal's speed, stillness and distance to the border: n = "
+        "centred on the frame, so that latents see n/2 frames ahead; -n = the last n up to it. Empty = [600] for mice "
+        "in mode sound, else none; [] = none.",
     )
     fill: Literal["zero", "last"] | None = Field(None, description="Missing points: 0, or where they were last seen.")
     smooth: int | None = Field(
@@ -136,6 +152,11 @@ class Config(Options):
     lr: float = Field(1e-3, gt=0, description="Of encoders and HoA head.")
     predictor_lr: float = Field(1e-2, gt=0, description="Of the latent predictors.")
     weight_decay: float = Field(4e-5, ge=0)
+    decay: Literal["milestone", "cosine"] = Field(
+        "milestone",
+        description="The learning rates fall to a tenth at `milestone`, or epoch by epoch along a half cosine to a "
+        "hundredth at training.max_epochs.",
+    )
     milestone: int = Field(200, ge=1, description="Epoch after which the learning rates fall to a tenth.")
     evaluate_every: int = Field(
         100, ge=0, description="Epochs between readouts of the labels, into TensorBoard; 0 = none."
@@ -156,6 +177,22 @@ class Config(Options):
         if value and 0 in value:
             raise ValueError("a window of 0 frames holds nothing; -1 is the frame itself")
         return value
+
+    @field_validator("slow")
+    @classmethod
+    def _long(cls, value: list[int] | None) -> list[int] | None:
+        if value and (min(map(abs, value)) < 2 or len(set(value)) < len(value)):
+            raise ValueError("every window must hold two frames or more and be named once")
+        return value
+
+    def bytes_a_frame(self, individuals: Sequence[str], keypoints: Sequence[str]) -> int | None:
+        """Inputs in float32, targets in float32 twice, their bins, and a flag, of every animal (see `data.Store`)."""
+        from workflow_scripts.methods.bams.features import Layout  # which imports this module
+        from workflow_scripts.training.data import DataSpec
+
+        layout = Layout.of(DataSpec(tuple(individuals), tuple(keypoints), 2, 30.0, "px", None), self.settle())
+        inputs, targets = len(layout.inputs), len(layout.targets)
+        return len(individuals) * (4 * inputs + (2 * 4 + 1) * targets + 1)
 
     def settle(self) -> Config:
         """Return a copy in which the mode has filled what was left empty."""

@@ -8,13 +8,13 @@ is that of the left one's.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from workflow_scripts.errors import ConfigError
-from workflow_scripts.methods.bams import social
+from workflow_scripts.methods.bams import slow, social
 from workflow_scripts.methods.bams.config import Config
 from workflow_scripts.training.data import DataSpec
 from workflow_scripts.training.kinematics import fill_last_seen, nan_mean, smooth
@@ -27,6 +27,9 @@ MOUSE_POINTS = (
     *("centre_back", "left_hindpaw", "right_hindpaw", "tail_base", "tail_middle", "tail_tip"),
 )
 NOSE, NECK, LEFT, RIGHT, BACK, LEFT_HIND, RIGHT_HIND, TAIL_BASE, TAIL_MIDDLE, TAIL_TIP = 0, 3, 4, 5, 6, 7, 8, 9, 10, 11
+
+SLOW = (600,)
+"""Windows of the slow means of mice in mode sound: twenty seconds."""
 
 TARGETS = (
     *("head_speed", "head_heading", "d_head_heading", "d_head_angle"),
@@ -45,15 +48,24 @@ class Layout:
         Keypoints of the data in the order of the features.
     inputs, targets : tuple of str
         Names of the columns.
-    social : Places or None
-        Animals are told of each other by these places of the body.
+    others, encounters : bool
+        Animals are told of the nearest others, and what they have to do with any.
+    windows : tuple of int
+        Windows of the slow means.
+    fps : float
+    places : Places or None
+        Places of the body that the last three go by.
     """
 
     kind: str
     order: tuple[int, ...]
     inputs: tuple[str, ...]
     targets: tuple[str, ...]
-    social: social.Places | None = None
+    others: bool = False
+    encounters: bool = False
+    windows: tuple[int, ...] = ()
+    fps: float = 30.0
+    places: social.Places | None = None
 
     @classmethod
     def of(cls, spec: DataSpec, config: Config) -> Layout:
@@ -73,12 +85,7 @@ class Layout:
             )
         if config.features in ("auto", "mouse") and not missing and spec.space == 2:
             order = tuple(plain.index(name) for name in MOUSE_POINTS)
-            animals = len(spec.individuals)
-            told = animals > 1 and (config.mode == "sound" if config.social is None else config.social)
-            if not told:
-                return cls("mouse", order, MOUSE_INPUTS, TARGETS)
-            inputs, targets = (*MOUSE_INPUTS, *social.names(animals)), (*TARGETS, *social.targets(animals))
-            return cls("mouse", order, inputs, targets, social.MOUSE)
+            return cls("mouse", order, MOUSE_INPUTS, TARGETS)._told(spec, config, social.MOUSE)
         state = [f"{name}.{axis}" for name in spec.keypoints for axis in "xyz"[: spec.space]]
         if config.features == "state_action":
             last = "xyz"[spec.space - 1]
@@ -86,14 +93,34 @@ class Layout:
             return cls("state_action", tuple(range(len(spec.keypoints))), tuple(state), action)
         action = tuple(f"d {name}" for name in state)
         everyone = tuple(range(len(spec.keypoints)))
-        if not config.social:
-            return cls("keypoints", everyone, (*state, *action), action)
-        if spec.space != 2 or len(spec.individuals) < 2:
-            raise ConfigError("methods.bams.social needs two animals or more in two dimensions; leave it out.")
-        roles, animals = find_roles(spec.keypoints, RoleNames()), len(spec.individuals)
-        places = social.Places(roles.front, roles.centre, roles.rear, head=everyone, trunk=everyone)
-        inputs, targets = (*state, *action, *social.names(animals)), (*action, *social.targets(animals))
-        return cls("keypoints", everyone, inputs, targets, places)
+        plainly = cls("keypoints", everyone, (*state, *action), action)
+        if not config.social and not config.slow:
+            return plainly
+        if spec.space != 2 or (config.social and len(spec.individuals) < 2):
+            raise ConfigError(
+                "methods.bams.social needs two animals or more, it and slow two dimensions; leave it out."
+            )
+        roles = find_roles(spec.keypoints, RoleNames())
+        places = social.Places(roles.front, roles.centre, roles.centre, roles.rear, head=everyone, trunk=everyone)
+        return plainly._told(spec, config, places)
+
+    def _told(self, spec: DataSpec, config: Config, places: social.Places) -> Layout:
+        """Add what animals are told of each other, and the slow means."""
+        animals, sound_mouse = len(spec.individuals), self.kind == "mouse" and config.mode == "sound"
+        told = animals > 1 and (sound_mouse if config.social is None else config.social)
+        windows = (SLOW if sound_mouse else ()) if config.slow is None else tuple(config.slow)
+        met = told and bool(config.encounters)
+        inputs = (*(social.names(animals) if told else ()), *(social.ENCOUNTERS if met else ()), *slow.names(windows))
+        return replace(
+            self,
+            inputs=(*self.inputs, *inputs),
+            targets=(*self.targets, *(social.targets(animals) if told else ())),
+            others=told,
+            encounters=met,
+            windows=windows,
+            fps=spec.fps,
+            places=places,
+        )
 
 
 @dataclass(frozen=True)
@@ -283,8 +310,11 @@ def compute(position: npt.NDArray[np.float32], layout: Layout, config: Config) -
             targets = change(inputs, str(config.edge))
             inputs = np.concatenate([inputs, targets], axis=-1)
     present: npt.NDArray[np.bool_] = ~np.all(lost, axis=(0, 2))
-    if layout.social:
+    if layout.places:
+        added = [social.columns(points, present, layout.places)] if layout.others else []
+        added += [social.encounters(points, present, layout.places)] if layout.encounters else []
+        added += [slow.columns(points, present, layout.places, layout.fps, layout.windows)] if layout.windows else []
         aims = [layout.inputs.index(name) for name in layout.targets[targets.shape[-1] :]]
-        inputs = np.concatenate([inputs, social.columns(points, present, layout.social)], axis=-1)
+        inputs = np.concatenate([inputs, *added], axis=-1)
         targets = np.concatenate([targets, inputs[..., aims]], axis=-1)
     return Sequence(inputs.astype(np.float32), targets.astype(np.float32), ignore, present)

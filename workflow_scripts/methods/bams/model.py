@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ import numpy.typing as npt
 import torch
 from lightning.pytorch import Callback, LightningModule
 from torch import Tensor, nn
+from torch.nn.functional import huber_loss
 
 from workflow_scripts.formats.tracks import Recording
+from workflow_scripts.methods.bams import slow
 from workflow_scripts.methods.bams.config import CHANNELS, Config
 from workflow_scripts.methods.bams.data import BamsData, Batch
 from workflow_scripts.methods.bams.features import Layout, compute
@@ -28,8 +31,19 @@ TAGS = {
     "reconstruction": "train/reconstruction_loss",
 }
 """TensorBoard scalars as the original names them, and the reconstruction it does not have."""
-OUTLIER = 25.0
-"""Squared error at which a reconstruction of normalised inputs stops counting more: five deviations."""
+OUTLIER = 5.0
+"""Deviations beyond which an error of the reconstruction counts linearly: jumps weigh less, touch still counts."""
+
+
+SLOW_COUNTS = 4.0
+"""How many times the error of a slow mean counts in the reconstruction: they are few among the inputs."""
+LEAST_RATE = 0.01
+"""Share of the learning rate at the end of a cosine."""
+
+
+def half_cosine(done: float) -> float:
+    """Share of the learning rate, from 1 to `LEAST_RATE`, when a share `done` of the training is over."""
+    return LEAST_RATE + (1 - LEAST_RATE) * (1 + math.cos(math.pi * min(done, 1))) / 2
 
 
 class Bams(LightningModule):
@@ -45,6 +59,7 @@ class Bams(LightningModule):
     shift: Tensor
     scale: Tensor
     edges: Tensor
+    counts: Tensor
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__()
@@ -67,6 +82,9 @@ class Bams(LightningModule):
         self.predictor = Head([seen, *(config.hoa_hidden or []), outputs])
         times = len(spec.individuals) if self.pooling == "concat" else 2
         self.decoder = nn.Linear(times * sum(self.widths.values()), times * n_inputs) if config.reconstruct else None
+        slowly = set(slow.names(self.layout.windows))
+        counts = torch.tensor([SLOW_COUNTS if name in slowly else 1.0 for name in self.layout.inputs])
+        self.register_buffer("counts", (counts / counts.mean()).repeat(times), persistent=False)
         self.byol_predictors = nn.ModuleDict({name: predictor(width) for name, width in self.widths.items()})
         self.register_buffer("shift", torch.zeros(n_inputs))
         self.register_buffer("scale", torch.ones(n_inputs))
@@ -163,7 +181,7 @@ class Bams(LightningModule):
         pooled, aim = (pool_groups(x, group, animals, self.pooling) for x in (latents, batch.inputs[:, frames]))
         seen = pool_groups(batch.valid[:, frames, None].float(), group, animals, "mean_range")[..., 0]
         valid = seen > 1 - 1e-6  # of every animal that is there
-        error = (self.decoder(pooled) - aim).square().clamp(max=OUTLIER)
+        error = 2 * huber_loss(self.decoder(pooled), aim, reduction="none", delta=OUTLIER) * self.counts
         return weighted_mean(error, valid[..., None].float().expand_as(error))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -200,11 +218,16 @@ class Bams(LightningModule):
         self._step("val", batch)
 
     def configure_optimizers(self) -> Any:
-        """AdamW with a higher rate for the latent predictors; both fall to a tenth at the milestone."""
+        """AdamW with a higher rate for the latent predictors; both fall as `decay` says."""
         fast = list(self.byol_predictors.parameters())
         slow = [*self.encoders.parameters(), *self.predictor.parameters()]
         slow += [] if self.decoder is None else self.decoder.parameters()
         groups = [{"params": slow, "lr": self.config.lr}, {"params": fast, "lr": self.config.predictor_lr}]
         optimiser = torch.optim.AdamW(groups, weight_decay=self.config.weight_decay)
-        schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, [self.config.milestone], gamma=0.1)
+        schedule: torch.optim.lr_scheduler.LRScheduler
+        if self.config.decay == "cosine":
+            last = self.config.training.max_epochs
+            schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda epoch: half_cosine(epoch / last))
+        else:
+            schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, [self.config.milestone], gamma=0.1)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "epoch"}}

@@ -16,20 +16,22 @@ class Places:
 
     Attributes
     ----------
-    front, centre, rear : tuple of int
+    front, neck, centre, rear : tuple of int
+        An animal looks from its neck to its front.
     head, trunk : tuple of int
         Points that a nose may touch at the head, and that bodies touch with.
     """
 
     front: tuple[int, ...]
+    neck: tuple[int, ...]
     centre: tuple[int, ...]
     rear: tuple[int, ...]
     head: tuple[int, ...]
     trunk: tuple[int, ...]
 
 
-MOUSE = Places(front=(0,), centre=(6,), rear=(9,), head=(1, 2), trunk=(0, 3, 6, 9))
-"""Nose, centre of the back, base of the tail; ears; nose, neck, back, base of the tail."""
+MOUSE = Places(front=(0,), neck=(3,), centre=(6,), rear=(9,), head=(1, 2), trunk=(0, 3, 6, 9))
+"""Nose, neck, centre of the back, base of the tail; ears; nose, neck, back, base of the tail."""
 NEIGHBOURS = 2
 """Others told of, the nearest first, so that it does not matter which animal has which number."""
 QUANTITIES = (
@@ -38,6 +40,15 @@ QUANTITIES = (
 )
 TARGETS = QUANTITIES[:6]
 """Those whose future BAMS predicts beside the nine actions."""
+SCALES = (0.1, 0.3)
+"""Body lengths over which closeness falls to 1/e: touch, and nearly so."""
+ENCOUNTERS = (
+    *(f"{gap} within {scale:g}" for gap in ("front", "head", "rear", "trunk") for scale in SCALES),
+    *("going to", "leaving", "looking at", "following"),
+)
+"""Columns of :func:`encounters`."""
+FOLLOWED = 2.0
+"""Body lengths over which following fades with the distance."""
 FAR = 1e3
 """Stands for the distance to an animal that is never seen, px."""
 
@@ -51,6 +62,11 @@ def names(individuals: int) -> tuple[str, ...]:
 def targets(individuals: int) -> tuple[str, ...]:
     """Name the columns of :func:`columns` whose future BAMS predicts."""
     return tuple(name for name in names(individuals) if name.partition(" ")[2] in TARGETS)
+
+
+def _at(points: Floats, place: tuple[int, ...]) -> Floats:
+    """Mean of a place's keypoints, (time, individual, 2)."""
+    return np.asarray(points[:, :, list(place)].mean(axis=2))
 
 
 def _gap(a: Floats, b: Floats) -> Floats:
@@ -79,7 +95,7 @@ def columns(points: Floats, present: npt.NDArray[np.bool_], places: Places = MOU
         Columns as :func:`names` names them.
     """
     individuals = points.shape[1]
-    front, centre, rear = (points[:, :, list(k)].mean(axis=2) for k in (places.front, places.centre, places.rear))
+    front, centre, rear = (_at(points, place) for place in (places.front, places.centre, places.rear))
     towards = centre[:, None] - centre[:, :, None]  # from animal i to animal j
     direction = centre - rear
     heading = np.arctan2(direction[..., 1], direction[..., 0])
@@ -104,3 +120,66 @@ def columns(points: Floats, present: npt.NDArray[np.bool_], places: Places = MOU
     order = np.argsort(ranked, axis=2, kind="stable")[:, :, : min(NEIGHBOURS, individuals - 1)]
     chosen = np.take_along_axis(table, order[..., None], axis=2)
     return np.asarray(chosen.reshape(*points.shape[:2], -1))
+
+
+def body_length(front: Floats, rear: Floats, present: npt.NDArray[np.bool_]) -> float:
+    """Median distance of front and rear of a recording's animals, at least 1e-6; positions (time, individual, 2)."""
+    if not present.any() or not len(front):
+        return 1.0
+    along = (front - rear)[:, present]
+    return max(float(np.median(np.hypot(along[..., 0], along[..., 1]))), 1e-6)
+
+
+def encounters(points: Floats, present: npt.NDArray[np.bool_], places: Places = MOUSE) -> Floats:
+    """Tell what an animal has to do with any other, whichever that is.
+
+    Closeness is exp(-distance / scale), the scale in body lengths: it resolves touch where a logarithm, or a mean over
+    animals, no longer does. Of a nose to another's nose, head and rear and of trunk to trunk it is the largest over the
+    others. Going to is the fastest speed towards any other, ± ln(1 + |change since the frame before|); leaving the
+    most negative one. Looking at is 1 - angle / π for the smallest angle between the head and the way to another.
+    Following is ln(1 + the lesser of the own speed towards another and of its speed away), times exp(-distance / two
+    body lengths).
+
+    Parameters
+    ----------
+    points : ndarray, shape (time, individual, keypoint, 2)
+        No NaN.
+    present : ndarray of bool, shape (individual,)
+        An animal never seen encounters no one, and no one it.
+    places : Places
+
+    Returns
+    -------
+    ndarray, shape (time, individual, column)
+        Columns as `ENCOUNTERS` names them.
+    """
+    front, neck, centre, rear = (_at(points, p) for p in (places.front, places.neck, places.centre, places.rear))
+    length = body_length(front, rear, present)
+    other = (present[:, None] & present) & ~np.eye(len(present), dtype=bool)
+    trunk, nose = points[:, :, list(places.trunk)], front[:, :, None]
+    gaps = (_gap(nose, nose), _gap(nose, points[:, :, list(places.head)]), _gap(nose, rear[:, :, None]))
+    found = []
+    for gap in (*gaps, _gap(trunk, trunk)):
+        nearest = np.where(other, gap, np.inf).min(axis=2)
+        found += [np.exp(-nearest / (scale * length)) for scale in SCALES]
+
+    def to_others(origin: Floats) -> tuple[Floats, Floats]:
+        """Distance and direction from a place of animal i to the centre of animal j."""
+        way = centre[:, None] - origin[:, :, None]
+        far = np.hypot(way[..., 0], way[..., 1])
+        return far, way / np.maximum(far, 1e-9)[..., None]
+
+    def largest(values: Floats) -> Floats:
+        return np.where(other.any(axis=1), np.where(other, values, -np.inf).max(axis=2), 0)
+
+    distance, direction = to_others(centre)
+    velocity = np.diff(centre, axis=0, prepend=centre[:1])
+    towards, away = ((v * direction).sum(-1) for v in (velocity[:, :, None], velocity[:, None]))
+    pace = np.sign(towards) * np.log1p(np.abs(towards))
+    look = front - neck
+    look = look / np.maximum(np.hypot(look[..., 0], look[..., 1]), 1e-9)[..., None]
+    together = np.log1p(np.maximum(np.minimum(towards, away), 0)) * np.exp(-distance / (FOLLOWED * length))
+    # Of the angle, since a cosine hardly tells small ones apart.
+    angle = np.arccos(np.clip((look[:, :, None] * to_others(neck)[1]).sum(-1), -1, 1))
+    found += [largest(pace), -largest(-pace), largest(1 - angle / np.pi), largest(together)]
+    return np.stack(found, axis=-1)
