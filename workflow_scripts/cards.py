@@ -23,6 +23,7 @@ SILENT: dict[str, Any] = {
     "movies": [],
     "splits": {},
     "published": [],
+    "frames": None,
     "terms": "",
     "licence": "",
 }
@@ -165,6 +166,9 @@ class Card(Strict):
     mirror: str | None = Field(None, description="Name of the dataset's folder inside a mirror; default its own name.")
     local: str | None = Field(
         None, description="Folder on this machine that holds the files, tried first; for data with no public address."
+    )
+    frames: int | None = Field(
+        None, ge=0, description="Frames of all recordings together, roughly: training asks for memory by it."
     )
     fps: float | None = Field(None, gt=0)
     fps_note: str = ""

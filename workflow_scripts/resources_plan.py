@@ -24,6 +24,9 @@ from workflow_scripts.experiment import Experiment, Run
 SPARE = 3.0
 """Factor on measured seconds, and on measured growth of memory."""
 
+HELD = 1.2
+"""Factor on the bytes of what a training holds, where its frames and their size are known."""
+
 TEXT = 0.5
 """Megabytes of coordinates in a megabyte of tracking table."""
 
@@ -84,14 +87,19 @@ class Need:
     minutes: int
 
 
-def _simulated_mb(card: Card) -> float:
-    """Megabytes of coordinates of a whole twin."""
+def _simulated_frames(card: Card) -> int:
+    """Frames of a whole twin."""
     assert card.simulate is not None
     options = card.simulate.options
     parts = [options[name] for name in ("train", "test", "submission", "public", "private") if name in options]
     sequences = max(len(card.shards), sum(part for part in parts if isinstance(part, int)))
+    return sequences * int(options.get("frames", 1000))
+
+
+def _simulated_mb(card: Card) -> float:
+    """Megabytes of coordinates of a whole twin."""
     points = max(1, len(card.individuals)) * max(1, len(card.keypoints))
-    return float(sequences * options.get("frames", 1000) * points * 3 * 4 / 1e6)
+    return float(_simulated_frames(card) * points * 3 * 4 / 1e6)
 
 
 def _shard_sizes(card: Card, *, rough: bool) -> dict[str, float]:
@@ -117,6 +125,7 @@ class Sizes:
     """
 
     def __init__(self, experiment: Experiment) -> None:
+        self.cards = experiment.cards
         self._shards = {
             name: {slugify(key): size for key, size in _shard_sizes(card, rough=False).items()}
             for name, card in experiment.cards.items()
@@ -131,6 +140,11 @@ class Sizes:
     def in_memory(self, name: str) -> float:
         """Megabytes of coordinates of a dataset held at once; a file's rough size tells where no exact one is known."""
         return self._rough[name]
+
+    def frames(self, name: str) -> int | None:
+        """Frames of a dataset, None where its card does not say."""
+        card = self.cards[name]
+        return _simulated_frames(card) if card.simulate is not None else card.frames
 
     def shard(self, dataset: str, slug: str) -> float:
         """Megabytes of coordinates of one of its shards."""
@@ -166,7 +180,14 @@ def train_need(sizes: Sizes, run: Run) -> Need:
     megabytes = sizes.dataset(run.dataset)
     asked = need("train", megabytes, epochs(run.options) * max(SHORTEST_EPOCH, EPOCH_SECONDS * megabytes))
     # Training holds all sequences; its hours, measured on a processor, would be absurd for sets that want a GPU.
-    return Need(need("train", sizes.in_memory(run.dataset)).mem_mb, asked.minutes)
+    memory = need("train", sizes.in_memory(run.dataset)).mem_mb
+    card, frames = sizes.cards[run.dataset], sizes.frames(run.dataset)
+    each = None
+    if frames is not None and card.individuals:
+        each = methods.parse(run.method, run.options).bytes_a_frame(card.individuals, card.keypoints)
+    if frames is not None and each is not None:
+        memory = 100 * math.ceil((JOB_MB + NETWORK_MB + HELD * frames * each / 1e6) / 100)
+    return Need(memory, asked.minutes)
 
 
 @dataclass(frozen=True)

@@ -32,12 +32,14 @@ def test_sizes_come_from_the_card(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "frames", "bytes_each"), [("mouse", 4268 * 1800 * 3, 547), ("fly", 643 * 4500 * 11, 820)]
+    ("name", "frames", "bytes_each"),
+    [("mouse", 4268 * 1800 * 3, 4 * 106 + 9 * 21 + 1), ("fly", 643 * 4500 * 11, 4 * 96 + 9 * 48 + 1)],
 )
-def test_bams_gets_the_memory_its_sequences_take(root: Path, name: str, frames: int, bytes_each: int) -> None:
+def test_bams_gets_about_the_memory_its_sequences_take(root: Path, name: str, frames: int, bytes_each: int) -> None:
     """Frames of single animals in training, and what each takes (docs/bams.md)."""
     found = {rule.rule: rule for rule in plan(load_experiment(root, {"experiment": f"paper_bams_{name}"}))}
-    assert found["train"].mem_mb > 700 + frames * bytes_each / 2**20
+    held = 700 + frames * bytes_each / 1e6
+    assert held < found["train"].mem_mb < 2.5 * held
 
 
 def test_more_epochs_take_longer(root: Path) -> None:
