@@ -96,7 +96,7 @@ def test_resume_with_workers(tmp_path):
     same(a, b)
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGINT"])
 def test_signal_saves_and_tells(whole, tmp_path, name):
     # Written every fourth epoch only, so without the signal's save there would be nothing to go on with.
     assert start(tmp_path, 11, name, every=4) == EXIT_INTERRUPTED

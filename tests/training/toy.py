@@ -84,4 +84,5 @@ def run(folder, *, epochs=5, workers=0, seed=3, digest=None, net=None, **options
 
 def run_and_send(folder, name, at, workers=0, every=1, epochs=5):
     """Train until the process sends itself a signal at a step."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a runner in the background hands on that it ignores it
     run(folder, epochs=epochs, workers=workers, net=Net(at, getattr(signal, name)), checkpoint_every=every)

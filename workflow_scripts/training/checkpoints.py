@@ -21,7 +21,7 @@ from workflow_scripts.errors import EthoMakeError, InputError
 from workflow_scripts.files import atomic_path
 
 EXIT_INTERRUPTED = 75
-"""Exit status of a run stopped by SIGTERM or SIGUSR1 that can be resumed (`EX_TEMPFAIL`: try again)."""
+"""Exit status of a run stopped by a signal that can be resumed (`EX_TEMPFAIL`: try again)."""
 
 
 class TrainingInterrupted(SystemExit):
@@ -117,12 +117,18 @@ class AtomicIO(CheckpointIO):
 
 
 class StopSignals:
-    """Remember that SIGTERM or SIGUSR1 came, instead of dying in mid-step."""
+    """Remember that SIGTERM, SIGUSR1 or SIGINT (Ctrl-C) came, instead of dying in mid-step.
+
+    Ctrl-C most of all: an exception anywhere, as Python raises it, can leave the queue of TensorBoard's writer so that
+    closing it waits for two minutes. A second Ctrl-C does raise it.
+    """
 
     def __init__(self) -> None:
         self.received = False
 
     def _note(self, number: int, frame: Any) -> None:
+        if self.received and number == signal.SIGINT:
+            raise KeyboardInterrupt
         self.received = True
 
     @contextmanager
@@ -131,7 +137,10 @@ class StopSignals:
         if threading.current_thread() is not threading.main_thread():
             yield  # only the main thread may set handlers
             return
-        former = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGUSR1)}
+        numbers = [signal.SIGTERM, signal.SIGUSR1]
+        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as in a shell's background
+            numbers.append(signal.SIGINT)
+        former = {number: signal.signal(number, self._note) for number in numbers}
         try:
             yield
         finally:

@@ -160,7 +160,7 @@ def fit(
     SystemExit
         With status 0 in all but the first of several processes, which have nothing left to do.
     TrainingInterrupted
-        On SIGTERM or SIGUSR1 (a SystemExit of status 75), after `resume.ckpt` is written.
+        On SIGTERM, SIGUSR1 or SIGINT (a SystemExit of status 75), after `resume.ckpt` is written.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
