@@ -57,6 +57,26 @@ def test_receptive_fields(name, reach, keypoints):
     assert (int(touched.min()), int(touched.max())) == (t - reach + 1, t)
 
 
+def test_a_linear_start_is_a_rotation_of_each_frame_and_learns_to_look_back():
+    torch.manual_seed(0)
+    for encoder in Bams(Config(), MOUSE).encoders.values():
+        a, b = torch.randn(2, 1, 90, encoder.network[0].conv1.in_channels)
+        bias = encoder(torch.zeros_like(a))
+        torch.testing.assert_close(encoder(2 * a + b) - bias, 2 * encoder(a) + encoder(b) - 3 * bias)
+        torch.testing.assert_close(encoder(a)[:, 40:50], encoder(a[:, 40:50]))
+        linear = torch.linalg.svdvals((encoder(torch.eye(a.shape[-1])[None]) - bias[:, :1])[0])
+        torch.testing.assert_close(linear[linear > 1e-4], torch.ones(32))  # lengths of what is kept stay as they are
+        optimiser = torch.optim.SGD(encoder.parameters(), 0.1)
+        for _ in range(3):
+            optimiser.zero_grad()
+            (encoder(a)[:, 1:] - a[:, :-1, :32]).square().mean().backward()
+            optimiser.step()
+        assert not torch.allclose(encoder(a)[:, 40:50], encoder(a[:, 40:50]), atol=1e-4)
+    small = Bams(Config(mode="faithful"), MOUSE).encoders[SHORT].network
+    assert float(small[0].downsample.weight.detach().std()) == pytest.approx(0.01, rel=0.1)
+    assert float(small[0].relu.weight.detach()) == pytest.approx(0.1)
+
+
 def naive_histograms(bins, valid, window, n_bins):
     sequences, time, targets = bins.shape
     counts, weight = np.zeros((sequences, time, targets, n_bins)), np.zeros((sequences, time, targets))

@@ -26,6 +26,7 @@ MODES: dict[str, dict[str, Any]] = {
         "smooth": 1,
         "fill": "zero",
         "edge": "third",
+        "start": "small",
         "crop": 0,
         "original_bugs": True,
     },
@@ -44,6 +45,7 @@ MODES: dict[str, dict[str, Any]] = {
         "smooth": 7,
         "fill": "last",
         "edge": "second",
+        "start": "linear",
         "crop": 1024,
         "original_bugs": False,
     },
@@ -141,6 +143,11 @@ class Config(Options):
     short_term: list[int] = Field([], description="Widths of the short-term encoder (dilation base 2); empty = preset.")
     long_term: list[int] = Field([], description="Widths of the long-term encoder (dilation base 4); empty = preset.")
     kernel_size: int = Field(3, ge=2, description="Kernel of every convolution.")
+    start: Literal["small", "linear"] | None = Field(
+        None,
+        description="First weights of the encoders: small, as the original's, or a rotation of each frame's inputs, "
+        "from which the convolutions depart.",
+    )
     dropout: float = Field(0.2, ge=0, lt=1)
     hoa_hidden: list[int] | None = Field(
         None,

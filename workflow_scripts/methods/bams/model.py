@@ -72,7 +72,9 @@ class Bams(LightningModule):
         self.widths = {name: widths[-1] for name, widths in channels.items()}
         self.encoders = nn.ModuleDict(
             {
-                name: TemporalConvNet(n_inputs, widths, BASES[name], config.kernel_size, config.dropout)
+                name: TemporalConvNet(
+                    n_inputs, widths, BASES[name], config.kernel_size, config.dropout, linear=config.start == "linear"
+                )
                 for name, widths in channels.items()
             }
         )

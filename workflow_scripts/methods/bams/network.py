@@ -18,7 +18,9 @@ BASES = {SHORT: 2, LONG: 4}
 class Block(nn.Module):
     """Two causal convolutions with a residual; the second one is weight-normalised."""
 
-    def __init__(self, n_inputs: int, n_outputs: int, kernel: int, dilation: int, dropout: float) -> None:
+    def __init__(
+        self, n_inputs: int, n_outputs: int, kernel: int, dilation: int, dropout: float, *, linear: bool
+    ) -> None:
         super().__init__()
         self.reach = (kernel - 1) * dilation
         self.conv1 = nn.Conv1d(n_inputs, n_outputs, kernel, dilation=dilation)
@@ -27,10 +29,16 @@ class Block(nn.Module):
         self.relu2 = nn.PReLU(init=0.1)
         self.dropout = nn.Dropout(dropout)
         self.downsample = nn.Conv1d(n_inputs, n_outputs, 1) if n_inputs != n_outputs else None
-        self.relu = nn.PReLU(init=0.1)
+        self.relu = nn.PReLU(init=1.0 if linear else 0.1)
         nn.init.normal_(self.conv1.weight, 0, 0.01)
+        if linear:
+            # The convolutions begin at nothing, so that the block passes on its input, or a rotation of it.
+            nn.init.zeros_(self.conv2.parametrizations.weight.original0)
+            nn.init.zeros_(self.conv2.bias)
         if self.downsample is not None:
             nn.init.normal_(self.downsample.weight, 0, 0.01)
+            if linear:
+                nn.init.orthogonal_(self.downsample.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (sequence, channel, time) to the same time, looking back only."""
@@ -51,13 +59,17 @@ class TemporalConvNet(nn.Module):
         Width of each block.
     base, kernel : int
     dropout : float
+    linear : bool
+        Before training the network is a rotation of each frame's inputs; else weights are small, as the original's.
     """
 
-    def __init__(self, n_inputs: int, channels: Sequence[int], base: int, kernel: int, dropout: float) -> None:
+    def __init__(
+        self, n_inputs: int, channels: Sequence[int], base: int, kernel: int, dropout: float, *, linear: bool = False
+    ) -> None:
         super().__init__()
         widths = [n_inputs, *channels]
         self.network = nn.Sequential(
-            *(Block(widths[i], width, kernel, base**i, dropout) for i, width in enumerate(channels))
+            *(Block(widths[i], width, kernel, base**i, dropout, linear=linear) for i, width in enumerate(channels))
         )
         self.receptive_field = 1 + 2 * (kernel - 1) * sum(base**i for i in range(len(channels)))
 
