@@ -5,6 +5,8 @@ Makes a 720p H.264 video with a key frame every 250 frames and a moving blob, th
     python benchmarks/bench_video.py [--seconds 200] [--repeat 3]
 
 Prints wall and processor seconds, ratios of rates, and the peak memory of a process that preprocesses the video.
+`--loops 15 --seconds 120 --repeat 0` makes half an hour out of two minutes and measures memory alone; with `--run`,
+the folder of a trained `mvd` run, also that of labelling the video.
 """
 
 from __future__ import annotations
@@ -13,15 +15,18 @@ import argparse
 import multiprocessing
 import os
 import resource
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import av
+import imageio_ffmpeg
 import numpy as np
 
 from workflow_scripts.detectors.preprocess import preprocess
+from workflow_scripts.predict import predict_files
 from workflow_scripts.sources.videos import Options
 
 WIDTH, HEIGHT, FPS = 1280, 720, 30
@@ -45,6 +50,14 @@ def make(path: Path, seconds: int, noise: float) -> None:
             image[y : y + 70, x : x + 120] = 40
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.concatenate([image, chroma]), format="yuv420p")))
         container.mux(stream.encode(None))
+
+
+def repeat(path: Path, loops: int) -> Path:
+    """Play a video several times over, by copying its packets."""
+    target = path.with_name("looped.mp4")
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-stream_loop", str(loops - 1), "-i", str(path)]
+    subprocess.run([*command, "-c", "copy", str(target)], check=True)
+    return target
 
 
 def timed(work: Callable[[], int]) -> tuple[float, float]:
@@ -85,12 +98,27 @@ def peak(path: str, out: str) -> None:
     print(f"peak memory of preprocessing: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
 
 
+def peak_of_predicting(path: str, run: str, out: str) -> None:
+    used = time.process_time()
+    predict_files(Path(run), [Path(path)], Path(out))
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(f"peak memory of labelling: {memory:.2f} GB, {time.process_time() - used:.0f} processor seconds")
+
+
+def in_its_own_process(work: Callable[..., None], *arguments: str) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
+    process.start()
+    process.join()
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--seconds", type=int, default=200)
     arguments.add_argument("--repeat", type=int, default=3)
     arguments.add_argument("--noise", type=float, default=6.0, help="standard deviation of the grain, grey levels")
     arguments.add_argument("--video", type=Path, help="an own video instead")
+    arguments.add_argument("--loops", type=int, default=1, help="times the video is played over")
+    arguments.add_argument("--run", type=Path, help="folder of a trained run that labels the video")
     told = arguments.parse_args()
     print(f"cores {os.cpu_count()}, load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as folder:
@@ -98,7 +126,13 @@ def main() -> None:
         if told.video is None:
             make(path, told.seconds, told.noise)
         print(f"{path.stat().st_size * 8 / 1e6 / told.seconds:.1f} Mbit/s" if told.video is None else path)
+        path = repeat(path, told.loops) if told.loops > 1 else path
         crop = Path(folder) / "crop.mp4"
+        if told.repeat == 0:
+            in_its_own_process(peak, str(path), str(crop))
+            if told.run is not None:
+                in_its_own_process(peak_of_predicting, str(path), str(told.run), folder)
+            return
         rates: dict[str, list[tuple[float, float]]] = {"decode": [], "decode to RGB": [], "preprocess": []}
         for _ in range(told.repeat):
             rates["decode"].append(timed(lambda: decode(path, False)))
@@ -124,9 +158,7 @@ def main() -> None:
             print(f"random 16 frames, {name:6} {wall:7.0f} frames/s, {used:7.0f} a processor second")
         ratio = np.array(reads["crop"]) / np.array(reads["source"])
         print(f"crop / source: {ratio[0]:.1f} by the clock, {ratio[1]:.1f} by processor time")
-        process = multiprocessing.get_context("spawn").Process(target=peak, args=(str(path), str(crop)))
-        process.start()
-        process.join()
+        in_its_own_process(peak, str(path), str(crop))
 
 
 if __name__ == "__main__":

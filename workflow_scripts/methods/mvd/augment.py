@@ -53,11 +53,12 @@ def _uniform(n: int, low: float, high: float, like: Tensor) -> Tensor:
 def warp(video: Tensor, side: int, options: AugmentOptions) -> Tensor:
     """Crop, mirror and turn each window by one affine map of its own, to `side` squared."""
     n, c, t, h, w = video.shape
-    area = _uniform(n, options.crop_area, 1.0, video)
+    area = _uniform(n, options.crop_area, options.crop_most, video)
     slender = math.log(options.aspect)
     aspect = _uniform(n, slender, -slender, video).exp()
-    # Half widths of the crop in units of half the image, inside it.
-    wide, high = (area * aspect).sqrt().clamp(max=1), (area / aspect).sqrt().clamp(max=1)
+    # Half widths of the crop in units of half the image; inside it, unless larger crops are asked for.
+    widest = 1.0 if options.crop_most == 1 else math.inf
+    wide, high = (area * aspect).sqrt().clamp(max=widest), (area / aspect).sqrt().clamp(max=widest)
     x = _uniform(n, -1, 1, video) * (1 - wide)
     y = _uniform(n, -1, 1, video) * (1 - high)
     mirror = torch.where(torch.rand(n, device=video.device) < options.flip, -1.0, 1.0)

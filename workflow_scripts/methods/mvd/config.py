@@ -43,6 +43,9 @@ class AugmentOptions(Strict):
 
     flip: float = Field(0.5, ge=0, le=1, description="Probability of a mirror image.")
     crop_area: float = Field(0.7, gt=0, le=1, description="Smallest share of the area that is kept and enlarged.")
+    crop_most: float = Field(
+        1.0, ge=1, le=4, description="Largest share; above 1 the animal gets smaller, and the border is repeated."
+    )
     aspect: float = Field(0.75, gt=0, le=1, description="Most slender crop, width by height, and its inverse.")
     turn: float = Field(10.0, ge=0, le=180, description="Largest turn in degrees, each way.")
     brightness: float = Field(0.2, ge=0, le=1, description="Largest relative change of brightness, each way.")
@@ -151,8 +154,10 @@ class Config(Options):
     distil: DistilOptions = DistilOptions()
     hop: int | None = Field(None, ge=1, description="Video frames between windows; empty = an eighth of a window.")
     infer_batch: int = Field(16, ge=1, description="Windows a forward pass at inference.")
-    decision: Literal["merge", "tuned"] | None = Field(
-        None, description="Windows merged as published, or thresholds, gaps and shortest bouts tuned on validation."
+    decision: Literal["merge", "tuned", "path"] | None = Field(
+        None,
+        description="Windows merged as published (faithful); thresholds, gaps and shortest bouts tuned on validation "
+        "(sound); or the best path of classes, whose prices of a change are tuned there.",
     )
     validation_fraction: float = Field(
         0.2,

@@ -26,6 +26,7 @@ from workflow_scripts.methods.mvd.decision import (
 )
 from workflow_scripts.methods.mvd.inference import Slider, Windowed, make_slider, slide
 from workflow_scripts.methods.mvd.network import VideoTransformer
+from workflow_scripts.methods.mvd.paths import Prices, best_paths, log_of, tune_prices
 from workflow_scripts.methods.mvd.schedule import warm_cosine
 from workflow_scripts.methods.mvd.weights import load_network
 from workflow_scripts.training.clips import ClipSpec
@@ -81,9 +82,10 @@ class MvdClassifier(LightningModule):
         self.network = make_network(config, len(self.classes))
         self.average = copy.deepcopy(self.network).requires_grad_(False) if config.ema else None
         self.register_buffer("temperature", torch.ones(()))
-        plain = Rule()
-        row = [plain.threshold, float(plain.shortest), float(plain.gap)]
-        self.register_buffer("rules", torch.tensor([row] * len(self.classes)))
+        self.register_buffer("rules", torch.zeros(len(self.classes), 3))
+        self.set_rules([Rule()] * len(self.classes))
+        if config.decision == "path":
+            self.set_prices(Prices.plain(len(self.classes)))
         self.register_buffer("loss_weights", torch.ones(len(self.classes)), persistent=False)
         self._updates = -1
         self._held: list[tuple[Held, Tensor]] = []
@@ -187,12 +189,27 @@ class MvdClassifier(LightningModule):
         """Return the rules stored with the weights."""
         return [Rule(float(t), round(float(s)), round(float(g))) for t, s, g in self.rules.cpu()]
 
+    def set_rules(self, rules: list[Rule]) -> None:
+        """Store rules with the weights."""
+        self.rules.copy_(torch.tensor([[r.threshold, float(r.shortest), float(r.gap)] for r in rules]))
+
+    def get_prices(self) -> Prices:
+        """Return the prices stored in the rules' place, where `decision` is `path`: bias and price, a class a row."""
+        stored = self.rules.cpu().double().numpy()
+        return Prices(stored[:, 0], stored[:, 1])
+
+    def set_prices(self, prices: Prices) -> None:
+        """Store prices with the weights."""
+        self.rules[:, 0], self.rules[:, 1] = torch.from_numpy(prices.bias), torch.from_numpy(prices.enter)
+
     def choose(self, seen: Windowed, logits: FloatArray) -> npt.NDArray[np.int64]:
         """Return the class of every frame, by the rules of the mode."""
         if self.config.decision == "merge" and self.background is not None:
             by_window = seen.windows[:, self.judge.dim :]
             soft = np.asarray(torch.softmax(torch.from_numpy(by_window), dim=1).numpy())
             return merge_windows(seen.starts, soft, len(logits), self.slider.span, self.background)
+        if self.config.decision == "path":
+            return best_paths([log_of(self.probabilities(logits))], self.get_prices())[0]
         return decide(self.probabilities(logits), self.get_rules(), self.background)
 
     def validation_step(self, batch: int, batch_idx: int) -> None:
@@ -219,9 +236,12 @@ class MvdClassifier(LightningModule):
         else:
             self.temperature.fill_(fit_temperature(logits, truth))
             videos = [Held(self.probabilities(item.probabilities), item.truth, item.mask) for item, _ in held]
-            rules = tune(videos, len(self.classes), self.background, self.spec.fps)
-            self.rules.copy_(torch.tensor([[r.threshold, float(r.shortest), float(r.gap)] for r in rules]))
-            said = [decide(item.probabilities, rules, self.background) for item in videos]
+            if self.config.decision == "path":
+                self.set_prices(tune_prices(videos, len(self.classes), self.background))
+                said = best_paths([log_of(item.probabilities) for item in videos], self.get_prices())
+            else:
+                self.set_rules(tune(videos, len(self.classes), self.background, self.spec.fps))
+                said = [decide(item.probabilities, self.get_rules(), self.background) for item in videos]
         shown = [code for code in range(len(self.classes)) if code != self.background and bool((truth == code).any())]
         scores = np.array([class_scores(videos, said, code) for code in shown]).reshape(-1, 2)
         bout, frame = (float(np.nan_to_num(scores[:, k]).mean()) if len(scores) else 0.0 for k in (0, 1))
