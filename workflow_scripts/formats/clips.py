@@ -195,7 +195,7 @@ class ClipVideo:
         """
         wanted = np.clip(np.asarray(indices, dtype=np.int64), 0, self.n_frames - 1)
         unique, inverse = np.unique(wanted, return_inverse=True)
-        decoded = np.stack([self._at(int(index)).to_ndarray(format="rgb24") for index in unique])
+        decoded = np.stack([self._at(int(index)).to_ndarray(format="rgb24", threads=1) for index in unique])
         return np.asarray(decoded[inverse], dtype=np.uint8)
 
     def iterate(
@@ -215,7 +215,7 @@ class ClipVideo:
         ndarray, uint8, shape (height, width, 3)
         """
         for index in range(start, self.n_frames if stop is None else min(stop, self.n_frames), step):
-            yield index, self._at(index).to_ndarray(format="rgb24")
+            yield index, self._at(index).to_ndarray(format="rgb24", threads=1)
 
 
 def _write_video(parent: h5py.Group, recording: ClipRecording, folder: Path) -> None:

@@ -63,7 +63,8 @@ class Cropper:
             spare,
         )
         way = "AREA" if side > self.size else "BILINEAR"
-        return self._scaler.reformat(frame, self.size, self.size, "yuv420p", interpolation=way)
+        # One thread: at this size starting more takes longer than scaling.
+        return self._scaler.reformat(frame, self.size, self.size, "yuv420p", interpolation=way, threads=1)
 
 
 class CropWriter:

@@ -67,7 +67,7 @@ class Planes:
         """Return the picture as RGB, shape (height, width, 3), for detectors that see colour."""
         even = self.y.shape[0] // 2 * 2, self.y.shape[1] // 2 * 2
         frame = to_frame(self.y[: even[0], : even[1]], self.u, self.v)
-        return np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+        return np.asarray(frame.to_ndarray(format="rgb24", threads=1), dtype=np.uint8)
 
 
 def to_frame(y: Plane, u: Plane, v: Plane, into: Any = None) -> Any:
@@ -89,7 +89,7 @@ def _view(plane: Any) -> Plane:
 def planes_of(frame: Any, rotation: int, region: Region | None) -> Planes:
     """Take the planes of a decoded frame, turn them upright and cut out a region."""
     if frame.format.name not in SUBSAMPLED:
-        frame = frame.reformat(format="yuv420p")
+        frame = frame.reformat(format="yuv420p", threads=1)
     rows, columns = SUBSAMPLED[frame.format.name]
     y = _view(frame.planes[0])
     u, v = (_view(frame.planes[k])[::rows, ::columns] for k in (1, 2))
