@@ -1,7 +1,7 @@
 """Where a training step of BAMS spends its time, and what the HoA head on a share of the frames saves.
 
 Random inputs of 16 sequences × 1800 frames × 67 quantities, 9 targets in 32 bins, one thread unless told: the paper's
-head on all frames and on a share of them, then mode `sound` as it is by default (89 quantities, 21 targets).
+head on all frames and on a share of them, then mode `sound` as it is by default (106 quantities, 21 targets).
 
     python benchmarks/bench_bams.py [--batch 16] [--frames 1800] [--steps 3] [--threads 1]
 """
@@ -28,6 +28,7 @@ from workflow_scripts.training.data import DataSpec
 PAPER: dict[str, Any] = {
     "hoa_input": True,
     "social": False,
+    "slow": [],
     "hoa_hidden": [256, 512, 512],
     "hoa_more": [],
     "reconstruct": 0.0,
