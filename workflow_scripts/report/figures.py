@@ -155,7 +155,9 @@ def class_bars(table: pd.DataFrame, title: str = "") -> Figure:
     if not methods:
         return empty("No F1 by class")
     thick = 0.155 if len(methods) > 3 else 0.2  # inches a bar
-    columns = legend_columns(methods, WIDTH - 1.2)
+    # The legend begins where the axes do, right of the classes' names.
+    names = max(1.2, 0.3 + 0.07 * max(min(len(name), 22) for name in classes))
+    columns = legend_columns(methods, WIDTH - names)
     legend_rows = -(-len(methods) // columns)
     figure = Figure(figsize=(WIDTH, 0.9 + 0.2 * legend_rows + len(classes) * (thick * len(methods) + 0.16)))
     axes = figure.subplots()
