@@ -100,7 +100,7 @@ def peak(path: str, out: str) -> None:
 
 def peak_of_predicting(path: str, run: str, out: str) -> None:
     used = time.process_time()
-    predict_files(Path(run), [Path(path)], Path(out))
+    predict_files(Path(run), [Path(path)], Path(out), overlay=False)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(f"peak memory of labelling: {memory:.2f} GB, {time.process_time() - used:.0f} processor seconds")
 

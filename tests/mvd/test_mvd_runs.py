@@ -231,6 +231,15 @@ def test_a_raw_video_becomes_bouts_in_files(run, tmp_path):
     )
 
 
+def test_a_window_that_all_training_videos_share_is_kept(view):
+    spec = view.spec()
+    assert spec.side == 32 and ClipSpec.from_dict(spec.to_dict()) == spec
+    one = ClipView(view.path, split(["v0"], ["v1"])).spec()
+    assert one.side is None
+    older = {key: value for key, value in one.to_dict().items() if key != "side"}
+    assert ClipSpec.from_dict(older) == one
+
+
 def test_nothing_is_held_out_of_the_smallest_sets(view, tmp_path):
     alone = ClipView(view.path, split(["v0"], [], ["v3"]))
     options = SHORT | {"validation_fraction": 0, "training": {"max_epochs": 2, "monitor": None}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,14 @@ class ClipSpec:
         Side of the crop videos in pixels; other sizes are scaled, and are no reason to refuse a video.
     vocabularies : dict of str to tuple of str
         Class names of each labelled task, in the order of the model's outputs.
+    side : int or None
+        Side of the window in pixels of the source videos, where several videos share one; None where each has its own.
     """
 
     fps: float
     size: int = 256
     vocabularies: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    side: int | None = None
 
     @classmethod
     def of(cls, recording: ClipRecording) -> ClipSpec:
@@ -47,7 +50,7 @@ class ClipSpec:
     def from_dict(cls, value: dict[str, Any]) -> ClipSpec:
         """Undo :meth:`to_dict`."""
         vocabularies = {task: tuple(names) for task, names in value["vocabularies"].items()}
-        return cls(float(value["fps"]), int(value["size"]), vocabularies)
+        return cls(float(value["fps"]), int(value["size"]), vocabularies, value.get("side"))
 
     def describe(self) -> str:
         """Say in a few words what goes in."""
@@ -117,9 +120,11 @@ class ClipView:
             When a frame rate differs, or the split trains on nothing.
         """
         spec: ClipSpec | None = None
+        sides = []
         for recording in self.train():
             spec = spec or ClipSpec.of(recording)
             spec.check(recording)
+            sides += [round(float(x2 - x1)) for x1, _, x2, _ in recording.windows[:1]]
         if spec is None:
             raise EthoMakeError(f"Split {self.split.name!r} of {self.split.dataset!r} trains on no video.")
-        return spec
+        return replace(spec, side=sides[0]) if len(sides) > 1 and len(set(sides)) == 1 else spec

@@ -24,7 +24,8 @@ from workflow_scripts.video.probe import probe
 def predict_file(model: MvdClassifier, path: Path, folder: Path, *, overlay: bool = True) -> list[Path]:
     """Label every frame of a video and write the bouts.
 
-    The animal is found by the background detector and the crop is of the size the model was trained on.
+    The animal is found by the background detector and the crop is of the size the model was trained on, its window of
+    the size that all training videos had, if they shared one.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ def predict_file(model: MvdClassifier, path: Path, folder: Path, *, overlay: boo
         raise InputError(path, "this run only distilled an encoder", "name a run that learnt classes")
     model.eval()
     with tempfile.TemporaryDirectory() as scratch:
-        options = Options(size=model.spec.size)
+        options = Options(size=model.spec.size, side=model.spec.side)
         recording = preprocess(path, options, Path(scratch) / "crop.mp4", recording=path.stem)
         model.spec.check(recording)
         seen, _, logits = model.watch(read_chunks(recording, model.config.side), recording.n_frames)
