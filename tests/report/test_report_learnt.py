@@ -16,6 +16,7 @@ from workflow_scripts.report import learnt
 from workflow_scripts.report.claims import claims
 from workflow_scripts.report.interactive import draw
 from workflow_scripts.report.ranking import cliques, rank_plot
+from workflow_scripts.style import class_colours
 
 RUN = ("toy", "net", "sound", "default", "fold0", 0)
 
@@ -106,6 +107,22 @@ def test_a_map_is_the_principal_components_of_held_out_frames(tmp_path):
     assert (table.loc[late, "label"] == "run").all() and (table.loc[table["frame"] < 10, "label"] == "").all()
     ((name, plot),) = learnt.maps(table, "toy")
     assert name == "net" and {trace["name"] for trace in json.loads(plot.spec)["data"]} == {"", "rest", "run"}
+
+
+def test_classes_of_maps_have_the_colours_of_ethograms(tmp_path):
+    vocabulary = ("walk", "other", "run", "rest")
+    table = pd.DataFrame(
+        {"dataset": "toy", "method": "net", "mode": "sound", "point": "default", "task": "action", "recording": "r0"}
+        | {"frame": range(3), "label": ["rest", "run", "other"], "share1": 0.5, "share2": 0.3}
+        | {"pc1": [0.0, 1.0, 2.0], "pc2": [1.0, 0.0, 2.0]}
+    )
+    ((_, plot),) = learnt.maps(table, "toy", {"action": vocabulary})
+    traces = json.loads(plot.spec)["data"]
+    assert [trace["name"] for trace in traces] == ["other", "run", "rest"]
+    colours = dict(zip(vocabulary, class_colours(vocabulary), strict=True))
+    assert {trace["name"]: trace["marker"]["color"] for trace in traces} == {
+        name: colours[name] for name in ("other", "run", "rest")
+    }
 
 
 def test_umap_is_an_extra_and_says_what_it_is_worth(tmp_path):

@@ -299,7 +299,9 @@ def _dataset(data: ReportData, section: DatasetSection, index: int) -> DatasetVi
         ),
         everything=views.everything(every, section.name) if len(every) else None,
         added=tuple(item for item in data.sections if item.dataset == section.name),
-        maps=tuple(learnt.maps(data.maps, section.name)) if len(data.maps) else (),
+        maps=tuple(learnt.maps(data.maps, section.name, {task.name: task.vocabulary for task in section.tasks}))
+        if len(data.maps)
+        else (),
         ranks=tuple(
             _ranks(_of(data.ranks, scope="dataset", dataset=section.name), "over the tasks", f"{identifier}-ranks")
         ),

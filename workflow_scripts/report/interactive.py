@@ -105,6 +105,7 @@ def draw(
     high: str = "",
     hover: Sequence[str] = (),
     quiet: Sequence[str] = (),
+    order: Sequence[str] = (),
     caption: str = "",
     label: str = "",
     titles: tuple[str, str] = ("", ""),
@@ -126,6 +127,8 @@ def draw(
         Further columns shown under the pointer.
     quiet : sequence of str
         Groups drawn in grey.
+    order : sequence of str
+        Groups in the order in which they take the colours, absent ones too; the others follow as they come.
     caption, label : str
         `label` is the caption where empty.
     titles : (str, str)
@@ -139,11 +142,10 @@ def draw(
     """
     parts = list(table.groupby(group, sort=False, dropna=False)) if group else [("", table)]
     traces = []
-    coloured = 0
+    taking = [name for name in dict.fromkeys([*order, *(str(value) for value, _ in parts)]) if name not in quiet]
     for value, rows in parts:
         name = str(value)
-        trace = _trace(name, rows, coloured, mark, x, y, name in quiet)
-        coloured += name not in quiet
+        trace = _trace(name, rows, taking.index(name) if name in taking else 0, mark, x, y, name in quiet)
         if low and high:
             above = (rows[high] - rows[y]).tolist()
             below = (rows[y] - rows[low]).tolist()

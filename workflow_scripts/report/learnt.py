@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -66,7 +66,9 @@ def curves(table: pd.DataFrame, method: str) -> list[tuple[str, Interactive]]:
     return made
 
 
-def maps(table: pd.DataFrame, dataset: str) -> list[tuple[str, Interactive]]:
+def maps(
+    table: pd.DataFrame, dataset: str, vocabularies: Mapping[str, Sequence[str]] | None = None
+) -> list[tuple[str, Interactive]]:
     """Draw the embedding maps of one dataset: principal components of each method, and UMAP where the table has it.
 
     Parameters
@@ -74,6 +76,8 @@ def maps(table: pd.DataFrame, dataset: str) -> list[tuple[str, Interactive]]:
     table : DataFrame
         `embedding_maps.csv`.
     dataset : str
+    vocabularies : mapping of str to sequence of str, optional
+        Classes of each task in their order, in which they take the colours of the ethograms; else by name.
 
     Returns
     -------
@@ -84,8 +88,11 @@ def maps(table: pd.DataFrame, dataset: str) -> list[tuple[str, Interactive]]:
     made = []
     for (method, mode, point), rows in mine.groupby(["method", "mode", "point"], sort=False):
         name = " · ".join([str(method), *(str(part) for part in (mode, point) if part not in {"sound", "default"})])
-        shown = rows.assign(label=rows["label"].fillna("not labelled")).sort_values("label", kind="stable")
         first = rows.iloc[0]
+        shown = rows.assign(label=rows["label"].fillna("not labelled"))
+        order = list((vocabularies or {}).get(str(first["task"]), ()))
+        order += sorted(set(shown["label"]) - set(order))
+        shown = shown.sort_values("label", key=lambda labels: labels.map(order.index), kind="stable")
         known = pd.notna(first["task"]) and first["task"] != ""
         axes = tuple(
             f"component {k} ({100 * share:.0f} % of variance)"
@@ -94,16 +101,23 @@ def maps(table: pd.DataFrame, dataset: str) -> list[tuple[str, Interactive]]:
         by = f", coloured by {first['task']}" if known else ""
         caption = f"{name}: {len(rows)} held-out frames on the first two principal components{by}."
         label = f"Map of the embedding of {name} on {dataset}; {axes[0]}, {axes[1]}"
-        made.append((name, _points(shown, ("pc1", "pc2"), (axes[0], axes[1]), caption, label)))
+        made.append((name, _points(shown, ("pc1", "pc2"), (axes[0], axes[1]), order, caption, label)))
         if "umap1" in rows and rows["umap1"].notna().any():
             caption = f"{name}: the same frames laid out by UMAP{by}. {UMAP_WARNING}"
             label = f"UMAP of the embedding of {name} on {dataset}"
-            made.append((f"{name}, UMAP", _points(shown, ("umap1", "umap2"), ("UMAP 1", "UMAP 2"), caption, label)))
+            made.append(
+                (f"{name}, UMAP", _points(shown, ("umap1", "umap2"), ("UMAP 1", "UMAP 2"), order, caption, label))
+            )
     return made
 
 
 def _points(
-    rows: pd.DataFrame, columns: tuple[str, str], titles: tuple[str, str], caption: str, label: str
+    rows: pd.DataFrame,
+    columns: tuple[str, str],
+    titles: tuple[str, str],
+    order: Sequence[str],
+    caption: str,
+    label: str,
 ) -> Interactive:
     return draw(
         rows,
@@ -112,7 +126,8 @@ def _points(
         mark="points",
         group="label",
         hover=("recording", "frame"),
-        quiet=[name for name in rows["label"].unique() if str(name).lower() in BACKGROUND | {"not labelled"}],
+        quiet=[name for name in order if name.strip().lower() in BACKGROUND | {"not labelled"}],
+        order=order,
         titles=titles,
         caption=caption,
         label=label,
