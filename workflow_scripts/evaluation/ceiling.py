@@ -13,7 +13,7 @@ from workflow_scripts.evaluation.pool import list_tasks, pool_task
 from workflow_scripts.evaluation.score import COLUMNS
 from workflow_scripts.training.windows import no_bout, window_ceiling
 
-OVERLAP = 0.5
+OVERLAP = segments.OVERLAPS[-1]
 
 
 def score_ceiling(paths: Sequence[Path], window: int) -> pd.DataFrame:

@@ -111,6 +111,8 @@ class Layout:
         windows = (SLOW if sound_mouse else ()) if config.slow is None else tuple(config.slow)
         met = told and bool(config.encounters)
         inputs = (*(social.names(animals) if told else ()), *(social.ENCOUNTERS if met else ()), *slow.names(windows))
+        if not inputs:
+            return self
         return replace(
             self,
             inputs=(*self.inputs, *inputs),

@@ -222,9 +222,9 @@ class Bams(LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW with a higher rate for the latent predictors; both fall as `decay` says."""
         fast = list(self.byol_predictors.parameters())
-        slow = [*self.encoders.parameters(), *self.predictor.parameters()]
-        slow += [] if self.decoder is None else self.decoder.parameters()
-        groups = [{"params": slow, "lr": self.config.lr}, {"params": fast, "lr": self.config.predictor_lr}]
+        steady = [*self.encoders.parameters(), *self.predictor.parameters()]
+        steady += [] if self.decoder is None else self.decoder.parameters()
+        groups = [{"params": steady, "lr": self.config.lr}, {"params": fast, "lr": self.config.predictor_lr}]
         optimiser = torch.optim.AdamW(groups, weight_decay=self.config.weight_decay)
         schedule: torch.optim.lr_scheduler.LRScheduler
         if self.config.decay == "cosine":

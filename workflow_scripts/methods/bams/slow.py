@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from workflow_scripts.methods.bams.social import Places, body_length
+from workflow_scripts.methods.bams.social import Places, at, body_length
 from workflow_scripts.training.quantities import border_distance
 
 Floats = npt.NDArray[np.float64]
@@ -68,7 +68,7 @@ def columns(
     ndarray, shape (time, individual, column)
         Columns as :func:`names` names them.
     """
-    front, centre, rear = (points[:, :, list(k)].mean(axis=2) for k in (places.front, places.centre, places.rear))
+    front, centre, rear = (at(points, place) for place in (places.front, places.centre, places.rear))
     length = body_length(front, rear, present)
     step = np.diff(centre, axis=0, prepend=centre[:1]) * (fps / length)
     speed = np.hypot(step[..., 0], step[..., 1])

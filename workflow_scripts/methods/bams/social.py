@@ -64,7 +64,7 @@ def targets(individuals: int) -> tuple[str, ...]:
     return tuple(name for name in names(individuals) if name.partition(" ")[2] in TARGETS)
 
 
-def _at(points: Floats, place: tuple[int, ...]) -> Floats:
+def at(points: Floats, place: tuple[int, ...]) -> Floats:
     """Mean of a place's keypoints, (time, individual, 2)."""
     return np.asarray(points[:, :, list(place)].mean(axis=2))
 
@@ -95,7 +95,7 @@ def columns(points: Floats, present: npt.NDArray[np.bool_], places: Places = MOU
         Columns as :func:`names` names them.
     """
     individuals = points.shape[1]
-    front, centre, rear = (_at(points, place) for place in (places.front, places.centre, places.rear))
+    front, centre, rear = (at(points, place) for place in (places.front, places.centre, places.rear))
     towards = centre[:, None] - centre[:, :, None]  # from animal i to animal j
     direction = centre - rear
     heading = np.arctan2(direction[..., 1], direction[..., 0])
@@ -153,7 +153,7 @@ def encounters(points: Floats, present: npt.NDArray[np.bool_], places: Places = 
     ndarray, shape (time, individual, column)
         Columns as `ENCOUNTERS` names them.
     """
-    front, neck, centre, rear = (_at(points, p) for p in (places.front, places.neck, places.centre, places.rear))
+    front, neck, centre, rear = (at(points, p) for p in (places.front, places.neck, places.centre, places.rear))
     length = body_length(front, rear, present)
     other = (present[:, None] & present) & ~np.eye(len(present), dtype=bool)
     trunk, nose = points[:, :, list(places.trunk)], front[:, :, None]

@@ -138,6 +138,12 @@ def class_scores(held: Sequence[Held], said: Sequence[IntArray], code: int) -> t
     return f1(*bouts), f1(*frames)
 
 
+def shown_classes(held: Sequence[Held], classes: int, background: int | None) -> list[int]:
+    """Classes of bouts that labelled frames of some video show."""
+    labelled = [video.truth[video.mask] for video in held]
+    return [code for code in range(classes) if code != background and any((truth == code).any() for truth in labelled)]
+
+
 def tune(held: Sequence[Held], classes: int, background: int | None, fps: float) -> list[Rule]:
     """Choose each class's rule by the mean of its bout F1 and its frame F1.
 
@@ -157,9 +163,7 @@ def tune(held: Sequence[Held], classes: int, background: int | None, fps: float)
         return rules
     lengths = sorted({max(1, round(seconds * fps)) for seconds in DURATIONS})
     gaps = sorted({round(seconds * fps) for seconds in DURATIONS})
-    for code in range(classes):
-        if code == background or not any((video.truth[video.mask] == code).any() for video in held):
-            continue
+    for code in shown_classes(held, classes, background):
         best = -1.0
         for rule in _grid(lengths, gaps):
             said = [np.where(apply_rule(video.probabilities[:, code], rule), code, -1) for video in held]

@@ -22,6 +22,7 @@ from workflow_scripts.methods.mvd.decision import (
     class_scores,
     decide,
     fit_temperature,
+    shown_classes,
     tune,
 )
 from workflow_scripts.methods.mvd.inference import Slider, Windowed, make_slider, slide
@@ -242,7 +243,7 @@ class MvdClassifier(LightningModule):
             else:
                 self.set_rules(tune(videos, len(self.classes), self.background, self.spec.fps))
                 said = [decide(item.probabilities, self.get_rules(), self.background) for item in videos]
-        shown = [code for code in range(len(self.classes)) if code != self.background and bool((truth == code).any())]
+        shown = shown_classes(videos, len(self.classes), self.background)
         scores = np.array([class_scores(videos, said, code) for code in shown]).reshape(-1, 2)
         bout, frame = (float(np.nan_to_num(scores[:, k]).mean()) if len(scores) else 0.0 for k in (0, 1))
         self.log("val_bout_f1", bout)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from workflow_scripts.methods.mvd.decision import Held, class_scores
+from workflow_scripts.methods.mvd.decision import Held, class_scores, shown_classes
 
 Floats = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -102,11 +102,7 @@ def tune_prices(held: Sequence[Held], classes: int, background: int | None) -> P
     background : int or None
         Its own scores do not count.
     """
-    shown = [
-        code
-        for code in range(classes)
-        if code != background and any((video.truth[video.mask] == code).any() for video in held)
-    ]
+    shown = shown_classes(held, classes, background)
     prices = Prices.plain(classes)
     if not shown:
         return prices
