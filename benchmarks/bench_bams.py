@@ -21,9 +21,9 @@ from workflow_scripts.methods.bams.config import Config
 from workflow_scripts.methods.bams.data import Batch
 from workflow_scripts.methods.bams.features import MOUSE_POINTS
 from workflow_scripts.methods.bams.hoa import emd, weighted_mean, window_cdf
-from workflow_scripts.methods.bams.model import Bams
+from workflow_scripts.methods.bams.module import Bams
 from workflow_scripts.methods.bams.network import LONG, SHORT
-from workflow_scripts.training.data import DataSpec
+from workflow_scripts.views.tracks import DataSpec
 
 PAPER: dict[str, Any] = {
     "hoa_input": True,

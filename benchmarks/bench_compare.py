@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.evaluation.compare import compare
+from workflow_scripts.evaluation.comparison.compare import compare
 from workflow_scripts.formats.tables import write_table
 
 TASKS = {"d": {"a": "macro_f1", "b": "macro_f1"}}

@@ -22,10 +22,10 @@ from workflow_scripts.methods.lisbet.data import Batch, Steps
 from workflow_scripts.methods.lisbet.draws import TRAIN, Drawer
 from workflow_scripts.methods.lisbet.inference import embed_recording
 from workflow_scripts.methods.lisbet.inputs import Layout
-from workflow_scripts.methods.lisbet.model import Lisbet
+from workflow_scripts.methods.lisbet.module import Lisbet
 from workflow_scripts.methods.lisbet.store import load_frames
 from workflow_scripts.methods.lisbet.windows import Windows
-from workflow_scripts.training.data import DataSpec
+from workflow_scripts.views.tracks import DataSpec
 
 POINTS = ("nose", "left_ear", "right_ear", "neck", "left_hip", "right_hip", "tail")
 

@@ -21,10 +21,10 @@ import numpy as np
 from sklearn.linear_model import Ridge, RidgeClassifier
 from threadpoolctl import threadpool_limits
 
-from workflow_scripts.evaluation.mabe import evaluate_mabe
-from workflow_scripts.evaluation.mabe_data import held_out
-from workflow_scripts.evaluation.mabe_tasks import ALPHAS, MOUSE_TASKS, SEEDS
-from workflow_scripts.sources import npy_write
+from workflow_scripts.evaluation.mabe.data import held_out
+from workflow_scripts.evaluation.mabe.evaluator import evaluate_mabe
+from workflow_scripts.evaluation.mabe.tasks import ALPHAS, MOUSE_TASKS, SEEDS
+from workflow_scripts.sources.shared import npy_write
 
 CLIP = 600
 SHARES = {"SubmissionTrain": 2668 / 3736, "publicTest": 533 / 3736, "privateTest": 1.0}

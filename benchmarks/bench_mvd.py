@@ -14,9 +14,9 @@ from workflow_scripts.methods import parse
 from workflow_scripts.methods.mvd.augment import augment, normalise
 from workflow_scripts.methods.mvd.inference import read_chunks
 from workflow_scripts.methods.mvd.method import predict
-from workflow_scripts.methods.mvd.model import MvdClassifier
+from workflow_scripts.methods.mvd.module import MvdClassifier
 from workflow_scripts.methods.mvd.store import stored_side
-from workflow_scripts.training.clips import ClipSpec
+from workflow_scripts.views.clips import ClipSpec
 
 CLASSES = ("idle", "groom", "twitch")
 

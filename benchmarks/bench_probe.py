@@ -19,7 +19,7 @@ import numpy as np
 from sklearn.linear_model import RidgeClassifier
 from threadpoolctl import threadpool_limits
 
-from workflow_scripts.evaluation.ridge import GramAccumulator, RidgeTask
+from workflow_scripts.evaluation.probe.ridge import GramAccumulator, RidgeTask
 
 ALPHAS = (0.1, 0.5, 1.0, 2.0, 5.0)
 SEEDS = (42, 43, 44)

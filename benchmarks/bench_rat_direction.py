@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 
 from workflow_scripts.methods import parse
-from workflow_scripts.methods.rat_direction.fly import random_affine, random_copy
-from workflow_scripts.methods.rat_direction.model import DirectionNet, predict_points
+from workflow_scripts.methods.rat_direction.augment_online import random_affine, random_copy
+from workflow_scripts.methods.rat_direction.module import DirectionNet, predict_points
 from workflow_scripts.methods.rat_direction.movie import enlarge, tagged_movie
 from workflow_scripts.simulate.rat_direction import Options, make_frames, make_movie
-from workflow_scripts.training.images import ImageSpec
+from workflow_scripts.views.images import ImageSpec
 
 
 def rate(work, n, seconds=2.0):

@@ -1,4 +1,4 @@
-"""Memory and time of every rule against the size of the data: what `workflow_scripts/resources_plan.py` is fitted to.
+"""Memory and time of every rule against the size of the data, to which workflow/resources.py is fitted.
 
     python benchmarks/bench_resources.py --frames 3000 30000
 

@@ -20,18 +20,18 @@ from typing import Any
 
 import yaml
 
-from workflow_scripts.cards import Card, load_card
-from workflow_scripts.config import IntervalConfig, ProbeConfig
-from workflow_scripts.evaluation.compare import score_run
-from workflow_scripts.evaluation.probe import run_probe
-from workflow_scripts.evaluation.quality import quality_tables
-from workflow_scripts.evaluation.splits import make_split
+from workflow_scripts.cards.card import Card, load_card
+from workflow_scripts.convert.quality import quality_tables
+from workflow_scripts.convert.splits import make_split
+from workflow_scripts.convert.tracks import convert_shard
+from workflow_scripts.evaluation.comparison.compare import score_run
+from workflow_scripts.evaluation.options import IntervalConfig, ProbeConfig
+from workflow_scripts.evaluation.probe.probe import run_probe
 from workflow_scripts.formats.splits import read_split, write_split
 from workflow_scripts.formats.tracks import index_tracks, write_tracks
 from workflow_scripts.methods import parse, runs
 from workflow_scripts.simulate import make_file
-from workflow_scripts.sources.conversion import convert_shard
-from workflow_scripts.training.data import TrackView
+from workflow_scripts.views.tracks import TrackView
 
 ROOT = Path(__file__).parents[1]
 

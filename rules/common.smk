@@ -12,18 +12,18 @@ from pathlib import Path
 ROOT = Path(str(workflow.current_basedir)).parent
 sys.path.insert(0, str(ROOT))  # this checkout's package, whichever one is installed
 
-from workflow_scripts.cards import slugify
-from workflow_scripts.digest import code_digest
-from workflow_scripts.errors import EthoMakeError
-from workflow_scripts.experiment import load_experiment
-from workflow_scripts.jobs import set_environment
-from workflow_scripts.kinds import DETECTORS
-from workflow_scripts.kinds import FILES as KIND_FILES
-from workflow_scripts.locking import clear_after_kill, forget_run, note_run
+from workflow_scripts.core.names import slugify
+from workflow_scripts.workflow.digest import code_digest
+from workflow_scripts.core.errors import EthoMakeError
+from workflow_scripts.experiment.experiment import load_experiment
+from workflow_scripts.workflow.environment import set_environment
+from workflow_scripts.cards.kinds import DETECTORS
+from workflow_scripts.cards.kinds import FILES as KIND_FILES
+from workflow_scripts.workflow.recovery import clear_after_kill, forget_run, note_run
 from workflow_scripts.methods import config_model as method_options
-from workflow_scripts.paper import KINDS as FIGURE_KINDS
-from workflow_scripts.paper import drawings
-from workflow_scripts.resources_plan import Sizes, gpus, need, train_need
+from workflow_scripts.experiment.figure_kinds import KINDS as FIGURE_KINDS
+from workflow_scripts.experiment.figure_kinds import drawings
+from workflow_scripts.workflow.resources import Sizes, gpus, need, train_need
 
 try:
     EXPERIMENT = load_experiment(ROOT, config)
@@ -232,7 +232,7 @@ for run in EXPERIMENT.runs:
         LATENTS.setdefault(run.dataset, run)
 
 
-# After `kill -9` the same command goes on; see workflow_scripts/locking.py.
+# After `kill -9` the same command goes on; see workflow_scripts/workflow/recovery.py.
 if workflow.is_main_process and clear_after_kill(Path(".snakemake")):
     print(
         "The run before this one was killed; going on where it stopped.",

@@ -9,7 +9,7 @@ import numpy as np
 from workflow_scripts.formats.splits import Split
 from workflow_scripts.formats.tracks import Recording, write_tracks
 from workflow_scripts.methods.bams.features import MOUSE_POINTS
-from workflow_scripts.training.data import TrackView
+from workflow_scripts.views.tracks import TrackView
 
 
 def recording(name: str, frames: int = 150, animals: int = 3, keypoints=MOUSE_POINTS, seed: int = 0, missing=0.02):

@@ -3,13 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workflow_scripts.cards import Card
-from workflow_scripts.errors import InputError
+from workflow_scripts.cards.card import Card
+from workflow_scripts.convert.tracks import convert_shard
+from workflow_scripts.core.errors import InputError
 from workflow_scripts.methods.bams.config import Config
 from workflow_scripts.methods.bams.method import build, embed
-from workflow_scripts.sources import npy_write, read_tracks
-from workflow_scripts.sources.conversion import convert_shard
-from workflow_scripts.training.data import DataSpec
+from workflow_scripts.sources import read_tracks
+from workflow_scripts.sources.shared import npy_write
+from workflow_scripts.views.tracks import DataSpec
 
 
 def example(**changes) -> dict:

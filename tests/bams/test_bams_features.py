@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from bams_toy import recording
 
-from workflow_scripts.errors import ConfigError
+from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.methods.bams.config import Config
 from workflow_scripts.methods.bams.features import MOUSE_INPUTS, MOUSE_POINTS, TARGETS, Layout, compute
 from workflow_scripts.methods.bams.statistics import bin_edges, fit, quantise
-from workflow_scripts.training.data import DataSpec
+from workflow_scripts.views.tracks import DataSpec
 
 # Without smoothing, which would hide what is computed by hand here.
 SOUND, FAITHFUL = Config(smooth=1).settle(), Config(mode="faithful").settle()

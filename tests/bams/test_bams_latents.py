@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from bams_toy import recording
 
-from workflow_scripts.errors import InputError
+from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.embeddings import write_embeddings
 from workflow_scripts.formats.sections import read_section
 from workflow_scripts.formats.tracks import Labels, write_tracks

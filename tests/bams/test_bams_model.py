@@ -8,7 +8,7 @@ import pytest
 import torch
 from bams_toy import recording, view
 
-from workflow_scripts.errors import ConfigError, InputError
+from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.formats.embeddings import open_embeddings
 from workflow_scripts.methods import parse, runs
 from workflow_scripts.methods.bams.config import Config
@@ -16,10 +16,10 @@ from workflow_scripts.methods.bams.data import BamsData
 from workflow_scripts.methods.bams.features import MOUSE_POINTS
 from workflow_scripts.methods.bams.hoa import emd, released_target, weighted_mean, window_cdf
 from workflow_scripts.methods.bams.method import build, dimension_names, embed, embed_individuals, import_weights
-from workflow_scripts.methods.bams.model import Bams
+from workflow_scripts.methods.bams.module import Bams
 from workflow_scripts.methods.bams.network import LONG, SHORT
 from workflow_scripts.methods.bams.pooling import pool, pool_groups
-from workflow_scripts.training.data import DataSpec
+from workflow_scripts.views.tracks import DataSpec
 
 MOUSE = DataSpec(("m1", "m2", "m3"), MOUSE_POINTS, 2, 30.0, "px", None)
 TINY = {

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from bams_toy import view
 
-from workflow_scripts.cards import load_card
+from workflow_scripts.cards.card import load_card
+from workflow_scripts.convert.tracks import convert_shard
 from workflow_scripts.methods import parse, runs
 from workflow_scripts.methods.bams.config import Config
 from workflow_scripts.methods.bams.data import BamsData
 from workflow_scripts.methods.bams.method import build, embed
-from workflow_scripts.sources.conversion import convert_shard
-from workflow_scripts.training.data import DataSpec
+from workflow_scripts.views.tracks import DataSpec
 
 
 def test_real_mouse_clip_is_converted_and_embedded(root, mirror):

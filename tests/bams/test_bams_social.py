@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from bams_toy import recording
 
-from workflow_scripts.errors import ConfigError
+from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.methods import parse
-from workflow_scripts.methods.bams import slow, social
+from workflow_scripts.methods.bams import slow_means, social
 from workflow_scripts.methods.bams.config import Config
 from workflow_scripts.methods.bams.features import MOUSE_INPUTS, TARGETS, Layout, compute
-from workflow_scripts.training.data import DataSpec
+from workflow_scripts.views.tracks import DataSpec
 
 
 def mouse(x: float, y: float, angle: float) -> np.ndarray:
@@ -125,7 +125,7 @@ def test_the_option_adds_columns_and_targets():
     assert np.isfinite(with_others.inputs).all()
     everything = Config().settle()
     whole = Layout.of(DataSpec.of(item), everything)
-    assert whole.inputs == (*layout.inputs, *social.ENCOUNTERS, *slow.names([600])) and len(whole.inputs) == 106
+    assert whole.inputs == (*layout.inputs, *social.ENCOUNTERS, *slow_means.names([600])) and len(whole.inputs) == 106
     found = compute(item.position, whole, everything)
     np.testing.assert_array_equal(found.inputs[..., :89], with_others.inputs)
     np.testing.assert_array_equal(found.targets, with_others.targets)
@@ -137,7 +137,7 @@ def test_only_sound_mice_in_company_are_told_of_others():
     for config in (Config(mode="faithful"), Config(weights="bams.pt")):  # the original's weights know of nobody
         assert Layout.of(spec, config.settle()).inputs == MOUSE_INPUTS
     alone = Layout.of(DataSpec.of(recording("b", animals=1)), Config().settle())
-    assert alone.inputs == (*MOUSE_INPUTS, *slow.names([600])) and not alone.encounters
+    assert alone.inputs == (*MOUSE_INPUTS, *slow_means.names([600])) and not alone.encounters
     tails = Layout.of(DataSpec.of(recording("c", keypoints=("nose", "tail"))), Config().settle())
     assert len(tails.inputs) == 8
     with pytest.raises(ConfigError, match="two animals or more"):
@@ -192,11 +192,11 @@ def test_the_border_by_hand():
     side = np.stack([np.clip(np.abs((t + 100) % 400 - 200), 50, 150), np.clip(np.abs(t - 200), 50, 150)], axis=-1)
     body = mouse(0, 0, 0)
     points = np.stack([side[:, None] + body, np.broadcast_to(np.array([100, 100]) + body, (400, 12, 2))], axis=1)
-    found = slow.columns(points, np.ones(2, bool), social.MOUSE, 30.0, [-2])
-    border = found[..., slow.QUANTITIES.index("border")]
+    found = slow_means.columns(points, np.ones(2, bool), social.MOUSE, 30.0, [-2])
+    border = found[..., slow_means.QUANTITIES.index("border")]
     np.testing.assert_allclose(border[:, 0], 0, atol=0.03)
     np.testing.assert_allclose(border[:, 1], 50 / 40, atol=0.03)
-    log = found[..., slow.QUANTITIES.index("log border")]
+    log = found[..., slow_means.QUANTITIES.index("log border")]
     np.testing.assert_allclose(log[:, 1], np.log1p(border[:, 1]))
-    nothing = slow.columns(points, np.zeros(2, bool), social.MOUSE, 30.0, [-2])
+    nothing = slow_means.columns(points, np.zeros(2, bool), social.MOUSE, 30.0, [-2])
     assert np.isfinite(nothing).all()

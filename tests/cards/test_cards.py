@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.cards import Card, FoldSplit, GroupSplit, load_card
-from workflow_scripts.config import validate
-from workflow_scripts.errors import ConfigError, InputError
+from workflow_scripts.cards.card import Card, FoldSplit, GroupSplit, load_card
+from workflow_scripts.core.errors import ConfigError, InputError
+from workflow_scripts.core.validation import validate
 from workflow_scripts.sources import check_options
 
 ROOT = Path(__file__).parents[2]

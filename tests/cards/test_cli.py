@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from workflow_scripts.cards import Card, load_card
-from workflow_scripts.cards_text import human_size, markdown_card, markdown_table
+from workflow_scripts.cards.card import Card, load_card
+from workflow_scripts.cards.page import human_size, markdown_card, markdown_table
 from workflow_scripts.cli import main
-from workflow_scripts.config import validate
-from workflow_scripts.files import digest, read_yaml
-from workflow_scripts.guess import card_yaml, detect, guess_card, recording_name
+from workflow_scripts.cli.new_dataset import card_yaml, detect, guess_card, recording_name
+from workflow_scripts.convert.tracks import convert_shard
+from workflow_scripts.core.files import digest, read_yaml
+from workflow_scripts.core.validation import validate
 from workflow_scripts.simulate import make_file
-from workflow_scripts.sources.conversion import convert_shard
 
 ROOT = Path(__file__).parents[2]
 

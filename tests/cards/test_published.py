@@ -5,14 +5,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from workflow_scripts.cards import load_card
-from workflow_scripts.cards_text import markdown_card
-from workflow_scripts.errors import ConfigError
-from workflow_scripts.evaluation.compare import compare
-from workflow_scripts.experiment import load_experiment
+from workflow_scripts.cards.card import load_card
+from workflow_scripts.cards.page import markdown_card
+from workflow_scripts.cards.published import load_published, with_published
+from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.evaluation.comparison.compare import compare
+from workflow_scripts.experiment.experiment import load_experiment
 from workflow_scripts.formats.tables import COLUMNS, write_table
 from workflow_scripts.methods import names
-from workflow_scripts.published import load_published, with_published
 
 ROOT = Path(__file__).parents[2]
 TABLE = """

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from workflow_scripts.cards import load_card
+from workflow_scripts.cards.card import load_card
 from workflow_scripts.simulate import make_file
 
 CARD = load_card(Path(__file__).parents[2] / "config" / "datasets" / "fly_daart_twin.yaml")

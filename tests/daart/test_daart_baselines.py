@@ -2,7 +2,7 @@ import numpy as np
 import parity
 import pytest
 
-from workflow_scripts.errors import EthoMakeError
+from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.methods.daart.baselines import Baseline, combine, stack_lags
 from workflow_scripts.methods.daart.sequences import Signals
 

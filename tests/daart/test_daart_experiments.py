@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.experiment import load_experiment
+from workflow_scripts.experiment.experiment import load_experiment
 
 ROOT = Path(__file__).parents[2]
 

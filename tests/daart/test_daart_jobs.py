@@ -8,8 +8,8 @@ import pytest
 import yaml
 from original_files import DATA, MODEL, TRAIN, make_flies
 
-from workflow_scripts.errors import ConfigError
-from workflow_scripts.methods.daart.grid import read_grid
+from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.methods.daart.project.grid import read_grid
 
 ROOT = Path(__file__).parents[2]
 

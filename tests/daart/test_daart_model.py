@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from torch.nn.functional import cross_entropy, mse_loss
 
 from workflow_scripts import methods
-from workflow_scripts.errors import ConfigError, EthoMakeError, InputError
+from workflow_scripts.core.errors import ConfigError, EthoMakeError, InputError
 from workflow_scripts.formats.splits import Split
 from workflow_scripts.formats.tracks import Labels, Recording, write_tracks
 from workflow_scripts.methods import runs
@@ -20,9 +20,9 @@ from workflow_scripts.methods.daart.module import Segmenter, SequenceData
 from workflow_scripts.methods.daart.network import Network
 from workflow_scripts.methods.daart.original import read_original, write_original
 from workflow_scripts.methods.daart.sequences import Batches, SequenceStore, Signals, split_sequences
-from workflow_scripts.training.data import TrackView
 from workflow_scripts.training.loop import fit
 from workflow_scripts.training.options import LoopOptions
+from workflow_scripts.views.tracks import TrackView
 
 BACKBONES = ["temporal-mlp", "dtcn", "lstm", "gru"]
 

@@ -9,10 +9,10 @@ import yaml
 from original_files import DATA, FRAMES, MODEL, TRAIN, make_flies
 
 from workflow_scripts import cli
-from workflow_scripts.errors import ConfigError, EthoMakeError, InputError
-from workflow_scripts.files import read_yaml
-from workflow_scripts.methods.daart import project
-from workflow_scripts.methods.daart.search import search, search_space
+from workflow_scripts.core.errors import ConfigError, EthoMakeError, InputError
+from workflow_scripts.core.files import read_yaml
+from workflow_scripts.methods.daart.project import versions as project
+from workflow_scripts.methods.daart.project.search import search, search_space
 
 
 @pytest.fixture(scope="module")

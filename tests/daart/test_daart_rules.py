@@ -5,9 +5,9 @@ import pytest
 import yaml
 
 from workflow_scripts import methods
-from workflow_scripts.cards import load_card
-from workflow_scripts.config import validate
-from workflow_scripts.errors import ConfigError
+from workflow_scripts.cards.card import load_card
+from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.core.validation import validate
 from workflow_scripts.formats.tracks import Labels, Recording
 from workflow_scripts.methods.daart.config import Config
 from workflow_scripts.methods.daart.heuristics import apply_rules, label_project, measure
@@ -15,7 +15,7 @@ from workflow_scripts.methods.daart.inputs import signals
 from workflow_scripts.methods.daart.rules_options import Quantity, RuleBook
 from workflow_scripts.simulate import fly_daart, make_file
 from workflow_scripts.sources import daart_csv
-from workflow_scripts.training.data import DataSpec
+from workflow_scripts.views.tracks import DataSpec
 
 CLASSES = ("still", "walk", "groom")
 BOOK = {

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, jaccard_score, precision_score
 
-from workflow_scripts.config import IntervalConfig
-from workflow_scripts.evaluation import metrics
-from workflow_scripts.evaluation import segments as sg
-from workflow_scripts.evaluation.score import score_predictions
+from workflow_scripts.evaluation.options import IntervalConfig
+from workflow_scripts.evaluation.scores.score import score_predictions
 from workflow_scripts.formats.predictions import Prediction, create_predictions
+from workflow_scripts.metrics import frames as metrics
+from workflow_scripts.metrics import segments as sg
 
 
 def spread(text):

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from workflow_scripts.cards import Task, load_card
-from workflow_scripts.errors import ConfigError, InputError
+from workflow_scripts.cards.card import Task, load_card
+from workflow_scripts.convert.tracks import convert_shard
+from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.simulate import fly_daart, make_file
 from workflow_scripts.simulate.agents import bouts
 from workflow_scripts.sources import daart_csv, read_labels, read_tracks
-from workflow_scripts.sources.conversion import convert_shard
 
 ROOT = Path(__file__).parents[2]
 DATASETS = ROOT / "config" / "datasets"

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from workflow_scripts.config import IntervalConfig
-from workflow_scripts.evaluation.compare import score_run
-from workflow_scripts.evaluation.metrics import class_f1, confusion
+from workflow_scripts.evaluation.comparison.compare import score_run
+from workflow_scripts.evaluation.options import IntervalConfig
 from workflow_scripts.formats.predictions import Prediction, create_predictions
+from workflow_scripts.metrics.frames import class_f1, confusion
+from workflow_scripts.metrics.windows import window_ceiling
 from workflow_scripts.report.views import ceilings
-from workflow_scripts.training.windows import window_ceiling
 
 RUN = {"dataset": "d", "method": "mvd", "mode": "sound", "point": "default", "split": "official", "seed": 0}
 NAMES = ("idle", "walk", "twitch", "never")

@@ -1,7 +1,7 @@
 import pandas as pd
 import yaml
 
-from workflow_scripts.evaluation.leaderboard import leaderboard
+from workflow_scripts.evaluation.comparison.leaderboard import leaderboard
 
 
 def run(folder, values, monitor="val_macro_f1", mode="max"):

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from workflow_scripts.config import IntervalConfig
-from workflow_scripts.evaluation.compare import score_run
-from workflow_scripts.evaluation.means import score_means
+from workflow_scripts.evaluation.comparison.compare import score_run
+from workflow_scripts.evaluation.options import IntervalConfig
+from workflow_scripts.evaluation.scores.means import score_means
 from workflow_scripts.formats.predictions import Prediction, create_predictions, open_predictions
 
 INTERVAL = IntervalConfig(resamples=400)

@@ -4,9 +4,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from workflow_scripts.config import IntervalConfig
-from workflow_scripts.evaluation import metrics
-from workflow_scripts.evaluation.intervals import bootstrap, percentile_interval, resample_counts, resample_sums
+from workflow_scripts.evaluation.options import IntervalConfig
+from workflow_scripts.evaluation.scores.intervals import (
+    bootstrap,
+    percentile_interval,
+    resample_counts,
+    resample_sums,
+)
+from workflow_scripts.metrics import frames as metrics
 
 
 @settings(max_examples=60, deadline=None)

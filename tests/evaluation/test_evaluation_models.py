@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.preprocessing import StandardScaler
 
-from workflow_scripts.evaluation.logistic import fit_logistic
-from workflow_scripts.evaluation.ridge import GramAccumulator, RidgeTask
+from workflow_scripts.evaluation.probe.logistic import fit_logistic
+from workflow_scripts.evaluation.probe.ridge import GramAccumulator, RidgeTask
 
 ALPHAS = (0.1, 1.0, 50.0)
 
@@ -199,7 +199,7 @@ def test_logistic_warm_start_changes_nothing_and_is_deterministic():
 def test_logistic_gradient_by_finite_differences():
     from scipy.optimize import check_grad
 
-    from workflow_scripts.evaluation.logistic import _Problem
+    from workflow_scripts.evaluation.probe.logistic import _Problem
 
     rng = np.random.default_rng(0)
     for classes in (2, 3):

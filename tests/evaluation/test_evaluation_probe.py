@@ -8,12 +8,12 @@ from sklearn import metrics as oracle
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.preprocessing import StandardScaler
 
-from workflow_scripts.config import IntervalConfig, ProbeConfig
-from workflow_scripts.errors import ConfigError, EthoMakeError, InputError
-from workflow_scripts.evaluation import data
-from workflow_scripts.evaluation.chance import chance_predictions
-from workflow_scripts.evaluation.probe import run_probe
-from workflow_scripts.evaluation.score import COLUMNS, score_all_positive, score_predictions
+from workflow_scripts.core.errors import ConfigError, EthoMakeError, InputError
+from workflow_scripts.evaluation.options import IntervalConfig, ProbeConfig
+from workflow_scripts.evaluation.probe import rows as data
+from workflow_scripts.evaluation.probe.probe import run_probe
+from workflow_scripts.evaluation.scores.chance import chance_predictions
+from workflow_scripts.evaluation.scores.score import COLUMNS, score_all_positive, score_predictions
 from workflow_scripts.formats.embeddings import write_embeddings
 from workflow_scripts.formats.predictions import open_predictions
 from workflow_scripts.formats.tracks import write_tracks

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from scipy.stats import permutation_test
 
-from workflow_scripts.config import IntervalConfig
-from workflow_scripts.evaluation import metrics
-from workflow_scripts.evaluation.compare import score_run
-from workflow_scripts.evaluation.intervals import keep_resamples, over_seeds, percentile_interval
-from workflow_scripts.evaluation.paired import holm, swap_test
-from workflow_scripts.evaluation.seeds import score_seeds
-from workflow_scripts.evaluation.significance import RANKS, TESTS, Contender, labels, significance
+from workflow_scripts.evaluation.comparison.compare import score_run
+from workflow_scripts.evaluation.comparison.paired import holm, swap_test
+from workflow_scripts.evaluation.comparison.significance import RANKS, TESTS, Contender, labels, significance
+from workflow_scripts.evaluation.options import IntervalConfig
+from workflow_scripts.evaluation.scores.intervals import keep_resamples, over_seeds, percentile_interval
+from workflow_scripts.evaluation.scores.seeds import score_seeds
 from workflow_scripts.formats.predictions import Prediction, create_predictions
+from workflow_scripts.metrics import frames as metrics
 
 INTERVAL = IntervalConfig(resamples=400)
 NAMES = ("rest", "run", "rear")

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from evaluation_toy import make_split, recording
 
-from workflow_scripts.cards import Card
-from workflow_scripts.errors import ConfigError, LeakError
-from workflow_scripts.evaluation import leaks, splits
+from workflow_scripts.cards.card import Card
+from workflow_scripts.convert import leaks, splits
+from workflow_scripts.core.errors import ConfigError, LeakError
 from workflow_scripts.formats.splits import write_split
 from workflow_scripts.formats.tracks import index_tracks, write_quarantine, write_tracks
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from faulty_server import sha256
 
-from workflow_scripts.cards import RemoteFile
+from workflow_scripts.cards.card import RemoteFile
 from workflow_scripts.fetch import Source, fetch
 
 DATA = np.random.default_rng(0).bytes(300_000)
@@ -49,8 +49,8 @@ def assert_nothing(target: Path) -> None:
 PROGRAM = """
 import logging, resource, sys
 from pathlib import Path
-from workflow_scripts.cards import RemoteFile
-from workflow_scripts.errors import EthoMakeError
+from workflow_scripts.cards.card import RemoteFile
+from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.fetch import fetch
 limit, log = int(sys.argv[4]), sys.argv[5]
 if log:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workflow_scripts.errors import InputError
+from workflow_scripts.core.errors import InputError
 from workflow_scripts.fetch import Limits, unpack, unpack_member
 
 TABLE = np.random.default_rng(0).bytes(20_000)

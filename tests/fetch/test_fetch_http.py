@@ -24,8 +24,8 @@ from fetch_helpers import (
     remote,
 )
 
-from workflow_scripts.cards import RemoteFile
-from workflow_scripts.errors import InputError
+from workflow_scripts.cards.card import RemoteFile
+from workflow_scripts.core.errors import InputError
 from workflow_scripts.fetch import Source
 
 

@@ -20,8 +20,8 @@ from fetch_helpers import (
     wait_for_words,
 )
 
-from workflow_scripts.cards import RemoteFile
-from workflow_scripts.errors import InputError
+from workflow_scripts.cards.card import RemoteFile
+from workflow_scripts.core.errors import InputError
 from workflow_scripts.fetch import Source, partial
 from workflow_scripts.fetch.partial import part_path
 

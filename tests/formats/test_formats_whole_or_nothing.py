@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import atomic_path, write_text
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.files import atomic_path, write_text
 
 WRITERS = """
 import numpy as np, resource, sys
-from workflow_scripts.errors import InputError
+from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.embeddings import write_embeddings
 from workflow_scripts.formats.predictions import Prediction, create_predictions
 from workflow_scripts.formats.tracks import Recording, write_tracks
@@ -86,7 +86,7 @@ def test_a_killed_writer_leaves_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "x.txt"
     write_text(target, "old")
     code = (
-        "import sys, time\nfrom workflow_scripts.files import atomic_path\n"
+        "import sys, time\nfrom workflow_scripts.core.files import atomic_path\n"
         "with atomic_path(sys.argv[1]) as part:\n    part.write_text('half')\n    print(flush=True)\n"
         "    time.sleep(60)\n"
     )

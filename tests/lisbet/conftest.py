@@ -6,7 +6,7 @@ import torch
 
 from workflow_scripts.formats.splits import Split
 from workflow_scripts.formats.tracks import Labels, Recording, write_tracks
-from workflow_scripts.training.data import DataSpec, TrackView
+from workflow_scripts.views.tracks import DataSpec, TrackView
 
 POINTS = ("nose", "left_ear", "right_ear", "neck", "left_hip", "right_hip", "tail")
 BODY = np.array([[3, 0], [2, 1], [2, -1], [1, 0], [-1, 1], [-1, -1], [-2, 0]], np.float32)

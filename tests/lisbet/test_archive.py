@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import walkers
 
-from workflow_scripts.errors import InputError
+from workflow_scripts.core.errors import InputError
 from workflow_scripts.sources import read_tracks
 from workflow_scripts.sources.lisbet_archive import write_archive
 

@@ -7,16 +7,12 @@ import yaml
 from conftest import walkers
 from torch import nn
 
-from workflow_scripts.errors import EthoMakeError, InputError
+from workflow_scripts.core.errors import EthoMakeError, InputError
 from workflow_scripts.methods.lisbet import method
 from workflow_scripts.methods.lisbet.config import Config
-from workflow_scripts.methods.lisbet.export_original import write_original
-from workflow_scripts.methods.lisbet.interchange import (
-    config_of,
-    load_backbone,
-    read_original,
-)
-from workflow_scripts.methods.lisbet.model import Lisbet
+from workflow_scripts.methods.lisbet.module import Lisbet
+from workflow_scripts.methods.lisbet.original.read import config_of, load_backbone, read_original
+from workflow_scripts.methods.lisbet.original.write import write_original
 
 LAYER = ["self_attn.in_proj_weight", "self_attn.in_proj_bias", "self_attn.out_proj.weight", "self_attn.out_proj.bias"]
 LAYER += [f"{part}.{kind}" for part in ("linear1", "linear2", "norm1", "norm2") for kind in ("weight", "bias")]

@@ -9,13 +9,13 @@ import torch
 from conftest import make_view, walkers
 from torch.nn import functional as F
 
-from workflow_scripts.errors import EthoMakeError
+from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.methods.lisbet import method
 from workflow_scripts.methods.lisbet.config import Config
 from workflow_scripts.methods.lisbet.data import LisbetData
 from workflow_scripts.methods.lisbet.labels import Head
 from workflow_scripts.methods.lisbet.losses import Tally, alignment, head_loss, info_nce, lr_one_cycle, uniformity
-from workflow_scripts.methods.lisbet.model import Lisbet
+from workflow_scripts.methods.lisbet.module import Lisbet
 from workflow_scripts.training.checkpoints import load_weights
 from workflow_scripts.training.loop import fit
 

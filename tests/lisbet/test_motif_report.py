@@ -11,14 +11,15 @@ import pytest
 import torch
 from conftest import make_view, walkers
 
-from workflow_scripts.config import MotifConfig, validate
-from workflow_scripts.errors import ConfigError
+from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.core.validation import validate
 from workflow_scripts.formats.embeddings import write_embeddings
 from workflow_scripts.formats.splits import write_split
 from workflow_scripts.methods.lisbet.config import Config
-from workflow_scripts.methods.lisbet.model import Lisbet
-from workflow_scripts.methods.lisbet.motif_report import describe, scan
+from workflow_scripts.methods.lisbet.module import Lisbet
 from workflow_scripts.methods.lisbet.pretext import task_accuracy
+from workflow_scripts.motifs.options import MotifConfig
+from workflow_scripts.motifs.report import describe, scan
 
 RECORDINGS = [walkers(f"r{k}", 400) for k in range(3)]
 
@@ -81,7 +82,7 @@ def test_the_section_is_checked():
 
 
 def test_accuracy_of_the_tasks():
-    from workflow_scripts.training.data import DataSpec
+    from workflow_scripts.views.tracks import DataSpec
 
     config = Config(tasks=["order", "cons", "warp", "shift"], preset="16x2", window_size=24, embedding="token")
     torch.manual_seed(0)

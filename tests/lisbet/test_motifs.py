@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import pdist, squareform
 from sklearn.metrics import f1_score
 
-from workflow_scripts.errors import EthoMakeError, InputError
+from workflow_scripts.core.errors import EthoMakeError, InputError
 from workflow_scripts.formats.embeddings import write_embeddings
-from workflow_scripts.methods.lisbet import bouts, figures, motifs, prototypes
-from workflow_scripts.methods.lisbet.annotate import annotate, classes_of
 from workflow_scripts.methods.lisbet.config import Config
-from workflow_scripts.methods.lisbet.model import Lisbet
+from workflow_scripts.methods.lisbet.module import Lisbet
+from workflow_scripts.methods.lisbet.original.annotate import annotate, classes_of
+from workflow_scripts.motifs import bouts, figures, prototypes
+from workflow_scripts.motifs import hmm as motifs
 
 
 @pytest.fixture(scope="module")

@@ -5,14 +5,14 @@ import pytest
 import torch
 from conftest import make_view, walkers
 
-from workflow_scripts.methods.lisbet.backbones import ClassificationHead
 from workflow_scripts.methods.lisbet.config import Config
 from workflow_scripts.methods.lisbet.data import LisbetData, steps_per_epoch
 from workflow_scripts.methods.lisbet.draws import TRAIN, Drawer
 from workflow_scripts.methods.lisbet.inference import embed_recording
 from workflow_scripts.methods.lisbet.inputs import Layout, prepare_recording
 from workflow_scripts.methods.lisbet.losses import lr_reference
-from workflow_scripts.methods.lisbet.model import Lisbet
+from workflow_scripts.methods.lisbet.module import Lisbet
+from workflow_scripts.methods.lisbet.network import ClassificationHead
 from workflow_scripts.methods.lisbet.store import Frames, padding
 from workflow_scripts.methods.lisbet.windows import PlanTensors, Windows
 

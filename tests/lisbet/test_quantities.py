@@ -7,15 +7,15 @@ import pytest
 import torch
 from conftest import make_view, walkers
 
-from workflow_scripts.methods.lisbet.backbones import SummaryHead, moments
+from workflow_scripts.kinematics.body_roles import body_length, find_roles
+from workflow_scripts.kinematics.quantities import measure
 from workflow_scripts.methods.lisbet.config import Config
 from workflow_scripts.methods.lisbet.data import LisbetData
 from workflow_scripts.methods.lisbet.inference import embed_recording, predict_recording
 from workflow_scripts.methods.lisbet.inputs import Layout, measure_individuals, prepare_recording
-from workflow_scripts.methods.lisbet.model import Lisbet
-from workflow_scripts.training.data import DataSpec
-from workflow_scripts.training.quantities import measure
-from workflow_scripts.training.roles import body_length, find_roles
+from workflow_scripts.methods.lisbet.module import Lisbet
+from workflow_scripts.methods.lisbet.network import SummaryHead, moments
+from workflow_scripts.views.tracks import DataSpec
 
 SMALL = {
     "tasks": ["order", "cons", "shift", "multiclass"],

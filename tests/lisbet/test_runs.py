@@ -7,15 +7,15 @@ import pytest
 import torch
 from conftest import make_view, walkers
 
-from workflow_scripts.experiment import load_experiment
+from workflow_scripts.experiment.experiment import load_experiment
 from workflow_scripts.formats.embeddings import open_embeddings
 from workflow_scripts.formats.predictions import open_predictions
 from workflow_scripts.methods import config_model, parse, runs
 from workflow_scripts.methods.lisbet.config import Config
 from workflow_scripts.methods.lisbet.data import LisbetData
-from workflow_scripts.methods.lisbet.model import Lisbet
-from workflow_scripts.training.data import TrackView
+from workflow_scripts.methods.lisbet.module import Lisbet
 from workflow_scripts.training.loop import fit
+from workflow_scripts.views.tracks import TrackView
 
 OPTIONS = {
     "tasks": ["shift", "order", "multiclass"],

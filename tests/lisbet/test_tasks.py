@@ -6,7 +6,7 @@ import torch
 from conftest import make_view, walkers
 from sklearn.linear_model import LogisticRegression
 
-from workflow_scripts.errors import ConfigError, EthoMakeError
+from workflow_scripts.core.errors import ConfigError, EthoMakeError
 from workflow_scripts.methods.lisbet.augment import Augmenter, second_view
 from workflow_scripts.methods.lisbet.augment_spec import parse_augmentations
 from workflow_scripts.methods.lisbet.config import OLD_NAMES, Config

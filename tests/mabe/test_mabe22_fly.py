@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workflow_scripts.cards import load_card
-from workflow_scripts.evaluation.mabe import evaluate_mabe
-from workflow_scripts.evaluation.mabe_submission import write_submission
+from workflow_scripts.cards.card import load_card
+from workflow_scripts.convert.tracks import convert_shard
+from workflow_scripts.evaluation.mabe.evaluator import evaluate_mabe
+from workflow_scripts.evaluation.mabe.submission import write_submission
 from workflow_scripts.formats.embeddings import write_embeddings
 from workflow_scripts.methods.bams.config import Config
 from workflow_scripts.methods.bams.features import Layout, compute
@@ -13,8 +14,7 @@ from workflow_scripts.methods.bams.method import build, embed
 from workflow_scripts.simulate import make_file
 from workflow_scripts.simulate.mabe22_fly import RADIUS, TASKS
 from workflow_scripts.sources import read_tracks
-from workflow_scripts.sources.conversion import convert_shard
-from workflow_scripts.training.data import DataSpec
+from workflow_scripts.views.tracks import DataSpec
 
 SMALL = {"seed": 2, "train": 2, "submission": 8, "public": 3, "private": 4, "frames": 200}
 

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workflow_scripts.cards import load_card
-from workflow_scripts.errors import InputError
+from workflow_scripts.cards.card import load_card
+from workflow_scripts.convert.tracks import convert_shard
+from workflow_scripts.core.errors import InputError
 from workflow_scripts.simulate import make_file
 from workflow_scripts.simulate.mabe22_mouse import TASKS, Options, simulate
-from workflow_scripts.sources import npy_safe, npy_write, read_tracks
-from workflow_scripts.sources.conversion import convert_shard
+from workflow_scripts.sources import read_tracks
 from workflow_scripts.sources.mabe22 import LabelFile, check_map
+from workflow_scripts.sources.shared import npy_objects, npy_write
 
 SMALL = {"seed": 1, "train": 3, "submission": 5, "public": 2, "private": 2, "frames": 300}
 
@@ -53,7 +54,7 @@ def test_twin_converts_through_its_card(twin):
 
 def test_zeros_are_missing_and_nothing_else(twin):
     card, folder = twin
-    raw = npy_safe.load(folder / "mouse_triplet_train.npy")["sequences"]
+    raw = npy_objects.load(folder / "mouse_triplet_train.npy")["sequences"]
     shard = card.shards[0]
     for recording in convert_shard(card, shard, folder):
         pixels = np.asarray(raw[recording.id.split("/")[1]]["keypoints"])
@@ -66,25 +67,25 @@ def test_zeros_are_missing_and_nothing_else(twin):
 
 def test_twin_has_the_official_layout(twin):
     _, folder = twin
-    train = npy_safe.load(folder / "mouse_triplet_train.npy")
+    train = npy_objects.load(folder / "mouse_triplet_train.npy")
     entry = next(iter(train["sequences"].values()))
     assert train["vocabulary"] == ["lights", "chases"]
     assert (entry["keypoints"].dtype, entry["keypoints"].shape) == (np.int32, (300, 3, 12, 2))
     assert entry["annotations"].shape == (2, 300)
-    labels = npy_safe.load(folder / "mouse_triplets_test_labels.npy")
-    test = npy_safe.load(folder / "mouse_triplet_test.npy")["sequences"]
+    labels = npy_objects.load(folder / "mouse_triplets_test_labels.npy")
+    test = npy_objects.load(folder / "mouse_triplet_test.npy")["sequences"]
     assert list(labels["frame_number_map"]) == list(test)
     assert labels["task_type"][:3] == ["Continious", "Continious", "Discrete"]
     assert labels["label_array"].shape == (13, 9 * 300)
-    assert npy_safe.load(folder / "metadata/mouse_frame_number_map.npy") == labels["frame_number_map"]
+    assert npy_objects.load(folder / "metadata/mouse_frame_number_map.npy") == labels["frame_number_map"]
 
 
 def test_twin_is_the_same_whatever_else_is_made(twin, root):
     card, folder = twin
     again = folder / "again.npy"
     make_file(card.simulate.generator, "mouse_triplet_train.npy", again, SMALL | {"submission": 2}, card)
-    first = npy_safe.load(folder / "mouse_triplet_train.npy")["sequences"]
-    second = npy_safe.load(again)["sequences"]
+    first = npy_objects.load(folder / "mouse_triplet_train.npy")["sequences"]
+    second = npy_objects.load(again)["sequences"]
     clip = next(iter(first))
     np.testing.assert_array_equal(first[clip]["keypoints"], second[clip]["keypoints"])
 
@@ -223,6 +224,8 @@ def test_official_split_and_map_agree(mirror):
         pytest.skip("no mabe22-metadata in the mirror")
     for name, counts in (("jax", (1600, 3736)), ("flies", (426, 543))):
         split = json.loads((folder / f"{name}_split.json").read_text())
-        clips = check_map(folder, npy_safe.load(folder / f"{'mouse' if name == 'jax' else name}_frame_number_map.npy"))
+        clips = check_map(
+            folder, npy_objects.load(folder / f"{'mouse' if name == 'jax' else name}_frame_number_map.npy")
+        )
         assert (len(split["UserTrain"]), len(clips)) == counts
         assert set(clips) == {*split["SubmissionTrain"], *split["publicTest"], *split["privateTest"]}

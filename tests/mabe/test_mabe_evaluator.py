@@ -9,13 +9,13 @@ import pytest
 from mabe_literal import evaluate
 from sklearn.model_selection import train_test_split
 
-from workflow_scripts.config import IntervalConfig
-from workflow_scripts.errors import InputError
-from workflow_scripts.evaluation.mabe import COMPAT_COLUMNS, compare_mabe, evaluate_mabe
-from workflow_scripts.evaluation.mabe_data import held_out
-from workflow_scripts.evaluation.mabe_scores import count_clip, merge, pooled_counts, score
-from workflow_scripts.evaluation.mabe_tasks import FLY_TASKS, MOUSE_TASKS, PER_FLY
-from workflow_scripts.sources import npy_safe, npy_write
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.evaluation.mabe.data import held_out
+from workflow_scripts.evaluation.mabe.evaluator import COMPAT_COLUMNS, compare_mabe, evaluate_mabe
+from workflow_scripts.evaluation.mabe.scores import count_clip, merge, pooled_counts, score
+from workflow_scripts.evaluation.mabe.tasks import FLY_TASKS, MOUSE_TASKS, PER_FLY
+from workflow_scripts.evaluation.options import IntervalConfig
+from workflow_scripts.sources.shared import npy_objects, npy_write
 
 SEQUENCE = ("experiment_day", "strain", "lights")
 INTERVAL = IntervalConfig(resamples=200)
@@ -83,7 +83,7 @@ def test_compat_on_the_real_miniature_example(mirror, tmp_path):
     if not folder.is_dir():
         pytest.skip("no mabe22-metadata in the mirror")
     example = folder / "training/example_data"
-    submission, labels = (npy_safe.load(example / f"example_{name}.npy") for name in ("embeddings", "labels"))
+    submission, labels = (npy_objects.load(example / f"example_{name}.npy") for name in ("embeddings", "labels"))
     clips = submission["frame_number_map"]
     official = json.loads((folder / "metadata/jax_split.json").read_text())
     split = {part: [clip for clip in ids if clip in clips] for part, ids in official.items()}
@@ -222,7 +222,7 @@ def test_fly_rows_are_averaged_by_name(tmp_path):
 
 
 def _broken(paths, tmp_path, **changes):
-    value = npy_safe.load(paths[0])
+    value = npy_objects.load(paths[0])
     value = {"frame_number_map": value["frame_number_map"], "embeddings": np.array(value["embeddings"])} | changes
     npy_write.save(tmp_path / "broken.npy", {key: item for key, item in value.items() if item is not None})
     return tmp_path / "broken.npy", *paths[1:]

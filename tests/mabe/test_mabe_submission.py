@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.evaluation.mabe_submission import write_submission
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.evaluation.mabe.submission import write_submission
 from workflow_scripts.formats.embeddings import write_embeddings
-from workflow_scripts.sources import npy_safe, npy_write
+from workflow_scripts.sources.shared import npy_objects, npy_write
 
 
 def embeddings(folder, frames=40, dim=16, seed=0):
@@ -30,7 +30,7 @@ def test_rows_follow_the_map(tmp_path):
     np.testing.assert_array_equal(
         found["embeddings"], np.concatenate([arrays["privateTest/A"], arrays["publicTest/B"]])
     )
-    ours = npy_safe.load(tmp_path / "submission.npy")
+    ours = npy_objects.load(tmp_path / "submission.npy")
     np.testing.assert_array_equal(np.asarray(ours["embeddings"]), found["embeddings"])
 
 
@@ -48,7 +48,7 @@ def test_constant_dimension_stays_finite(tmp_path):
     write_embeddings(tmp_path / "e.h5", {"A": np.ones((5, 2), np.float32), "B": np.ones((5, 2), np.float32)}.items())
     npy_write.save(tmp_path / "map.npy", {"A": (0, 5), "B": (5, 10)})
     write_submission(tmp_path / "e.h5", tmp_path / "map.npy", tmp_path / "s.npy", position_zscore=True)
-    assert np.isfinite(np.asarray(npy_safe.load(tmp_path / "s.npy")["embeddings"])).all()
+    assert np.isfinite(np.asarray(npy_objects.load(tmp_path / "s.npy")["embeddings"])).all()
 
 
 def test_refusals(tmp_path):

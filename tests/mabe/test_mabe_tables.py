@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 from test_mabe_evaluator import INTERVAL, make_set
 
-from workflow_scripts.cards import Published
-from workflow_scripts.errors import InputError
-from workflow_scripts.evaluation.mabe import compare_mabe, evaluate_mabe
-from workflow_scripts.evaluation.mabe_tables import Evaluation, read_counts, score_submission, write_mabe_section
+from workflow_scripts.cards.card import Published
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.evaluation.mabe.evaluator import compare_mabe, evaluate_mabe
+from workflow_scripts.evaluation.mabe.tables import Evaluation, read_counts, score_submission, write_mabe_section
 from workflow_scripts.formats.sections import read_section
-from workflow_scripts.sources import npy_safe, npy_write
+from workflow_scripts.sources.shared import npy_objects, npy_write
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def runs(tmp_path_factory):
     """A set, and three runs on it: its submission, the same with noise, and a seed-less control."""
     folder = tmp_path_factory.mktemp("tables")
     (submission, labels, split), _ = make_set(folder)
-    value = npy_safe.load(submission)
+    value = npy_objects.load(submission)
     rng = np.random.default_rng(1)
     found = []
     for method, mode, noise in (("bams", "sound", 0), ("bams", "faithful", 2), ("features", "sound", 6)):

@@ -6,7 +6,7 @@ import numpy as np
 
 from workflow_scripts.formats.splits import Split
 from workflow_scripts.formats.tracks import Recording, write_tracks
-from workflow_scripts.training.data import TrackView
+from workflow_scripts.views.tracks import TrackView
 
 KEYPOINTS = ("nose", "body", "tailbase")
 

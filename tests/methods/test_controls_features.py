@@ -7,9 +7,9 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 from workflow_scripts import methods
-from workflow_scripts.errors import ConfigError, EthoMakeError
-from workflow_scripts.training import quantities
-from workflow_scripts.training.roles import RoleNames, find_roles
+from workflow_scripts.core.errors import ConfigError, EthoMakeError
+from workflow_scripts.kinematics import quantities
+from workflow_scripts.kinematics.body_roles import RoleNames, find_roles
 
 FEATURES = methods.load("features")
 

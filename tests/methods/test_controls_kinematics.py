@@ -5,8 +5,9 @@ from controls_toy import walk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workflow_scripts.errors import ConfigError
-from workflow_scripts.training import kinematics, roles
+from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.kinematics import body_roles as roles
+from workflow_scripts.kinematics import geometry as kinematics
 
 
 @settings(max_examples=40, deadline=None)

@@ -6,11 +6,11 @@ from safetensors.torch import load_file, save_file
 from sklearn.decomposition import PCA
 
 from workflow_scripts import methods
-from workflow_scripts.cards import load_card
-from workflow_scripts.errors import ConfigError, EthoMakeError
+from workflow_scripts.cards.card import load_card
+from workflow_scripts.convert.tracks import convert_shard
+from workflow_scripts.core.errors import ConfigError, EthoMakeError
 from workflow_scripts.formats.tracks import open_tracks
 from workflow_scripts.methods.runs import embed, export_embedder, train
-from workflow_scripts.sources.conversion import convert_shard
 
 CONTROLS = ("raw", "features", "pca", "random_init")
 

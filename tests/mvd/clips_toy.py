@@ -104,9 +104,9 @@ def train_and_die(path, folder, options, at):
     import os
     import signal
 
-    from workflow_scripts.methods.mvd import model
+    from workflow_scripts.methods.mvd import module as model
     from workflow_scripts.methods.runs import train
-    from workflow_scripts.training.clips import ClipView
+    from workflow_scripts.views.clips import ClipView
 
     step = model.MvdClassifier.training_step
 

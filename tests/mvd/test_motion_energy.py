@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from clips_toy import CLASSES, dataset, split
 
-from workflow_scripts.errors import ConfigError
+from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.formats.embeddings import open_embeddings
 from workflow_scripts.methods.motion_energy import method
 from workflow_scripts.methods.runs import embed, export_embedder, train
-from workflow_scripts.training.clips import ClipView
+from workflow_scripts.views.clips import ClipView
 
 
 def test_motion_energy_tells_jerks_from_rest(tmp_path):

@@ -5,13 +5,13 @@ import torch
 from clips_toy import config, dataset, settings, split
 from safetensors.torch import load_file
 
-from workflow_scripts.errors import ConfigError, InputError
+from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.formats.embeddings import open_embeddings
 from workflow_scripts.methods.mvd.distil import Decoder, tube_mask
 from workflow_scripts.methods.mvd.network import VideoTransformer
 from workflow_scripts.methods.mvd.teachers import image_features, load_image_teacher, load_video_teacher
 from workflow_scripts.methods.runs import embed, export_embedder, train
-from workflow_scripts.training.clips import ClipView
+from workflow_scripts.views.clips import ClipView
 
 
 def mae_state(dim=64, depth=2, side=32, patch=8):

@@ -7,12 +7,12 @@ import torch
 from clips_toy import config
 from transformers import VideoMAEConfig, VideoMAEForVideoClassification
 
-from workflow_scripts.errors import InputError
+from workflow_scripts.core.errors import InputError
 from workflow_scripts.methods.mvd import method
-from workflow_scripts.methods.mvd.model import make_network
+from workflow_scripts.methods.mvd.module import make_network
 from workflow_scripts.methods.mvd.network import Block, DropPath, VideoTransformer, position_table, position_table_1d
+from workflow_scripts.methods.mvd.original import load_network
 from workflow_scripts.methods.mvd.sizes import SIZES
-from workflow_scripts.methods.mvd.weights import load_network
 
 SHAPE = {"image_size": 32, "patch": 8, "num_frames": 8}
 

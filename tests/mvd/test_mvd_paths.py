@@ -9,8 +9,8 @@ from workflow_scripts.methods.mvd import method
 from workflow_scripts.methods.mvd.augment import warp
 from workflow_scripts.methods.mvd.config import AugmentOptions
 from workflow_scripts.methods.mvd.decision import Held, class_scores
-from workflow_scripts.methods.mvd.paths import Prices, best_paths, log_of, tune_prices
-from workflow_scripts.training.clips import ClipView
+from workflow_scripts.methods.mvd.viterbi import Prices, best_paths, log_of, tune_prices
+from workflow_scripts.views.clips import ClipView
 
 
 def worth(path, logs, prices):

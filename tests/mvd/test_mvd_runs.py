@@ -8,19 +8,19 @@ import torch
 from clips_toy import CLASSES, config, dataset, settings, split, train_and_die
 from safetensors.torch import load_file, save_file
 
-from workflow_scripts.config import IntervalConfig
-from workflow_scripts.errors import EthoMakeError, InputError
-from workflow_scripts.evaluation.score import score_predictions
+from workflow_scripts.cli.predict import predict_files
+from workflow_scripts.core.errors import EthoMakeError, InputError
+from workflow_scripts.evaluation.options import IntervalConfig
+from workflow_scripts.evaluation.scores.score import score_predictions
 from workflow_scripts.formats.clips import open_clips
 from workflow_scripts.formats.embeddings import open_embeddings
 from workflow_scripts.formats.predictions import open_predictions
 from workflow_scripts.methods.mvd import method
-from workflow_scripts.methods.mvd.model import MvdClassifier
+from workflow_scripts.methods.mvd.module import MvdClassifier
 from workflow_scripts.methods.runs import embed, export_embedder, predict, train
-from workflow_scripts.predict import predict_files
+from workflow_scripts.metrics.windows import runs as bouts
 from workflow_scripts.sources.supervisely import read_bouts, read_boxes
-from workflow_scripts.training.clips import ClipSpec, ClipView
-from workflow_scripts.training.windows import runs as bouts
+from workflow_scripts.views.clips import ClipSpec, ClipView
 
 SHORT = {"samples": 16, "augment": {"mix": 1.0}, "training": {"max_epochs": 3}}
 

@@ -5,8 +5,7 @@ from clips_toy import CLASSES, config, dataset, split
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workflow_scripts.errors import EthoMakeError
-from workflow_scripts.evaluation.segments import overlap_counts
+from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.methods.mvd import augment as ops
 from workflow_scripts.methods.mvd.config import AugmentOptions
 from workflow_scripts.methods.mvd.data import ClipData, Windows, background_of, moment_targets
@@ -22,8 +21,9 @@ from workflow_scripts.methods.mvd.decision import (
 )
 from workflow_scripts.methods.mvd.inference import Slider, read_chunks, slide
 from workflow_scripts.methods.mvd.store import FrameStore
-from workflow_scripts.training.clips import ClipView
-from workflow_scripts.training.windows import merge_windows, window_ceiling
+from workflow_scripts.metrics.segments import overlap_counts
+from workflow_scripts.metrics.windows import merge_windows, window_ceiling
+from workflow_scripts.views.clips import ClipView
 
 STILL = AugmentOptions(flip=0, crop_area=1, aspect=1, turn=0, brightness=0, contrast=0, noise=0, erase=0, mix=0)
 

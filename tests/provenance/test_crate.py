@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.trace import trace
+from workflow_scripts.cli.trace import trace
+from workflow_scripts.core.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 

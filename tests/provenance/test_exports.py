@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workflow_scripts.cards import Task
-from workflow_scripts.errors import ConfigError, InputError
-from workflow_scripts.exports import export_bouts
+from workflow_scripts.behaviour.exports import export_bouts
+from workflow_scripts.cards.card import Task
+from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.formats.predictions import Prediction, create_predictions
 from workflow_scripts.formats.tracks import Recording, write_tracks
 from workflow_scripts.sources import read_labels

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workflow_scripts.errors import EthoMakeError
+from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.formats.images import ImageSet, open_images, write_images
 from workflow_scripts.methods.rat_direction.augment import (
     FACTORS,
@@ -16,8 +16,8 @@ from workflow_scripts.methods.rat_direction.augment import (
     orient_points,
     undo_points,
 )
+from workflow_scripts.methods.rat_direction.augment_online import random_affine, random_copy
 from workflow_scripts.methods.rat_direction.config import AffineOptions, AugmentOptions
-from workflow_scripts.methods.rat_direction.fly import random_affine, random_copy
 
 SIZE = 50
 CLEAN = AugmentOptions(noise_sd=0, shift=3, label_sd=0)

@@ -4,9 +4,10 @@ import pandas as pd
 import pytest
 import torch
 
-from workflow_scripts.cards import Shard, load_card
-from workflow_scripts.errors import ConfigError, EthoMakeError, InputError
-from workflow_scripts.files import digest
+from workflow_scripts.cards.card import Shard, load_card
+from workflow_scripts.convert.images import convert_images
+from workflow_scripts.core.errors import ConfigError, EthoMakeError, InputError
+from workflow_scripts.core.files import digest
 from workflow_scripts.formats.images import ImageSet, open_images, write_images
 from workflow_scripts.formats.splits import Split
 from workflow_scripts.methods import names, parse
@@ -21,20 +22,13 @@ from workflow_scripts.methods.rat_direction.locate import (
     read_frames,
     tag_video,
 )
-from workflow_scripts.methods.rat_direction.model import DirectionNet, predict_points
+from workflow_scripts.methods.rat_direction.module import DirectionNet, predict_points
 from workflow_scripts.methods.rat_direction.movie import draw_dots, enlarge, tagged_movie, write_movie
+from workflow_scripts.metrics.keypoints import angle_between, by_animal, direction, errors, summary
 from workflow_scripts.simulate import make_file
 from workflow_scripts.simulate.rat_direction import Options, make_frames, make_movie
 from workflow_scripts.sources import read_images
-from workflow_scripts.sources.images import convert_images
-from workflow_scripts.training.images import ImageSpec, ImageView
-from workflow_scripts.training.points import (
-    angle_between,
-    by_animal,
-    direction,
-    errors,
-    summary,
-)
+from workflow_scripts.views.images import ImageSpec, ImageView
 
 NAMES = ("base", "neck", "head")
 SPEC = ImageSpec(50, 50, NAMES)

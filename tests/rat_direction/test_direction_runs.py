@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from workflow_scripts.cards import Card, load_card
+from workflow_scripts.cards.card import Card, load_card
 from workflow_scripts.cli import main
-from workflow_scripts.config import IntervalConfig
-from workflow_scripts.evaluation.compare import score_run
-from workflow_scripts.evaluation.intervals import resample_counts
-from workflow_scripts.evaluation.leaks import audit
-from workflow_scripts.evaluation.points import mean_pose_predictions, resampled
-from workflow_scripts.evaluation.splits import make_split
+from workflow_scripts.convert.leaks import audit
+from workflow_scripts.convert.splits import make_split
+from workflow_scripts.evaluation.comparison.compare import score_run
+from workflow_scripts.evaluation.options import IntervalConfig
+from workflow_scripts.evaluation.scores.intervals import resample_counts
+from workflow_scripts.evaluation.scores.points import mean_pose_predictions, resampled
 from workflow_scripts.formats.embeddings import open_embeddings
 from workflow_scripts.formats.images import ImageSet, write_images
 from workflow_scripts.formats.sections import read_section
@@ -30,10 +30,10 @@ from workflow_scripts.methods.rat_direction.data import divide
 from workflow_scripts.methods.rat_direction.movie import tag_movie, write_movie
 from workflow_scripts.methods.rat_direction.report import Judged, write_report
 from workflow_scripts.methods.rat_direction.study import gather_points, judge, leak_rows, network_of
+from workflow_scripts.metrics.keypoints import Measure, direction
 from workflow_scripts.simulate.rat_direction import Options, make_frames, make_movie
-from workflow_scripts.training.images import ImageView
-from workflow_scripts.training.points import Measure, direction
-from workflow_scripts.training.views import open_view
+from workflow_scripts.views.images import ImageView
+from workflow_scripts.views.registry import open_view
 
 NAMES = ("base", "neck", "head")
 RUN = {"dataset": "twin", "method": "rat_direction", "mode": "faithful", "point": "default", "split": "x", "seed": 0}

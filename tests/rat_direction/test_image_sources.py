@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from workflow_scripts.errors import ConfigError, InputError
+from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.formats.images import ImageSet, open_images, write_images
 from workflow_scripts.sources import read_images
-from workflow_scripts.sources.crops import from_crop, square_crop, to_crop
+from workflow_scripts.sources.shared.crops import from_crop, square_crop, to_crop
 
 KEYS = ("locs_base", "locs_neck", "locs_head")
 

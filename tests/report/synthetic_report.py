@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts import style
-from workflow_scripts.cards import Published
+from workflow_scripts.cards.card import Published
 from workflow_scripts.formats.sections import Item, Section, write_section
 from workflow_scripts.formats.tables import COLUMNS
+from workflow_scripts.plotting import style
 from workflow_scripts.report import figures
 from workflow_scripts.report.data import (
     Confusion,

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_scripts.errors import ConfigError
-from workflow_scripts.experiment import load_experiment
+from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.experiment.experiment import load_experiment
+from workflow_scripts.experiment.figure_kinds import KINDS, drawings
 from workflow_scripts.formats.tables import COLUMNS, write_table
-from workflow_scripts.paper import KINDS, drawings
 from workflow_scripts.report import paper
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from workflow_scripts import style
+from workflow_scripts.plotting import style
 from workflow_scripts.report import figures
 from workflow_scripts.report.data import ReportData
 from workflow_scripts.report.graph import parse_rulegraph, rule_graph
@@ -72,7 +72,7 @@ def test_the_same_figure_gives_the_same_bytes(report_data: ReportData, s1: pd.Da
 def test_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
     code = (
         "import sys; from workflow_scripts.report.graph import rule_graph;"
-        "from workflow_scripts.style import save_figure, to_svg;"
+        "from workflow_scripts.plotting.style import save_figure, to_svg;"
         "f = rule_graph([('a', 'b'), ('b', 'c'), ('a', 'c'), ('x', 'c')]); save_figure(f, sys.argv[1]);"
         "open(sys.argv[1] + '.svg', 'w').write(to_svg(f, label='l', prefix='p'))"
     )

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from synthetic_report import HOSTILE
 
-from workflow_scripts.errors import InputError
+from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.sections import Item, Section, write_section
 from workflow_scripts.formats.tables import COLUMNS
 from workflow_scripts.report.data import ExamplePrediction, LeakAudit, Quarantined, ReportData

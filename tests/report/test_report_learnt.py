@@ -7,16 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_scripts.cards import Published
-from workflow_scripts.errors import ConfigError
-from workflow_scripts.evaluation.maps import FITTED, SHOWN, embedding_map, training_curves
+from workflow_scripts.cards.card import Published
+from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.evaluation.extracts.maps import FITTED, SHOWN, embedding_map, training_curves
 from workflow_scripts.formats.embeddings import write_embeddings
 from workflow_scripts.formats.predictions import Prediction, create_predictions
+from workflow_scripts.plotting.style import class_colours
 from workflow_scripts.report import learnt
 from workflow_scripts.report.claims import claims
 from workflow_scripts.report.interactive import draw
 from workflow_scripts.report.ranking import cliques, rank_plot
-from workflow_scripts.style import class_colours
 
 RUN = ("toy", "net", "sound", "default", "fold0", 0)
 

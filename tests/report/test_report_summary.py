@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_scripts.errors import InputError
+from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.tables import COLUMNS
+from workflow_scripts.provenance.environment import timings, versions
 from workflow_scripts.report import tables
 from workflow_scripts.report.assemble import confusions, example_predictions
-from workflow_scripts.report.collect import timings, versions
 from workflow_scripts.report.data import ReportData
 from workflow_scripts.report.summary import five_lines, sentence, verdicts
 
@@ -148,7 +148,7 @@ def _counts() -> list[tuple[str, str, int]]:
 
 
 def test_ethograms_are_rebuilt_from_bouts(tmp_path: Path) -> None:
-    from workflow_scripts.cards import Card
+    from workflow_scripts.cards.card import Card
 
     lines = ["dataset,task,recording,row,start,stop,label", "d,t,1,truth,0,3,None", "d,t,1,truth,5,6,b"]
     lines += ["d,t,1,pca,0,6,b"]

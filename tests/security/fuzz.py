@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from workflow_scripts.errors import EthoMakeError
+from workflow_scripts.core.errors import EthoMakeError
 
 SOURCES = str(Path(__file__).parents[2] / "workflow_scripts" / "sources")
 TOKENS = [b"", b"\0", b"\xff\xfe", b"nan", b"inf", b"-1", b"1e400", b"9" * 21, b'"', b",", b"\n", b"\r", b"[" * 2000]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.security.fuzz import fuzz
-from workflow_scripts.cards import Card, Task, load_card
+from workflow_scripts.cards.card import Card, Task, load_card
 from workflow_scripts.formats.images import ImageSet
 from workflow_scripts.formats.tracks import Labels, Recording
 from workflow_scripts.simulate import make_file

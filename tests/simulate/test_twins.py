@@ -4,12 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workflow_scripts.cards import load_card
-from workflow_scripts.errors import ConfigError
-from workflow_scripts.files import digest
+from workflow_scripts.cards.card import load_card
+from workflow_scripts.convert.tracks import convert_shard
+from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.core.files import digest
 from workflow_scripts.simulate import GENERATORS, calms21, make_file, rats_pairs
 from workflow_scripts.simulate.agents import bouts, generator, semi_markov
-from workflow_scripts.sources.conversion import convert_shard
 
 DATASETS = Path(__file__).parents[2] / "config" / "datasets"
 TWINS = ["calms21_twin", "rats_pairs_twin"]

@@ -19,7 +19,7 @@ import pytest
 from tests.slurm.slurm_runs import QUICK, ROOT, accounting, check_routing, copy_project, newest, why_not
 from tests.workflow.test_plan import GPU_RULES, planned
 from workflow_scripts import methods
-from workflow_scripts.experiment import load_experiment
+from workflow_scripts.experiment.experiment import load_experiment
 
 DEMO = Path(os.environ.get("ETHOMAKE_DEMO", ROOT))
 

@@ -16,8 +16,8 @@ import yaml
 
 from tests.slurm.slurm_runs import QUICK, ROOT, accounting, check_routing, copy_project, newest, run, why_not
 from workflow_scripts import methods
-from workflow_scripts.experiment import load_experiment
-from workflow_scripts.files import read_yaml
+from workflow_scripts.core.files import read_yaml
+from workflow_scripts.experiment.experiment import load_experiment
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.skipif(why_not() is not None, reason=why_not() or "")]
 

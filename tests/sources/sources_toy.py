@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workflow_scripts.cards import Task
-from workflow_scripts.errors import ConfigError, InputError
+from workflow_scripts.cards.card import Task
+from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.formats.tracks import Labels, Recording
 
 ROOT = Path(__file__).parents[2]

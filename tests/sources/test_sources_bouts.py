@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sources_toy import BINARY, MULTI, real, refusal
 
-from workflow_scripts.cards import Task
-from workflow_scripts.errors import ConfigError, InputError
+from workflow_scripts.cards.card import Task
+from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.sources import boris, caltech_annotator, read_labels
-from workflow_scripts.sources.bouts import Bout, runs, seconds_to_frames
+from workflow_scripts.sources.shared.bouts import Bout, runs, seconds_to_frames
 
 RATES = st.sampled_from([25.0, 29.97, 30.0, 50.0, 30000 / 1001])
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sources_toy import ROOT, labelled, real, recording, refusal
 
-from workflow_scripts.cards import Card, load_card
-from workflow_scripts.errors import ConfigError, InputError
-from workflow_scripts.files import digest
+from workflow_scripts.cards.card import Card, load_card
+from workflow_scripts.convert.tracks import convert_shard, interpolate
+from workflow_scripts.core.errors import ConfigError, InputError
+from workflow_scripts.core.files import digest
 from workflow_scripts.formats.tracks import open_tracks, write_tracks
 from workflow_scripts.sources import calms21, caltech_annotator, deeplabcut
-from workflow_scripts.sources.conversion import convert_shard, interpolate
 
 
 def card(**changes) -> Card:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sources_toy import real, recording, refusal
 
-from workflow_scripts.errors import ConfigError, InputError
+from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.sources import deeplabcut, read_tracks
 
 MULTI = "scorer,net,net,net,net,net,net\nindividuals,a,a,a,b,b,b\nbodyparts,nose,nose,nose,nose,nose,nose\n"

@@ -4,16 +4,17 @@ import numpy as np
 import pytest
 from sklearn.model_selection import train_test_split
 
-from workflow_scripts.cards import load_card
-from workflow_scripts.errors import InputError
+from workflow_scripts.cards.card import load_card
+from workflow_scripts.convert.tracks import convert_shard
+from workflow_scripts.core.errors import InputError
 from workflow_scripts.methods.bams.config import Config
 from workflow_scripts.methods.bams.features import Layout, compute
 from workflow_scripts.methods.bams.method import build, embed
 from workflow_scripts.simulate import make_file
-from workflow_scripts.sources import npy_safe, npy_write, read_tracks
-from workflow_scripts.sources.conversion import convert_shard
+from workflow_scripts.sources import read_tracks
 from workflow_scripts.sources.quadrupeds import Options, held_out
-from workflow_scripts.training.data import DataSpec
+from workflow_scripts.sources.shared import npy_objects, npy_write
+from workflow_scripts.views.tracks import DataSpec
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def twin(root, tmp_path_factory):
 
 def test_the_twin_goes_through_conversion(twin):
     card, folder = twin
-    value = npy_safe.load(folder / "robot_dataset.npy")
+    value = npy_objects.load(folder / "robot_dataset.npy")
     found = list(convert_shard(card, card.shards[0], folder))
     assert [item.id.partition("/")[0] for item in found].count("train") == 2 and len(found) == 10
     for k, item in enumerate(found):
@@ -53,7 +54,7 @@ def test_labels_show_in_the_joints(twin):
 
 def test_time_may_come_first_or_last(twin, tmp_path):
     _, folder = twin
-    value = dict(npy_safe.load(folder / "robot_dataset.npy"))
+    value = dict(npy_objects.load(folder / "robot_dataset.npy"))
     value |= {name: np.asarray(value[name]).transpose(0, 2, 1) for name in ("dof_pos", "dof_vel")}
     value |= {name: np.asarray(item) for name, item in value.items()}
     npy_write.save(tmp_path / "other.npy", value)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sources_toy import labelled, real, recording, refusal
 
-from workflow_scripts.errors import InputError
+from workflow_scripts.core.errors import InputError
 from workflow_scripts.sources import calms21, read_tracks, sleap
 
 NODES = ["head", "thorax", "tail"]

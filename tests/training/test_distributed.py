@@ -12,7 +12,7 @@ import pytest
 import torch
 import two_methods
 
-from workflow_scripts.errors import EthoMakeError
+from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.training.checkpoints import load_weights
 from workflow_scripts.training.distributed import share
 

@@ -11,8 +11,8 @@ from lightning.pytorch import LightningDataModule
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from toy import Data, Net, run, run_and_send
 
-from workflow_scripts.errors import EthoMakeError, InputError
-from workflow_scripts.files import read_yaml
+from workflow_scripts.core.errors import EthoMakeError, InputError
+from workflow_scripts.core.files import read_yaml
 from workflow_scripts.training.checkpoints import EXIT_INTERRUPTED, load_weights, read_checkpoint
 from workflow_scripts.training.logs import MetricsLog
 from workflow_scripts.training.loop import LoopOptions, fit

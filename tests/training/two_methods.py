@@ -23,8 +23,8 @@ from workflow_scripts.methods.bams.method import build  # noqa: E402
 from workflow_scripts.methods.daart.config import LossOptions, NetworkOptions, SequenceOptions  # noqa: E402
 from workflow_scripts.methods.daart.module import Segmenter, SequenceData  # noqa: E402
 from workflow_scripts.methods.runs import train  # noqa: E402
-from workflow_scripts.training.clips import ClipView  # noqa: E402
 from workflow_scripts.training.loop import LoopOptions, fit  # noqa: E402
+from workflow_scripts.views.clips import ClipView  # noqa: E402
 
 # Without dropout, which every process draws for itself.
 BAMS = {"short_term": [8, 8], "long_term": [8, 8], "hoa_hidden": [16], "crop": 60, "batch_size": 6, "dropout": 0.0}

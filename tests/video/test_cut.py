@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import videos_toy as toy
 
+from workflow_scripts.behaviour.exports import export_clips
 from workflow_scripts.cli import main
-from workflow_scripts.detectors.preprocess import preprocess
-from workflow_scripts.errors import InputError
-from workflow_scripts.exports import export_clips
+from workflow_scripts.convert.crop_video import preprocess
+from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.clips import Clip, write_clips
 from workflow_scripts.sources.videos import Options
 from workflow_scripts.video.cut import cut_clip, scaled_size
-from workflow_scripts.video.probe import probe
+from workflow_scripts.video.metadata import probe
 
 
 def stairs(count: int, width: int = 160, height: int = 120) -> np.ndarray:

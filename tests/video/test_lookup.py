@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import videos_toy as toy
 
+from workflow_scripts.convert.crop_video import preprocess
+from workflow_scripts.core.errors import ConfigError, EthoMakeError, InputError
 from workflow_scripts.detectors import make
-from workflow_scripts.detectors.preprocess import preprocess
-from workflow_scripts.errors import ConfigError, EthoMakeError, InputError
 from workflow_scripts.sources.supervisely import write_annotation
 from workflow_scripts.sources.videos import DetectorUse, Options
 from workflow_scripts.video.frames import Region
-from workflow_scripts.video.probe import VideoInfo, probe
+from workflow_scripts.video.metadata import VideoInfo, probe
 
 FRAMES = 40
 HEADER = "frame,x1,y1,x2,y2"

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import videos_toy as toy
 
-from workflow_scripts.errors import InputError
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.video.metadata import probe
 from workflow_scripts.video.overlay import colours, label, write_overlay
-from workflow_scripts.video.probe import probe
 
 CLASSES = ("idle", "groom", "twitch")
 

@@ -15,14 +15,14 @@ import pytest
 import videos_toy as toy
 from scipy import ndimage
 
+from workflow_scripts.convert.crop_video import preprocess
+from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.detectors.background import _opened
-from workflow_scripts.detectors.preprocess import preprocess
-from workflow_scripts.errors import ConfigError, InputError
-from workflow_scripts.evaluation.detection import containment
 from workflow_scripts.formats.clips import open_clips, write_clips
+from workflow_scripts.metrics.detection import containment
 from workflow_scripts.sources.videos import DetectorUse, Options
 from workflow_scripts.video.frames import decode, samples
-from workflow_scripts.video.probe import probe
+from workflow_scripts.video.metadata import probe
 
 OPTIONS = Options(size=64)
 
@@ -127,7 +127,7 @@ def test_the_same_video_gives_the_same_bytes(video: Path, tmp_path: Path) -> Non
 
 def test_pieces_do_not_matter(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = made(video, tmp_path, name="a.mp4")
-    monkeypatch.setattr("workflow_scripts.detectors.preprocess.CHUNK", 7)
+    monkeypatch.setattr("workflow_scripts.convert.crop_video.CHUNK", 7)
     second = made(video, tmp_path, name="b.mp4")
     assert np.array_equal(first.windows, second.windows)
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
@@ -251,7 +251,7 @@ def test_a_damaged_middle_leaves_no_file(tmp_path: Path) -> None:
 
 
 def test_a_killed_job_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
-    from workflow_scripts.cards import Card, RemoteFile, Shard
+    from workflow_scripts.cards.card import Card, RemoteFile, Shard
 
     toy.write(tmp_path / "mouse.mp4", toy.frames(400))
     card = Card(

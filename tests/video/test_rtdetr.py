@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from workflow_scripts.core.errors import EthoMakeError, InputError
 from workflow_scripts.detectors import make
 from workflow_scripts.detectors.rtdetr_training import Recipe, fine_tune, save
 from workflow_scripts.detectors.rtdetr_weights import build, from_original, load_weights
 from workflow_scripts.detectors.rtdetrv2 import resize
-from workflow_scripts.errors import EthoMakeError, InputError
 from workflow_scripts.video.frames import Planes
 
 COUNTS = {"r18": 20, "r34": 31, "r50m": 36, "r50": 42, "r101": 76}

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import videos_toy as toy
 
-from workflow_scripts.cards import Card, LabelSource, RemoteFile, Shard, Task
-from workflow_scripts.errors import ConfigError, EthoMakeError, InputError
+from workflow_scripts.cards.card import Card, LabelSource, RemoteFile, Shard, Task
+from workflow_scripts.convert.clips import index_clips
+from workflow_scripts.core.errors import ConfigError, EthoMakeError, InputError
 from workflow_scripts.formats.clips import open_clips
-from workflow_scripts.sources.clips import index_clips
 from workflow_scripts.stages import detect
 
 

@@ -10,22 +10,15 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "workflow_scripts"
 LAYERS = [
-    {"errors", "kinds"},
-    {"files"},
-    {"style"},
-    {"config"},
-    {"cards"},
-    {"published"},
-    {"cards_text"},
-    {"formats"},
-    {"video"},
-    {"sources"},
-    {"simulate", "fetch", "detectors"},
-    {"training"},
-    {"methods", "evaluation", "report"},
-    {"experiment", "guess", "digest", "locking", "jobs"},
-    {"resources_plan"},
-    {"keeping", "config_files", "crate", "exports", "paper", "predict", "trace"},
+    {"core"},
+    {"cards", "formats", "plotting"},
+    {"video", "views", "metrics", "kinematics", "motifs", "fetch", "provenance"},
+    {"sources", "training"},
+    {"detectors", "simulate", "evaluation", "behaviour", "report"},
+    {"convert"},
+    {"methods"},
+    {"experiment"},
+    {"workflow"},
     {"stages", "cli"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}

@@ -10,11 +10,12 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from workflow_scripts.config import Configuration, deep_merge, validate
-from workflow_scripts.config_files import generated
-from workflow_scripts.errors import ConfigError, InputError
-from workflow_scripts.experiment import Experiment, load_configuration, load_experiment, point_name
-from workflow_scripts.files import read_yaml
+from workflow_scripts.core.errors import ConfigError, InputError
+from workflow_scripts.core.files import read_yaml
+from workflow_scripts.core.validation import deep_merge, validate
+from workflow_scripts.experiment.experiment import Experiment, load_configuration, load_experiment, point_name
+from workflow_scripts.experiment.generated_files import generated
+from workflow_scripts.experiment.schema import Configuration
 
 DEMO = {"experiment": "demo"}
 

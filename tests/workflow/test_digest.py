@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts import digest
+from workflow_scripts.workflow import digest
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from workflow_scripts.evaluation.compare import compare
-from workflow_scripts.files import failure, write_failure
+from workflow_scripts.core.files import failure, write_failure
+from workflow_scripts.evaluation.comparison.compare import compare
 from workflow_scripts.formats.tables import read_table, write_table
 from workflow_scripts.report import views
 from workflow_scripts.report.tables import scores

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from workflow_scripts.errors import ConfigError
-from workflow_scripts.keeping import TABLES, keep
+from workflow_scripts.cli.keep import TABLES, keep
+from workflow_scripts.core.errors import ConfigError
 
 
 def test_tables_are_kept_with_date_commit_and_machine(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from workflow_scripts.experiment import load_experiment
-from workflow_scripts.kinds import FILES
+from workflow_scripts.cards.kinds import FILES
+from workflow_scripts.experiment.experiment import load_experiment
 
 GPU_RULES = {"train", "embed", "predict", "detect"}
 """The only rules that may ask for a GPU: those that run neural methods."""

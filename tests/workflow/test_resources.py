@@ -9,9 +9,9 @@ import pytest
 
 from tests.workflow.test_plan import planned, snakemake
 from workflow_scripts.cli import main
-from workflow_scripts.experiment import Experiment, load_configuration, load_experiment
-from workflow_scripts.files import read_yaml
-from workflow_scripts.resources_plan import LINES, Sizes, need, plan, train_need
+from workflow_scripts.core.files import read_yaml
+from workflow_scripts.experiment.experiment import Experiment, load_configuration, load_experiment
+from workflow_scripts.workflow.resources import LINES, Sizes, need, plan, train_need
 
 
 def test_needs_grow_with_the_data() -> None:

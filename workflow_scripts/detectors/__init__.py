@@ -26,11 +26,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from workflow_scripts.config import Strict, nearest, validate
-from workflow_scripts.errors import ConfigError
-from workflow_scripts.kinds import DETECTORS
+from workflow_scripts.cards.kinds import DETECTORS
+from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.core.validation import Strict, nearest, validate
 from workflow_scripts.video.frames import Planes, Region
-from workflow_scripts.video.probe import VideoInfo
+from workflow_scripts.video.metadata import VideoInfo
 
 
 class Detector(Protocol):

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 from scipy import ndimage
 
-from workflow_scripts.config import Strict
+from workflow_scripts.core.validation import Strict
 from workflow_scripts.video.frames import Planes, Region
-from workflow_scripts.video.probe import VideoInfo
+from workflow_scripts.video.metadata import VideoInfo
 
 MOVING = 1.5
 """A blob of the median that changes this many times as much as the floor is an animal, not a thing."""

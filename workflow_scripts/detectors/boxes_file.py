@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from workflow_scripts.config import Strict
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.validation import Strict
 from workflow_scripts.detectors.lookup import Lookup
-from workflow_scripts.errors import InputError
 from workflow_scripts.sources import require_file
+from workflow_scripts.sources.shared.text import read_text, table_rows
 from workflow_scripts.sources.supervisely import read_boxes
-from workflow_scripts.sources.text import read_text, table_rows
-from workflow_scripts.video.probe import VideoInfo
+from workflow_scripts.video.metadata import VideoInfo
 
 COLUMNS = ("frame", "x1", "y1", "x2", "y2")
 

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from workflow_scripts.config import Strict, nearest
+from workflow_scripts.core.errors import ConfigError, InputError
+from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.detectors.lookup import Lookup
-from workflow_scripts.errors import ConfigError, InputError
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.sources import read_tracks
-from workflow_scripts.video.probe import VideoInfo
+from workflow_scripts.video.metadata import VideoInfo
 
 MAX_MISMATCH = 0.02
 """A table longer or shorter than the video by more than this share of it belongs to another."""

@@ -10,9 +10,9 @@ from typing import Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from workflow_scripts.config import Strict
+from workflow_scripts.core.validation import Strict
 from workflow_scripts.video.frames import Planes, Region
-from workflow_scripts.video.probe import VideoInfo
+from workflow_scripts.video.metadata import VideoInfo
 
 OptionsT = TypeVar("OptionsT", bound=Strict)
 

@@ -18,10 +18,10 @@ import numpy.typing as npt
 import torch
 from safetensors.torch import save_file
 
+from workflow_scripts.core.errors import EthoMakeError
+from workflow_scripts.core.files import atomic_path
 from workflow_scripts.detectors.rtdetr_weights import Size, build, load_weights
 from workflow_scripts.detectors.rtdetrv2 import resize
-from workflow_scripts.errors import EthoMakeError
-from workflow_scripts.files import atomic_path
 
 log = logging.getLogger("ethomake.detectors")
 

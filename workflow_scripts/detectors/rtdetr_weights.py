@@ -18,7 +18,7 @@ from transformers.models.rt_detr.configuration_rt_detr_resnet import RTDetrResNe
 from transformers.models.rt_detr_v2.configuration_rt_detr_v2 import RTDetrV2Config
 from transformers.models.rt_detr_v2.modeling_rt_detr_v2 import RTDetrV2ForObjectDetection
 
-from workflow_scripts.errors import InputError
+from workflow_scripts.core.errors import InputError
 
 Size: TypeAlias = Literal["tiny", "r18", "r34", "r50m", "r50", "r101"]
 Weights: TypeAlias = dict[str, torch.Tensor]

@@ -11,11 +11,11 @@ import torch
 from pydantic import Field
 from torch.nn import functional
 
-from workflow_scripts.config import Strict
+from workflow_scripts.core.validation import Strict
 from workflow_scripts.detectors.rtdetr_weights import Size, build, load_weights
 from workflow_scripts.sources import require_file
 from workflow_scripts.video.frames import Planes, Region
-from workflow_scripts.video.probe import VideoInfo
+from workflow_scripts.video.metadata import VideoInfo
 
 
 class Options(Strict):

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from workflow_scripts.errors import EthoMakeError, InputError
-from workflow_scripts.files import CHUNK, atomic_path, explain_os_error
+from workflow_scripts.core.errors import EthoMakeError, InputError
+from workflow_scripts.core.files import CHUNK, atomic_path, explain_os_error
 
 REMEDY = "delete the archive so that it is downloaded again, and check the card's checksum"
 _DAMAGE = (

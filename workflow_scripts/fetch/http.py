@@ -18,14 +18,14 @@ from urllib.parse import urlsplit
 import requests
 
 from workflow_scripts import __version__
-from workflow_scripts.cards import RemoteFile
-from workflow_scripts.errors import InputError
+from workflow_scripts.cards.card import RemoteFile
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.files import CHUNK, explain_os_error
 from workflow_scripts.fetch.answers import GiveUp, Retry, WrongFile
 from workflow_scripts.fetch.mirrors import take_from_mirror
 from workflow_scripts.fetch.partial import Partial, lock_partial
 from workflow_scripts.fetch.transfer import attempt
 from workflow_scripts.fetch.verify import Checked, Source, check, has_checksum
-from workflow_scripts.files import CHUNK, explain_os_error
 
 logger = logging.getLogger(__name__)
 

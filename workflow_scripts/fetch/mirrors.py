@@ -8,9 +8,9 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from workflow_scripts.cards import RemoteFile
+from workflow_scripts.cards.card import RemoteFile
+from workflow_scripts.core.files import CHUNK, atomic_path
 from workflow_scripts.fetch.verify import Source, check
-from workflow_scripts.files import CHUNK, atomic_path
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import explain_os_error, write_json
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.files import explain_os_error, write_json
 
 logger = logging.getLogger(__name__)
 

@@ -10,13 +10,13 @@ from pathlib import PurePosixPath
 import requests
 import urllib3
 
-from workflow_scripts.cards import RemoteFile
+from workflow_scripts.cards.card import RemoteFile
+from workflow_scripts.core.files import CHUNK, atomic_path
 from workflow_scripts.fetch import answers
 from workflow_scripts.fetch.answers import GiveUp, Retry, WrongFile
 from workflow_scripts.fetch.partial import Note, Partial
 from workflow_scripts.fetch.progress import Progress
 from workflow_scripts.fetch.verify import Checked, check, has_checksum
-from workflow_scripts.files import CHUNK, atomic_path
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from workflow_scripts.cards import RemoteFile
-from workflow_scripts.files import digest
+from workflow_scripts.cards.card import RemoteFile
+from workflow_scripts.core.files import digest
 
 
 @dataclass(frozen=True)

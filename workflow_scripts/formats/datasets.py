@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-from workflow_scripts.errors import InputError
+from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.clips import open_clips
 from workflow_scripts.formats.hdf5 import file_kind
 from workflow_scripts.formats.images import open_images
@@ -34,7 +34,7 @@ READERS: dict[str, Callable[[str | Path], AbstractContextManager[Any]]] = {
     "images": open_images,
     "clips": open_clips,
 }
-"""How the file of each kind (:data:`workflow_scripts.kinds.FILES`) is opened."""
+"""How the file of each kind (:data:`workflow_scripts.cards.kinds.FILES`) is opened."""
 
 
 def open_dataset(path: str | Path) -> AbstractContextManager[Any]:

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from workflow_scripts.errors import InputError
+from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.hdf5 import create, open_checked
 from workflow_scripts.formats.tracks import escape_id, unescape_id
 

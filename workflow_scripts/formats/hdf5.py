@@ -10,8 +10,8 @@ from typing import Any
 
 import h5py
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import atomic_path
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.files import atomic_path
 
 SCHEMA_VERSION = 1
 """The one version of every canonical file; readers refuse any other."""

@@ -11,8 +11,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from workflow_scripts.config import Strict, validate
-from workflow_scripts.files import read_json, write_json
+from workflow_scripts.core.files import read_json, write_json
+from workflow_scripts.core.validation import Strict, validate
 
 
 class Item(Strict):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import read_json, write_json
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.files import read_json, write_json
 
 SCHEMA_VERSION = 1
 

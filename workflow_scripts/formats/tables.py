@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import atomic_path
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.files import atomic_path
 
 COLUMNS = [
     "dataset",

@@ -34,11 +34,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, NamedTuple
 
-from workflow_scripts.config import MethodConfig, nearest, validate
-from workflow_scripts.errors import ConfigError
+from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.core.validation import Strict, nearest, validate
 
 
-class Options(MethodConfig):
+class Options(Strict):
     """Base of a method's `Config`: its options, and what the rules must know before they run it."""
 
     neural: ClassVar[bool] = False

@@ -20,11 +20,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from workflow_scripts import __version__, methods
-from workflow_scripts.errors import EthoMakeError, InputError
-from workflow_scripts.files import atomic_path, digest, read_yaml, write_text
+from workflow_scripts.core.errors import EthoMakeError, InputError
+from workflow_scripts.core.files import atomic_path, digest, read_yaml, write_text
 from workflow_scripts.formats.embeddings import write_embeddings
 from workflow_scripts.formats.predictions import Prediction, create_predictions
-from workflow_scripts.training.views import SPECS, Spec, View
+from workflow_scripts.views.registry import SPECS, Spec, View
 
 log = logging.getLogger("ethomake.runs")
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.cards import Card
+from workflow_scripts.cards.card import Card
 from workflow_scripts.formats.tables import read_small, read_table
 from workflow_scripts.report.data import (
     Confusion,

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workflow_scripts.cards import Published
+from workflow_scripts.cards.card import Published
 from workflow_scripts.report.sections import SectionView
 
 IntArray = npt.NDArray[np.integer[Any]]
@@ -171,7 +171,7 @@ class ReportData:
     rules : tuple of (str, str)
         Edges of the rule graph, from :func:`workflow_scripts.report.graph.parse_rulegraph`.
     timings : DataFrame
-        Columns ``rule``, ``jobs``, ``seconds``, ``max_rss_mb``; from :func:`workflow_scripts.report.collect.timings`.
+        Columns ``rule``, ``jobs``, ``seconds``, ``max_rss_mb``; from :func:`.environment.timings`.
     versions : dict of str to str
         Library and interpreter versions.
     provenance : dict of str to str

@@ -14,18 +14,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-from workflow_scripts.report.tables import (
-    Score,
-    heading,
-    lower_is_better,
-    mean,
-    metric_name,
-    number,
-    pool_seeds,
-    scores,
-)
-from workflow_scripts.report.timeline import clock, runs
-from workflow_scripts.style import (
+from workflow_scripts.plotting.style import (
     INK,
     PAPER,
     QUIET,
@@ -37,6 +26,17 @@ from workflow_scripts.style import (
     shorten,
     styled,
 )
+from workflow_scripts.report.tables import (
+    Score,
+    heading,
+    lower_is_better,
+    mean,
+    metric_name,
+    number,
+    pool_seeds,
+    scores,
+)
+from workflow_scripts.report.timeline import clock, runs
 
 ABOVE: Any = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "borderaxespad": 0.4, "handlelength": 1.2}
 """Place of a legend over its axes."""

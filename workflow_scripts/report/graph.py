@@ -9,7 +9,7 @@ import networkx as nx
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from workflow_scripts.style import INK, colour, shorten, styled
+from workflow_scripts.plotting.style import INK, colour, shorten, styled
 
 NODE = re.compile(r'^\s*(\w+)\s*\[\s*label\s*=\s*"((?:[^"\\]|\\.)*)"', re.MULTILINE)
 EDGE = re.compile(r"^\s*(\w+)\s*->\s*(\w+)", re.MULTILINE)

@@ -14,7 +14,8 @@ import pandas as pd
 import yaml
 from plotly.offline import get_plotlyjs
 
-from workflow_scripts.files import write_text
+from workflow_scripts.core.files import write_text
+from workflow_scripts.plotting.style import PAGE_COLOURS, class_colours, to_svg
 from workflow_scripts.report import figures, learnt, views
 from workflow_scripts.report.claims import Claim, claims
 from workflow_scripts.report.data import DatasetSection, ExamplePrediction, ReportData, TaskSummary
@@ -39,7 +40,6 @@ from workflow_scripts.report.tables import (
     without_folds,
 )
 from workflow_scripts.report.timeline import Band, band, clock
-from workflow_scripts.style import PAGE_COLOURS, class_colours, to_svg
 
 
 @dataclass(frozen=True)

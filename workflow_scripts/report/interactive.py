@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from workflow_scripts.plotting.style import QUIET, colour
 from workflow_scripts.report.tables import number
-from workflow_scripts.style import QUIET, colour
 
 Mark = Literal["line", "points", "bars"]
 Trace = dict[str, Any]

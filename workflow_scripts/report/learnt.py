@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from workflow_scripts.cards import Published
+from workflow_scripts.cards.card import Published
+from workflow_scripts.plotting.style import BACKGROUND
 from workflow_scripts.report.interactive import Interactive, draw
 from workflow_scripts.report.tables import (
     NOTHING,
@@ -21,7 +22,6 @@ from workflow_scripts.report.tables import (
     number,
     with_interval,
 )
-from workflow_scripts.style import BACKGROUND
 
 UMAP_WARNING = "Distances between groups mean little here, and another processor draws another map."
 

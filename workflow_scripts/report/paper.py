@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from workflow_scripts.plotting.style import INK, QUIET, class_colours, colour, shorten, styled
 from workflow_scripts.report import figures
 from workflow_scripts.report.ranking import rank_plot
 from workflow_scripts.report.tables import (
@@ -25,7 +26,6 @@ from workflow_scripts.report.tables import (
 )
 from workflow_scripts.report.tables import scores as read_scores
 from workflow_scripts.report.timeline import frames
-from workflow_scripts.style import INK, QUIET, class_colours, colour, shorten, styled
 
 Plate = tuple[Figure, pd.DataFrame, str]
 """A figure, the numbers drawn in it, and its caption."""

@@ -7,8 +7,8 @@ import math
 import pandas as pd
 from matplotlib.figure import Figure
 
+from workflow_scripts.plotting.style import INK, PAPER, QUIET, colour, shorten, styled
 from workflow_scripts.report.figures import WIDTH
-from workflow_scripts.style import INK, PAPER, QUIET, colour, shorten, styled
 
 LEVEL = 0.05
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.errors import InputError
+from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.sections import Item, Section, read_section
 from workflow_scripts.report.interactive import Interactive, draw
 from workflow_scripts.report.tables import Cell, Row, Table, csv_uri, number

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workflow_scripts.style import PAGE_COLOURS, class_colours
+from workflow_scripts.plotting.style import PAGE_COLOURS, class_colours
 
 IntArray = npt.NDArray[np.integer[Any]]
 

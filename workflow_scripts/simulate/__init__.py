@@ -11,9 +11,9 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.cards import Card
-from workflow_scripts.config import nearest, validate
-from workflow_scripts.errors import ConfigError
+from workflow_scripts.cards.card import Card
+from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.core.validation import nearest, validate
 
 GENERATORS = (
     *(

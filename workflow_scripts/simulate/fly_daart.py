@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from workflow_scripts.cards import Card
-from workflow_scripts.config import Strict
-from workflow_scripts.errors import ConfigError
+from workflow_scripts.cards.card import Card
+from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.core.validation import Strict
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.simulate.agents import (
     Durations,

@@ -17,13 +17,13 @@ import numpy.typing as npt
 from pydantic import Field
 from scipy.stats import norm
 
-from workflow_scripts.cards import Card
-from workflow_scripts.config import Strict
-from workflow_scripts.errors import ConfigError
-from workflow_scripts.files import write_json
+from workflow_scripts.cards.card import Card
+from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.core.files import write_json
+from workflow_scripts.core.validation import Strict
 from workflow_scripts.simulate.agents import Floats, generator, wander
 from workflow_scripts.simulate.mabe22_mouse import clip_ids, frame_map, tested_clips
-from workflow_scripts.sources import npy_write
+from workflow_scripts.sources.shared import npy_write
 
 RADIUS = 26.689
 """Of the dish, mm."""

@@ -19,10 +19,10 @@ import numpy.typing as npt
 from pydantic import Field
 from scipy.stats import norm
 
-from workflow_scripts.cards import Card
-from workflow_scripts.config import Strict
-from workflow_scripts.errors import ConfigError
-from workflow_scripts.files import write_json
+from workflow_scripts.cards.card import Card
+from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.core.files import write_json
+from workflow_scripts.core.validation import Strict
 from workflow_scripts.simulate.agents import (
     Durations,
     Floats,
@@ -35,7 +35,7 @@ from workflow_scripts.simulate.agents import (
     wander,
 )
 from workflow_scripts.simulate.mabe22_rules import BEHAVIOURS, behaviours
-from workflow_scripts.sources import npy_write
+from workflow_scripts.sources.shared import npy_write
 
 ARENA = (90.0, 90.0, 760.0, 760.0)
 BATCH = 32

@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from workflow_scripts.cards import Card
-from workflow_scripts.config import Strict
-from workflow_scripts.errors import ConfigError
-from workflow_scripts.files import atomic_path
+from workflow_scripts.cards.card import Card
+from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.validation import Strict
 from workflow_scripts.simulate.agents import generator
 
 CLASSES = ("idle", "walk", "rear", "groom", "twitch")

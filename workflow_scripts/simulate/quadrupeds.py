@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from workflow_scripts.cards import Card
-from workflow_scripts.config import Strict
-from workflow_scripts.errors import ConfigError
+from workflow_scripts.cards.card import Card
+from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.core.validation import Strict
 from workflow_scripts.simulate.agents import Floats, Ints, generator, lagged, wander
-from workflow_scripts.sources import npy_write
 from workflow_scripts.sources.quadrupeds import FPS
+from workflow_scripts.sources.shared import npy_write
 
 FILE = "robot_dataset.npy"
 TROT = np.array([0.0, np.pi, np.pi, 0.0])

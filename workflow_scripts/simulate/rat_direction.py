@@ -15,8 +15,8 @@ import numpy.typing as npt
 from pydantic import Field
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
-from workflow_scripts.cards import Card
-from workflow_scripts.config import Strict
+from workflow_scripts.cards.card import Card
+from workflow_scripts.core.validation import Strict
 from workflow_scripts.formats.images import ImageSet, frame_groups
 from workflow_scripts.sources import rat_npz
 

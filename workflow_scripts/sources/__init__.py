@@ -18,9 +18,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from workflow_scripts.cards import Task
-from workflow_scripts.config import Strict, nearest, validate
-from workflow_scripts.errors import ConfigError, InputError
+from workflow_scripts.cards.card import Task
+from workflow_scripts.core.errors import ConfigError, InputError
+from workflow_scripts.core.validation import Strict, nearest, validate
 from workflow_scripts.formats.images import ImageSet
 from workflow_scripts.formats.tracks import Labels, Recording
 

@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from workflow_scripts.config import Strict, nearest
-from workflow_scripts.errors import InputError
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.formats.tracks import Labels, Recording
-from workflow_scripts.sources import npy_safe
+from workflow_scripts.sources.shared import npy_objects
 
 WHAT = "BAMS's dictionaries (data, and annotations with eval_utils where there are labels)"
 
@@ -35,7 +35,7 @@ class Options(Strict):
 
 def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]:
     """Read every sample of a file; see :func:`workflow_scripts.sources.read_tracks`."""
-    value = npy_safe.load_dict(path, ("data",), WHAT)
+    value = npy_objects.load_dict(path, ("data",), WHAT)
     data = value["data"]
     shape: tuple[int, ...] = getattr(data, "shape", ())
     if len(shape) != 3 or shape[2] % options.space or data.dtype.kind not in "fiu" or not shape[0]:

@@ -12,11 +12,11 @@ from pydantic import Field
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
-from workflow_scripts.cards import Task
-from workflow_scripts.config import Strict, nearest
-from workflow_scripts.errors import InputError
+from workflow_scripts.cards.card import Task
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.formats.tracks import Labels
-from workflow_scripts.sources.bouts import fit_length, task_of
+from workflow_scripts.sources.shared.bouts import fit_length, task_of
 
 EXPECTED = "a BehaviorDEPOT file with a struct hBehavior or Behavior of behaviours, each with Bouts and Vector"
 HDF5_START = b"MATLAB 7.3"

@@ -15,13 +15,13 @@ from pathlib import Path
 
 from pydantic import Field
 
-from workflow_scripts.cards import Task
-from workflow_scripts.config import nearest
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import atomic_path
+from workflow_scripts.cards.card import Task
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.tracks import Labels
-from workflow_scripts.sources.bouts import Bout, BoutOptions, check_bouts, label_tasks, seconds_to_frames
-from workflow_scripts.sources.text import read_text, table_rows
+from workflow_scripts.sources.shared.bouts import Bout, BoutOptions, check_bouts, label_tasks, seconds_to_frames
+from workflow_scripts.sources.shared.text import read_text, table_rows
 
 EXPECTED = "a BORIS event table (csv)"
 

@@ -21,12 +21,12 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from workflow_scripts.config import Strict
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import atomic_path
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.validation import Strict
 from workflow_scripts.formats.tracks import Labels, Recording
-from workflow_scripts.sources.bouts import fit_length
-from workflow_scripts.sources.text import refuse_non_text
+from workflow_scripts.sources.shared.bouts import fit_length
+from workflow_scripts.sources.shared.text import refuse_non_text
 
 FPS = 30.0
 IMAGE_SIZE = (1024.0, 570.0)

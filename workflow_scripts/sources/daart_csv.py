@@ -15,15 +15,15 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import Field
 
-from workflow_scripts.cards import Task
-from workflow_scripts.config import Strict, nearest
-from workflow_scripts.errors import ConfigError, InputError
-from workflow_scripts.files import atomic_path
+from workflow_scripts.cards.card import Task
+from workflow_scripts.core.errors import ConfigError, InputError
+from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.formats.tracks import Labels, Recording
 from workflow_scripts.sources import deeplabcut
-from workflow_scripts.sources.bouts import fit_length, task_of
-from workflow_scripts.sources.pandas_hdf import read_hdf
-from workflow_scripts.sources.text import read_text, table_rows
+from workflow_scripts.sources.shared.bouts import fit_length, task_of
+from workflow_scripts.sources.shared.pandas_hdf import read_hdf
+from workflow_scripts.sources.shared.text import read_text, table_rows
 
 MARKERS = "markers"
 """Name of the input folder whose csv and h5 are DeepLabCut tables; others hold plain features."""

@@ -12,12 +12,12 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import Field
 
-from workflow_scripts.config import Strict, nearest
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import atomic_path
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.formats.tracks import Recording
-from workflow_scripts.sources.pandas_hdf import read_hdf
-from workflow_scripts.sources.text import refuse_non_text
+from workflow_scripts.sources.shared.pandas_hdf import read_hdf
+from workflow_scripts.sources.shared.text import refuse_non_text
 
 COORDS = ("x", "y", "likelihood")
 """The three columns of a point, in the order DeepLabCut writes them."""

@@ -6,8 +6,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from workflow_scripts.files import atomic_path
-from workflow_scripts.sources.bouts import Bout
+from workflow_scripts.core.files import atomic_path
+from workflow_scripts.sources.shared.bouts import Bout
 
 SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 EPOCH = "1970-01-01T00:00:00+00:00"

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from workflow_scripts.config import Strict
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import atomic_path
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.validation import Strict
 from workflow_scripts.formats.tracks import Labels, Recording
 from workflow_scripts.sources.calms21 import IMAGE_SIZE, MICE, PARTS, group_of
 

@@ -20,11 +20,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from workflow_scripts.config import Strict
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import read_json
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.files import read_json
+from workflow_scripts.core.validation import Strict
 from workflow_scripts.formats.tracks import Labels, Recording
-from workflow_scripts.sources import npy_safe
+from workflow_scripts.sources.shared import npy_objects
 
 MOUSE_POINTS = (
     *("nose", "left_ear", "right_ear", "neck", "left_forepaw", "right_forepaw"),
@@ -112,7 +112,7 @@ class LabelFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         what = "MABe labels (vocabulary, task_type, and label_array with frame_number_map or annotations)"
-        value = npy_safe.load_dict(path, ("vocabulary", "task_type"), what)
+        value = npy_objects.load_dict(path, ("vocabulary", "task_type"), what)
         self.tasks = [str(name) for name in value["vocabulary"]]
         types = [str(name) for name in value["task_type"]]
         for name in types:
@@ -205,7 +205,7 @@ def to_labels(animal: str, task: str, kind: str, values: npt.NDArray[np.float32]
 
 def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]:
     """Read every clip of a file; see :func:`workflow_scripts.sources.read_tracks`."""
-    value = npy_safe.load_dict(path, ("sequences",), "MABe tracks")
+    value = npy_objects.load_dict(path, ("sequences",), "MABe tracks")
     sequences = value["sequences"]
     if not isinstance(sequences, dict) or not sequences:
         raise InputError(path, "sequences holds no clip", "download it again")

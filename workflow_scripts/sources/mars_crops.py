@@ -17,11 +17,11 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 from pydantic import Field
 
-from workflow_scripts.config import Strict
-from workflow_scripts.errors import InputError
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.validation import Strict
 from workflow_scripts.formats.images import ImageSet, frame_groups
-from workflow_scripts.sources.crops import square_crop, to_crop
 from workflow_scripts.sources.rat_npz import POINTS
+from workflow_scripts.sources.shared.crops import square_crop, to_crop
 
 KEYPOINTS = "adjusted_keypoints.json"
 ROWS = {"base": 6, "neck": 3, "head": 0}

@@ -22,10 +22,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from workflow_scripts.config import Strict
-from workflow_scripts.errors import InputError
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.validation import Strict
 from workflow_scripts.formats.tracks import Labels, Recording
-from workflow_scripts.sources import npy_safe
+from workflow_scripts.sources.shared import npy_objects
 
 LEGS = ("LF", "LH", "RF", "RH")
 JOINTS = tuple(f"{leg}_{joint}" for leg in LEGS for joint in ("hip", "thigh", "shank"))
@@ -98,7 +98,7 @@ def _label(name: str, values: npt.NDArray[Any]) -> Labels:
 
 def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]:
     """Read every sequence of a file; see :func:`workflow_scripts.sources.read_tracks`."""
-    value = npy_safe.load_dict(path, ("dof_pos", "dof_vel"), WHAT)
+    value = npy_objects.load_dict(path, ("dof_pos", "dof_vel"), WHAT)
     angle, speed = (_joints(path, name, value[name]) for name in ("dof_pos", "dof_vel"))
     if angle.shape != speed.shape:
         raise InputError(path, f"dof_vel has the shape {speed.shape}, dof_pos {angle.shape}", "download it again")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from workflow_scripts.sources import frame_table
-from workflow_scripts.sources.frame_table import read_labels
+from workflow_scripts.sources.shared import frame_table
+from workflow_scripts.sources.shared.frame_table import read_labels
 
 __all__ = ["Options", "read_labels"]
 

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from workflow_scripts.cards import Task
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import read_json, write_json
+from workflow_scripts.cards.card import Task
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.files import read_json, write_json
 from workflow_scripts.formats.tracks import Labels
-from workflow_scripts.sources.bouts import Bout, BoutOptions, label_tasks
+from workflow_scripts.sources.shared.bouts import Bout, BoutOptions, label_tasks
 
 Boxes = npt.NDArray[np.float32]
 

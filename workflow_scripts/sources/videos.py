@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from workflow_scripts.config import Strict
+from workflow_scripts.core.validation import Strict
 
 
 class DetectorUse(Strict):

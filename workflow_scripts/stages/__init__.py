@@ -13,8 +13,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from workflow_scripts.errors import EthoMakeError
-from workflow_scripts.files import explain_os_error, failure, write_failure
+from workflow_scripts.core.errors import EthoMakeError
+from workflow_scripts.core.files import explain_os_error, failure, write_failure
 
 log = logging.getLogger("ethomake")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workflow_scripts.cards import load_card
-from workflow_scripts.cards_text import markdown_card
-from workflow_scripts.files import write_text
-from workflow_scripts.published import load_published, with_published
+from workflow_scripts.cards.card import load_card
+from workflow_scripts.cards.page import markdown_card
+from workflow_scripts.cards.published import load_published, with_published
+from workflow_scripts.core.files import write_text
 from workflow_scripts.stages import parser, start
 
 

@@ -6,10 +6,11 @@ import argparse
 import json
 from pathlib import Path
 
-from workflow_scripts.config import IntervalConfig, validate
-from workflow_scripts.evaluation.chance import chance_predictions
-from workflow_scripts.evaluation.compare import score_run
-from workflow_scripts.evaluation.points import MEAN_POSE, mean_pose_predictions
+from workflow_scripts.core.validation import validate
+from workflow_scripts.evaluation.comparison.compare import score_run
+from workflow_scripts.evaluation.options import IntervalConfig
+from workflow_scripts.evaluation.scores.chance import chance_predictions
+from workflow_scripts.evaluation.scores.points import MEAN_POSE, mean_pose_predictions
 from workflow_scripts.formats.splits import read_split
 from workflow_scripts.formats.tables import write_table
 from workflow_scripts.stages import parser, start

@@ -6,8 +6,9 @@ import argparse
 import json
 from pathlib import Path
 
-from workflow_scripts.config import Configuration, validate
-from workflow_scripts.files import write_json
+from workflow_scripts.core.files import write_json
+from workflow_scripts.core.validation import validate
+from workflow_scripts.experiment.schema import Configuration
 from workflow_scripts.stages import parser, start
 
 

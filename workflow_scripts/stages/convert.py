@@ -6,11 +6,11 @@ import argparse
 import json
 from pathlib import Path
 
-from workflow_scripts.cards import Card
-from workflow_scripts.config import validate
-from workflow_scripts.errors import InputError
+from workflow_scripts.cards.card import Card
+from workflow_scripts.convert.tracks import convert_shard
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.validation import validate
 from workflow_scripts.formats.tracks import write_quarantine, write_tracks
-from workflow_scripts.sources.conversion import convert_shard
 from workflow_scripts.stages import log, parser, start
 
 

@@ -8,13 +8,13 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from workflow_scripts.cards import card_path
-from workflow_scripts.cards_text import markdown_card
-from workflow_scripts.crate import write_crate
-from workflow_scripts.experiment import load_experiment
-from workflow_scripts.files import read_json
+from workflow_scripts.cards.card import card_path
+from workflow_scripts.cards.page import markdown_card
+from workflow_scripts.core.files import read_json
+from workflow_scripts.experiment.experiment import load_experiment
+from workflow_scripts.provenance.environment import git_state, timings, versions
+from workflow_scripts.provenance.ro_crate import write_crate
 from workflow_scripts.report.assemble import benchmarks
-from workflow_scripts.report.collect import git_state, timings, versions
 from workflow_scripts.stages import parser, start
 
 

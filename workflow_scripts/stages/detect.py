@@ -6,13 +6,13 @@ import argparse
 import json
 from pathlib import Path
 
-from workflow_scripts.cards import Card
-from workflow_scripts.config import validate
-from workflow_scripts.detectors.preprocess import preprocess
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import atomic_path
+from workflow_scripts.cards.card import Card
+from workflow_scripts.convert.clips import shard_options
+from workflow_scripts.convert.crop_video import preprocess
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.validation import validate
 from workflow_scripts.formats.clips import write_clips
-from workflow_scripts.sources.clips import shard_options
 from workflow_scripts.stages import log, parser, start
 
 

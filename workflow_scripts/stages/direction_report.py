@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.experiment import Experiment, Run, load_experiment
-from workflow_scripts.files import read_json
+from workflow_scripts.core.files import read_json
+from workflow_scripts.experiment.experiment import Experiment, Run, load_experiment
 from workflow_scripts.formats.splits import read_split
 from workflow_scripts.methods.rat_direction.report import RUN, Judged, write_report
 from workflow_scripts.methods.rat_direction.study import leak_rows, network_of
 from workflow_scripts.methods.runs import load_embedder
 from workflow_scripts.stages import parser, start
-from workflow_scripts.training.images import ImageView
+from workflow_scripts.views.images import ImageView
 
 
 def _leak(experiment: Experiment, run: Run, results: Path) -> pd.DataFrame:

@@ -7,9 +7,10 @@ import json
 import os
 from pathlib import Path
 
-from workflow_scripts.cards import RemoteFile
-from workflow_scripts.config import DownloadConfig, validate
+from workflow_scripts.cards.card import RemoteFile
+from workflow_scripts.core.validation import validate
 from workflow_scripts.fetch import fetch
+from workflow_scripts.fetch.options import DownloadConfig
 from workflow_scripts.stages import parser, start
 
 

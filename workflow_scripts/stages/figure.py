@@ -10,14 +10,14 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from workflow_scripts.digest import code_digest
-from workflow_scripts.files import atomic_path, digest, write_json, write_text
+from workflow_scripts.core.files import atomic_path, digest, write_json, write_text
+from workflow_scripts.experiment.figure_kinds import KINDS
 from workflow_scripts.formats.tables import read_small, read_table
-from workflow_scripts.paper import KINDS
-from workflow_scripts.report.collect import versions
+from workflow_scripts.plotting.style import save_figure, style
+from workflow_scripts.provenance.environment import versions
 from workflow_scripts.report.figures import empty
 from workflow_scripts.stages import parser, start
-from workflow_scripts.style import save_figure, style
+from workflow_scripts.workflow.digest import code_digest
 
 
 def work(options: argparse.Namespace) -> None:

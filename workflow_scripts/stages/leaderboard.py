@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workflow_scripts.evaluation.leaderboard import KEY, leaderboard
-from workflow_scripts.experiment import load_experiment
-from workflow_scripts.files import atomic_path, failure, read_json
+from workflow_scripts.core.files import atomic_path, failure, read_json
+from workflow_scripts.evaluation.comparison.leaderboard import KEY, leaderboard
+from workflow_scripts.experiment.experiment import load_experiment
 from workflow_scripts.stages import parser, start
 
 

@@ -6,8 +6,9 @@ import argparse
 import json
 from pathlib import Path
 
-from workflow_scripts.config import IntervalConfig, validate
-from workflow_scripts.evaluation.mabe_tables import score_submission
+from workflow_scripts.core.validation import validate
+from workflow_scripts.evaluation.mabe.tables import score_submission
+from workflow_scripts.evaluation.options import IntervalConfig
 from workflow_scripts.stages import parser, start
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workflow_scripts.evaluation.mabe_tables import Evaluation, write_mabe_section
-from workflow_scripts.experiment import load_experiment
-from workflow_scripts.files import read_json
+from workflow_scripts.core.files import read_json
+from workflow_scripts.evaluation.mabe.tables import Evaluation, write_mabe_section
+from workflow_scripts.experiment.experiment import load_experiment
 from workflow_scripts.stages import parser, start
 
 

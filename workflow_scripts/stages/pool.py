@@ -6,8 +6,9 @@ import argparse
 import json
 from pathlib import Path
 
-from workflow_scripts.config import IntervalConfig, validate
-from workflow_scripts.evaluation.compare import score_run
+from workflow_scripts.core.validation import validate
+from workflow_scripts.evaluation.comparison.compare import score_run
+from workflow_scripts.evaluation.options import IntervalConfig
 from workflow_scripts.formats.tables import write_table
 from workflow_scripts.stages import parser, start
 

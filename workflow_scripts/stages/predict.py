@@ -8,7 +8,7 @@ from pathlib import Path
 from workflow_scripts.formats.splits import read_split
 from workflow_scripts.methods.runs import predict
 from workflow_scripts.stages import parser, start
-from workflow_scripts.training.views import open_view
+from workflow_scripts.views.registry import open_view
 
 
 def work(options: argparse.Namespace) -> None:

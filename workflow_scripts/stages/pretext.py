@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workflow_scripts.files import atomic_path
+from workflow_scripts.core.files import atomic_path
 from workflow_scripts.formats.splits import read_split
 from workflow_scripts.methods.lisbet.pretext import task_accuracy
 from workflow_scripts.methods.runs import load_embedder
 from workflow_scripts.stages import parser, start
-from workflow_scripts.training.data import TrackView
+from workflow_scripts.views.tracks import TrackView
 
 
 def work(options: argparse.Namespace) -> None:

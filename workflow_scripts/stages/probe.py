@@ -6,10 +6,11 @@ import argparse
 import json
 from pathlib import Path
 
-from workflow_scripts.config import IntervalConfig, ProbeConfig, validate
-from workflow_scripts.evaluation.compare import score_run
-from workflow_scripts.evaluation.probe import run_probe
-from workflow_scripts.files import write_json
+from workflow_scripts.core.files import write_json
+from workflow_scripts.core.validation import validate
+from workflow_scripts.evaluation.comparison.compare import score_run
+from workflow_scripts.evaluation.options import IntervalConfig, ProbeConfig
+from workflow_scripts.evaluation.probe.probe import run_probe
 from workflow_scripts.formats.splits import read_split
 from workflow_scripts.formats.tables import write_table
 from workflow_scripts.stages import log, parser, start

@@ -6,9 +6,10 @@ import argparse
 import json
 from pathlib import Path
 
-from workflow_scripts.config import MotifConfig, validate
+from workflow_scripts.core.validation import validate
 from workflow_scripts.formats.splits import read_split
-from workflow_scripts.methods.lisbet.motif_report import describe
+from workflow_scripts.motifs.options import MotifConfig
+from workflow_scripts.motifs.report import describe
 from workflow_scripts.stages import parser, start
 
 

@@ -6,11 +6,11 @@ import argparse
 import hashlib
 from pathlib import Path
 
-from workflow_scripts.experiment import load_experiment
-from workflow_scripts.files import read_json
+from workflow_scripts.core.files import read_json
+from workflow_scripts.experiment.experiment import load_experiment
 from workflow_scripts.formats.tables import read_small, read_table
+from workflow_scripts.provenance.environment import git_state, timings, versions
 from workflow_scripts.report import assemble
-from workflow_scripts.report.collect import git_state, timings, versions
 from workflow_scripts.report.data import LeakAudit, ReportData
 from workflow_scripts.report.graph import parse_rulegraph
 from workflow_scripts.report.html import write_report

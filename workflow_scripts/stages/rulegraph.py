@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from workflow_scripts.errors import EthoMakeError
-from workflow_scripts.files import write_text
+from workflow_scripts.core.errors import EthoMakeError
+from workflow_scripts.core.files import write_text
 from workflow_scripts.stages import parser, start
 
 

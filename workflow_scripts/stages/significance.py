@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.evaluation.seeds import score_seeds
-from workflow_scripts.evaluation.significance import Contender, significance
-from workflow_scripts.experiment import Experiment, load_experiment
-from workflow_scripts.files import atomic_path, failure, read_json
+from workflow_scripts.core.files import atomic_path, failure, read_json
+from workflow_scripts.evaluation.comparison.significance import Contender, significance
+from workflow_scripts.evaluation.scores.seeds import score_seeds
+from workflow_scripts.experiment.experiment import Experiment, load_experiment
 from workflow_scripts.formats.tables import COLUMNS, write_table
 from workflow_scripts.stages import parser, start
 

@@ -6,8 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
-from workflow_scripts.cards import Card
-from workflow_scripts.config import validate
+from workflow_scripts.cards.card import Card
+from workflow_scripts.core.validation import validate
 from workflow_scripts.simulate import make_file
 from workflow_scripts.stages import parser, start
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workflow_scripts.cards import load_card
-from workflow_scripts.evaluation.splits import make_split
+from workflow_scripts.cards.card import load_card
+from workflow_scripts.convert.splits import make_split
 from workflow_scripts.formats.splits import write_split
 from workflow_scripts.stages import parser, start
 

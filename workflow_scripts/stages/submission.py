@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workflow_scripts.evaluation.mabe_submission import write_submission
+from workflow_scripts.evaluation.mabe.submission import write_submission
 from workflow_scripts.stages import parser, start
 
 

@@ -6,12 +6,12 @@ import argparse
 import json
 from pathlib import Path
 
-from workflow_scripts.cards import Card
-from workflow_scripts.config import validate
+from workflow_scripts.cards.card import Card
+from workflow_scripts.convert.images import read_movie
+from workflow_scripts.core.validation import validate
 from workflow_scripts.methods.rat_direction.movie import tag_movie
 from workflow_scripts.methods.rat_direction.study import network_of
 from workflow_scripts.methods.runs import load_embedder
-from workflow_scripts.sources.images import read_movie
 from workflow_scripts.stages import parser, start
 
 

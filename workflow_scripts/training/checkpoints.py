@@ -17,8 +17,8 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import CheckpointIO
 from safetensors.torch import load_file, save_file
 
-from workflow_scripts.errors import EthoMakeError, InputError
-from workflow_scripts.files import atomic_path
+from workflow_scripts.core.errors import EthoMakeError, InputError
+from workflow_scripts.core.files import atomic_path
 
 EXIT_INTERRUPTED = 75
 """Exit status of a run stopped by a signal that can be resumed (`EX_TEMPFAIL`: try again)."""

@@ -12,10 +12,10 @@ import numpy.typing as npt
 import torch
 from scipy import linalg
 
-from workflow_scripts.errors import ConfigError, EthoMakeError
+from workflow_scripts.core.errors import ConfigError, EthoMakeError
 from workflow_scripts.formats.tracks import Recording
-from workflow_scripts.training.data import DataSpec, TrackView
-from workflow_scripts.training.kinematics import Float64Array, FloatArray, extent
+from workflow_scripts.kinematics.geometry import Float64Array, FloatArray, extent
+from workflow_scripts.views.tracks import DataSpec, TrackView
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from workflow_scripts.files import atomic_path
+from workflow_scripts.core.files import atomic_path
 from workflow_scripts.training.logs import LEADING
 
 

@@ -22,7 +22,7 @@ from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from lightning.pytorch import Trainer
 from torch import Tensor, nn
 
-from workflow_scripts.errors import EthoMakeError
+from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.training.options import LoopOptions
 
 

@@ -21,7 +21,7 @@ import yaml
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from workflow_scripts.files import write_text
+from workflow_scripts.core.files import write_text
 from workflow_scripts.training.checkpoints import AtomicIO, Keeper, StopSignals, read_checkpoint, save_weights
 from workflow_scripts.training.curves import curves, save_figure
 from workflow_scripts.training.distributed import environment, is_first_process, share_batch_norms

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from workflow_scripts.config import Strict
+from workflow_scripts.core.validation import Strict
 
 
 class LoopOptions(Strict):

@@ -9,9 +9,9 @@ from pathlib import Path
 import ffmpeg
 import imageio_ffmpeg
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import atomic_path
-from workflow_scripts.video.probe import VideoInfo
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.files import atomic_path
+from workflow_scripts.video.metadata import VideoInfo
 
 SHORT_EDGE = 480
 CRF = "20"

@@ -12,8 +12,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.video.probe import VideoInfo, open_video
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.video.metadata import VideoInfo, open_video
 
 Item = TypeVar("Item")
 Plane = npt.NDArray[np.uint8]

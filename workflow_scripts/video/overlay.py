@@ -14,11 +14,11 @@ import numpy.typing as npt
 from matplotlib import color_sequences
 from PIL import Image, ImageDraw, ImageFont
 
-from workflow_scripts.files import atomic_path
+from workflow_scripts.core.files import atomic_path
 from workflow_scripts.formats.clips import exact_rate
 from workflow_scripts.video.crop import PRESET
 from workflow_scripts.video.frames import decode, prefetch
-from workflow_scripts.video.probe import VideoInfo
+from workflow_scripts.video.metadata import VideoInfo
 
 Image8 = npt.NDArray[np.uint8]
 

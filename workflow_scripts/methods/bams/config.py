@@ -195,7 +195,7 @@ class Config(Options):
     def bytes_a_frame(self, individuals: Sequence[str], keypoints: Sequence[str]) -> int | None:
         """Inputs in float32, targets in float32 twice, their bins, and a flag, of every animal (see `data.Store`)."""
         from workflow_scripts.methods.bams.features import Layout  # which imports this module
-        from workflow_scripts.training.data import DataSpec
+        from workflow_scripts.views.tracks import DataSpec
 
         layout = Layout.of(DataSpec(tuple(individuals), tuple(keypoints), 2, 30.0, "px", None), self.settle())
         inputs, targets = len(layout.inputs), len(layout.targets)

@@ -13,12 +13,12 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
-from workflow_scripts.errors import EthoMakeError
+from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.formats.tracks import open_tracks
 from workflow_scripts.methods.bams.config import Config
 from workflow_scripts.methods.bams.features import Layout, compute
 from workflow_scripts.methods.bams.statistics import Statistics, fit, quantise
-from workflow_scripts.training.data import TrackView
+from workflow_scripts.views.tracks import TrackView
 
 log = logging.getLogger("ethomake.bams")
 

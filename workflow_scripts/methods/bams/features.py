@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from workflow_scripts.errors import ConfigError
-from workflow_scripts.methods.bams import slow, social
+from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.kinematics.body_roles import RoleNames, find_roles
+from workflow_scripts.kinematics.geometry import fill_last_seen, nan_mean, smooth
+from workflow_scripts.methods.bams import slow_means, social
 from workflow_scripts.methods.bams.config import Config
-from workflow_scripts.training.data import DataSpec
-from workflow_scripts.training.kinematics import fill_last_seen, nan_mean, smooth
-from workflow_scripts.training.roles import RoleNames, find_roles
+from workflow_scripts.views.tracks import DataSpec
 
 Floats = npt.NDArray[np.float64]
 
@@ -110,7 +110,11 @@ class Layout:
         told = animals > 1 and (sound_mouse if config.social is None else config.social)
         windows = (SLOW if sound_mouse else ()) if config.slow is None else tuple(config.slow)
         met = told and bool(config.encounters)
-        inputs = (*(social.names(animals) if told else ()), *(social.ENCOUNTERS if met else ()), *slow.names(windows))
+        inputs = (
+            *(social.names(animals) if told else ()),
+            *(social.ENCOUNTERS if met else ()),
+            *slow_means.names(windows),
+        )
         if not inputs:
             return self
         return replace(
@@ -315,7 +319,9 @@ def compute(position: npt.NDArray[np.float32], layout: Layout, config: Config) -
     if layout.places:
         added = [social.columns(points, present, layout.places)] if layout.others else []
         added += [social.encounters(points, present, layout.places)] if layout.encounters else []
-        added += [slow.columns(points, present, layout.places, layout.fps, layout.windows)] if layout.windows else []
+        added += (
+            [slow_means.columns(points, present, layout.places, layout.fps, layout.windows)] if layout.windows else []
+        )
         aims = [layout.inputs.index(name) for name in layout.targets[targets.shape[-1] :]]
         inputs = np.concatenate([inputs, *added], axis=-1)
         targets = np.concatenate([targets, inputs[..., aims]], axis=-1)

@@ -12,13 +12,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import atomic_path
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.files import atomic_path
 from workflow_scripts.formats.embeddings import open_embeddings
 from workflow_scripts.formats.sections import Item, Section, write_section
 from workflow_scripts.formats.tracks import Labels, open_tracks
 from workflow_scripts.methods.bams.network import LONG, SHORT
-from workflow_scripts.style import class_colours, legend, styled
+from workflow_scripts.plotting.style import class_colours, legend, styled
 
 PARTS = {"short": (SHORT,), "long": (LONG,), "both": (SHORT, LONG)}
 """Name of a map → latents it is made of."""

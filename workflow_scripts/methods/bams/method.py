@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from workflow_scripts.errors import InputError
+from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.methods.bams.config import Config
 from workflow_scripts.methods.bams.data import BamsData
-from workflow_scripts.methods.bams.model import Bams
+from workflow_scripts.methods.bams.module import Bams
 from workflow_scripts.methods.bams.network import original_state
-from workflow_scripts.training.data import DataSpec, TrackView
+from workflow_scripts.views.tracks import DataSpec, TrackView
 
 BUFFERS = {"shift", "scale", "edges"}
 

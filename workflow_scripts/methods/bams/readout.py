@@ -19,8 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from workflow_scripts.formats.tracks import Labels, Recording, open_tracks
-from workflow_scripts.style import styled
-from workflow_scripts.training.data import TrackView
+from workflow_scripts.plotting.style import styled
+from workflow_scripts.views.tracks import TrackView
 
 SUFFIX = "short_term_long_term"
 """End of the original's tags: which latents were read out."""

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from workflow_scripts.config import Strict
+from workflow_scripts.core.validation import Strict
 from workflow_scripts.methods import Options
 from workflow_scripts.methods.daart.rules_options import RuleBook
 from workflow_scripts.training.options import LoopOptions

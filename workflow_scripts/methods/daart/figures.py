@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from workflow_scripts.style import readable_on, styled
+from workflow_scripts.plotting.style import readable_on, styled
 
 METRIC = "macro_f1"
 AXES = ["lambda_weak", "lambda_pred"]

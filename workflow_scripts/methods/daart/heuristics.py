@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from workflow_scripts.config import nearest, validate
-from workflow_scripts.errors import ConfigError
-from workflow_scripts.files import read_yaml
+from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.core.files import read_yaml
+from workflow_scripts.core.validation import nearest, validate
 from workflow_scripts.formats.tracks import Recording
+from workflow_scripts.kinematics.geometry import Float64Array, nan_mean, norm, rate, rolling_moments
 from workflow_scripts.methods.daart.rules_options import Quantity, RuleBook
 from workflow_scripts.sources import daart_csv, read_tracks
-from workflow_scripts.sources.bouts import runs
-from workflow_scripts.training.kinematics import Float64Array, nan_mean, norm, rate, rolling_moments
+from workflow_scripts.sources.shared.bouts import runs
 
 Codes = npt.NDArray[np.int64]
 COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}

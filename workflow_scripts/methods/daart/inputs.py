@@ -5,14 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from workflow_scripts.config import nearest
-from workflow_scripts.errors import ConfigError, EthoMakeError
+from workflow_scripts.core.errors import ConfigError, EthoMakeError
+from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.tracks import Recording
-from workflow_scripts.methods.daart.config import Config
-from workflow_scripts.methods.daart.heuristics import apply_rules
-from workflow_scripts.methods.daart.sequences import Signals
-from workflow_scripts.training.data import DataSpec
-from workflow_scripts.training.kinematics import (
+from workflow_scripts.kinematics.body_roles import RoleNames, body_length, find_roles, lay_recording
+from workflow_scripts.kinematics.geometry import (
     Float64Array,
     FloatArray,
     fill_last_seen,
@@ -21,8 +18,11 @@ from workflow_scripts.training.kinematics import (
     odd_window,
     rolling_moments,
 )
-from workflow_scripts.training.quantities import Columns, Identity, blank_recording, lay_quantities, measure
-from workflow_scripts.training.roles import RoleNames, body_length, find_roles, lay_recording
+from workflow_scripts.kinematics.quantities import Columns, Identity, blank_recording, lay_quantities, measure
+from workflow_scripts.methods.daart.config import Config
+from workflow_scripts.methods.daart.heuristics import apply_rules
+from workflow_scripts.methods.daart.sequences import Signals
+from workflow_scripts.views.tracks import DataSpec
 
 PREFERRED = "behaviour"
 """Task of the hand labels where the options name none and the dataset has several."""

@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from workflow_scripts.errors import ConfigError
+from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.formats.tracks import Recording
+from workflow_scripts.kinematics.geometry import odd_window, rolling_moments
 from workflow_scripts.methods.daart.config import Config
 from workflow_scripts.methods.daart.inputs import column_names, columns, signals, standardise, strong_task
 from workflow_scripts.methods.daart.module import Segmenter, SequenceData
 from workflow_scripts.methods.daart.original import read_original
-from workflow_scripts.training.data import DataSpec, TrackView
-from workflow_scripts.training.kinematics import odd_window, rolling_moments
+from workflow_scripts.views.tracks import DataSpec, TrackView
 
 
 class Model(Segmenter):

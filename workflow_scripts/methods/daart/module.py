@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 from torch import Tensor
 
-from workflow_scripts.errors import EthoMakeError
+from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.methods.daart.config import LossOptions, NetworkOptions, SequenceOptions
 from workflow_scripts.methods.daart.losses import Batch, loss_sums
 from workflow_scripts.methods.daart.network import Network

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import atomic_path
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.files import atomic_path
 from workflow_scripts.methods.daart.config import NetworkOptions
 from workflow_scripts.training.checkpoints import read_checkpoint
 

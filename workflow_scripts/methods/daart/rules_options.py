@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import Field, field_validator, model_validator
 
-from workflow_scripts.config import Strict, nearest
+from workflow_scripts.core.validation import Strict, nearest
 
 CONDITION = re.compile(r"^\s*([\w.-]+)\s*(<=|>=|<|>)\s*([-+]?[\d.]+(?:[eE][-+]?\d+)?)\s*$")
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from workflow_scripts.kinematics.body_roles import RoleNames
 from workflow_scripts.methods import Options
-from workflow_scripts.training.roles import RoleNames
 
 
 class Config(Options):

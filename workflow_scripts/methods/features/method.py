@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from workflow_scripts.errors import EthoMakeError
+from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.formats.tracks import Recording
+from workflow_scripts.kinematics.body_roles import body_length, find_roles
+from workflow_scripts.kinematics.geometry import Float64Array, odd_window, rolling_moments
+from workflow_scripts.kinematics.quantities import Columns, blank_recording, lay_quantities, measure
 from workflow_scripts.methods.features.config import Config
 from workflow_scripts.training.closed_form import (
     ClosedFormModel,
@@ -19,10 +22,7 @@ from workflow_scripts.training.closed_form import (
     prepare,
     principal_components,
 )
-from workflow_scripts.training.data import DataSpec, TrackView
-from workflow_scripts.training.kinematics import Float64Array, odd_window, rolling_moments
-from workflow_scripts.training.quantities import Columns, blank_recording, lay_quantities, measure
-from workflow_scripts.training.roles import body_length, find_roles
+from workflow_scripts.views.tracks import DataSpec, TrackView
 
 __all__ = ["build", "dimension_names", "embed", "import_weights", "predict", "prepare"]
 

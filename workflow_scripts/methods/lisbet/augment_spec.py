@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from workflow_scripts.config import nearest
-from workflow_scripts.errors import ConfigError
+from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.core.validation import nearest
 
 KEYS: dict[str, dict[str, str | float | None]] = {
     "all_perm_id": {"p": 1.0},

@@ -6,11 +6,11 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from workflow_scripts.config import Strict, nearest
+from workflow_scripts.core.validation import Strict, nearest
+from workflow_scripts.kinematics.body_roles import RoleNames
 from workflow_scripts.methods import Options
 from workflow_scripts.methods.lisbet.augment_spec import parse_augmentations
 from workflow_scripts.training.options import LoopOptions
-from workflow_scripts.training.roles import RoleNames
 
 OLD_NAMES = {"nwp": "order", "smp": "cons", "vsp": "warp", "dmp": "shift", "cfc": "multiclass"}
 """Task names of version 0.3.0 and before → the names used since."""

@@ -14,7 +14,7 @@ from lightning.pytorch import LightningDataModule
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from workflow_scripts.errors import EthoMakeError
+from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.formats.tracks import open_tracks
 from workflow_scripts.methods.lisbet.augment import Augmenter, second_view
 from workflow_scripts.methods.lisbet.augment_spec import parse_augmentations
@@ -24,8 +24,8 @@ from workflow_scripts.methods.lisbet.inputs import Layout
 from workflow_scripts.methods.lisbet.labels import heads
 from workflow_scripts.methods.lisbet.store import UNLABELLED, Frames, IntArray, load_frames
 from workflow_scripts.methods.lisbet.windows import PlanTensors, Windows, lay_frame
-from workflow_scripts.training.data import TrackView
 from workflow_scripts.training.distributed import share
+from workflow_scripts.views.tracks import TrackView
 
 log = logging.getLogger("ethomake.lisbet")
 

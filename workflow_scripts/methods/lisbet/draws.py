@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from workflow_scripts.errors import EthoMakeError
+from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.methods.lisbet.config import Config
 from workflow_scripts.methods.lisbet.store import UNLABELLED, Frames, IntArray
 

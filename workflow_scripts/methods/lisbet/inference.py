@@ -9,11 +9,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from workflow_scripts.errors import EthoMakeError
+from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.methods.lisbet.config import SUPERVISED
 from workflow_scripts.methods.lisbet.inputs import prepare_recording
-from workflow_scripts.methods.lisbet.model import Lisbet
+from workflow_scripts.methods.lisbet.module import Lisbet
 from workflow_scripts.methods.lisbet.store import padding
 from workflow_scripts.methods.lisbet.windows import Windows, lay_frame
 

@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from workflow_scripts.errors import EthoMakeError
+from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.formats.tracks import Recording
+from workflow_scripts.kinematics.body_roles import body_length, find_roles
+from workflow_scripts.kinematics.geometry import FloatArray, extent, nan_mean, rolling_moments
+from workflow_scripts.kinematics.quantities import blank_recording, measure
 from workflow_scripts.methods.lisbet.config import Config
-from workflow_scripts.training.data import DataSpec
-from workflow_scripts.training.kinematics import FloatArray, extent, nan_mean, rolling_moments
-from workflow_scripts.training.quantities import blank_recording, measure
-from workflow_scripts.training.roles import body_length, find_roles
+from workflow_scripts.views.tracks import DataSpec
 
 Float32Array = npt.NDArray[np.float32]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from workflow_scripts.config import nearest
-from workflow_scripts.errors import ConfigError, EthoMakeError
+from workflow_scripts.core.errors import ConfigError, EthoMakeError
+from workflow_scripts.core.validation import nearest
 from workflow_scripts.methods.lisbet.config import BINARY, Config
-from workflow_scripts.training.data import DataSpec
+from workflow_scripts.views.tracks import DataSpec
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.methods.lisbet.config import Config
 from workflow_scripts.methods.lisbet.data import LisbetData
 from workflow_scripts.methods.lisbet.inference import embed_recording, predict_recording
-from workflow_scripts.methods.lisbet.interchange import read_original
 from workflow_scripts.methods.lisbet.labels import heads
-from workflow_scripts.methods.lisbet.model import Lisbet
-from workflow_scripts.training.data import DataSpec, TrackView
+from workflow_scripts.methods.lisbet.module import Lisbet
+from workflow_scripts.methods.lisbet.original.read import read_original
+from workflow_scripts.views.tracks import DataSpec, TrackView
 
 
 def prepare(view: TrackView, config: Config) -> LisbetData:

@@ -12,7 +12,7 @@ from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.methods.lisbet.config import BINARY
 from workflow_scripts.methods.lisbet.data import hide_quantities
 from workflow_scripts.methods.lisbet.draws import CHOOSE, Drawer
-from workflow_scripts.methods.lisbet.model import Lisbet
+from workflow_scripts.methods.lisbet.module import Lisbet
 from workflow_scripts.methods.lisbet.store import load_frames
 from workflow_scripts.methods.lisbet.windows import PlanTensors, Windows, lay_frame
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from workflow_scripts.errors import EthoMakeError
+from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.formats.tracks import Labels, Recording
 from workflow_scripts.methods.lisbet.config import Config
 from workflow_scripts.methods.lisbet.inputs import Float32Array, Layout, prepare_recording
-from workflow_scripts.training.data import DataSpec
+from workflow_scripts.views.tracks import DataSpec
 
 IntArray = npt.NDArray[np.int64]
 UNLABELLED = -1

@@ -10,8 +10,8 @@ from torch import nn
 
 from workflow_scripts.formats.clips import ClipRecording
 from workflow_scripts.methods.motion_energy.config import Config
-from workflow_scripts.training.clips import ClipSpec, ClipView
 from workflow_scripts.training.closed_form import import_weights, predict
+from workflow_scripts.views.clips import ClipSpec, ClipView
 
 __all__ = ["build", "dimension_names", "embed", "import_weights", "predict", "prepare"]
 

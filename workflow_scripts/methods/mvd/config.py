@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from workflow_scripts.config import Strict
+from workflow_scripts.core.validation import Strict
 from workflow_scripts.methods import Options
 from workflow_scripts.methods.mvd.sizes import SIZES, TUBELET, Size
 from workflow_scripts.training.options import LoopOptions

@@ -12,13 +12,13 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from workflow_scripts.errors import EthoMakeError
+from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.formats.clips import Clip, ClipRecording
 from workflow_scripts.methods.mvd.config import Config
 from workflow_scripts.methods.mvd.sizes import TUBELET
 from workflow_scripts.methods.mvd.store import FrameStore
-from workflow_scripts.training.clips import ClipSpec, ClipView
-from workflow_scripts.training.windows import no_bout
+from workflow_scripts.metrics.windows import no_bout
+from workflow_scripts.views.clips import ClipSpec, ClipView
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]

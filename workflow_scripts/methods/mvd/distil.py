@@ -11,10 +11,11 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional
 
-from workflow_scripts.errors import ConfigError
+from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.methods.mvd.augment import colour, normalise, resize, to_float, warp
 from workflow_scripts.methods.mvd.config import Config
 from workflow_scripts.methods.mvd.network import EPS, Block, VideoTransformer, position_table
+from workflow_scripts.methods.mvd.original import load_network
 from workflow_scripts.methods.mvd.schedule import warm_cosine
 from workflow_scripts.methods.mvd.teachers import (
     ImageTransformer,
@@ -22,8 +23,7 @@ from workflow_scripts.methods.mvd.teachers import (
     load_image_teacher,
     load_video_teacher,
 )
-from workflow_scripts.methods.mvd.weights import load_network
-from workflow_scripts.training.clips import ClipSpec
+from workflow_scripts.views.clips import ClipSpec
 
 CHECKS = 4
 """Windows of each validation video whose loss is taken."""

@@ -8,17 +8,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.detectors.preprocess import preprocess
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import atomic_path
+from workflow_scripts.convert.crop_video import preprocess
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.files import atomic_path
 from workflow_scripts.methods.mvd.inference import read_chunks
-from workflow_scripts.methods.mvd.model import MvdClassifier
+from workflow_scripts.methods.mvd.module import MvdClassifier
 from workflow_scripts.sources.boris import write_boris
-from workflow_scripts.sources.bouts import Bout, runs
+from workflow_scripts.sources.shared.bouts import Bout, runs
 from workflow_scripts.sources.supervisely import write_annotation, write_meta
 from workflow_scripts.sources.videos import Options
+from workflow_scripts.video.metadata import probe
 from workflow_scripts.video.overlay import write_overlay
-from workflow_scripts.video.probe import probe
 
 
 def predict_file(model: MvdClassifier, path: Path, folder: Path, *, overlay: bool = True) -> list[Path]:

@@ -15,9 +15,9 @@ from workflow_scripts.methods.mvd.data import ClipData
 from workflow_scripts.methods.mvd.distil import MvdDistiller
 from workflow_scripts.methods.mvd.files import predict_file
 from workflow_scripts.methods.mvd.inference import make_slider, read_chunks, slide
-from workflow_scripts.methods.mvd.model import MvdClassifier
-from workflow_scripts.methods.mvd.weights import read_state
-from workflow_scripts.training.clips import ClipSpec, ClipView
+from workflow_scripts.methods.mvd.module import MvdClassifier
+from workflow_scripts.methods.mvd.original import read_state
+from workflow_scripts.views.clips import ClipSpec, ClipView
 
 __all__ = ["build", "dimension_names", "embed", "import_weights", "predict", "predict_file", "prepare"]
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from workflow_scripts.errors import InputError
+from workflow_scripts.core.errors import InputError
 from workflow_scripts.methods.mvd.augment import resize
 from workflow_scripts.methods.mvd.network import Block, VideoTransformer
+from workflow_scripts.methods.mvd.original import CONTAINERS, PREFIX, compare, read_file, read_state
 from workflow_scripts.methods.mvd.sizes import TUBELET
-from workflow_scripts.methods.mvd.weights import CONTAINERS, PREFIX, compare, read_file, read_state
 
 HEAD_WIDTHS = {1280: 80}
 """Width of a head where it is not 64 (ViT-H)."""

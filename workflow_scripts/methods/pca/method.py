@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from workflow_scripts.errors import EthoMakeError
+from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.formats.tracks import Recording
+from workflow_scripts.kinematics.body_roles import RoleNames, find_roles, lay_recording
+from workflow_scripts.kinematics.geometry import Float64Array, fill_last_seen, lay_names
 from workflow_scripts.methods.pca.config import Config
 from workflow_scripts.training.closed_form import (
     ClosedFormModel,
@@ -21,9 +23,7 @@ from workflow_scripts.training.closed_form import (
     prepare,
     principal_components,
 )
-from workflow_scripts.training.data import DataSpec, TrackView
-from workflow_scripts.training.kinematics import Float64Array, fill_last_seen, lay_names
-from workflow_scripts.training.roles import RoleNames, find_roles, lay_recording
+from workflow_scripts.views.tracks import DataSpec, TrackView
 
 CHUNK = 4096
 """Windows stacked at a time; bounds the memory whatever the length of a recording."""

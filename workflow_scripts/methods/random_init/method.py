@@ -8,6 +8,8 @@ import torch
 from torch import nn
 
 from workflow_scripts.formats.tracks import Recording
+from workflow_scripts.kinematics.body_roles import RoleNames, find_roles, lay_recording
+from workflow_scripts.kinematics.geometry import fill_last_seen, flat, lay_names
 from workflow_scripts.methods.random_init.config import Config
 from workflow_scripts.training.closed_form import (
     ClosedFormModel,
@@ -18,9 +20,7 @@ from workflow_scripts.training.closed_form import (
     predict,
     prepare,
 )
-from workflow_scripts.training.data import DataSpec, TrackView
-from workflow_scripts.training.kinematics import fill_last_seen, flat, lay_names
-from workflow_scripts.training.roles import RoleNames, find_roles, lay_recording
+from workflow_scripts.views.tracks import DataSpec, TrackView
 
 CHUNK = 16384
 """Frames encoded at a time; bounds the memory whatever the length of a recording."""

@@ -6,8 +6,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from workflow_scripts.config import Strict
-from workflow_scripts.errors import ConfigError
+from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.core.validation import Strict
 from workflow_scripts.methods import Options
 from workflow_scripts.training.options import LoopOptions
 

@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
-from workflow_scripts.errors import EthoMakeError
+from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.formats.images import ImageSet
 from workflow_scripts.methods.rat_direction.augment import augment
 from workflow_scripts.methods.rat_direction.config import Config

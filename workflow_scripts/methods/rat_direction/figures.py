@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from workflow_scripts.formats.images import ImageSet
-from workflow_scripts.training.points import DIRECTIONS
+from workflow_scripts.metrics.keypoints import DIRECTIONS
 
 COLOURS = {"head": "#D55E00", "body": "#0072B2", "true": "#009E73", "found": "#E69F00"}
 """Told apart with any colour vision (Okabe and Ito)."""
@@ -49,7 +49,7 @@ def rose(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : DataFrame
-        Of :func:`workflow_scripts.training.points.errors`.
+        Of :func:`workflow_scripts.metrics.keypoints.errors`.
     """
     figure = Figure(figsize=(8.4, 4.4), layout="constrained")
     axes = figure.subplots(1, 2, subplot_kw={"projection": "polar"})
@@ -74,7 +74,7 @@ def error_by_animal(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : DataFrame
-        Of :func:`workflow_scripts.training.points.by_animal`.
+        Of :func:`workflow_scripts.metrics.keypoints.by_animal`.
     """
     figure = Figure(figsize=(1.6 + 1.1 * len(table), 3.8), layout="constrained")
     axis = figure.subplots()

@@ -13,13 +13,13 @@ import pandas as pd
 from pydantic import Field
 from scipy import ndimage
 
-from workflow_scripts.config import Strict
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import atomic_path
-from workflow_scripts.methods.rat_direction.model import DirectionNet, predict_points
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.validation import Strict
+from workflow_scripts.methods.rat_direction.module import DirectionNet, predict_points
 from workflow_scripts.methods.rat_direction.movie import draw_dots, write_movie
-from workflow_scripts.sources.crops import from_crop, square_crop
-from workflow_scripts.training.points import DIRECTIONS, direction
+from workflow_scripts.metrics.keypoints import DIRECTIONS, direction
+from workflow_scripts.sources.shared.crops import from_crop, square_crop
 
 UInt8 = npt.NDArray[np.uint8]
 

@@ -9,20 +9,20 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from workflow_scripts.config import validate
-from workflow_scripts.errors import InputError
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.validation import validate
 from workflow_scripts.formats.images import ImageSet
 from workflow_scripts.methods.rat_direction import augment
 from workflow_scripts.methods.rat_direction.config import AugmentOptions, Config
 from workflow_scripts.methods.rat_direction.data import DirectionData, divide
 from workflow_scripts.methods.rat_direction.figures import angle_traces, training_log
 from workflow_scripts.methods.rat_direction.locate import frame_rate, tag_video
-from workflow_scripts.methods.rat_direction.model import DirectionNet, predict_points
+from workflow_scripts.methods.rat_direction.module import DirectionNet, predict_points
 from workflow_scripts.methods.rat_direction.movie import read_stack, tag_movie
 from workflow_scripts.training.checkpoints import read_checkpoint
 from workflow_scripts.training.curves import save_figure
-from workflow_scripts.training.images import ImageSpec, ImageView
 from workflow_scripts.training.logs import read_metrics
+from workflow_scripts.views.images import ImageSpec, ImageView
 
 
 def prepare(view: ImageView, config: Config) -> DirectionData:

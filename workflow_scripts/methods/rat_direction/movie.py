@@ -11,15 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workflow_scripts.errors import InputError
-from workflow_scripts.files import atomic_path
+from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.files import atomic_path
 from workflow_scripts.formats.images import ImageSet
 from workflow_scripts.methods.rat_direction import figures
-from workflow_scripts.methods.rat_direction.model import DirectionNet, predict_points
+from workflow_scripts.methods.rat_direction.module import DirectionNet, predict_points
+from workflow_scripts.metrics.keypoints import direction, known_directions
 from workflow_scripts.sources import read_images, require_file
 from workflow_scripts.training.curves import save_figure
-from workflow_scripts.training.images import ImageSpec
-from workflow_scripts.training.points import direction, known_directions
+from workflow_scripts.views.images import ImageSpec
 
 UInt8 = npt.NDArray[np.uint8]
 

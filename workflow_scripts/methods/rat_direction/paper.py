@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from workflow_scripts.methods.rat_direction import figures
-from workflow_scripts.training.points import DIRECTIONS, by_animal
+from workflow_scripts.metrics.keypoints import DIRECTIONS, by_animal
 
 Plate = tuple[Figure, pd.DataFrame, str]
 ERRORS, LEAK = "tables/direction_errors.csv", "tables/direction_leak.csv"

@@ -10,12 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from workflow_scripts.files import atomic_path
+from workflow_scripts.core.files import atomic_path
 from workflow_scripts.formats.sections import Item, Section, write_section
 from workflow_scripts.methods.rat_direction import figures
 from workflow_scripts.methods.rat_direction.study import movie_errors
+from workflow_scripts.metrics.keypoints import summary
 from workflow_scripts.training.curves import save_figure
-from workflow_scripts.training.points import summary
 
 RUN = ["dataset", "method", "mode", "point", "split", "seed"]
 

@@ -10,22 +10,16 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from workflow_scripts.errors import EthoMakeError, InputError
-from workflow_scripts.files import atomic_path, write_json
+from workflow_scripts.core.errors import EthoMakeError, InputError
+from workflow_scripts.core.files import atomic_path, write_json
 from workflow_scripts.formats.images import TASK, ImageSet, open_images
 from workflow_scripts.formats.predictions import open_predictions
 from workflow_scripts.methods.rat_direction import figures
 from workflow_scripts.methods.rat_direction.data import divide
-from workflow_scripts.methods.rat_direction.model import DirectionNet, predict_points
+from workflow_scripts.methods.rat_direction.module import DirectionNet, predict_points
+from workflow_scripts.metrics.keypoints import angle_between, by_animal, errors, point_errors, summary
 from workflow_scripts.training.curves import save_figure
-from workflow_scripts.training.images import ImageView
-from workflow_scripts.training.points import (
-    angle_between,
-    by_animal,
-    errors,
-    point_errors,
-    summary,
-)
+from workflow_scripts.views.images import ImageView
 
 
 def _write_csv(path: Path, table: pd.DataFrame) -> None:
@@ -130,7 +124,7 @@ def leak_rows(model: DirectionNet, view: ImageView, holdout: str) -> pd.DataFram
     -------
     DataFrame
         Two rows, `holdout` ``copy`` and as given: `n`, `mse` (of six numbers, half image widths), `pixel_error_median`
-        over all points, and the measures of :func:`workflow_scripts.training.points.summary`.
+        over all points, and the measures of :func:`workflow_scripts.metrics.keypoints.summary`.
     """
     validation = divide(view.train(), model.config, view.train_copies())[1]
     rows = []

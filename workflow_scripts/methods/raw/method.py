@@ -6,6 +6,8 @@ import numpy as np
 import torch
 
 from workflow_scripts.formats.tracks import Recording
+from workflow_scripts.kinematics.body_roles import RoleNames, find_roles, lay_recording
+from workflow_scripts.kinematics.geometry import Float64Array, fill_last_seen, flat, lay_names
 from workflow_scripts.methods.raw.config import Config
 from workflow_scripts.training.closed_form import (
     ClosedFormModel,
@@ -17,9 +19,7 @@ from workflow_scripts.training.closed_form import (
     predict,
     prepare,
 )
-from workflow_scripts.training.data import DataSpec, TrackView
-from workflow_scripts.training.kinematics import Float64Array, fill_last_seen, flat, lay_names
-from workflow_scripts.training.roles import RoleNames, find_roles, lay_recording
+from workflow_scripts.views.tracks import DataSpec, TrackView
 
 __all__ = ["build", "dimension_names", "embed", "import_weights", "predict", "prepare"]
 

@@ -1,0 +1,1 @@
+"""What a lab reads: bouts, and files for other programs."""

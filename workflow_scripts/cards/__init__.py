@@ -1,0 +1,1 @@
+"""Dataset cards: files, licence, tasks, splits and published numbers."""

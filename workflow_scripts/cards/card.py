@@ -1,0 +1,292 @@
+"""Dataset cards: `config/datasets/<name>.yaml`, validated, with the paths the rules need."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.core.files import read_yaml
+from workflow_scripts.core.names import slugify
+from workflow_scripts.core.validation import Strict, validate
+
+UNPACKED = ".unpacked/"
+"""Archive members live in `resources/<dataset>/<archive>.unpacked/<member>`."""
+
+SILENT: dict[str, Any] = {
+    "description": "",
+    "citation": ["-"],
+    "movies": [],
+    "splits": {},
+    "published": [],
+    "frames": None,
+    "terms": "",
+    "licence": "",
+}
+"""What no conversion depends on: left out of the cards that jobs are given, or a typing error would convert again."""
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class RemoteFile(Strict):
+    """One file to download (or, for a twin, to simulate)."""
+
+    path: str = Field(description="Where it lands below resources/<dataset>/, and where a mirror folder has it.")
+    urls: list[str] = Field([], description="Public addresses, tried in this order after the mirrors.")
+    bytes: int | None = Field(None, ge=0, description="Exact size.")
+    about: int | None = Field(
+        None, ge=0, description="Bytes, roughly, where no exact size is known: training asks for memory by it."
+    )
+    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+    md5: str | None = Field(None, pattern=r"^[0-9a-f]{32}$")
+    members: list[str] = Field([], description="For an archive: the members to unpack, and no others.")
+
+    @field_validator("path")
+    @classmethod
+    def _inside(cls, value: str) -> str:
+        if value.startswith("/") or "\\" in value or ".." in Path(value).parts or UNPACKED in value:
+            raise ValueError("must be a plain relative path inside the dataset's folder")
+        return value
+
+
+class LabelSource(Strict):
+    """A label file of one shard."""
+
+    source: str = Field(description="Name of a label source (workflow_scripts/sources).")
+    file: str = Field(description="Path below resources/<dataset>/.")
+    options: dict[str, Any] = {}
+
+
+class Shard(Strict):
+    """What one convert job reads: usually one recording, or one file that holds many."""
+
+    id: str = Field(description="Recording id, or name of the shard where the file names its own recordings.")
+    tracks: str = Field(description="Tracking file below resources/<dataset>/.")
+    labels: list[LabelSource] = []
+    group: str | None = Field(None, description="Animal, session or source video; the source decides where empty.")
+    options: dict[str, Any] = Field({}, description="Overrides of the card's source options.")
+    beside: list[str] = Field(
+        [], description="Other files below resources/<dataset>/ that those options name and the source reads."
+    )
+
+    def paths(self) -> list[str]:
+        """Files the shard is made from, below resources/<dataset>/."""
+        return [self.tracks, *(labels.file for labels in self.labels), *self.beside]
+
+
+class Task(Strict):
+    """A question the probe asks of the labels."""
+
+    kind: Literal["binary", "multiclass", "continuous", "points"] = Field(
+        "multiclass", description="points: the keypoints of images, found and not classified."
+    )
+    level: Literal["frame", "sequence"] = "frame"
+    vocabulary: list[str] = Field([], description="Class names in the order of their indices.")
+    description: str = ""
+
+
+class Gaps(Strict):
+    """How missing points are told and filled."""
+
+    zero_is_missing: bool = Field(True, description="A point at exactly (0, 0) is missing.")
+    min_likelihood: float = Field(0.0, ge=0, le=1, description="A point below this confidence is missing.")
+    interpolate_max_frames: int = Field(
+        0, ge=0, description="Longest gap, in frames, filled linearly between two seen points; longer ones stay NaN."
+    )
+
+
+class GroupSplit(Strict):
+    """A split named by groups (or by pattern of recording id)."""
+
+    train: list[str] = Field([], description="Groups that train; empty = all that are not in the other lists.")
+    validation: list[str] = []
+    test: list[str] = Field([], description="Groups held out.")
+    by: Literal["group", "animal", "recording_prefix"] = Field(
+        "group", description="Whether the lists name groups, animals (of images), or beginnings of recording ids."
+    )
+
+
+class FoldSplit(Strict):
+    """Leave-groups-out folds; each list is held out once."""
+
+    folds: list[list[str]] = Field(min_length=2, description="Groups held out together, one list a fold.")
+    by: Literal["group", "animal"] = Field("group", description="Whether the lists name groups or animals (of images).")
+
+
+class DealtSplit(Strict):
+    """Folds for many small groups: they are dealt at random, and each fold is held out once."""
+
+    deal: int = Field(ge=2, description="Number of folds.")
+    seed: int = Field(0, ge=0)
+
+
+class Movie(Strict):
+    """A movie that trained models tag; nothing is trained or judged on it."""
+
+    file: str = Field(description="Path below resources/<dataset>/.")
+    options: dict[str, Any] = Field({}, description="Overrides of the card's source options.")
+
+
+class Simulation(Strict):
+    """Marks a twin: its files are made by a generator, offline."""
+
+    generator: str = Field(description="Module in workflow_scripts/simulate.")
+    options: dict[str, Any] = {}
+
+
+class Published(Strict):
+    """A number from the literature, shown beside ours."""
+
+    method: str
+    task: str
+    metric: str
+    value: float
+    source: str = Field(description="Paper, table, page.")
+    verified: bool = Field(description="True where somebody of this project read it in the source.")
+    ours: str = Field("", description="Our method that it is set beside; empty = none, or the one named `method`.")
+    place: str = Field("", description="Table, page or file in the source.")
+    url: str = ""
+    protocol: str = Field("", description="How the number came about, where that differs from ours.")
+
+
+class Card(Strict):
+    """A dataset: where its files are, what they hold, and how it may be used."""
+
+    name: Name
+    title: str
+    kind: Literal["tracks", "images", "clips"] = "tracks"
+    description: str
+    licence: str
+    terms: str = Field("", description="Conditions beyond the licence, in words.")
+    citation: list[str] = Field(min_length=1)
+    mirror: str | None = Field(None, description="Name of the dataset's folder inside a mirror; default its own name.")
+    local: str | None = Field(
+        None, description="Folder on this machine that holds the files, tried first; for data with no public address."
+    )
+    frames: int | None = Field(
+        None, ge=0, description="Frames of all recordings together, roughly: training asks for memory by it."
+    )
+    fps: float | None = Field(None, gt=0)
+    fps_note: str = ""
+    unit: str = "px"
+    image_size: tuple[float, float] | None = None
+    individuals: list[str] = []
+    keypoints: list[str] = []
+    source: str = Field(description="Name of a track source (workflow_scripts/sources).")
+    options: dict[str, Any] = Field({}, description="Options of that source.")
+    gaps: Gaps = Gaps()
+    files: list[RemoteFile] = Field(min_length=1)
+    shards: list[Shard] = Field(min_length=1)
+    tasks: dict[str, Task] = {}
+    movies: list[Movie] = []
+    splits: dict[str, GroupSplit | FoldSplit | DealtSplit] = {}
+    simulate: Simulation | None = None
+    published: list[Published] = []
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Card:
+        known = set(self.resource_paths())
+        for shard in self.shards:
+            for path in shard.paths():
+                if path not in known:
+                    raise ValueError(f"shard {shard.id!r} names {path!r}, which no entry of files provides")
+        for movie in self.movies:
+            if movie.file not in known:
+                raise ValueError(f"movies names {movie.file!r}, which no entry of files provides")
+        if len(self._shards) != len(self.shards):
+            counts = Counter(slugify(shard.id) for shard in self.shards)
+            raise ValueError(f"two shards are called {counts.most_common(1)[0][0]!r}")
+        for file in self.files:
+            if not (file.urls or self.simulate or self.local):
+                raise ValueError(f"file {file.path!r} has no url, and the card names no local folder")
+        return self
+
+    def resource_paths(self) -> list[str]:
+        """Every file below `resources/<dataset>/`, unpacked members included."""
+        paths = [file.path for file in self.files]
+        for file in self.files:
+            paths += [f"{file.path}{UNPACKED}{member}" for member in file.members]
+        return paths
+
+    @cached_property
+    def _files(self) -> dict[str, RemoteFile]:
+        return {file.path: file for file in self.files}
+
+    @cached_property
+    def _shards(self) -> dict[str, Shard]:
+        return {slugify(shard.id): shard for shard in self.shards}
+
+    @cached_property
+    def _users(self) -> dict[str, list[Shard]]:
+        users: dict[str, list[Shard]] = {}
+        for shard in self.shards:
+            for path in {used.split(UNPACKED)[0] for used in shard.paths()}:
+                users.setdefault(path, []).append(shard)
+        return users
+
+    def only(self, slug: str) -> Card:
+        """Return the card as one shard's conversion needs it: nothing whose change would not concern it."""
+        shard = self.shard(slug)
+        paths = {used.split(UNPACKED)[0] for used in shard.paths()}
+        kept = [self.file(path).model_copy(update={"urls": ["-"]}) for path in sorted(paths)]
+        return self.model_copy(update={"shards": [shard], "files": kept, **SILENT})
+
+    def bare(self, *, movies: bool = False) -> Card:
+        """Return the card as the conversion of all its shards together (or the tagging of its movies) needs it."""
+        files = [file.model_copy(update={"urls": ["-"]}) for file in self.files]
+        kept = {"movies": self.movies} if movies else {}
+        return self.model_copy(update={"files": files, **SILENT, **kept})
+
+    def around(self, path: str) -> Card:
+        """Return the card cut down to one of its files and the shards that are made from it."""
+        shards = self._users.get(path, self.shards[:1])
+        paths = {path} | {used.split(UNPACKED)[0] for shard in shards for used in shard.paths()}
+        files = [self.file(used) for used in sorted(paths)]
+        return self.model_copy(update={"shards": shards, "files": files, **SILENT})
+
+    def file(self, path: str) -> RemoteFile:
+        """Return the entry of a downloadable path."""
+        if path in self._files:
+            return self._files[path]
+        raise ConfigError(f"The card {self.name!r} has no file {path!r}; see config/datasets/{self.name}.yaml.")
+
+    def shard(self, slug: str) -> Shard:
+        """Return a shard by the slug of its id."""
+        if slug in self._shards:
+            return self._shards[slug]
+        raise ConfigError(f"The card {self.name!r} has no shard {slug!r}.")
+
+    def split_names(self, family: str) -> list[str]:
+        """Names of the splits a family stands for: itself, or `fold0`, `fold1` …."""
+        try:
+            split = self.splits[family]
+        except KeyError as error:
+            known = ", ".join(self.splits) or "none"
+            raise ConfigError(f"The card {self.name!r} has no split {family!r}; it has: {known}.") from error
+        if isinstance(split, FoldSplit):
+            return [f"{family}{k}" for k in range(len(split.folds))]
+        if isinstance(split, DealtSplit):
+            return [f"{family}{k}" for k in range(split.deal)]
+        return [family]
+
+
+def card_path(root: str | Path, name: str) -> Path:
+    """Where the card of a dataset stands."""
+    return Path(root) / "config" / "datasets" / f"{name}.yaml"
+
+
+def load_card(path: str | Path) -> Card:
+    """Read and validate a card.
+
+    Raises
+    ------
+    InputError
+        When the file is absent or not YAML.
+    ConfigError
+        When a key is unknown or a value out of range; names the key and the nearest valid one.
+    """
+    return validate(Card, read_yaml(path), where=str(path))

@@ -1,0 +1,1 @@
+"""What makes data/<dataset>/: tracks, images, clips, splits, the leak audit and quality tables."""

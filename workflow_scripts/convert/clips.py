@@ -1,0 +1,243 @@
+"""From cropped videos and their annotations to `clips/index.h5`: a label a frame, and what training draws from."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import itertools
+import math
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from workflow_scripts.cards.card import Card, LabelSource, Shard, Task
+from workflow_scripts.core.errors import ConfigError, InputError
+from workflow_scripts.core.files import digest
+from workflow_scripts.core.validation import deep_merge, nearest, validate
+from workflow_scripts.formats.clips import TASK, Clip, ClipRecording, open_clips, write_clips
+from workflow_scripts.formats.tracks import Labels
+from workflow_scripts.sources import LABEL_SOURCES, read_labels
+from workflow_scripts.sources.shared.bouts import runs, task_of
+from workflow_scripts.sources.videos import BalanceOptions, Options
+
+MAX_POSITIVE = 5.0
+"""Seconds: the seed's rule cuts longer bouts into nearly equal parts no longer than this."""
+
+
+def shard_options(card: Card, shard: Shard) -> Options:
+    """Return the video options of one shard: the card's with the shard's own laid over."""
+    options = deep_merge(card.options, shard.options)
+    return validate(Options, options, where=f"options of the source {card.source} ({shard.id})")
+
+
+def index_clips(card: Card, shards: Sequence[Path], resources: Path, target: Path) -> None:
+    """Write a dataset's clip index.
+
+    Parameters
+    ----------
+    card : Card
+        Of kind ``clips``.
+    shards : sequence of Path
+        The file of each of the card's shards, in their order.
+    resources : Path
+        Folder of the dataset's downloads, with the annotations.
+    target : Path
+        The index to make.
+
+    Raises
+    ------
+    InputError, ConfigError
+        When an annotation cannot be used or contradicts the card, or not one video is usable.
+    """
+    recordings: list[ClipRecording] = []
+    quarantined: dict[str, str] = {}
+    for shard, path in zip(card.shards, shards, strict=True):
+        with open_clips(path) as reader:
+            quarantined.update(reader.quarantined)
+            recordings += [_labelled(recording, card, shard, resources) for recording in reader]
+    if not recordings:
+        reason = next(iter(quarantined.values()), "the card names none")
+        raise InputError(target, f"not one video is usable ({reason})", "mend the files of the dataset")
+    balance = validate(Options, card.options, where=f"options of the source {card.source}").balance
+    tables = {"sound": sound_clips(recordings, balance), "faithful": faithful_clips(recordings, balance)}
+    write_clips(target, recordings, tables, quarantined)
+
+
+def _labelled(recording: ClipRecording, card: Card, shard: Shard, resources: Path) -> ClipRecording:
+    warnings = list(recording.warnings)
+    labels: dict[str, Labels] = {}
+    sums = dict(recording.source_sha256)
+    options = shard_options(card, shard)
+    if options.label is not None:
+        labels[TASK] = _whole(options.label, recording.n_frames, card)
+    for source in shard.labels:
+        found = _read(resources / source.file, source, recording, card.tasks, warnings)
+        if both := set(found) & set(labels):
+            raise ConfigError(f"The shard {shard.id!r} has two labels of {', '.join(sorted(both))}; keep one.")
+        labels.update(found)
+        sums[source.file] = digest(resources / source.file)
+    return dataclasses.replace(recording, labels=labels, source_sha256=sums, warnings=warnings)
+
+
+def _whole(label: str, n_frames: int, card: Card) -> Labels:
+    task = task_of(TASK, card.tasks, "multiclass")
+    if label not in task.vocabulary:
+        near = nearest(label, task.vocabulary).removesuffix("?")
+        raise ConfigError(f"config/datasets/{card.name}.yaml: the class {label!r} is not in the vocabulary{near}.")
+    values = np.full(n_frames, task.vocabulary.index(label), np.int16)
+    return Labels(values, np.ones(n_frames, bool), "frame", "multiclass", tuple(task.vocabulary))
+
+
+def _read(
+    path: Path, source: LabelSource, recording: ClipRecording, tasks: dict[str, Task], warn: list[str]
+) -> dict[str, Labels]:
+    """Read labels; those that follow a clock are laid on the time stamps, which a varying frame rate needs."""
+    n_frames, fps = recording.n_frames, recording.fps
+    grid = np.minimum(np.floor(recording.times * fps + 0.5).astype(int), max(0, math.ceil(recording.times[-1] * fps)))
+    clock = _in_seconds(source) and not np.array_equal(grid, np.arange(n_frames))
+    length = int(grid[-1]) + 1 if clock else n_frames
+    found = read_labels(source.source, path, source.options, n_frames=length, fps=fps, tasks=tasks, warn=warn)
+    if not clock:
+        return found
+    return {
+        task: dataclasses.replace(labels, values=labels.values[grid], mask=labels.mask[grid])
+        for task, labels in found.items()
+    }
+
+
+def _in_seconds(source: LabelSource) -> bool:
+    if source.source not in LABEL_SOURCES:
+        return False
+    module = importlib.import_module(f"workflow_scripts.sources.{LABEL_SOURCES[source.source]}")
+    says = getattr(module, "in_seconds", None)
+    if says is None:
+        return source.source == "boris"
+    return bool(says(validate(module.Options, source.options, where=f"options of the source {source.source}")))
+
+
+def _bouts(recording: ClipRecording, idle: str) -> tuple[list[tuple[int, int, str]], npt.NDArray[np.bool_]]:
+    """Return (start, stop, class) of every bout that is not idle, and the frames known to be idle."""
+    labels = recording.labels.get(TASK)
+    if labels is None:
+        return [], np.zeros(recording.n_frames, bool)
+    names = labels.vocabulary
+    codes = np.where(labels.mask, labels.values, -1)
+    bouts = [(a, b, names[code]) for a, b, code in runs(codes) if code >= 0 and names[code] != idle]
+    quiet = codes == names.index(idle) if idle in names else np.zeros(len(codes), bool)
+    return bouts, quiet
+
+
+def sound_clips(recordings: Sequence[ClipRecording], balance: BalanceOptions) -> list[Clip]:
+    """Return every bout with real context, and idle clips from all videos in proportion to how much they idle.
+
+    Parameters
+    ----------
+    recordings : sequence of ClipRecording
+        Videos without behaviour lend idle clips too.
+    balance : BalanceOptions
+        `idle_ratio` idle frames are drawn for each frame of a bout; a share of them, `hard_share`, where most moves.
+
+    Returns
+    -------
+    list of Clip
+        A positive clip reaches `context` seconds over either end of its bout; the label of a frame within is in the
+        recording's labels.
+    """
+    table: list[Clip] = []
+    quiet: list[npt.NDArray[np.bool_]] = []
+    positive = 0
+    for recording in recordings:
+        bouts, idle = _bouts(recording, balance.idle)
+        quiet.append(idle)
+        more = round(balance.context * recording.fps)
+        for start, stop, label in bouts:
+            positive += stop - start
+            ends = max(0, start - more), min(recording.n_frames, stop + more)
+            table.append(Clip(recording.id, *ends, label, "positive"))
+    still = sum(int(idle.sum()) for idle in quiet)
+    wanted = still if positive == 0 else min(still, round(balance.idle_ratio * positive))
+    for recording, idle in zip(recordings, quiet, strict=True):
+        share = round(wanted * int(idle.sum()) / still) if still else 0
+        table += _idle_clips(recording, idle, share, balance)
+    return table
+
+
+def _idle_clips(
+    recording: ClipRecording, idle: npt.NDArray[np.bool_], frames: int, balance: BalanceOptions
+) -> list[Clip]:
+    """Draw about `frames` frames of idle clips: the liveliest first, the rest at random."""
+    # By name, so that another video in the dataset does not change what is drawn from this one.
+    rng = np.random.default_rng([balance.seed, zlib.crc32(recording.id.encode())])
+    low, high = (max(1, round(seconds * recording.fps)) for seconds in balance.idle_seconds)
+    pieces: list[tuple[int, int]] = []
+    for start, stop, value in runs(idle.astype(np.int8)):
+        while value and start < stop:
+            length = int(rng.integers(low, high + 1))
+            pieces.append((start, min(start + length, stop)))
+            start += length
+    if not pieces:
+        return []
+    motion = [float(recording.motion[a:b].mean()) for a, b in pieces]
+    lively = [int(k) for k in np.argsort(motion)[::-1]]
+    hard, gathered = set(), 0
+    for k in lively:
+        if gathered >= balance.hard_share * frames:
+            break
+        hard.add(k)
+        gathered += pieces[k][1] - pieces[k][0]
+    taken = set(hard)
+    for k in rng.permutation(len(pieces)):
+        if gathered >= frames:
+            break
+        if int(k) not in taken:
+            taken.add(int(k))
+            gathered += pieces[k][1] - pieces[k][0]
+    return [
+        Clip(recording.id, *pieces[k], balance.idle, "hard_negative" if k in hard else "idle") for k in sorted(taken)
+    ]
+
+
+def faithful_clips(recordings: Sequence[ClipRecording], balance: BalanceOptions) -> list[Clip]:
+    """Return clips by the seed's rules.
+
+    A bout of one frame becomes about a second around it, one of more than 5 s nearly equal parts, others stay without
+    context. Idle clips of 3 to 5 s are cut back to back from the start of each video that has a bout, until it has the
+    mean number of bout frames of such videos. Their lengths are drawn with a seed, which the seed project did not.
+    """
+    bouts = {recording.id: _bouts(recording, balance.idle) for recording in recordings}
+    with_bouts = [recording for recording in recordings if bouts[recording.id][0]]
+    if not with_bouts:
+        return []
+    total = sum(stop - start for recording in with_bouts for start, stop, _ in bouts[recording.id][0])
+    target = total / len(with_bouts)
+    table: list[Clip] = []
+    for recording in with_bouts:
+        parts = [part for bout in bouts[recording.id][0] for part in _parts(bout, recording)]
+        table += [Clip(recording.id, start, stop, label, "positive") for start, stop, label in parts]
+        rng = np.random.default_rng([balance.seed, zlib.crc32(recording.id.encode()), 1])
+        gathered, here = 0, 0
+        for start, stop, _ in [*sorted(parts), (recording.n_frames, recording.n_frames, "")]:
+            while gathered < target:
+                length = round(float(rng.uniform(3, 5)) * recording.fps)
+                if here + length > start:
+                    break
+                table.append(Clip(recording.id, here, here + length, balance.idle, "idle"))
+                here, gathered = here + length, gathered + length
+            here = max(here, stop)
+    return table
+
+
+def _parts(bout: tuple[int, int, str], recording: ClipRecording) -> list[tuple[int, int, str]]:
+    start, stop, label = bout
+    fps, length = recording.fps, stop - start
+    if length == 1:
+        first = max(0, start - int(fps) // 2)
+        return [(first, min(recording.n_frames, first + round(fps)), label)]
+    count = max(1, math.ceil(length / (MAX_POSITIVE * fps)))
+    # The remainder goes to the first parts, one frame each.
+    sizes = [length // count + (k < length % count) for k in range(count)]
+    ends = start + np.cumsum([0, *sizes])
+    return [(int(a), int(b), label) for a, b in itertools.pairwise(ends)]

@@ -1,0 +1,151 @@
+"""Splits from a card: made once, by group, in one order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from workflow_scripts.cards.card import Card, DealtSplit, FoldSplit, GroupSplit
+from workflow_scripts.core.errors import ConfigError, LeakError
+from workflow_scripts.core.validation import nearest
+from workflow_scripts.formats.datasets import DatasetReader, open_dataset
+from workflow_scripts.formats.splits import Split
+
+SIDES = ("train", "validation", "test")
+
+
+def make_split(tracks: Path, card: Card, name: str) -> Split:
+    """Make one split of a dataset.
+
+    Parameters
+    ----------
+    tracks : Path
+        File of the converted dataset, of any kind; its quarantined shards are left out.
+    card : Card
+    name : str
+        A split of the card, or a fold: the family's name and a number (`fold0`).
+
+    Returns
+    -------
+    Split
+        Recording ids sorted.
+
+    Raises
+    ------
+    ConfigError
+        When the card has no such split, names a group that is not there, or a side would be empty.
+    LeakError
+        When a group or a recording stands on two sides.
+    """
+    family = _family(card, name)
+    definition = card.splits[family]
+    with open_dataset(tracks) as reader:
+        unit = reader.group
+        if not isinstance(definition, DealtSplit) and definition.by == "animal":
+            if not hasattr(reader, "animal_of"):
+                raise ConfigError(f"Split {name!r} of {card.name!r}: only images are split by animal; name groups.")
+            unit = reader.animal_of
+        groups = {recording: unit(recording) for recording in sorted(reader.ids)}
+        missing = _quarantined_groups(card, reader)
+    if isinstance(definition, DealtSplit):
+        definition = _deal(definition, sorted(set(groups.values())), card, name)
+    if isinstance(definition, FoldSplit):
+        folds = definition.folds
+        definition = _fold(definition, int(name.removeprefix(family)), card, name)
+        everywhere = [group for fold in folds for group in fold]
+        _check_known(everywhere, set(groups.values()), missing, card, name, "group")
+    sides = _assign(definition, groups, missing, card, name)
+    _refuse_leaks(sides, groups, card, name)
+    # What nobody labelled is there to be trained on, and holds out nothing.
+    for side in ("train", "test") if card.tasks else ("train",):
+        if not sides[side]:
+            raise ConfigError(
+                f"Split {name!r} of {card.name!r} has no {side} recording; "
+                f"see splits in config/datasets/{card.name}.yaml."
+            )
+    named = sorted({recording for side in SIDES for recording in sides[side]})
+    return Split(
+        dataset=card.name,
+        name=name,
+        family=family,
+        train=sides["train"],
+        validation=sides["validation"],
+        test=sides["test"],
+        groups={recording: groups[recording] for recording in named},
+    )
+
+
+def _family(card: Card, name: str) -> str:
+    for family in card.splits:
+        if name in card.split_names(family):
+            return family
+    known = [split for family in card.splits for split in card.split_names(family)]
+    raise ConfigError(f"The card {card.name!r} has no split {name!r}{nearest(name, known)}.")
+
+
+def _quarantined_groups(card: Card, reader: DatasetReader) -> set[str]:
+    """Groups (or ids, where the card leaves the group to the source) of shards that could not be converted."""
+    return {shard.group or shard.id for shard in card.shards if shard.id in reader.quarantined}
+
+
+def _deal(definition: DealtSplit, groups: list[str], card: Card, name: str) -> FoldSplit:
+    if len(groups) < definition.deal:
+        raise ConfigError(f"Split {name!r} of {card.name!r}: {len(groups)} groups make no {definition.deal} folds.")
+    part = np.random.default_rng(definition.seed).permutation(len(groups)) % definition.deal
+    return FoldSplit(
+        folds=[[group for group, p in zip(groups, part, strict=True) if p == k] for k in range(definition.deal)]
+    )
+
+
+def _fold(definition: FoldSplit, number: int, card: Card, name: str) -> GroupSplit:
+    seen: set[str] = set()
+    for fold in definition.folds:
+        twice = seen.intersection(fold)
+        if twice:
+            raise ConfigError(f"Split {name!r} of {card.name!r}: group {min(twice)!r} is held out in two folds.")
+        seen.update(fold)
+    # Empty lists mean: everything else trains.
+    return GroupSplit(train=[], validation=[], test=definition.folds[number])
+
+
+def _check_known(wanted: list[str], known: set[str], missing: set[str], card: Card, name: str, what: str) -> None:
+    for item in wanted:
+        there = any(k.startswith(item) for k in known | missing) if what == "prefix" else item in known | missing
+        if not there:
+            hint = nearest(item, sorted(known)[:50])
+            kind = "recording begins with" if what == "prefix" else "recording is of group"
+            raise ConfigError(f"Split {name!r} of {card.name!r}: no {kind} {item!r}{hint}.")
+
+
+def _assign(
+    definition: GroupSplit, groups: dict[str, str], missing: set[str], card: Card, name: str
+) -> dict[str, list[str]]:
+    """Recordings of each side; one may still stand on several."""
+    by_prefix = definition.by == "recording_prefix"
+    sides: dict[str, list[str]] = {}
+    for side in SIDES:
+        wanted: list[str] = getattr(definition, side)
+        known = set(groups) if by_prefix else set(groups.values())
+        _check_known(wanted, known, missing, card, name, "prefix" if by_prefix else "group")
+        if by_prefix:
+            sides[side] = [recording for recording in groups if wanted and recording.startswith(tuple(wanted))]
+        else:
+            sides[side] = [recording for recording, group in groups.items() if group in set(wanted)]
+    if not definition.train:
+        taken = {*sides["validation"], *sides["test"]}
+        sides["train"] = [recording for recording in groups if recording not in taken]
+    return sides
+
+
+def _refuse_leaks(sides: dict[str, list[str]], groups: dict[str, str], card: Card, name: str) -> None:
+    where: dict[str, tuple[str, str]] = {}
+    for side in SIDES:
+        for recording in sides[side]:
+            group = groups[recording]
+            first_side, first = where.setdefault(group, (side, recording))
+            if first_side != side:
+                raise LeakError(
+                    f"Split {name!r} of {card.name!r} has group {group!r} on both sides: {first!r} in {first_side}, "
+                    f"{recording!r} in {side}; put the whole group on one side in config/datasets/{card.name}.yaml."
+                )

@@ -1,0 +1,1 @@
+"""Errors, files, names, validation: nothing here knows what the data are."""

@@ -1,0 +1,1 @@
+"""Methods beside each other: one table, tests and ranks."""

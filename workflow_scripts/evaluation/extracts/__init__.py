@@ -1,0 +1,1 @@
+"""Small tables for the report, cut out of large files."""

@@ -1,0 +1,113 @@
+"""Small tables behind the report's pictures, so that it can be redrawn without predictions at hand."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from workflow_scripts.core.files import read_json
+from workflow_scripts.formats.predictions import open_predictions
+
+RUN = ["dataset", "method", "mode", "point", "split", "seed"]
+CLASSES = ("binary", "multiclass")
+RunKey = tuple[str, str, str, str, str, int]
+
+
+def _bouts(values: npt.NDArray[Any]) -> Iterator[tuple[int, int, int]]:
+    """Yield (start, stop, value) of each run of equal values; stop is exclusive."""
+    if len(values) == 0:
+        return
+    edges = np.flatnonzero(np.diff(values)) + 1
+    bounds = np.concatenate([[0], edges, [len(values)]])
+    for start, stop in itertools.pairwise(bounds):
+        yield int(start), int(stop), int(values[start])
+
+
+def ethogram_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) -> pd.DataFrame:
+    """Bouts of truth and prediction in the first held-out recording of each dataset and frame-level class task.
+
+    Parameters
+    ----------
+    runs : sequence of tuple
+        (dataset, method, mode, point, split, seed) of each predictions file.
+    predictions : sequence of str or Path
+
+    Returns
+    -------
+    DataFrame
+        Columns dataset, task, recording, row (``truth`` or the method), start, stop (frames, exclusive), label.
+        Unlabelled stretches of the truth are left out. One run a method: its first.
+    """
+    rows: list[tuple[str, str, str, str, int, int, str]] = []
+    chosen: dict[tuple[str, str], str] = {}
+    seen: set[tuple[str, str, str]] = set()
+    for run, path in zip(runs, predictions, strict=True):
+        dataset, method = run[0], run[1]
+        with open_predictions(path) as reader:
+            for task in reader.tasks:
+                kind, level, vocabulary, _ = reader.info(task)
+                recordings = sorted(reader.recordings(task))
+                if kind not in CLASSES or level != "frame" or not recordings or (dataset, task, method) in seen:
+                    continue
+                first = (dataset, task) not in chosen
+                recording = chosen.setdefault((dataset, task), recordings[0])
+                if recording not in recordings:
+                    continue
+                found = reader.read(task, recording)
+                if first:
+                    truth = np.where(found.mask, found.truth.astype(np.int64), -1)
+                    for start, stop, value in _bouts(truth):
+                        if value >= 0:
+                            rows.append((dataset, task, recording, "truth", start, stop, vocabulary[value]))
+                for start, stop, value in _bouts(found.prediction.astype(np.int64)):
+                    rows.append((dataset, task, recording, method, start, stop, vocabulary[value]))
+                seen.add((dataset, task, method))
+    return pd.DataFrame(rows, columns=["dataset", "task", "recording", "row", "start", "stop", "label"])
+
+
+def confusion_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) -> pd.DataFrame:
+    """Count truth against prediction over the labelled held-out frames of each run and class task.
+
+    Returns
+    -------
+    DataFrame
+        The run's columns, then task, truth, prediction, n.
+    """
+    rows = []
+    for run, path in zip(runs, predictions, strict=True):
+        with open_predictions(path) as reader:
+            for task in reader.tasks:
+                kind, _, vocabulary, _ = reader.info(task)
+                if kind not in CLASSES:
+                    continue
+                size = len(vocabulary)
+                counts = np.zeros((size, size), dtype=np.int64)
+                for found in reader.iterate(task):
+                    truth, said = (
+                        found.truth[found.mask].astype(np.int64),
+                        found.prediction[found.mask].astype(np.int64),
+                    )
+                    pairs = truth * size + said
+                    counts += np.bincount(pairs, minlength=size * size).reshape(size, size)
+                for (i, j), n in np.ndenumerate(counts):
+                    rows.append((*run, task, vocabulary[i], vocabulary[j], int(n)))
+    return pd.DataFrame(rows, columns=[*RUN, "task", "truth", "prediction", "n"])
+
+
+def notes_table(runs: Sequence[RunKey], notes: Sequence[str | Path]) -> pd.DataFrame:
+    """Gather what the probes had to say: the run's columns, then note."""
+    rows = [(*run, note) for run, path in zip(runs, notes, strict=True) for note in read_json(path)]
+    return pd.DataFrame(rows, columns=[*RUN, "note"])
+
+
+def gather(tables: Mapping[str, str | Path]) -> pd.DataFrame:
+    """Put the same table of several datasets into one, with a first column `dataset`."""
+    parts = [pd.read_csv(path, dtype=str).assign(dataset=name) for name, path in tables.items()]
+    whole = pd.concat(parts, ignore_index=True)
+    return whole[["dataset", *whole.columns.drop("dataset")]]

@@ -1,0 +1,1 @@
+"""The public MABe 2022 evaluator, as published and as it should be."""

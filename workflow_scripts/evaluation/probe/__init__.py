@@ -1,0 +1,1 @@
+"""Linear readouts fitted on frozen embeddings."""

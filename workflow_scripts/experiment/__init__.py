@@ -1,0 +1,1 @@
+"""An experiment: its schema, its runs, generated files, kinds of figures."""

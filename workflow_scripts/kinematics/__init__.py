@@ -1,0 +1,1 @@
+"""Geometry of tracks, roles of body parts, and named quantities."""

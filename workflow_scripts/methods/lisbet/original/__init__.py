@@ -1,0 +1,1 @@
+"""Files of the published LISBET program: models, history, annotations."""

@@ -1,0 +1,1 @@
+"""Points and directions of a rat's body in single frames."""

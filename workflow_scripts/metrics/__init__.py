@@ -1,0 +1,1 @@
+"""Metrics of frames, bouts, keypoints and detections, and ceilings of window classifiers."""

@@ -1,0 +1,1 @@
+"""Motifs and prototypes: hidden Markov models on any method's embeddings."""

@@ -1,0 +1,267 @@
+"""One look for every figure, and the ways out of it: byte-stable PDF and PNG files, and inline SVG."""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+import xml.etree.ElementTree as ET  # only ever parses SVG that matplotlib wrote a moment before
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.patches import Patch
+
+from workflow_scripts.core.files import atomic_path
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+INK = "#1f2a37"
+"""Text and axes. Inline SVG turns it into the page's own text colour, hence dark mode."""
+GRID = "#c8d0da"
+"""Grid lines; also replaced in inline SVG."""
+QUIET = "#b9c0c9"
+"""Chance rows and background classes."""
+PAPER = "#fffffe"
+"""Halo of a line that crosses bars: all but white, so that it can be told from a white that is meant."""
+PALETTE = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#f0e442")
+"""Okabe & Ito (2008), https://jfly.uni-koeln.de/color/, without black, which is the ink's."""
+BACKGROUND = frozenset({"background", "base", "none", "other", "rest", "no_behavior", "not_labelled", "unlabelled"})
+"""Class names that mean "nothing of interest", drawn quietly."""
+
+PAGE_COLOURS = {INK: "currentColor", GRID: "var(--figure-grid)", QUIET: "var(--figure-quiet)", PAPER: "var(--ground)"}
+"""What the page paints instead, so that dark mode reaches into the figures."""
+SVG_NAMESPACE = "http://www.w3.org/2000/svg"
+XLINK = "{http://www.w3.org/1999/xlink}"
+
+RC: Any = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": INK,
+    "axes.facecolor": "white",
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 100,
+    "figure.facecolor": "white",
+    "font.family": ["DejaVu Sans"],  # comes with matplotlib, so every machine lays out alike
+    "font.size": 9,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "hatch.color": "#2b3440",  # not the ink: hatches lie on a fill, in dark mode too
+    "hatch.linewidth": 0.5,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "lines.solid_capstyle": "butt",
+    "path.simplify": False,
+    "pdf.compression": 6,
+    "pdf.fonttype": 42,
+    "savefig.dpi": 200,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "ethomake",
+    "text.color": INK,
+    "text.parse_math": False,  # a dollar in a class name is a dollar
+    "text.usetex": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw and save in this look, whatever the user's own matplotlib settings are."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(RC)
+        yield
+
+
+def styled(function: Callable[P, R]) -> Callable[P, R]:
+    """Run a figure function inside :func:`style`."""
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        with style():
+            return function(*args, **kwargs)
+
+    return wrapper
+
+
+def colour(index: int) -> str:
+    """Return the colour of the `index`-th thing; the second round is lighter, the third darker."""
+    base = to_rgb(PALETTE[index % len(PALETTE)])
+    lap = index // len(PALETTE) % 3
+    if lap == 0:
+        return PALETTE[index % len(PALETTE)]
+    target, weight = ((1.0, 1.0, 1.0), 0.5) if lap == 1 else ((0.0, 0.0, 0.0), 0.45)
+    red, green, blue = (c + (t - c) * weight for c, t in zip(base, target, strict=True))
+    return to_hex((red, green, blue))
+
+
+def class_colours(vocabulary: Sequence[str]) -> list[str]:
+    """Return one colour a class, background classes in grey.
+
+    Parameters
+    ----------
+    vocabulary : sequence of str
+        Class names by index.
+    """
+    colours, used = [], 0
+    for name in vocabulary:
+        if name.strip().lower() in BACKGROUND:
+            colours.append(QUIET)
+        else:
+            colours.append(colour(used))
+            used += 1
+    return colours
+
+
+def readable_on(background: str | Sequence[float]) -> str:
+    """Return black or white, whichever stands out more on a colour (WCAG relative luminance)."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(background)]  # type: ignore[arg-type]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "#000000" if luminance > 0.179 else "#ffffff"
+
+
+def shorten(text: str, length: int = 26) -> str:
+    """Cut the middle out of a long name, so that a figure keeps its layout; the tables have it whole.
+
+    Names of one method's points and readouts differ at their ends.
+    """
+    text = " ".join(text.split())
+    end = (length - 1) // 2
+    return text if len(text) <= length else f"{text[: length - 1 - end]}…{text[len(text) - end :]}"
+
+
+LEGEND_NAME = 40
+"""Characters of a legend's entry: enough to tell two readouts of one point of one method apart."""
+
+
+def legend_columns(names: Sequence[str], inches: float, most: int = 4) -> int:
+    """Return how many columns a legend of such names can have in a width; a wider one squeezes its axes."""
+    lengths = [min(len(" ".join(name.split())), LEGEND_NAME) for name in names]
+    for columns in range(min(most, len(names)), 1, -1):
+        # A letter of DejaVu Sans at 8.5 points is some 0.06 inches wide; handle and gaps take half an inch.
+        if sum(0.5 + 0.06 * max(lengths[column::columns]) for column in range(columns)) <= inches:
+            return columns
+    return 1
+
+
+def legend(axes: Axes, entries: Sequence[tuple[str, str]], *, columns: int = 4, **options: Any) -> Legend:
+    """Add a legend of coloured boxes.
+
+    Parameters
+    ----------
+    axes : Axes
+    entries : sequence of (name, colour)
+    columns : int
+    **options
+        To :meth:`matplotlib.axes.Axes.legend`.
+    """
+    # matplotlib fills column by column; people read row by row.
+    columns = min(columns, max(1, len(entries)))
+    entries = [entry for column in range(columns) for entry in entries[column::columns]]
+    boxes = [Patch(facecolor=fill, edgecolor=INK, linewidth=0.4) for _, fill in entries]
+    # matplotlib drops labels that begin with an underscore, so the texts are set afterwards.
+    drawn = axes.legend(boxes, ["x"] * len(boxes), ncols=columns, **options)
+    for text, (name, _) in zip(drawn.get_texts(), entries, strict=True):
+        text.set_text(shorten(name, LEGEND_NAME))
+    return drawn
+
+
+def save_figure(figure: Figure, stem: str | Path) -> tuple[Path, Path]:
+    """Write `<stem>.pdf` and `<stem>.png`; the same figure gives the same bytes.
+
+    Parameters
+    ----------
+    figure : Figure
+    stem : str or Path
+        Path without suffix; dots in the name stay.
+
+    Returns
+    -------
+    pdf, png : Path
+    """
+    pdf, png = Path(f"{stem}.pdf"), Path(f"{stem}.png")
+    with style():
+        with atomic_path(pdf) as part:
+            figure.savefig(part, format="pdf", metadata={"CreationDate": None, "Creator": None, "Producer": None})
+        with atomic_path(png) as part:
+            figure.savefig(part, format="png", metadata={"Software": None})
+    return pdf, png
+
+
+def to_svg(figure: Figure, *, label: str, prefix: str) -> str:
+    """Return a figure as an SVG element to stand inside an HTML page.
+
+    Parameters
+    ----------
+    figure : Figure
+    label : str
+        What the figure shows, for those who cannot see it.
+    prefix : str
+        Goes before every id, so that two figures of one page never share one.
+
+    Returns
+    -------
+    str
+        Text as text, ink in the page's own colour, transparent ground, and no style rule that would reach
+        the rest of the page.
+    """
+    buffer = io.BytesIO()
+    with style():
+        figure.savefig(
+            buffer,
+            format="svg",
+            transparent=True,
+            metadata={"Date": None, "Creator": None, "Format": None, "Type": None},
+        )
+    root = ET.fromstring(buffer.getvalue())  # noqa: S314 - written by matplotlib just above
+    used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', buffer.getvalue().decode()))
+    for parent in root.iter():
+        for child in list(parent):
+            if child.tag.rsplit("}", 1)[-1] in {"style", "metadata"}:
+                parent.remove(child)
+    for node in root.iter():
+        _localise(node, prefix, used)
+    size = [float(number) for number in root.attrib["viewBox"].split()][2:]
+    root.attrib.update(
+        {
+            "role": "img",
+            "aria-label": label,
+            "class": "plot",
+            "stroke-linejoin": "round",
+            "style": f"--natural: {size[0] / 72 * 96:.0f}px",
+        }
+    )
+    for name in ("width", "height", "version"):
+        root.attrib.pop(name, None)
+    ET.register_namespace("", SVG_NAMESPACE)
+    return ET.tostring(root, encoding="unicode")
+
+
+def _localise(node: ET.Element, prefix: str, used: set[str]) -> None:
+    """Make one element fit for a page: unique ids, page colours, fonts with a fallback."""
+    attributes = node.attrib
+    identifier = attributes.pop("id", None)
+    if identifier in used:
+        attributes["id"] = f"{prefix}-{identifier}"
+    if f"{XLINK}href" in attributes:
+        attributes["href"] = attributes.pop(f"{XLINK}href").replace("#", f"#{prefix}-", 1)
+    for name in ("style", "fill", "stroke", "clip-path"):
+        if name in attributes:
+            value = attributes[name].replace("url(#", f"url(#{prefix}-")
+            for drawn, on_page in PAGE_COLOURS.items():
+                value = value.replace(drawn, on_page)
+            attributes[name] = value.replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")

@@ -1,0 +1,1 @@
+"""Where results come from: RO-Crate, versions, cost."""

@@ -1,0 +1,284 @@
+"""From bouts (intervals somebody labelled) to one label a frame; shared by every label source."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, model_validator
+
+from workflow_scripts.cards.card import Task
+from workflow_scripts.core.errors import ConfigError, InputError
+from workflow_scripts.core.validation import Strict, nearest
+from workflow_scripts.formats.tracks import Labels
+
+MAX_MISMATCH_FRAMES = 100
+MAX_MISMATCH_SHARE = 0.02
+"""A label table that differs from the tracks by more than either belongs to another recording, or another fps."""
+
+
+@dataclass(frozen=True)
+class Bout:
+    """One behaviour from frame `start` up to, not including, frame `stop`; frames count from 0.
+
+    `line` is where it stands in its file, 0 where it comes from none.
+    """
+
+    start: int
+    stop: int
+    name: str
+    line: int = 0
+    subject: str = ""
+
+
+class BoutOptions(Strict):
+    """What every source of named bouts can be told."""
+
+    multiclass: str | None = Field(None, description="Task that takes all behaviours, one class a frame.")
+    binary: dict[str, str] = Field({}, description="Behaviour → binary task of its own; overlaps are allowed.")
+    background: str | None = Field(
+        "other",
+        description="Class of frames without a bout in the multiclass task; empty = such frames are unlabelled.",
+    )
+    rename: dict[str, str] = Field({}, description="Behaviour in the file → class in the vocabulary.")
+    ignore: list[str] = Field([], description="Behaviours of the file that are left out.")
+    subjects: list[str] = Field([], description="Keep the bouts of these subjects; empty = all.")
+
+    @model_validator(mode="after")
+    def _some_task(self) -> BoutOptions:
+        if self.multiclass is None and not self.binary:
+            raise ValueError("name a task under multiclass, or behaviours with their tasks under binary")
+        return self
+
+
+def seconds_to_frames(start: float, stop: float, fps: float) -> tuple[int, int]:
+    """Return the frames [floor(start·fps), ceil(stop·fps)) that an interval in seconds touches, at least one.
+
+    Times are mostly written in whole milliseconds, so a time within half a millisecond (at most a tenth of a frame)
+    of a frame's border counts as that border; else 29.97 frames a second would gain a frame at either end.
+
+    Parameters
+    ----------
+    start, stop : float
+        Seconds.
+    fps : float
+
+    Returns
+    -------
+    (int, int)
+        First frame, and the frame after the last.
+    """
+    tolerance = min(0.0005 * fps, 0.1) + 1e-6
+    first = math.floor(start * fps + tolerance)
+    return first, max(math.ceil(stop * fps - tolerance), first + 1)
+
+
+def task_of(name: str, tasks: dict[str, Task], kind: str) -> Task:
+    """Return the card's task of that name and kind.
+
+    Raises
+    ------
+    ConfigError
+        When there is none, or it has no vocabulary to index.
+    """
+    if name not in tasks:
+        raise ConfigError(
+            f"The label options name the task {name!r}, which the card does not have{_near(name, tasks)}."
+        )
+    task = tasks[name]
+    if task.kind != kind:
+        raise ConfigError(f"The label options use the task {name!r} as {kind}, and the card says it is {task.kind}.")
+    if task.level != "frame":
+        raise ConfigError(f"The task {name!r} is of level {task.level}, and bouts label frames.")
+    if kind == "multiclass" and not task.vocabulary:
+        raise ConfigError(f"The task {name!r} has no vocabulary in the card, so its classes have no fixed order.")
+    return task
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    return nearest(word, list(known)).removesuffix("?")
+
+
+def check_bouts(path: Path, bouts: Sequence[Bout]) -> None:
+    """Refuse bouts before frame 0, and bouts that end before they start.
+
+    Raises
+    ------
+    InputError
+        Names the line.
+    """
+    for bout in bouts:
+        if bout.start < 0:
+            raise InputError(
+                path, f"line {bout.line}: the bout of {bout.name!r} starts before the first frame", "mend it"
+            )
+        if bout.stop <= bout.start:
+            raise InputError(path, f"line {bout.line}: the bout of {bout.name!r} ends before it starts", "mend it")
+
+
+def fit_length(path: Path, task: str, length: int, n_frames: int, warn: list[str], *, partial: bool = False) -> None:
+    """Compare the length of a label table with its tracks; see :func:`workflow_scripts.sources.read_labels`.
+
+    Parameters
+    ----------
+    path : Path
+        The label file.
+    task : str
+        For the message.
+    length, n_frames : int
+        Frames of the label table and of the tracks.
+    warn : list of str
+        Takes a sentence where they differ.
+    partial : bool
+        Allow a table that ends early.
+
+    Raises
+    ------
+    InputError
+        When they differ by more than 100 frames or 2 %.
+    """
+    more = length - n_frames
+    if more == 0:
+        return
+    far = abs(more) > MAX_MISMATCH_FRAMES or abs(more) > MAX_MISMATCH_SHARE * n_frames
+    if far and not (partial and more < 0):
+        raise InputError(
+            path,
+            f"the labels of {task} cover {length} frames and the tracks have {n_frames}, "
+            f"a difference over {MAX_MISMATCH_FRAMES} frames or {MAX_MISMATCH_SHARE:.0%}",
+            "check that both belong to one recording, and its fps",
+        )
+    rest = f"{more} labels past the end are cut" if more > 0 else f"the last {-more} frames are unlabelled"
+    warn.append(f"{path.name}: the labels of {task} cover {length} frames, the tracks {n_frames}; {rest}")
+
+
+def paint_multiclass(
+    path: Path, bouts: Sequence[Bout], task: Task, n_frames: int, background: str | None = None
+) -> Labels:
+    """Make one class a frame of bouts that may not overlap.
+
+    Parameters
+    ----------
+    path : Path
+        For messages.
+    bouts : sequence of Bout
+        May run past the end, which is cut.
+    task : Task
+        Gives the vocabulary.
+    n_frames : int
+    background : str or None
+        Class of frames in no bout; None leaves them unlabelled.
+
+    Raises
+    ------
+    InputError
+        When a behaviour is not in the vocabulary, or two bouts overlap; names the line.
+    """
+    check_bouts(path, bouts)
+    index = {name: i for i, name in enumerate(task.vocabulary)}
+    if background is not None and background not in index:
+        raise ConfigError(f"The background {background!r} is not in the vocabulary{_near(background, index)}.")
+    values = np.full(n_frames, 0 if background is None else index[background], dtype=np.int16)
+    mask = np.full(n_frames, background is not None)
+    previous: Bout | None = None
+    for bout in sorted(bouts, key=lambda b: (b.start, b.stop)):
+        if bout.name not in index:
+            raise InputError(
+                path,
+                f"line {bout.line}: the behaviour {bout.name!r} is not in the card's vocabulary"
+                f"{_near(bout.name, index)}",
+                "add it to the vocabulary, or to rename or ignore in the label options",
+            )
+        if previous is not None and bout.start < previous.stop:
+            raise InputError(
+                path,
+                f"lines {previous.line} and {bout.line}: the bouts of {previous.name!r} and {bout.name!r} overlap",
+                "mend them, or give each behaviour a binary task",
+            )
+        values[bout.start : bout.stop] = index[bout.name]
+        mask[bout.start : bout.stop] = True
+        previous = bout
+    return Labels(values=values, mask=mask, level="frame", kind="multiclass", vocabulary=tuple(task.vocabulary))
+
+
+def paint_binary(path: Path, bouts: Sequence[Bout], name: str, task: Task, n_frames: int) -> Labels:
+    """Make 0 or 1 a frame: 1 inside any bout of `name`; every frame counts as labelled."""
+    own = [bout for bout in bouts if bout.name == name]
+    check_bouts(path, own)
+    values = np.zeros(n_frames, dtype=np.uint8)
+    for bout in own:
+        values[bout.start : bout.stop] = 1
+    vocabulary = tuple(task.vocabulary) or (f"no {name}", name)
+    return Labels(values, np.ones(n_frames, dtype=bool), level="frame", kind="binary", vocabulary=vocabulary)
+
+
+def label_tasks(
+    path: Path,
+    bouts: Sequence[Bout],
+    options: BoutOptions,
+    *,
+    n_frames: int,
+    tasks: dict[str, Task],
+    warn: list[str],
+    length: int | None = None,
+) -> dict[str, Labels]:
+    """Make the labels of all tasks the options name.
+
+    Parameters
+    ----------
+    path : Path
+    bouts : sequence of Bout
+        Of all behaviours and subjects of the file.
+    options : BoutOptions
+    n_frames : int
+    tasks : dict of str to Task
+    warn : list of str
+    length : int or None
+        Frames somebody watched, where the file says; later ones are unlabelled.
+
+    Returns
+    -------
+    dict of str to Labels
+    """
+    if options.subjects:
+        known = {bout.subject for bout in bouts}
+        for subject in options.subjects:
+            if subject not in known:
+                raise InputError(
+                    path, f"has no bout of the subject {subject!r}{_near(subject, known)}", "check subjects"
+                )
+        bouts = [bout for bout in bouts if bout.subject in options.subjects]
+    named = [
+        Bout(bout.start, bout.stop, options.rename.get(bout.name, bout.name), bout.line, bout.subject)
+        for bout in bouts
+        if bout.name not in options.ignore
+    ]
+    watched = max([bout.stop for bout in named], default=0) if length is None else length
+    # Without a stated length only an excess shows: silence after the last bout is no mismatch.
+    if length is not None or watched > n_frames:
+        fit_length(path, options.multiclass or "the binary tasks", watched, n_frames, warn)
+    made: dict[str, Labels] = {}
+    if options.multiclass is not None:
+        task = task_of(options.multiclass, tasks, "multiclass")
+        made[options.multiclass] = paint_multiclass(path, named, task, n_frames, options.background)
+    for behaviour, name in options.binary.items():
+        made[name] = paint_binary(path, named, behaviour, task_of(name, tasks, "binary"), n_frames)
+        if not made[name].values.any():
+            warn.append(f"{path.name}: has no bout of {behaviour!r} inside the tracks")
+    if length is not None:
+        for labels in made.values():
+            labels.mask[length:] = False
+    return made
+
+
+def runs(values: npt.NDArray[np.generic]) -> list[tuple[int, int, int]]:
+    """Return (start, stop, value) of every stretch of equal values, in order; `stop` is the frame after the last."""
+    if len(values) == 0:
+        return []
+    borders = np.flatnonzero(values[1:] != values[:-1]) + 1
+    starts, stops = np.r_[0, borders], np.r_[borders, len(values)]
+    return [(int(a), int(b), int(values[a])) for a, b in zip(starts, stops, strict=True)]

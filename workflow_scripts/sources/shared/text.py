@@ -1,0 +1,91 @@
+"""Text files that turn out to be something else, told apart before a parser stumbles over them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from workflow_scripts.core.errors import InputError
+
+_SIGNATURES = {
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"\x89HDF": "an HDF5 file",
+    b"PK\x03\x04": "a zip archive (or a spreadsheet)",
+    b"\x1f\x8b": "a gzip archive",
+    b"%PDF": "a PDF",
+    b"SQLite": "a database",
+}
+
+
+def refuse_non_text(path: Path, head: bytes, expected: str) -> None:
+    """Raise where the first bytes of a file show that it is no table of text.
+
+    Parameters
+    ----------
+    path : Path
+    head : bytes
+        The first few kilobytes.
+    expected : str
+        What the file should be, e.g. ``"a DeepLabCut csv"``.
+
+    Raises
+    ------
+    InputError
+    """
+    again = "download or export it again"
+    if not head.strip():
+        raise InputError(path, f"is empty, expected {expected}", again)
+    for signature, name in _SIGNATURES.items():
+        if head.startswith(signature):
+            raise InputError(path, f"is {name}, expected {expected}", "check the path and the source in the card")
+    if b"\x00" in head:
+        raise InputError(path, f"is binary, expected {expected}", "check the path and the source in the card")
+    if head.lstrip()[:200].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise InputError(path, f"is a web page or XML, expected {expected}", again)
+
+
+def read_text(path: Path, expected: str) -> str:
+    """Read a text file whole, as UTF-8 with or without a byte-order mark.
+
+    Raises
+    ------
+    InputError
+        When it is not text.
+    """
+    raw = path.read_bytes()
+    refuse_non_text(path, raw[:4096], expected)
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise InputError(path, f"line {line}: is not UTF-8 text", f"save it again as {expected} in UTF-8") from error
+
+
+def table_rows(text: str, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
+    """Yield (line number from 1, stripped cells) of a delimited text, blank rows left out."""
+    reader = csv.reader(io.StringIO(text), delimiter=delimiter)
+    for row in reader:
+        cells = [cell.strip() for cell in row]
+        if any(cells):
+            yield reader.line_num, cells
+
+
+def positive_number(path: Path, line: int, column: str, text: str) -> float:
+    """Read a number that is neither negative nor infinite.
+
+    Raises
+    ------
+    InputError
+        When it is not; names the line and the column.
+    """
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise InputError(path, f"line {line}: expected a number under {column}, found {text!r}", "mend it") from error
+    if not math.isfinite(value) or value < 0:
+        raise InputError(path, f"line {line}: {column} is {text}, negative or not finite", "mend that row")
+    return value

@@ -1,0 +1,160 @@
+"""What a video file holds, read from its packets without decoding it all; whatever is unusable is one sentence."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from workflow_scripts.core.errors import InputError
+
+SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mts", ".wmv", ".h264", ".ogv"}
+)
+"""Names that video files mostly have. A file is judged by its content; these only help to find videos in a folder."""
+
+VARIABLE = 0.05
+"""A video whose frame intervals differ by more than this share of their median has a variable frame rate."""
+
+FALLBACK_RATE = 30.0
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """One video stream.
+
+    Attributes
+    ----------
+    path : Path
+    width, height : int
+        Of the upright picture in pixels.
+    rotation : int
+        0, 90, 180 or 270: degrees anticlockwise that turn the stored picture upright.
+    fps : float
+        Frames per second, from the median interval of the time stamps.
+    times : ndarray, float64, shape (n_frames,)
+        Seconds from the first frame, in the order of showing.
+    keys : ndarray, int64
+        Numbers of the key frames.
+    variable : bool
+        True where the intervals between frames differ.
+    """
+
+    path: Path
+    width: int
+    height: int
+    rotation: int
+    fps: float
+    times: npt.NDArray[np.float64]
+    keys: npt.NDArray[np.int64]
+    variable: bool
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames."""
+        return len(self.times)
+
+
+def open_video(path: str | Path) -> tuple[Any, Any]:
+    """Open a file and return its container and first video stream.
+
+    Raises
+    ------
+    InputError
+        When it is absent, empty, no video, or sound alone.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(path, "the file does not exist", "check the path")
+    if path.stat().st_size == 0:
+        raise InputError(path, "the file is empty", "copy it again from the camera")
+    try:
+        container = av.open(str(path))
+    except (av.FFmpegError, OSError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(
+            path, f"is no readable video ({reason})", "copy it again, or convert it to mp4 with ffmpeg"
+        ) from error
+    if not container.streams.video:
+        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        container.close()
+        raise InputError(path, f"holds no picture, only {kinds}", "check that it is the right file")
+    return container, container.streams.video[0]
+
+
+def probe(path: str | Path) -> VideoInfo:
+    """Describe a video from the time stamps of its packets and its first frame.
+
+    Parameters
+    ----------
+    path : str or Path
+        Any container PyAV reads.
+
+    Raises
+    ------
+    InputError
+        When it is no video, or not one frame can be decoded.
+    """
+    path = Path(path)
+    container, stream = open_video(path)
+    with container:
+        stamps: list[tuple[int, bool]] = []
+        unstamped = 0
+        try:
+            for packet in container.demux(stream):
+                if packet.size == 0:
+                    continue
+                if packet.pts is None:
+                    unstamped += 1
+                else:
+                    stamps.append((packet.pts, packet.is_keyframe))
+        except av.FFmpegError as error:
+            raise InputError(path, f"breaks off in the middle ({error.strerror})", "copy it again") from error
+        base = float(stream.time_base or 1)
+        stated = float(stream.average_rate or stream.guessed_rate or FALLBACK_RATE)
+    if unstamped or not stamps:
+        # Raw streams have no time stamps; their frames are taken to be evenly spaced.
+        count = unstamped + len(stamps)
+        times, keys = np.arange(count) / stated, np.zeros(0, np.int64)
+    else:
+        stamps.sort()
+        ticks = np.array([pts for pts, _ in stamps], dtype=np.float64)
+        times = (ticks - ticks[0]) * base
+        keys = np.flatnonzero([key for _, key in stamps])
+    first = _first_frame(path)
+    rotation = int(first.rotation) % 360
+    if rotation % 90:
+        raise InputError(path, f"is turned by {rotation} degrees", "turn it by a multiple of 90 with ffmpeg")
+    gaps = np.diff(times)
+    fps = stated
+    if len(gaps) and np.median(gaps) > 0:
+        # Median, as one long pause must not change the rate; the mean of the usual intervals, as stamps are rounded.
+        usual = gaps[np.abs(gaps - np.median(gaps)) <= VARIABLE * np.median(gaps) + base]
+        fps = 1.0 / float(usual.mean())
+    if abs(fps - stated) < 0.002 * stated:
+        fps = stated
+    variable = bool(len(gaps)) and bool((np.abs(gaps - 1 / fps) > VARIABLE / fps + 2 * base).any())
+    upright = (first.height, first.width) if rotation in (90, 270) else (first.width, first.height)
+    return VideoInfo(path, *upright, rotation, fps, times, keys.astype(np.int64), variable)
+
+
+def _first_frame(path: Path) -> Any:
+    container, stream = open_video(path)
+    with container:
+        try:
+            for frame in container.decode(stream):
+                return frame
+        except av.FFmpegError as error:
+            raise InputError(path, f"cannot be decoded ({error.strerror})", "convert it to mp4 with ffmpeg") from error
+    raise InputError(path, "has not one frame", "copy it again from the camera")
+
+
+def checksum(path: str | Path) -> str:
+    """Return the sha256 of a file, read in chunks."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

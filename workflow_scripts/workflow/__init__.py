@@ -1,0 +1,1 @@
+"""What the rules import: code digests, resources, environment, recovery after a kill."""
