@@ -25,8 +25,8 @@ import av
 import imageio_ffmpeg
 import numpy as np
 
-from workflow_scripts.cli.predict import predict_files
 from workflow_scripts.convert.crop_video import preprocess
+from workflow_scripts.methods.predict_files import predict_files
 from workflow_scripts.sources.videos import Options
 
 WIDTH, HEIGHT, FPS = 1280, 720, 30

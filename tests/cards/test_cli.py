@@ -9,7 +9,7 @@ import yaml
 from workflow_scripts.cards.card import Card, load_card
 from workflow_scripts.cards.page import human_size, markdown_card, markdown_table
 from workflow_scripts.cli import main
-from workflow_scripts.cli.new_dataset import card_yaml, detect, guess_card, recording_name
+from workflow_scripts.convert.guess import card_yaml, detect, guess_card, recording_name
 from workflow_scripts.convert.tracks import convert_shard
 from workflow_scripts.core.files import digest, read_yaml
 from workflow_scripts.core.validation import validate

@@ -8,7 +8,6 @@ import torch
 from clips_toy import CLASSES, config, dataset, settings, split, train_and_die
 from safetensors.torch import load_file, save_file
 
-from workflow_scripts.cli.predict import predict_files
 from workflow_scripts.core.errors import EthoMakeError, InputError
 from workflow_scripts.evaluation.options import IntervalConfig
 from workflow_scripts.evaluation.scores.score import score_predictions
@@ -17,6 +16,7 @@ from workflow_scripts.formats.embeddings import open_embeddings
 from workflow_scripts.formats.predictions import open_predictions
 from workflow_scripts.methods.mvd import method
 from workflow_scripts.methods.mvd.module import MvdClassifier
+from workflow_scripts.methods.predict_files import predict_files
 from workflow_scripts.methods.runs import embed, export_embedder, predict, train
 from workflow_scripts.metrics.windows import runs as bouts
 from workflow_scripts.sources.supervisely import read_bouts, read_boxes

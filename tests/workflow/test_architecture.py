@@ -43,6 +43,10 @@ def imported(path: Path) -> set[str]:
     return {name for name in found if name.startswith("workflow_scripts.")}
 
 
+def test_the_root_holds_rooms_only() -> None:
+    assert [path.name for path in PACKAGE.glob("*.py")] == ["__init__.py"]
+
+
 def test_every_room_has_a_layer() -> None:
     rooms = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in FILES} - {"__init__"}
     assert rooms <= set(RANK)
@@ -58,7 +62,10 @@ def test_imports_go_one_way(path: Path) -> None:
         if there == here:
             if here == "methods":
                 mine, theirs = path.relative_to(PACKAGE).parts[1], module.split(".")[2:3]
-                shared = theirs in ([], [mine.removesuffix(".py")])
+                generic = (
+                    mine.endswith(".py") and (PACKAGE / "methods" / f"{theirs[0]}.py").is_file() if theirs else True
+                )
+                shared = generic or theirs == [mine]
                 assert shared, f"{path.name}: one method imports another ({module})"
             continue
         assert RANK[there] < RANK[here], f"{here} must not import {there}"
@@ -66,7 +73,7 @@ def test_imports_go_one_way(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_files_stay_readable(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 450
+    assert len(path.read_text().splitlines()) <= 400
 
 
 GUARDS = {

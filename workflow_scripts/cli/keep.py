@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 from datetime import date
@@ -71,3 +72,16 @@ def keep(root: Path, results: Path, day: date) -> Path:
     page = folder / "README.md"
     write_text(page, "\n".join(lines))
     return page
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("experiment", help="name of the experiment")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Copy a finished experiment's tables to docs/results, with date, commit and machine."""
+    results = Path("results") / options.experiment
+    table = results / "comparison.csv"
+    day = date.fromtimestamp(table.stat().st_mtime) if table.is_file() else date.min
+    print(f"Kept: {keep(options.root, results, day)}")

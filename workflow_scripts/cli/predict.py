@@ -1,77 +1,22 @@
-"""Let a trained run predict files that no experiment knows: `ethomake predict RUN FILES…`."""
+"""`ethomake predict RUN FILES…`: a trained run on new files."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+import argparse
 from pathlib import Path
 
-import torch
 
-from workflow_scripts import methods
-from workflow_scripts.core.errors import ConfigError, InputError
-from workflow_scripts.methods.runs import load_embedder
-
-log = logging.getLogger("ethomake.predict")
-
-
-def embedder_of(run: Path) -> Path:
-    """Return the folder of a run's exported model: `<run>/embedder`, or `run` itself where it is that folder.
-
-    Raises
-    ------
-    InputError
-        When there is none.
-    """
-    for folder in (run / "embedder", run):
-        if (folder / "config.yaml").is_file() and (folder / "model.safetensors").is_file():
-            return folder
-    raise InputError(
-        run, "holds no exported model", "name a folder of a finished run, results/<experiment>/runs/…/seed<k>"
-    )
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("run_folder", metavar="RUN", type=Path, help="results/<experiment>/runs/…/seed<k>")
+    parser.add_argument("files", metavar="FILE", type=Path, nargs="+", help="videos, or stacks of images (npz, npy)")
+    parser.add_argument("--output", type=Path, default=Path("predictions"), help="gets a folder for each file")
+    parser.add_argument("--no-overlay", action="store_true", help="write no film with the predictions drawn in")
 
 
-def predict_files(run: Path, files: Sequence[Path], output: Path, *, overlay: bool = True) -> list[Path]:
-    """Predict each file with the run's method, whose `predict_file` knows what files it takes and what it writes.
+def run(options: argparse.Namespace) -> None:
+    """Predict files with a trained run, and print what was written."""
+    from workflow_scripts.methods.predict_files import predict_files  # here, since it imports torch
 
-    Parameters
-    ----------
-    run : Path
-        Folder of a run, or of its exported model.
-    files : sequence of Path
-        Two files of one name cannot be told apart in the output, and are refused.
-    output : Path
-        Gets a folder for each file, named for it.
-    overlay : bool
-        Write films or pictures with the predictions drawn in, where the method makes any.
-
-    Returns
-    -------
-    list of Path
-        The files written.
-
-    Raises
-    ------
-    ConfigError
-        When the method predicts no files, or two files share their name.
-    InputError
-        When a file, or the run, cannot be used.
-    """
-    torch.set_num_threads(1)
-    model, config = load_embedder(embedder_of(run))
-    functions = methods.load(config["method"])
-    if not hasattr(functions, "predict_file"):
-        able = [name for name in methods.names() if hasattr(methods.load(name), "predict_file")]
-        raise ConfigError(
-            f"{config['method']} predicts no single files, {', '.join(able)} can; make a dataset of them instead "
-            "(ethomake new-dataset)."
-        )
-    names = [file.stem for file in files]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ConfigError(f"Two of the files are called {twice[0]!r}; predict them into different --output folders.")
-    written: list[Path] = []
-    for file in files:
-        written += functions.predict_file(model, file, output / file.stem, overlay=overlay)
-        log.info("%s → %s", file, output / file.stem)
-    return written
+    for path in predict_files(options.run_folder, options.files, options.output, overlay=not options.no_overlay):
+        print(path)

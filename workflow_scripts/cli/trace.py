@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -92,3 +93,14 @@ def _dataset(card: Card, base: Path) -> Iterator[str]:
             yield f"      {file.path} ({there}{asked if file.sha256 or file.md5 else ''})"
             for url in file.urls:
                 yield f"        from {url}"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("path", type=Path, help="a file below results/<experiment>/")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Print where a figure or table came from, back to the downloads."""
+    for line in trace(options.root, options.path):
+        print(line)

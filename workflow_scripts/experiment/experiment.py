@@ -361,3 +361,9 @@ def _leaves(values: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tup
 def load_experiment(root: str | Path, overrides: dict[str, Any]) -> Experiment:
     """Validate a configuration and read the cards it names."""
     return Experiment(root, load_configuration(root, overrides))
+
+
+def named_experiment(root: str | Path, name: str) -> Experiment:
+    """Read an experiment by its name in `config/experiments`, or from a YAML file anywhere."""
+    path = Path(name)
+    return load_experiment(root, read_yaml(path) if path.suffix in {".yaml", ".yml"} else {"experiment": name})

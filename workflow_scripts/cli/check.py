@@ -1,0 +1,28 @@
+"""`ethomake check EXPERIMENT`: what an experiment would run."""
+
+from __future__ import annotations
+
+import argparse
+
+from workflow_scripts.cli.tables import print_table
+from workflow_scripts.experiment.experiment import named_experiment
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("experiment", help="name in config/experiments, or a YAML file")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Validate an experiment and its cards, and print what it would run."""
+    experiment = named_experiment(options.root, options.experiment)
+    rows = [["dataset", "method", "point", "splits", "seeds"]]
+    for dataset in experiment.cards:
+        for method in dict.fromkeys(run.method for run in experiment.runs if run.dataset == dataset):
+            runs = [run for run in experiment.runs if (run.dataset, run.method) == (dataset, method)]
+            for point in dict.fromkeys(run.point for run in runs):
+                chosen = [run for run in runs if run.point == point]
+                splits, seeds = {run.split for run in chosen}, {str(run.seed) for run in chosen}
+                rows.append([dataset, method, point, ", ".join(sorted(splits)), ", ".join(sorted(seeds))])
+    print_table(rows)
+    print(f"The experiment {experiment.name!r} is valid: {len(experiment.runs)} runs.")
