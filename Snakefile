@@ -17,6 +17,8 @@ include: "rules/train.smk"
 include: "rules/embed.smk"
 include: "rules/evaluate.smk"
 include: "rules/motifs.smk"
+include: "rules/lisbet.smk"
+include: "rules/bams.smk"
 include: "rules/mabe.smk"
 include: "rules/direction.smk"
 include: "rules/search.smk"
@@ -29,15 +31,16 @@ include: "rules/paper.smk"
 rule all:
     default_target: True
     input:
-        f"results/{EXPERIMENT.name}/comparison.csv",
-        f"results/{EXPERIMENT.name}/report/index.html",
-        f"results/{EXPERIMENT.name}/provenance/crate/ro-crate-metadata.json",
-        [f"results/{EXPERIMENT.name}/{run.path()}/embedder/config.yaml" for run in EXPERIMENT.unjudged()],
-        [f"results/{EXPERIMENT.name}/leaderboard.csv"] if EXPERIMENT.swept() else [],
-        [f"results/{EXPERIMENT.name}/{path}" for path in EXPERIMENT.motif_tables()],
+        f"{RESULTS}/comparison.csv",
+        f"{RESULTS}/report/index.html",
+        f"{RESULTS}/provenance/configuration.json",
+        f"{RESULTS}/provenance/crate/ro-crate-metadata.json",
+        PLAN.of_runs(EXPERIMENT.pretraining_runs(), "embedder/config.yaml"),
+        [f"{RESULTS}/leaderboard.csv"] if EXPERIMENT.swept_runs() else [],
+        [f"{RESULTS}/{path}" for path in EXPERIMENT.motif_tables()],
 
 
 rule paper_figures:
     input:
-        f"results/{EXPERIMENT.name}/comparison.csv",
-        expand(f"results/{EXPERIMENT.name}/figures/{{figure}}.pdf", figure=FIGURES),
+        f"{RESULTS}/comparison.csv",
+        expand(f"{RESULTS}/figures/{{figure}}.pdf", figure=FIGURES),

@@ -4,7 +4,7 @@
 
 rule augment:
     input:
-        data_of,
+        PLAN.data,
     output:
         images="data/{dataset}/augmented/{method}/{copies}/seed{seed}.h5",
         index="data/{dataset}/augmented/{method}/{copies}/seed{seed}.csv",
@@ -13,7 +13,7 @@ rule augment:
     benchmark:
         "logs/augment/{dataset}/{method}/{copies}/seed{seed}.tsv"
     wildcard_constraints:
-        dataset=datasets_of("images"),
+        dataset=PLAN.datasets("images"),
         copies=r"[A-Za-z0-9~,._-]+",
     conda:
         "../envs/base.yaml"
@@ -23,7 +23,7 @@ rule augment:
         runtime=60,
     params:
         options=lambda wildcards, output: as_json(EXPERIMENT.augmentations[output.images][1]),
-        code=lambda wildcards: code_digest("stages.augment", f"methods.{wildcards.method}.method"),
+        code=PLAN.method_code("augment"),
     shell:
         "python -m workflow_scripts.stages.augment --log {log:q} --method {wildcards.method}"
         " --options {params.options:q} --seed {wildcards.seed} --data {input:q} --index {output.index:q}"

@@ -4,7 +4,7 @@
 
 rule detect:
     input:
-        video_files,
+        PLAN.files(PLAN.video_paths, ancient),
     output:
         video="data/{dataset}/clips/{shard}.mp4",
         boxes="data/{dataset}/clips/{shard}.h5",
@@ -13,7 +13,7 @@ rule detect:
     benchmark:
         "logs/detect/{dataset}/{shard}.tsv"
     wildcard_constraints:
-        dataset=videos_found_by(neural=True),
+        dataset=PLAN.videos(neural=True),
         shard=r"(?!index\.)[A-Za-z0-9._-]+",
     conda:
         "../envs/torch.yaml"
@@ -23,12 +23,12 @@ rule detect:
         runtime=240,
         gpu=1,
     params:
-        card=video_card,
-        keep_going="--keep-going" if EXPERIMENT.config.keep_going else "",
-        code=lambda wildcards: code_digest("stages.detect", f"detectors.{detector_of(wildcards.dataset)}"),
+        inputs=PLAN.inputs("video", "shard"),
+        contents=PLAN.content(PLAN.video_paths),
+        code=lambda wildcards: code_digest("stages.detect", f"detectors.{PLAN.detector(wildcards.dataset)}"),
     shell:
-        "python -m workflow_scripts.stages.detect --log {log:q} --card {params.card:q}"
-        " --resources resources/{wildcards.dataset} {params.keep_going} --video {output.video:q}"
+        'python -m workflow_scripts.stages.detect --log {log:q} --card "$ETHOMAKE_NOTES"/cards/{wildcards.dataset}.json'
+        " --shard {wildcards.shard} --resources resources/{wildcards.dataset} --video {output.video:q}"
         " --output {output.boxes:q}"
 
 
@@ -39,7 +39,7 @@ use rule detect as locate with:
     benchmark:
         "logs/locate/{dataset}/{shard}.tsv"
     wildcard_constraints:
-        dataset=videos_found_by(neural=False),
+        dataset=PLAN.videos(neural=False),
         shard=r"(?!index\.)[A-Za-z0-9._-]+",
     conda:
         "../envs/base.yaml"
@@ -51,10 +51,8 @@ use rule detect as locate with:
 
 rule clips:
     input:
-        boxes=lambda wildcards: [
-            f"data/{wildcards.dataset}/clips/{slugify(shard.id)}.h5" for shard in CARDS[wildcards.dataset].shards
-        ],
-        annotations=annotation_files,
+        boxes=PLAN.shard_files("data/{dataset}/clips/{shard}.h5"),
+        annotations=PLAN.files(PLAN.annotation_paths, ancient),
     output:
         clips="data/{dataset}/clips/index.h5",
         quality="data/{dataset}/quality.csv",
@@ -64,7 +62,7 @@ rule clips:
     benchmark:
         "logs/clips/{dataset}.tsv"
     wildcard_constraints:
-        dataset=datasets_of("clips"),
+        dataset=PLAN.datasets("clips"),
     conda:
         "../envs/base.yaml"
     threads: 1
@@ -72,9 +70,10 @@ rule clips:
         mem_mb=scaled(1500),
         runtime=30,
     params:
-        card=lambda wildcards: CARDS[wildcards.dataset].bare().model_dump_json(exclude_defaults=True),
-        code=lambda wildcards: code_digest("stages.clips", *annotation_sources(wildcards)),
+        inputs=PLAN.inputs("dataset"),
+        contents=PLAN.content(PLAN.annotation_paths),
+        code=PLAN.clips_code,
     shell:
-        "python -m workflow_scripts.stages.clips --log {log:q} --card {params.card:q}"
+        'python -m workflow_scripts.stages.clips --log {log:q} --card "$ETHOMAKE_NOTES"/cards/{wildcards.dataset}.json'
         " --resources resources/{wildcards.dataset} --shards data/{wildcards.dataset}/clips"
         " --quality {output.quality:q} --labels {output.labels:q} --output {output.clips:q}"

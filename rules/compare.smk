@@ -15,9 +15,12 @@ rule configuration:
         mem_mb=scaled(500),
         runtime=5,
     params:
-        config=EXPERIMENT.to_json(),
+        experiment=PLAN.resolved,
+        config=as_json(EXPERIMENT.results_config()),
+        code=code_digest("stages.configuration"),
     shell:
-        "python -m workflow_scripts.stages.configuration --log {log:q} --config {params.config:q} --output {output:q}"
+        "python -m workflow_scripts.stages.configuration --log {log:q} --config {params.experiment:q}"
+        " --output {output:q}"
 
 
 rule significance:
@@ -26,7 +29,6 @@ rule significance:
         predictions=[
             f"{RESULTS}/{path}" for _, seeds in EXPERIMENT.contenders() for paths in seeds.values() for path in paths
         ],
-        config=ancient(f"{RESULTS}/provenance/configuration.json"),
     output:
         tests=f"{RESULTS}/tests.csv",
         ranks=f"{RESULTS}/ranks.csv",
@@ -42,11 +44,12 @@ rule significance:
         mem_mb=scaled(3000),
         runtime=120,
     params:
-        config=CONFIG_DIGEST,
+        experiment=PLAN.resolved,
+        config=PLAN.tables_digest,
         results=lambda wildcards, output: str(Path(output.tests).parent),
         code=code_digest("stages.significance"),
     shell:
-        'python -m workflow_scripts.stages.significance --log {log:q} --root "$ETHOMAKE_ROOT" --config {input.config:q}'
+        "python -m workflow_scripts.stages.significance --log {log:q} --config {params.experiment:q}"
         " --results {params.results:q} --tests {output.tests:q} --ranks {output.ranks:q} --seeds {output.seeds:q}"
 
 
@@ -55,7 +58,6 @@ rule compare:
         # The list may be long: the stage finds the tables through the configuration.
         tables=[f"{RESULTS}/{path}" for path in EXPERIMENT.tables()],
         seeds=f"{RESULTS}/tables/seeds.csv",
-        config=ancient(f"{RESULTS}/provenance/configuration.json"),
     output:
         table=f"{RESULTS}/comparison.csv",
         points=f"{RESULTS}/points.csv",
@@ -70,21 +72,21 @@ rule compare:
         mem_mb=scaled(2000),
         runtime=60,
     params:
-        config=CONFIG_DIGEST,
+        experiment=PLAN.resolved,
+        config=PLAN.tables_digest,
         results=lambda wildcards, output: str(Path(output.table).parent),
         code=code_digest("stages.compare"),
     shell:
-        'python -m workflow_scripts.stages.compare --log {log:q} --root "$ETHOMAKE_ROOT" --config {input.config:q}'
+        "python -m workflow_scripts.stages.compare --log {log:q} --config {params.experiment:q}"
         " --results {params.results:q} --seeds {input.seeds:q} --points {output.points:q} --output {output.table:q}"
 
 
 rule examples:
     input:
         predictions=[f"{RESULTS}/{path}" for _, _, path in EXPERIMENT.predictions()],
-        notes=[f"{RESULTS}/{run.path()}/probe_notes.json" for run in EXPERIMENT.fitted()],
-        quality=[f"data/{name}/quality.csv" for name in CARDS],
-        labels=[f"data/{name}/labels.csv" for name in CARDS],
-        config=ancient(f"{RESULTS}/provenance/configuration.json"),
+        notes=PLAN.of_runs(EXPERIMENT.fitted_runs(), "probe_notes.json"),
+        quality=[f"data/{name}/quality.csv" for name in EXPERIMENT.cards],
+        labels=[f"data/{name}/labels.csv" for name in EXPERIMENT.cards],
     output:
         quality=f"{RESULTS}/tables/quality.csv",
         labels=f"{RESULTS}/tables/labels.csv",
@@ -102,11 +104,12 @@ rule examples:
         mem_mb=scaled(2000),
         runtime=60,
     params:
-        config=CONFIG_DIGEST,
+        experiment=PLAN.resolved,
+        config=PLAN.tables_digest,
         results=lambda wildcards, output: str(Path(output.quality).parents[1]),
         code=code_digest("stages.examples"),
     shell:
-        'python -m workflow_scripts.stages.examples --log {log:q} --root "$ETHOMAKE_ROOT" --config {input.config:q}'
+        "python -m workflow_scripts.stages.examples --log {log:q} --config {params.experiment:q}"
         " --results {params.results:q} --data data --quality {output.quality:q} --labels {output.labels:q}"
         " --ethograms {output.ethograms:q} --confusions {output.confusions:q}"
         " --notes {output.notes:q}"

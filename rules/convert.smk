@@ -4,7 +4,7 @@
 
 rule convert:
     input:
-        shard_files,
+        PLAN.files(PLAN.shard_paths, ancient),
     output:
         "data/{dataset}/recordings/{shard}.h5",
     log:
@@ -15,23 +15,21 @@ rule convert:
         "../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=memory_for("convert"),
-        runtime=minutes_for("convert"),
+        mem_mb=PLAN.memory("convert"),
+        runtime=PLAN.minutes("convert"),
     params:
-        card=lambda wildcards: CARDS[wildcards.dataset].only(wildcards.shard).model_dump_json(exclude_defaults=True),
-        keep_going="--keep-going" if EXPERIMENT.config.keep_going else "",
-        code=lambda wildcards: code_digest("stages.convert", *sources_of(wildcards)),
+        inputs=PLAN.inputs("recording", "shard"),
+        contents=PLAN.content(PLAN.shard_paths),
+        code=PLAN.convert_code,
     shell:
-        "python -m workflow_scripts.stages.convert --log {log:q} --card {params.card:q}"
-        " --resources resources/{wildcards.dataset} {params.keep_going} --output {output:q}"
+        'python -m workflow_scripts.stages.convert --log {log:q} --card "$ETHOMAKE_NOTES"/cards/{wildcards.dataset}.json'
+        " --shard {wildcards.shard} --resources resources/{wildcards.dataset} --output {output:q}"
 
 
 rule tracks:
     input:
         # The list may be long: the stage finds the shards through the card, not on its command line.
-        lambda wildcards: [
-            f"data/{wildcards.dataset}/recordings/{slugify(shard.id)}.h5" for shard in CARDS[wildcards.dataset].shards
-        ],
+        PLAN.shard_files("data/{dataset}/recordings/{shard}.h5"),
     output:
         tracks="data/{dataset}/tracks.h5",
         quality="data/{dataset}/quality.csv",
@@ -41,28 +39,24 @@ rule tracks:
     benchmark:
         "logs/tracks/{dataset}.tsv"
     wildcard_constraints:
-        dataset=datasets_of("tracks"),
+        dataset=PLAN.datasets("tracks"),
     conda:
         "../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=memory_for("tracks"),
-        runtime=minutes_for("tracks"),
+        mem_mb=PLAN.memory("tracks"),
+        runtime=PLAN.minutes("tracks"),
     params:
         code=code_digest("stages.tracks"),
     shell:
-        'python -m workflow_scripts.stages.tracks --log {log:q} --card "$ETHOMAKE_ROOT"/config/datasets/{wildcards.dataset}.yaml'
+        'python -m workflow_scripts.stages.tracks --log {log:q} --card "$ETHOMAKE_NOTES"/cards/{wildcards.dataset}.json'
         " --recordings data/{wildcards.dataset}/recordings --quality {output.quality:q}"
         " --labels {output.labels:q} --output {output.tracks:q}"
 
 
 rule images:
     input:
-        lambda wildcards: [
-            f"resources/{wildcards.dataset}/{path}"
-            for shard in CARDS[wildcards.dataset].shards
-            for path in shard.paths()
-        ],
+        PLAN.files(PLAN.all_paths, ancient),
     output:
         images="data/{dataset}/images.h5",
         quality="data/{dataset}/quality.csv",
@@ -72,7 +66,7 @@ rule images:
     benchmark:
         "logs/images/{dataset}.tsv"
     wildcard_constraints:
-        dataset=datasets_of("images"),
+        dataset=PLAN.datasets("images"),
     conda:
         "../envs/base.yaml"
     threads: 1
@@ -80,19 +74,16 @@ rule images:
         mem_mb=scaled(3000),
         runtime=60,
     params:
-        card=lambda wildcards: CARDS[wildcards.dataset].bare().model_dump_json(exclude_defaults=True),
-        keep_going="--keep-going" if EXPERIMENT.config.keep_going else "",
-        code=lambda wildcards: code_digest("stages.images", f"sources.{CARDS[wildcards.dataset].source}"),
+        inputs=PLAN.inputs("dataset"),
+        contents=PLAN.content(PLAN.all_paths),
+        code=lambda wildcards: code_digest("stages.images", f"sources.{EXPERIMENT.cards[wildcards.dataset].source}"),
     shell:
-        "python -m workflow_scripts.stages.images --log {log:q} --card {params.card:q}"
-        " --resources resources/{wildcards.dataset} {params.keep_going} --quality {output.quality:q}"
+        'python -m workflow_scripts.stages.images --log {log:q} --card "$ETHOMAKE_NOTES"/cards/{wildcards.dataset}.json'
+        " --resources resources/{wildcards.dataset} --quality {output.quality:q}"
         " --labels {output.labels:q} --output {output.images:q}"
 
 
 rule card:
-    input:
-        card=f"{ROOT}/config/datasets/{{dataset}}.yaml",
-        published=f"{ROOT}/config/published.yaml",
     output:
         "data/{dataset}/card.md",
     log:
@@ -105,14 +96,16 @@ rule card:
         mem_mb=scaled(500),
         runtime=5,
     params:
+        card=lambda wildcards: EXPERIMENT.cards[wildcards.dataset].model_dump_json(exclude={"shards", "local"}),
         code=code_digest("stages.card"),
     shell:
-        "python -m workflow_scripts.stages.card --log {log:q} --card {input.card:q} --output {output:q}"
+        'python -m workflow_scripts.stages.card --log {log:q} --card "$ETHOMAKE_NOTES"/cards/{wildcards.dataset}.json'
+        " --output {output:q}"
 
 
 rule split:
     input:
-        data_of,
+        PLAN.data,
     output:
         "data/{dataset}/splits/{split}.json",
     log:
@@ -124,20 +117,19 @@ rule split:
         mem_mb=scaled(500),
         runtime=10,
     params:
-        # Not on the command line, but a change of it makes the split anew.
-        splits=lambda wildcards: CARDS[wildcards.dataset].model_dump_json(include={"splits"}),
+        # Not on the command line, but a change of it makes the split again.
+        definition=PLAN.split_definition,
         code=code_digest("stages.split"),
     shell:
         "python -m workflow_scripts.stages.split --log {log:q} --data {input:q}"
-        ' --card "$ETHOMAKE_ROOT"/config/datasets/{wildcards.dataset}.yaml --name {wildcards.split} --output {output:q}'
+        ' --card "$ETHOMAKE_NOTES"/cards/{wildcards.dataset}.json --name {wildcards.split} --output {output:q}'
 
 
 rule audit:
     input:
-        data=data_of,
-        splits=lambda wildcards: [
-            f"data/{wildcards.dataset}/splits/{name}.json" for name in used_splits(wildcards.dataset)
-        ],
+        data=PLAN.data,
+        # All of the card's, so that experiments which use different ones share the table.
+        splits=PLAN.splits,
     output:
         "data/{dataset}/leaks.csv",
     log:
@@ -148,8 +140,8 @@ rule audit:
         "../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=memory_for("audit"),
-        runtime=minutes_for("audit"),
+        mem_mb=PLAN.memory("audit"),
+        runtime=PLAN.minutes("audit"),
     params:
         code=code_digest("stages.audit"),
     shell:

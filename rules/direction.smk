@@ -1,16 +1,19 @@
 # Consumes: predictions on images, and a movie. Produces: by run errors.csv, statistics.json, error_by_animal.csv, rose,
 # worst frames, movie.mp4, angles; for the report tables/direction_*.csv and sections/direction/.
 
-IMAGE_METHODS = one_of(sorted({run.method for runs in EXPERIMENT.image_runs().values() for run in runs}))
+from workflow_scripts.experiment.image_runs import image_runs, leaking_runs, tagging_runs
+
+IMAGE_RUNS, LEAKING = image_runs(EXPERIMENT), leaking_runs(EXPERIMENT)
+IMAGE_METHODS = one_of(sorted({run.method for runs in IMAGE_RUNS.values() for run in runs}))
 DIRECTION_SECTION = f"{RESULTS}/sections/direction/section.json"
-if EXPERIMENT.image_runs():
+if IMAGE_RUNS:
     SECTIONS.append(DIRECTION_SECTION)
 
 
 rule direction:
     input:
-        predictions=lambda wildcards: [f"{RESULTS}/{run.path()}/predictions.h5" for run in folds(wildcards)],
-        data=data_of,
+        predictions=PLAN.of_folds("predictions.h5"),
+        data=PLAN.data,
     output:
         errors=f"{RUN}/errors.csv",
         statistics=f"{RUN}/statistics.json",
@@ -43,7 +46,7 @@ rule tag:
     input:
         weights=f"{RUN}/embedder/model.safetensors",
         config=f"{RUN}/embedder/config.yaml",
-        movie=lambda wildcards: f"resources/{wildcards.dataset}/{CARDS[wildcards.dataset].movies[0].file}",
+        movie=lambda wildcards: PLAN.resource(wildcards.dataset, EXPERIMENT.cards[wildcards.dataset].movies[0].file),
     output:
         movie=f"{RUN}/movie.mp4",
         excerpt=f"{RUN}/excerpt.mp4",
@@ -64,28 +67,24 @@ rule tag:
     params:
         embedder=lambda wildcards, input: str(Path(input.config).parent),
         folder=lambda wildcards, output: str(Path(output.movie).parent),
-        card=lambda wildcards: CARDS[wildcards.dataset].bare(movies=True).model_dump_json(exclude_defaults=True),
+        inputs=PLAN.inputs("movies"),
         code=code_digest("stages.tag", "methods.rat_direction.method"),
     shell:
         "python -m workflow_scripts.stages.tag --log {log:q} --embedder {params.embedder:q}"
-        " --card {params.card:q} --resources resources/{wildcards.dataset} --folder {params.folder:q}"
+        ' --card "$ETHOMAKE_NOTES"/cards/{wildcards.dataset}.json'
+        " --resources resources/{wildcards.dataset} --folder {params.folder:q}"
 
 
 rule direction_report:
     input:
         judged=[
             f"{RESULTS}/{path}/{name}"
-            for path in EXPERIMENT.image_runs()
+            for path in IMAGE_RUNS
             for name in ("errors.csv", "rose.png", "worst_frames.png")
         ],
-        tagged=[
-            f"{RESULTS}/{run.path()}/{name}"
-            for run in EXPERIMENT.tagging()
-            for name in ("angles.csv", "angles.png", "excerpt.mp4")
-        ],
-        leaking=[f"{RESULTS}/{run.path()}/embedder/model.safetensors" for run in EXPERIMENT.leaking()],
-        augmented=sorted({EXPERIMENT.augmented(run) for run in EXPERIMENT.leaking()}),
-        config=ancient(f"{RESULTS}/provenance/configuration.json"),
+        tagged=PLAN.of_runs(tagging_runs(EXPERIMENT), "angles.csv", "angles.png", "excerpt.mp4"),
+        leaking=PLAN.of_runs(LEAKING, "embedder/model.safetensors"),
+        augmented=sorted({EXPERIMENT.augmented(run) for run in LEAKING}),
     output:
         errors=f"{RESULTS}/tables/direction_errors.csv",
         leak=f"{RESULTS}/tables/direction_leak.csv",
@@ -101,10 +100,11 @@ rule direction_report:
         mem_mb=scaled(4000),
         runtime=60,
     params:
-        config=CONFIG_DIGEST,
+        experiment=PLAN.resolved,
+        config=PLAN.tables_digest,
         results=lambda wildcards, output: str(Path(output.section).parents[2]),
         code=code_digest("stages.direction_report", "methods.rat_direction.method"),
     shell:
-        'python -m workflow_scripts.stages.direction_report --log {log:q} --root "$ETHOMAKE_ROOT"'
-        " --config {input.config:q} --results {params.results:q} --errors {output.errors:q}"
+        "python -m workflow_scripts.stages.direction_report --log {log:q} --config {params.experiment:q}"
+        " --results {params.results:q} --errors {output.errors:q}"
         " --section {output.section:q}"

@@ -10,7 +10,7 @@ rule download:
     log:
         "logs/download/{dataset}/{file}.log",
     wildcard_constraints:
-        dataset=one_of(REMOTE),
+        dataset=PLAN.downloaded(),
         file=r"(?:(?!\.unpacked/).)+",
     localrule: True
     conda:
@@ -20,12 +20,13 @@ rule download:
         mem_mb=scaled(500),
         runtime=240,
     params:
-        local=lambda wildcards: CARDS[wildcards.dataset].local or "",
-        file=lambda wildcards: CARDS[wildcards.dataset].file(wildcards.file).model_dump_json(),
-        mirror_name=lambda wildcards: CARDS[wildcards.dataset].mirror or wildcards.dataset,
+        file=lambda wildcards: EXPERIMENT.cards[wildcards.dataset]
+        .file(wildcards.file)
+        .model_dump_json(exclude={"urls"}),
+        contents=lambda wildcards: PLAN.contents(wildcards.dataset, [wildcards.file]),
     shell:
-        "python -m workflow_scripts.stages.download --log {log:q} --file {params.file:q}"
-        " --mirror-name {params.mirror_name:q} --local={params.local:q} --output {output:q}"
+        'python -m workflow_scripts.stages.download --log {log:q} --card "$ETHOMAKE_NOTES"/cards/{wildcards.dataset}.json'
+        " --file {wildcards.file:q} --output {output:q}"
 
 
 rule simulate:
@@ -36,7 +37,7 @@ rule simulate:
     benchmark:
         "logs/simulate/{dataset}/{file}.tsv"
     wildcard_constraints:
-        dataset=one_of(TWINS),
+        dataset=PLAN.twins(),
         file=r"(?:(?!\.unpacked/).)+",
     conda:
         "../envs/base.yaml"
@@ -45,13 +46,10 @@ rule simulate:
         mem_mb=scaled(2000),
         runtime=30,
     params:
-        card=lambda wildcards: CARDS[wildcards.dataset].around(wildcards.file).model_dump_json(exclude_defaults=True),
-        code=lambda wildcards: code_digest(
-            "stages.simulate",
-            f"simulate.{CARDS[wildcards.dataset].simulate.generator}",
-        ),
+        inputs=PLAN.inputs("file", "file"),
+        code=lambda wildcards: simulate_code(EXPERIMENT.cards[wildcards.dataset]),
     shell:
-        "python -m workflow_scripts.stages.simulate --log {log:q} --card {params.card:q}"
+        'python -m workflow_scripts.stages.simulate --log {log:q} --card "$ETHOMAKE_NOTES"/cards/{wildcards.dataset}.json'
         " --path {wildcards.file:q} --output {output:q}"
 
 

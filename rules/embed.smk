@@ -5,7 +5,7 @@ rule embed:
     input:
         weights=f"{RUN}/embedder/model.safetensors",
         config=f"{RUN}/embedder/config.yaml",
-        data=data_of,
+        data=PLAN.data,
         split="data/{dataset}/splits/{split}.json",
     output:
         f"{RUN}/embeddings.h5",
@@ -19,16 +19,15 @@ rule embed:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=memory_for("embed"),
-        runtime=minutes_for("embed"),
+        mem_mb=PLAN.memory("embed"),
+        runtime=PLAN.minutes("embed"),
         gpu=1,
     params:
         embedder=lambda wildcards, input: str(Path(input.config).parent),
-        code=lambda wildcards: code_digest("stages.embed", f"methods.{wildcards.method}.method"),
-        survive=survive,
+        code=PLAN.method_code("embed"),
     shell:
         "python -m workflow_scripts.stages.embed --log {log:q} --embedder {params.embedder:q}"
-        " --data {input.data:q} --split {input.split:q} --output {output:q} {params.survive}"
+        " --data {input.data:q} --split {input.split:q} --output {output:q}"
 
 
 # The same for methods without a network: no GPU.
@@ -40,8 +39,8 @@ use rule embed as transform with:
     wildcard_constraints:
         method=CONTROLS,
     resources:
-        mem_mb=memory_for("transform"),
-        runtime=minutes_for("transform"),
+        mem_mb=PLAN.memory("transform"),
+        runtime=PLAN.minutes("transform"),
         gpu=0,
 
 
@@ -49,7 +48,7 @@ rule predict:
     input:
         weights=f"{RUN}/embedder/model.safetensors",
         config=f"{RUN}/embedder/config.yaml",
-        data=data_of,
+        data=PLAN.data,
         split="data/{dataset}/splits/{split}.json",
     output:
         f"{RUN}/predictions.h5",
@@ -63,16 +62,15 @@ rule predict:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=memory_for("predict"),
-        runtime=minutes_for("predict"),
+        mem_mb=PLAN.memory("predict"),
+        runtime=PLAN.minutes("predict"),
         gpu=1,
     params:
         embedder=lambda wildcards, input: str(Path(input.config).parent),
-        readout=lambda wildcards: run_of(wildcards).readout,
+        readout=lambda wildcards: PLAN.run(wildcards).readout,
         tasks=lambda wildcards: EXPERIMENT.tasks(wildcards.dataset),
-        code=lambda wildcards: code_digest("stages.predict", f"methods.{wildcards.method}.method"),
-        survive=survive,
+        code=PLAN.method_code("predict"),
     shell:
         "python -m workflow_scripts.stages.predict --log {log:q} --embedder {params.embedder:q}"
         " --data {input.data:q} --split {input.split:q} --task {params.tasks:q} --readout {params.readout}"
-        " --output {output:q} {params.survive}"
+        " --output {output:q}"

@@ -2,14 +2,14 @@
 # for chance, and over all folds together.
 
 CHANCE_METHODS = one_of(sorted({run.method for run in EXPERIMENT.chance_runs}))
-FAMILIES = one_of(sorted({run.family for run in EXPERIMENT.probed() if run.family != run.split}))
-SINGLE_SPLITS = one_of(sorted({run.split for run in EXPERIMENT.probed()}))
+FAMILIES = one_of(sorted({run.family for run in EXPERIMENT.probe_runs() if run.family != run.split}))
+SINGLE_SPLITS = one_of(sorted({run.split for run in EXPERIMENT.probe_runs()}))
 
 
 rule probe:
     input:
         embeddings=f"{RUN}/embeddings.h5",
-        tracks=data_of,
+        tracks=PLAN.data,
         split="data/{dataset}/splits/{split}.json",
     output:
         table=f"{RUN}/probe.csv",
@@ -26,17 +26,16 @@ rule probe:
         "../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=memory_for("probe"),
-        runtime=minutes_for("probe"),
+        mem_mb=PLAN.memory("probe"),
+        runtime=PLAN.minutes("probe"),
     params:
-        settings=lambda wildcards: settings(wildcards, "probe", "intervals"),
+        settings=PLAN.settings("probe", "intervals"),
         code=code_digest("stages.probe"),
-        survive=survive,
     shell:
         "python -m workflow_scripts.stages.probe --log {log:q} --embeddings {input.embeddings:q}"
         " --tracks {input.tracks:q} --split {input.split:q} --seed {wildcards.seed}"
         " --settings {params.settings:q} --predictions {output.predictions:q} --notes {output.notes:q}"
-        " --output {output.table:q} {params.survive}"
+        " --output {output.table:q}"
 
 
 # The same for controls, so that a cluster can run one from `fit` to here in one submission.
@@ -52,7 +51,7 @@ use rule probe as probe_control with:
 
 rule chance:
     input:
-        data=data_of,
+        data=PLAN.data,
         split="data/{dataset}/splits/{split}.json",
         audit="data/{dataset}/leaks.csv",
     output:
@@ -69,10 +68,10 @@ rule chance:
         "../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=memory_for("chance"),
-        runtime=minutes_for("chance"),
+        mem_mb=PLAN.memory("chance"),
+        runtime=PLAN.minutes("chance"),
     params:
-        settings=lambda wildcards: settings(wildcards, "intervals"),
+        settings=PLAN.settings("intervals"),
         code=code_digest("stages.chance"),
     shell:
         "python -m workflow_scripts.stages.chance --log {log:q} --method {wildcards.method}"
@@ -82,7 +81,7 @@ rule chance:
 
 rule pool:
     input:
-        lambda wildcards: [f"{RESULTS}/{run.path()}/probe_predictions.h5" for run in folds(wildcards)],
+        PLAN.of_folds("probe_predictions.h5"),
     output:
         f"{RUN}/probe.csv",
     log:
@@ -95,27 +94,20 @@ rule pool:
         "../envs/base.yaml"
     threads: 1
     resources:
-        mem_mb=memory_for("pool"),
-        runtime=minutes_for("pool"),
+        mem_mb=PLAN.memory("pool"),
+        runtime=PLAN.minutes("pool"),
     params:
-        settings=lambda wildcards: as_json(
-            {
-                "intervals": EVALUATION["intervals"],
-                "run": run_columns(folds(wildcards)[0], split=wildcards.split),
-                "window": folds(wildcards)[0].window,
-            }
-        ),
+        settings=PLAN.pool_settings,
         code=code_digest("stages.pool"),
-        survive=survive,
     shell:
         "python -m workflow_scripts.stages.pool --log {log:q} --predictions {input:q}"
-        " --settings {params.settings:q} --output {output:q} {params.survive}"
+        " --settings {params.settings:q} --output {output:q}"
 
 
 # The same for what a method predicts by itself, in one split or in all folds together.
 use rule pool as score with:
     input:
-        lambda wildcards: [f"{RESULTS}/{run.path()}/predictions.h5" for run in folds(wildcards)],
+        PLAN.of_folds("predictions.h5"),
     output:
         f"{RUN}/native.csv",
     log:

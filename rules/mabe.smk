@@ -1,11 +1,20 @@
 # Consumes: embeddings of runs on MABe 2022 data, their labels and split. Produces: results/<experiment>/runs/…/
-# {submission.npy, mabe_compat.csv, mabe_sound.csv, mabe_counts.csv} and sections/{mabe,latents}_<dataset>/ for the report.
+# {submission.npy, mabe_compat.csv, mabe_sound.csv, mabe_counts.csv} and sections/mabe_<dataset>/ for the report.
+
+from workflow_scripts.evaluation.mabe.cards import evaluator_files
+
+MABE = {name: files for name, files in evaluator_files(EXPERIMENT.cards).items() if EXPERIMENT.tasks(name)}
+
+
+def mabe_file(key):
+    """Input function: the labels or the split of a dataset."""
+    return lambda wildcards: PLAN.resource(wildcards.dataset, MABE[wildcards.dataset][key])
 
 
 rule submission:
     input:
         embeddings=f"{RUN}/embeddings.h5",
-        map=lambda wildcards: MABE[wildcards.dataset]["labels"],
+        map=mabe_file("labels"),
     output:
         f"{RUN}/submission.npy",
     log:
@@ -46,8 +55,8 @@ use rule submission as control_submission with:
 rule mabe:
     input:
         submission=f"{RUN}/submission.npy",
-        labels=lambda wildcards: MABE[wildcards.dataset]["labels"],
-        split=lambda wildcards: MABE[wildcards.dataset]["split"],
+        labels=mabe_file("labels"),
+        split=mabe_file("split"),
     output:
         compat=f"{RUN}/mabe_compat.csv",
         sound=f"{RUN}/mabe_sound.csv",
@@ -66,7 +75,7 @@ rule mabe:
         runtime=240,
     params:
         animal=lambda wildcards: MABE[wildcards.dataset]["animal"],
-        settings=lambda wildcards: settings(wildcards, "intervals"),
+        settings=PLAN.settings("intervals"),
         code=code_digest("stages.mabe"),
     shell:
         "python -m workflow_scripts.stages.mabe --log {log:q} --submission {input.submission:q}"
@@ -83,7 +92,6 @@ rule mabe_section:
             for name in ("compat", "sound", "counts")
             if run.dataset == wildcards.dataset
         ],
-        config=ancient(f"{RESULTS}/provenance/configuration.json"),
     output:
         section=f"{RESULTS}/sections/mabe_{{dataset}}/section.json",
         table=f"{RESULTS}/sections/mabe_{{dataset}}/evaluator.csv",
@@ -99,44 +107,13 @@ rule mabe_section:
         mem_mb=scaled(1000),
         runtime=20,
     params:
-        config=CONFIG_DIGEST,
+        experiment=PLAN.resolved,
+        config=PLAN.tables_digest,
         results=lambda wildcards, output: str(Path(output.section).parents[2]),
         code=code_digest("stages.mabe_section"),
     shell:
-        'python -m workflow_scripts.stages.mabe_section --log {log:q} --root "$ETHOMAKE_ROOT" --config {input.config:q}'
+        "python -m workflow_scripts.stages.mabe_section --log {log:q} --config {params.experiment:q}"
         " --results {params.results:q} --dataset {wildcards.dataset} --output {output.section:q}"
 
 
 SECTIONS += [f"{RESULTS}/sections/mabe_{name}/section.json" for name in MABE]
-
-
-# Maps of the latents of each dataset's first BAMS run.
-rule latents:
-    input:
-        embeddings=lambda wildcards: f"{RESULTS}/{LATENTS[wildcards.dataset].path()}/embeddings.h5",
-        tracks="data/{dataset}/tracks.h5",
-    output:
-        section=f"{RESULTS}/sections/latents_{{dataset}}/section.json",
-        table=f"{RESULTS}/sections/latents_{{dataset}}/latents.csv",
-        figure=f"{RESULTS}/sections/latents_{{dataset}}/latents.png",
-    log:
-        f"logs/latents/{EXPERIMENT.name}/{{dataset}}.log",
-    benchmark:
-        f"logs/latents/{EXPERIMENT.name}/{{dataset}}.tsv"
-    wildcard_constraints:
-        dataset=one_of(LATENTS),
-    conda:
-        "../envs/torch.yaml"
-    threads: 1
-    resources:
-        mem_mb=scaled(1500),
-        runtime=60,
-    params:
-        tasks=lambda wildcards: EXPERIMENT.tasks(wildcards.dataset),
-        code=code_digest("stages.latents"),
-    shell:
-        "python -m workflow_scripts.stages.latents --log {log:q} --embeddings {input.embeddings:q}"
-        " --tracks {input.tracks:q} --task {params.tasks:q} --dataset {wildcards.dataset} --output {output.section:q}"
-
-
-SECTIONS += [f"{RESULTS}/sections/latents_{name}/section.json" for name in LATENTS]

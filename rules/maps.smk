@@ -5,10 +5,9 @@
 rule maps:
     input:
         # The list may be long: the stage finds the files through the configuration.
-        embeddings=[f"{RESULTS}/{run.path()}/embeddings.h5" for run in EXPERIMENT.mapped()],
-        predictions=[f"{RESULTS}/{run.path()}/probe_predictions.h5" for run in EXPERIMENT.mapped()],
-        metrics=[f"{RESULTS}/{run.path()}/metrics.csv" for run in EXPERIMENT.runs],
-        config=ancient(f"{RESULTS}/provenance/configuration.json"),
+        embeddings=PLAN.of_runs(EXPERIMENT.mapped_runs(), "embeddings.h5"),
+        predictions=PLAN.of_runs(EXPERIMENT.mapped_runs(), "probe_predictions.h5"),
+        metrics=PLAN.of_runs(EXPERIMENT.runs, "metrics.csv"),
     output:
         maps=f"{RESULTS}/tables/embedding_maps.csv",
         curves=f"{RESULTS}/tables/curves.csv",
@@ -23,9 +22,10 @@ rule maps:
         mem_mb=scaled(3000),
         runtime=60,
     params:
-        config=CONFIG_DIGEST,
+        experiment=PLAN.resolved,
+        config=PLAN.tables_digest,
         results=lambda wildcards, output: str(Path(output.maps).parents[1]),
         code=code_digest("stages.maps"),
     shell:
-        'python -m workflow_scripts.stages.maps --log {log:q} --root "$ETHOMAKE_ROOT" --config {input.config:q}'
+        "python -m workflow_scripts.stages.maps --log {log:q} --config {params.experiment:q}"
         " --results {params.results:q} --maps {output.maps:q} --curves {output.curves:q}"

@@ -1,5 +1,5 @@
 # Consumes: embeddings, tracks and labels. Produces, where the experiment has a section `motifs`:
-# results/<experiment>/runs/…/{pretext.csv, motifs/}.
+# results/<experiment>/runs/…/motifs/.
 
 MOTIF_METHOD = one_of([EXPERIMENT.config.motifs.method] if EXPERIMENT.config.motifs else [])
 MOTIF_STATES = EXPERIMENT.config.motifs.states() if EXPERIMENT.config.motifs else []
@@ -68,31 +68,3 @@ rule prototypes:
     shell:
         "python -m workflow_scripts.stages.prototypes --log {log:q} --embeddings {input.embeddings:q}"
         " --tracks {input.tracks:q} --split {input.split:q} --settings {params.settings:q} --folder {params.folder:q}"
-
-
-rule pretext:
-    input:
-        weights=f"{RUN}/embedder/model.safetensors",
-        config=f"{RUN}/embedder/config.yaml",
-        tracks="data/{dataset}/tracks.h5",
-        split="data/{dataset}/splits/{split}.json",
-    output:
-        f"{RUN}/pretext.csv",
-    log:
-        f"logs/pretext/{RUN_NAME}.log",
-    benchmark:
-        f"logs/pretext/{RUN_NAME}.tsv"
-    wildcard_constraints:
-        method="lisbet",
-    conda:
-        "../envs/torch.yaml"
-    threads: 1
-    resources:
-        mem_mb=scaled(4000),
-        runtime=60,
-    params:
-        embedder=lambda wildcards, input: str(Path(input.config).parent),
-        code=code_digest("stages.pretext"),
-    shell:
-        "python -m workflow_scripts.stages.pretext --log {log:q} --embedder {params.embedder:q}"
-        " --tracks {input.tracks:q} --split {input.split:q} --output {output:q}"

@@ -2,10 +2,17 @@
 # numbers drawn, caption, origin. Like the report, it needs nothing but the small tables.
 
 
+from workflow_scripts.experiment.figure_kinds import KINDS as FIGURE_KINDS
+
+
+def figure_kind(wildcards):
+    """What a figure is drawn from and by."""
+    return FIGURE_KINDS[FIGURES[wildcards.figure].kind]
+
+
 rule figure:
     input:
         tables=lambda wildcards: [f"{RESULTS}/{table}" for table in figure_kind(wildcards).tables],
-        config=ancient(f"{RESULTS}/provenance/configuration.json"),
     output:
         pdf=f"{RESULTS}/figures/{{figure}}.pdf",
         png=report(
@@ -30,12 +37,13 @@ rule figure:
         mem_mb=scaled(2000),
         runtime=30,
     params:
+        experiment=PLAN.resolved,
         kind=lambda wildcards: FIGURES[wildcards.figure].kind,
         select=lambda wildcards: as_json(FIGURES[wildcards.figure].select),
-        config=CONFIG_DIGEST,
-        results=lambda wildcards, input: str(Path(input.config).parents[1]),
+        config=PLAN.tables_digest,
+        results=RESULTS,
         stem=lambda wildcards, output: str(Path(output.pdf).with_suffix("")),
         code=lambda wildcards: code_digest("stages.figure", figure_kind(wildcards).function.split(":")[0]),
     shell:
-        "python -m workflow_scripts.stages.figure --log {log:q} --results {params.results:q} --config {input.config:q}"
+        "python -m workflow_scripts.stages.figure --log {log:q} --results {params.results:q} --config {params.experiment:q}"
         " --kind {params.kind} --select {params.select:q} --stem {params.stem:q}"

@@ -3,8 +3,6 @@
 
 
 rule rulegraph:
-    input:
-        ancient(f"{RESULTS}/provenance/configuration.json"),
     output:
         f"{RESULTS}/provenance/rulegraph.dot",
     log:
@@ -17,11 +15,12 @@ rule rulegraph:
         mem_mb=scaled(1000),
         runtime=20,
     params:
-        config=CONFIG_DIGEST,
+        experiment=PLAN.resolved,
+        config=PLAN.pages_digest,
         snakefile=lambda wildcards: os.path.relpath(str(workflow.main_snakefile)),
         code=code_digest("stages.rulegraph"),
     shell:
-        "python -m workflow_scripts.stages.rulegraph --log {log:q} --snakefile {params.snakefile:q} --config {input:q}"
+        "python -m workflow_scripts.stages.rulegraph --log {log:q} --snakefile {params.snakefile:q} --config {params.experiment:q}"
         " --output {output:q}"
 
 
@@ -29,7 +28,6 @@ rule report:
     input:
         comparison=f"{RESULTS}/comparison.csv",
         points=f"{RESULTS}/points.csv",
-        config=ancient(f"{RESULTS}/provenance/configuration.json"),
         rulegraph=f"{RESULTS}/provenance/rulegraph.dot",
         tables=expand(
             f"{RESULTS}/tables/{{table}}.csv",
@@ -37,8 +35,6 @@ rule report:
         ),
         tests=f"{RESULTS}/tests.csv",
         ranks=f"{RESULTS}/ranks.csv",
-        published=f"{ROOT}/config/published.yaml",
-        cards=[f"{ROOT}/config/datasets/{name}.yaml" for name in CARDS],
         sections=SECTIONS,
     output:
         f"{RESULTS}/report/index.html",
@@ -53,11 +49,12 @@ rule report:
         mem_mb=scaled(2000),
         runtime=30,
     params:
-        config=CONFIG_DIGEST,
+        experiment=PLAN.resolved,
+        config=PLAN.pages_digest,
         results=lambda wildcards, input: str(Path(input.comparison).parent),
         code=code_digest("stages.report"),
     shell:
-        'python -m workflow_scripts.stages.report --log {log:q} --root "$ETHOMAKE_ROOT" --config {input.config:q}'
+        "python -m workflow_scripts.stages.report --log {log:q} --config {params.experiment:q}"
         " --results {params.results:q} --logs logs --section {input.sections:q} --output {output:q}"
 
 
@@ -65,8 +62,6 @@ rule crate:
     input:
         comparison=f"{RESULTS}/comparison.csv",
         points=f"{RESULTS}/points.csv",
-        config=ancient(f"{RESULTS}/provenance/configuration.json"),
-        cards=[f"{ROOT}/config/datasets/{name}.yaml" for name in CARDS],
         # Model cards are there when comparison.csv was made here; in a clone with the tables alone, nothing is trained for
         # their sake.
         lock=f"{ROOT}/requirements.lock",
@@ -82,9 +77,10 @@ rule crate:
         mem_mb=scaled(1000),
         runtime=10,
     params:
-        config=CONFIG_DIGEST,
+        experiment=PLAN.resolved,
+        config=PLAN.pages_digest,
         results=lambda wildcards, input: str(Path(input.comparison).parent),
         code=code_digest("stages.crate"),
     shell:
-        'python -m workflow_scripts.stages.crate --log {log:q} --root "$ETHOMAKE_ROOT" --config {input.config:q}'
+        "python -m workflow_scripts.stages.crate --log {log:q} --config {params.experiment:q}"
         " --results {params.results:q} --logs logs --output {output:q}"

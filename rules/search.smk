@@ -5,10 +5,7 @@
 rule leaderboard:
     input:
         # The list may be long: the stage finds the files through the configuration.
-        tables=[
-            f"{RESULTS}/{run.path()}/{name}" for run in EXPERIMENT.swept() for name in ("hparams.yaml", "metrics.csv")
-        ],
-        config=ancient(f"{RESULTS}/provenance/configuration.json"),
+        tables=PLAN.of_runs(EXPERIMENT.swept_runs(), "hparams.yaml", "metrics.csv"),
     output:
         f"{RESULTS}/leaderboard.csv",
     log:
@@ -22,9 +19,10 @@ rule leaderboard:
         mem_mb=scaled(1000),
         runtime=20,
     params:
-        config=CONFIG_DIGEST,
+        experiment=PLAN.resolved,
+        config=PLAN.tables_digest,
         results=lambda wildcards, output: str(Path(output[0]).parent),
         code=code_digest("stages.leaderboard"),
     shell:
-        'python -m workflow_scripts.stages.leaderboard --log {log:q} --root "$ETHOMAKE_ROOT" --config {input.config:q}'
+        "python -m workflow_scripts.stages.leaderboard --log {log:q} --config {params.experiment:q}"
         " --results {params.results:q} --output {output:q}"

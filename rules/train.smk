@@ -1,22 +1,15 @@
 # Consumes: data/<dataset>/. Produces: results/<experiment>/runs/…/{hparams.yaml, metrics.csv, weights_*.safetensors,
 # embedder/}.
 
-RUN = f"{RESULTS}/runs/{{dataset}}/{{method}}/{{mode}}/{{point}}/{{split}}/seed{{seed}}"
-RUN_NAME = f"{EXPERIMENT.name}/{{dataset}}/{{method}}/{{mode}}/{{point}}/{{split}}/seed{{seed}}"
-
-
-NEURAL = one_of([name for name in EXPERIMENT.config.methods if method_options(name).neural])
-CONTROLS = one_of([name for name in EXPERIMENT.config.methods if not method_options(name).neural])
-
 
 rule train:
     input:
-        data=data_of,
+        data=PLAN.data,
         split="data/{dataset}/splits/{split}.json",
         audit="data/{dataset}/leaks.csv",
-        augmented=lambda wildcards: EXPERIMENT.augmented(run_of(wildcards)) or [],
+        augmented=lambda wildcards: EXPERIMENT.augmented(PLAN.run(wildcards)) or [],
         # Weights to start from may be those of another run, which then comes first.
-        backbone=lambda wildcards: run_of(wildcards).options.get("load_backbone") or [],
+        backbone=lambda wildcards: PLAN.run(wildcards).options.get("load_backbone") or [],
     output:
         hparams=f"{RUN}/hparams.yaml",
         metrics=f"{RUN}/metrics.csv",
@@ -33,19 +26,18 @@ rule train:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=memory_for("train"),
-        runtime=minutes_for("train"),
-        gpu=gpus_for,
+        mem_mb=PLAN.memory("train"),
+        runtime=PLAN.minutes("train"),
+        gpu=PLAN.gpus,
     params:
         folder=lambda wildcards, output: str(Path(output.hparams).parent),
-        options=lambda wildcards: as_json({"mode": wildcards.mode} | {"options": run_of(wildcards).options}),
+        options=PLAN.options,
         augmented=lambda wildcards, input: f"--augmented {input.augmented}" if input.augmented else "",
-        code=lambda wildcards: code_digest("stages.train", f"methods.{wildcards.method}.method"),
-        survive=survive,
+        code=PLAN.method_code("train"),
     shell:
         "python -m workflow_scripts.stages.train --log {log:q} --method {wildcards.method}"
         " --options {params.options:q} --data {input.data:q} --split {input.split:q}"
-        " {params.augmented} --seed {wildcards.seed} --code {params.code} --folder {params.folder:q} {params.survive}"
+        " {params.augmented} --seed {wildcards.seed} --code {params.code} --folder {params.folder:q}"
 
 
 # The same for methods without a network, so that a cluster can tell the two apart by name: no GPU.
@@ -57,8 +49,8 @@ use rule train as fit with:
     wildcard_constraints:
         method=CONTROLS,
     resources:
-        mem_mb=memory_for("fit"),
-        runtime=minutes_for("fit"),
+        mem_mb=PLAN.memory("fit"),
+        runtime=PLAN.minutes("fit"),
         gpu=0,
 
 
@@ -83,9 +75,8 @@ rule export_embedder:
     params:
         folder=lambda wildcards, input: str(Path(input.hparams).parent),
         code=code_digest("stages.export_embedder"),
-        survive=survive,
     shell:
-        "python -m workflow_scripts.stages.export_embedder --log {log:q} --folder {params.folder:q} {params.survive}"
+        "python -m workflow_scripts.stages.export_embedder --log {log:q} --folder {params.folder:q}"
 
 
 # The same for controls: on a cluster it stays between `fit` and `transform` in one submission.

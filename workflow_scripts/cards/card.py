@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
@@ -17,17 +18,8 @@ from workflow_scripts.core.validation import Strict, validate
 UNPACKED = ".unpacked/"
 """Archive members live in `resources/<dataset>/<archive>.unpacked/<member>`."""
 
-SILENT: dict[str, Any] = {
-    "description": "",
-    "citation": ["-"],
-    "movies": [],
-    "splits": {},
-    "published": [],
-    "frames": None,
-    "terms": "",
-    "licence": "",
-}
-"""What no conversion depends on: left out of the cards that jobs are given, or a typing error would convert again."""
+Purpose = Literal["recording", "video", "dataset", "movies", "file"]
+"""What a cut-down card is for; see :meth:`Card.conversion_inputs`."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -228,25 +220,67 @@ class Card(Strict):
                 users.setdefault(path, []).append(shard)
         return users
 
-    def only(self, slug: str) -> Card:
-        """Return the card as one shard's conversion needs it: nothing whose change would not concern it."""
-        shard = self.shard(slug)
-        paths = {used.split(UNPACKED)[0] for used in shard.paths()}
-        kept = [self.file(path).model_copy(update={"urls": ["-"]}) for path in sorted(paths)]
-        return self.model_copy(update={"shards": [shard], "files": kept, **SILENT})
+    def conversion_inputs(self, purpose: Purpose, name: str = "") -> Card:
+        """Return the card cut down to what one job of conversion depends on.
 
-    def bare(self, *, movies: bool = False) -> Card:
-        """Return the card as the conversion of all its shards together (or the tagging of its movies) needs it."""
-        files = [file.model_copy(update={"urls": ["-"]}) for file in self.files]
-        kept = {"movies": self.movies} if movies else {}
-        return self.model_copy(update={"files": files, **SILENT, **kept})
+        Two cards with equal inputs give equal files, so an edit of anything else converts nothing again.
 
-    def around(self, path: str) -> Card:
-        """Return the card cut down to one of its files and the shards that are made from it."""
-        shards = self._users.get(path, self.shards[:1])
-        paths = {path} | {used.split(UNPACKED)[0] for shard in shards for used in shard.paths()}
-        files = [self.file(used) for used in sorted(paths)]
-        return self.model_copy(update={"shards": shards, "files": files, **SILENT})
+        Parameters
+        ----------
+        purpose : {"recording", "video", "dataset", "movies", "file"}
+            Conversion of one shard with its labels; detection and cropping of one video, which reads no label;
+            conversion of all shards together; tagging of the movies; simulation of one file of a twin.
+        name : str
+            Slug of the shard, or path of the file.
+
+        Returns
+        -------
+        Card
+            Without what is only shown (title, description, licence …), without splits and addresses.
+        """
+        shards, movies = self.shards, list[Movie]()
+        if purpose in {"recording", "video"}:
+            shards = [self.shard(name)]
+        elif purpose == "file":
+            shards = self._users.get(name, self.shards[:1])
+        elif purpose == "movies":
+            shards, movies = self.shards[:1], self.movies
+        update: dict[str, Any] = {}
+        if purpose == "video":
+            own = {key: value for key, value in shards[0].options.items() if key != "label"}
+            shards = [shards[0].model_copy(update={"labels": [], "options": own})]
+            update = {"tasks": {}, "options": {key: value for key, value in self.options.items() if key != "balance"}}
+        paths = {used.split(UNPACKED)[0] for shard in shards for used in shard.paths()}
+        paths |= {movie.file.split(UNPACKED)[0] for movie in movies} | ({name} if purpose == "file" else set())
+        kept = {"path", "sha256", "md5", "members"}
+        files = [RemoteFile(**self.file(path).model_dump(include=kept), urls=["-"]) for path in sorted(paths)]
+        shown = {"title": "-", "description": "", "licence": "", "terms": "", "citation": ["-"], "fps_note": ""}
+        silent: dict[str, Any] = {
+            "movies": movies,
+            "splits": {},
+            "published": [],
+            "frames": None,
+            "mirror": None,
+            "local": None,
+        }
+        return self.model_copy(update={"shards": shards, "files": files, **shown, **silent, **update})
+
+    def inputs_digest(self, purpose: Purpose, name: str = "") -> str:
+        """Digest of :meth:`conversion_inputs`, 16 hexadecimal digits: the parameter of a rule that converts."""
+        text = self.conversion_inputs(purpose, name).model_dump_json(exclude_defaults=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @cached_property
+    def local_folder(self) -> Path | None:
+        """The user's folder, where all of the dataset's files are there and are read in place; else None."""
+        if self.local is None or self.simulate or any(file.members for file in self.files):
+            return None
+        folder = Path(self.local).expanduser()
+        return folder if all((folder / file.path).is_file() for file in self.files) else None
+
+    def folder_of_files(self, resources: str | Path) -> Path:
+        """Folder below which the card's paths are: the user's own where they are read in place, else `resources`."""
+        return self.local_folder or Path(resources)
 
     def file(self, path: str) -> RemoteFile:
         """Return the entry of a downloadable path."""

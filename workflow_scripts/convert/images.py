@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +14,10 @@ from workflow_scripts.core.validation import deep_merge
 from workflow_scripts.formats.images import ImageSet, write_images
 from workflow_scripts.sources import read_images
 
-log = logging.getLogger("ethomake.convert")
 
-
-def convert_images(card: Card, resources: Path, target: Path, *, keep_going: bool = False) -> None:
+def convert_images(
+    card: Card, resources: Path, target: Path, *, on_unusable: Callable[[str, InputError], None] | None = None
+) -> None:
     """Write a dataset's `images.h5` from all shards of its card.
 
     Parameters
@@ -29,8 +28,9 @@ def convert_images(card: Card, resources: Path, target: Path, *, keep_going: boo
         Folder of the dataset's downloads.
     target : Path
         The file to make.
-    keep_going : bool
-        Leave unusable shards out and tell of them in the file.
+    on_unusable : callable or None
+        Called with the id of a shard and the error, where a shard cannot be used; it is left out and named in the file,
+        unless the function raises. None = the error is raised.
 
     Raises
     ------
@@ -47,9 +47,9 @@ def convert_images(card: Card, resources: Path, target: Path, *, keep_going: boo
             try:
                 images = _read(card, shard, resources)
             except InputError as error:
-                if not keep_going:
+                if on_unusable is None:
                     raise
-                log.warning("quarantined %s: %s", shard.id, error)
+                on_unusable(shard.id, error)
                 quarantined[shard.id] = str(error)
                 continue
             if shard.group is not None:

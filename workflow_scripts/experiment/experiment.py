@@ -8,14 +8,15 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from workflow_scripts import methods
-from workflow_scripts.cards.card import Card, card_path, load_card
+from workflow_scripts.cards.card import Card, Published, load_card
+from workflow_scripts.cards.places import as_folders, config_path
 from workflow_scripts.cards.published import load_published, with_published
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import read_yaml
@@ -27,6 +28,11 @@ CHANCE = {"tracks": ("majority", "prior"), "clips": ("majority", "prior"), "imag
 
 PROBED = ("tracks", "clips")
 """Kinds whose embeddings are judged by a linear probe; of images, the points that a method finds are judged."""
+
+WITHOUT_EFFECT = ("mirrors", "download", "keep_going")
+"""Keys that change no result: they travel by environment and are no parameter of any rule."""
+
+Places = str | Path | Sequence[Path]
 
 POINT_LENGTH = 60
 """Longest hyper-parameter point that is spelt out in a path."""
@@ -54,14 +60,19 @@ class Run:
         """Path below `results/<experiment>/` (of another split of the same run, where given)."""
         return f"runs/{self.dataset}/{self.method}/{self.mode}/{self.point}/{split or self.split}/seed{self.seed}"
 
+    def columns(self, split: str | None = None) -> dict[str, Any]:
+        """What the run writes into every row of its tables (of another split, where given)."""
+        columns = {key: getattr(self, key) for key in ("dataset", "method", "mode", "point", "seed")}
+        return columns | {"split": split or self.split}
 
-def load_configuration(root: str | Path, overrides: dict[str, Any]) -> Configuration:
+
+def load_configuration(places: Places, overrides: dict[str, Any]) -> Configuration:
     """Lay the user's configuration over the experiment's file (and over what that extends), and validate.
 
     Parameters
     ----------
-    root : str or Path
-        Folder that holds `config/`.
+    places : str, Path or sequence of Path
+        Folders that hold `config/`, the user's first.
     overrides : dict
         What Snakemake merged from configuration files and the command line. Where it names no datasets, those of
         `config/experiments/<experiment>.yaml` are taken.
@@ -71,26 +82,22 @@ def load_configuration(root: str | Path, overrides: dict[str, Any]) -> Configura
     ConfigError
         Unknown key, wrong type or value out of range: one sentence with the nearest valid name.
     """
-    merged = _extended(root, dict(overrides), ())
+    merged = _extended(places, dict(overrides), ())
     if not merged.get("datasets"):
         name = str(merged.get("experiment", "demo"))
-        folder = Path(root) / "config" / "experiments"
-        known = sorted(path.stem for path in folder.glob("*.yaml"))
-        if name not in known:
-            raise ConfigError(f"There is no experiment {name!r} in config/experiments{nearest(name, known)}.")
-        base = _extended(root, read_yaml(folder / f"{name}.yaml") or {}, (name,))
+        base = _extended(places, read_yaml(config_path(places, "experiments", name)) or {}, (name,))
         merged = deep_merge(base, merged)
     return validate(Configuration, merged, where="configuration")
 
 
-def _extended(root: str | Path, config: dict[str, Any], seen: tuple[str, ...]) -> dict[str, Any]:
+def _extended(places: Places, config: dict[str, Any], seen: tuple[str, ...]) -> dict[str, Any]:
     parent = config.pop("extends", None)
     if parent is None:
         return config
     if parent in seen:
         raise ConfigError(f"The experiments {' → '.join([*seen, parent])} extend each other in a circle.")
-    base = read_yaml(Path(root) / "config" / "experiments" / f"{parent}.yaml") or {}
-    return deep_merge(_extended(root, base, (*seen, parent)), config)
+    base = read_yaml(config_path(places, "experiments", str(parent))) or {}
+    return deep_merge(_extended(places, base, (*seen, parent)), config)
 
 
 class Experiment:
@@ -98,23 +105,18 @@ class Experiment:
 
     Parameters
     ----------
-    root : str or Path
-        Folder that holds `config/`.
     config : Configuration
+    cards : dict of str to Card
+        Of the configuration's datasets, with the published numbers about each.
+    published : dict of str to list of Published
+        Numbers of the literature, by dataset.
     """
 
-    def __init__(self, root: str | Path, config: Configuration) -> None:
-        self.root = Path(root)
+    def __init__(self, config: Configuration, cards: dict[str, Card], published: dict[str, list[Published]]) -> None:
         self.config = config
         self.name = config.experiment
-        known = sorted(path.stem for path in (self.root / "config" / "datasets").glob("*.yaml"))
-        for dataset in config.datasets:
-            if dataset not in known:
-                raise ConfigError(f"There is no dataset {dataset!r} in config/datasets{nearest(dataset, known)}.")
-        self.published = load_published(self.root)
-        self.cards: dict[str, Card] = {
-            name: with_published(load_card(card_path(self.root, name)), self.published) for name in config.datasets
-        }
+        self.cards = cards
+        self.published = published
         self._check()
 
     def _check(self) -> None:
@@ -140,6 +142,9 @@ class Experiment:
                     )
             for family in use.splits:
                 self.cards[dataset].split_names(family)
+        if config.motifs and config.motifs.method not in config.methods:
+            near = nearest(config.motifs.method, list(config.methods))
+            raise ConfigError(f"motifs.method: {config.motifs.method!r} is not listed under methods{near}.")
         _ = self.runs  # every point's options are validated before the graph is built
 
     def use(self, dataset: str) -> DatasetUse:
@@ -207,27 +212,27 @@ class Experiment:
         except KeyError as error:
             raise ConfigError(f"The experiment {self.name!r} has no run {path!r}.") from error
 
-    def fitted(self) -> list[Run]:
+    def fitted_runs(self) -> list[Run]:
         """Runs that a linear probe is fitted on."""
         return [run for run in self.runs if self.tasks(run.dataset) and self.cards[run.dataset].kind in PROBED]
 
-    def probed(self) -> list[Run]:
+    def probe_runs(self) -> list[Run]:
         """Those and the chance runs: runs with a `probe.csv`."""
-        return [*self.fitted(), *self.chance_runs]
+        return [*self.fitted_runs(), *self.chance_runs]
 
-    def judged(self) -> list[Run]:
+    def scored_runs(self) -> list[Run]:
         """Runs and chance runs with any table of scores."""
-        return list(dict.fromkeys([*self.probed(), *self.predicting()]))
+        return list(dict.fromkeys([*self.probe_runs(), *self.predicting_runs()]))
 
-    def unjudged(self) -> list[Run]:
+    def pretraining_runs(self) -> list[Run]:
         """Runs on datasets without tasks: they end with their embedder, which others may start from."""
         return [run for run in self.runs if not self.tasks(run.dataset)]
 
-    def swept(self) -> list[Run]:
+    def swept_runs(self) -> list[Run]:
         """Runs of a sweep that train by gradient, whose points the leaderboard ranks by validation."""
         return [run for run in self.runs if run.method in self.config.sweep and "training" in run.options]
 
-    def predicting(self) -> list[Run]:
+    def predicting_runs(self) -> list[Run]:
         """Runs whose method predicts by itself, on datasets with labels to judge that by."""
         return [run for run in self.runs if run.readout and self.tasks(run.dataset)]
 
@@ -251,22 +256,9 @@ class Experiment:
     def tables(self) -> list[str]:
         """Paths, below `results/<experiment>/`, of every table of scores."""
         found = []
-        for runs, name in ((self.probed(), "probe.csv"), (self.predicting(), "native.csv")):
+        for runs, name in ((self.probe_runs(), "probe.csv"), (self.predicting_runs(), "native.csv")):
             found += [f"{run.path()}/{name}" for run in runs] + [f"{path}/{name}" for path in self.pooled(runs)]
         return found
-
-    def image_runs(self) -> dict[str, list[Run]]:
-        """Runs whose found points are judged, the folds of a family together: path → its runs."""
-        runs = [run for run in self.predicting() if self.cards[run.dataset].kind == "images"]
-        return self.pooled(runs) | {run.path(): [run] for run in runs if run.family == run.split}
-
-    def tagging(self) -> list[Run]:
-        """Runs that tag their dataset's movie: the first of each dataset, method, mode and point."""
-        first: dict[tuple[str, ...], Run] = {}
-        for runs in self.image_runs().values():
-            if self.cards[runs[0].dataset].movies:
-                first.setdefault((runs[0].dataset, runs[0].method, runs[0].mode, runs[0].point), runs[0])
-        return list(first.values())
 
     def augmented(self, run: Run) -> str | None:
         """Path of the augmented set that a run trains on, None where it needs no such file."""
@@ -286,26 +278,17 @@ class Experiment:
                 found.setdefault(path, (run, options or {}))
         return found
 
-    def leaking(self) -> list[Run]:
-        """Runs that show what a validation set drawn after augmentation hides: the faithful ones of the first seed."""
-        return [
-            run
-            for runs in self.image_runs().values()
-            for run in runs
-            if run.mode == "faithful" and run.seed == self.config.seeds[0] and self.augmented(run)
-        ]
-
-    def mapped(self) -> list[Run]:
+    def mapped_runs(self) -> list[Run]:
         """Runs whose embeddings are drawn: the first of each dataset, method, mode and point."""
         found: dict[tuple[str, ...], Run] = {}
-        for run in self.fitted():
+        for run in self.fitted_runs():
             found.setdefault((run.dataset, run.method, run.mode, run.point), run)
         return list(found.values())
 
     def contenders(self) -> list[tuple[Run, dict[int, list[str]]]]:
         """Every method as it is compared: its first run, and by seed the predictions of all folds."""
         found: dict[tuple[str, ...], tuple[Run, dict[int, list[str]]]] = {}
-        for runs, name in ((self.probed(), "probe_predictions.h5"), (self.predicting(), "predictions.h5")):
+        for runs, name in ((self.probe_runs(), "probe_predictions.h5"), (self.predicting_runs(), "predictions.h5")):
             for run in runs:
                 key = (name, run.dataset, run.method, run.mode, run.point, run.family)
                 found.setdefault(key, (run, {}))[1].setdefault(run.seed, []).append(f"{run.path()}/{name}")
@@ -313,24 +296,24 @@ class Experiment:
 
     def predictions(self) -> list[tuple[Run, str, str]]:
         """Run, name for the report, and path of each file of held-out predictions, chance left out."""
-        probed = [(run, run.method, f"{run.path()}/probe_predictions.h5") for run in self.fitted()]
-        native = [(run, f"{run.method} ({run.readout})", f"{run.path()}/predictions.h5") for run in self.predicting()]
+        probed = [(run, run.method, f"{run.path()}/probe_predictions.h5") for run in self.fitted_runs()]
+        native = [
+            (run, f"{run.method} ({run.readout})", f"{run.path()}/predictions.h5") for run in self.predicting_runs()
+        ]
         return [*probed, *native]
 
     def motif_tables(self) -> list[str]:
         """Paths, below `results/<experiment>/`, of what the section `motifs` asks for."""
         wanted = self.config.motifs
-        runs = [run for run in self.runs if wanted and run.method == wanted.method and run.readout is None]
-        return [f"{run.path()}/{name}" for run in runs for name in ("motifs/label_f1.csv", "pretext.csv")]
+        if wanted is None:
+            return []
+        names = ["motifs/label_f1.csv", *methods.config_model(wanted.method).pretraining_tables]
+        runs = [run for run in self.runs if run.method == wanted.method and run.readout is None]
+        return [f"{run.path()}/{name}" for run in runs for name in names]
 
-    def digest(self) -> str:
-        """Digest what results depend on: the configuration but for where files are fetched from, in 16 digits."""
-        told = self.config.model_dump_json(exclude={"mirrors", "download"})
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
-
-    def to_json(self) -> str:
-        """Return the resolved configuration as JSON on one line."""
-        return json.dumps(self.config.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
+    def results_config(self) -> dict[str, Any]:
+        """Return the configuration as JSON values, without what changes no result."""
+        return self.config.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
 
 
 def point_name(values: dict[str, Any]) -> str:
@@ -358,12 +341,17 @@ def _leaves(values: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tup
             yield (*above, key), value
 
 
-def load_experiment(root: str | Path, overrides: dict[str, Any]) -> Experiment:
+def load_experiment(places: Places, overrides: dict[str, Any]) -> Experiment:
     """Validate a configuration and read the cards it names."""
-    return Experiment(root, load_configuration(root, overrides))
+    config = load_configuration(places, overrides)
+    published: dict[str, list[Published]] = {}
+    for folder in reversed(as_folders(places)):
+        published |= load_published(folder)
+    cards = {name: load_card(config_path(places, "datasets", name)) for name in config.datasets}
+    return Experiment(config, {name: with_published(card, published) for name, card in cards.items()}, published)
 
 
-def named_experiment(root: str | Path, name: str) -> Experiment:
+def named_experiment(places: Places, name: str) -> Experiment:
     """Read an experiment by its name in `config/experiments`, or from a YAML file anywhere."""
     path = Path(name)
-    return load_experiment(root, read_yaml(path) if path.suffix in {".yaml", ".yml"} else {"experiment": name})
+    return load_experiment(places, read_yaml(path) if path.suffix in {".yaml", ".yml"} else {"experiment": name})

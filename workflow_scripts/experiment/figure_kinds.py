@@ -13,6 +13,7 @@ from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.names import slugify
 from workflow_scripts.core.validation import nearest
 from workflow_scripts.experiment.experiment import Experiment
+from workflow_scripts.experiment.image_runs import image_runs, leaking_runs
 
 Selection = dict[str, str]
 
@@ -91,7 +92,7 @@ def _mapped(experiment: Experiment) -> list[Selection]:
 def _weight_maps(experiment: Experiment) -> list[Selection]:
     """Tasks that daart's own classes are judged by, where its sweep varies the weights of the loss."""
     swept = experiment.config.sweep.get("daart", {})
-    runs = [run for run in experiment.predicting() if run.method == "daart"] if "loss" in swept else []
+    runs = [run for run in experiment.predicting_runs() if run.method == "daart"] if "loss" in swept else []
     return [
         {"dataset": name, "task": task}
         for name in dict.fromkeys(run.dataset for run in runs)
@@ -102,12 +103,12 @@ def _weight_maps(experiment: Experiment) -> list[Selection]:
 
 def _image_runs(experiment: Experiment) -> list[Selection]:
     """Datasets and modes of runs that find points in images."""
-    runs = [runs[0] for runs in experiment.image_runs().values()]
+    runs = [runs[0] for runs in image_runs(experiment).values()]
     return [{"dataset": name, "mode": mode} for name, mode in dict.fromkeys((run.dataset, run.mode) for run in runs)]
 
 
 def _leaks(experiment: Experiment) -> list[Selection]:
-    return [{"dataset": name} for name in dict.fromkeys(run.dataset for run in experiment.leaking())]
+    return [{"dataset": name} for name in dict.fromkeys(run.dataset for run in leaking_runs(experiment))]
 
 
 DIRECTION_TABLES = ("tables/direction_errors.csv",)

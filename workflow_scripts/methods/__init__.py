@@ -51,6 +51,8 @@ class Options(Strict):
     """Its result depends on the seed; others run with the first seed alone."""
     faithful: ClassVar[bool] = False
     """Has a `faithful` mode beside the `sound` one."""
+    pretraining_tables: ClassVar[tuple[str, ...]] = ()
+    """Tables that the method's own rules make of a pretraining run, below the run's folder."""
 
     def stored_copies(self, mode: str) -> dict[str, Any] | None:
         """Options of the augmented set that it trains on in a mode, where that set is a file; see `augment_file`."""

@@ -28,6 +28,12 @@ from workflow_scripts.views.registry import SPECS, Spec, View
 
 log = logging.getLogger("ethomake.runs")
 
+RUN_FILES = ("hparams.yaml", "metrics.csv", "weights_best.safetensors", "weights_last.safetensors", "model_card.md")
+"""What training leaves in a run's folder, whichever the method."""
+
+EMBEDDER_FILES = ("model.safetensors", "config.yaml")
+"""What an exported embedder consists of."""
+
 LIBRARIES = ("torch", "lightning", "numpy", "scipy", "h5py", "scikit-learn")
 
 

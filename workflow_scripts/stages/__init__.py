@@ -15,6 +15,8 @@ from pathlib import Path
 
 from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.core.files import explain_os_error, failure, write_failure
+from workflow_scripts.workflow.environment import NOTES, keep_going
+from workflow_scripts.workflow.recovery import note_failure
 
 log = logging.getLogger("ethomake")
 
@@ -23,8 +25,6 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     """Return an argument parser with the `--log` every stage takes."""
     made = argparse.ArgumentParser(description=(description or "").splitlines()[0])
     made.add_argument("--log", type=Path, help="file that gets every message, and the traceback of a defect")
-    made.add_argument("--given", type=Path, nargs="*", default=[], help="inputs; one that failed is passed on")
-    made.add_argument("--survive", type=Path, nargs="*", default=[], help="outputs that say why, if this fails")
     return made
 
 
@@ -44,8 +44,17 @@ def _set_up_logging(path: Path | None) -> None:
     logging.getLogger("fontTools").setLevel(logging.WARNING)  # tells of every glyph it puts into a PDF
 
 
-def start(arguments: argparse.ArgumentParser, work: Callable[[argparse.Namespace], None]) -> None:
-    """Parse the command line, run `work`, and turn what a user can mend into one line and exit status 1.
+Files = Callable[[argparse.Namespace], list[Path]]
+
+
+def start(
+    arguments: argparse.ArgumentParser,
+    work: Callable[[argparse.Namespace], None],
+    *,
+    outputs: Files | None = None,
+    inputs: Files | None = None,
+) -> None:
+    """Parse the command line, run `work`, and turn an error that the user can fix into one line and exit status 1.
 
     Parameters
     ----------
@@ -53,18 +62,24 @@ def start(arguments: argparse.ArgumentParser, work: Callable[[argparse.Namespace
         From :func:`parser`.
     work : callable
         Takes the parsed arguments.
+    outputs : callable, optional
+        Files that the stage makes. With `keep_going`, a stage that fails writes the reason into each of them, so that
+        the other runs are compared; without this argument it ends the job.
+    inputs : callable, optional
+        Files of other runs' results that may contain such a reason, which is then passed on.
     """
     options = arguments.parse_args()
     _set_up_logging(options.log)
-    reason = next(filter(None, map(failure, options.given)), None) if options.survive else None
+    made = outputs(options) if outputs is not None and keep_going() else []
+    reason = next(filter(None, map(failure, inputs(options) if inputs else [])), None) if made else None
     if reason is not None:
-        _survive(options.survive, reason)
+        _survive(made, reason)
         return
     try:
         work(options)
     except EthoMakeError as error:
         log.error("%s", error)
-        _survive(options.survive, str(error))
+        _survive(made, str(error))
     except OSError as error:
         # h5py and others pass a full disk on as an OSError of their own.
         if error.filename or error.errno:
@@ -75,11 +90,28 @@ def start(arguments: argparse.ArgumentParser, work: Callable[[argparse.Namespace
         sys.exit(1)
     except Exception as error:
         log.exception("this is a defect of EthoMake, please report it with this log")
-        _survive(options.survive, f"{type(error).__name__}: {error} (a defect; see {options.log})", status=2)
+        _survive(made, f"{type(error).__name__}: {error} (a defect; see {options.log})", status=2)
+
+
+def quarantine(name: str, error: EthoMakeError, output: Path) -> None:
+    """Let a job go on without a recording that cannot be used, where the user asked to keep going; else raise.
+
+    Parameters
+    ----------
+    name : str
+        The recording.
+    error : EthoMakeError
+    output : Path
+        The job's output, which is made again once the user no longer asks to keep going.
+    """
+    if not keep_going():
+        raise error
+    log.warning("quarantined %s: %s", name, error)
+    note_failure(NOTES, output)
 
 
 def _survive(outputs: list[Path], reason: str, status: int = 1) -> None:
-    """Let the outputs say why they could not be made, where the user asked to keep going; else end with `status`.
+    """Write the reason into the outputs, where the user asked to keep going; else end with `status`.
 
     A full disk and the like end the job all the same, and so does being killed: these may go better next time.
     """
@@ -87,3 +119,4 @@ def _survive(outputs: list[Path], reason: str, status: int = 1) -> None:
         sys.exit(status)
     for path in outputs:
         write_failure(path, reason)
+        note_failure(NOTES, path)

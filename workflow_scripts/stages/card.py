@@ -5,18 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workflow_scripts.cards.card import load_card
 from workflow_scripts.cards.page import markdown_card
-from workflow_scripts.cards.published import load_published, with_published
 from workflow_scripts.core.files import write_text
+from workflow_scripts.experiment.resolved import read_card
 from workflow_scripts.stages import parser, start
 
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    # config/datasets/<name>.yaml
-    published = load_published(options.card.resolve().parents[2])
-    write_text(options.output, markdown_card(with_published(load_card(options.card), published)))
+    write_text(options.output, markdown_card(read_card(options.card)))
 
 
 if __name__ == "__main__":

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-from workflow_scripts.cards.card import Card
 from workflow_scripts.convert.clip_tables import clip_tables
 from workflow_scripts.convert.clips import index_clips
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.names import slugify
-from workflow_scripts.core.validation import validate
+from workflow_scripts.experiment.resolved import read_card
 from workflow_scripts.stages import parser, start
 
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    card = validate(Card, json.loads(options.card), where="card")
+    card = read_card(options.card)
     shards = [options.shards / f"{slugify(shard.id)}.h5" for shard in card.shards]
-    index_clips(card, shards, options.resources, options.output)
+    index_clips(card, shards, card.folder_of_files(options.resources), options.output)
     quality, labels = clip_tables(options.output)
     for path, table in ((options.quality, quality), (options.labels, labels)):
         with atomic_path(path) as part:
@@ -28,7 +26,7 @@ def work(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     arguments = parser(__doc__)
-    arguments.add_argument("--card", required=True, help="the card as JSON")
+    arguments.add_argument("--card", type=Path, required=True, help="the dataset's card")
     arguments.add_argument("--resources", type=Path, required=True, help="folder of the dataset's downloads")
     arguments.add_argument("--shards", type=Path, required=True, help="folder of the cropped videos' boxes")
     arguments.add_argument("--quality", type=Path, required=True)

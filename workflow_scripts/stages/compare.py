@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.core.files import atomic_path, read_json
+from workflow_scripts.core.files import atomic_path
 from workflow_scripts.evaluation.comparison.compare import compare
-from workflow_scripts.experiment.experiment import load_experiment
+from workflow_scripts.experiment.resolved import read_resolved
 from workflow_scripts.formats.tables import write_table
 from workflow_scripts.stages import parser, start
 
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    experiment = load_experiment(options.root, read_json(options.config))
+    experiment = read_resolved(options.config)
     published = {name: card.published for name, card in experiment.cards.items()}
     tasks = {
         name: {task: "mse" if card.tasks[task].kind == "continuous" else "macro_f1" for task in experiment.tasks(name)}
@@ -30,8 +30,7 @@ def work(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     arguments = parser(__doc__)
-    arguments.add_argument("--root", type=Path, required=True, help="folder that holds config/")
-    arguments.add_argument("--config", type=Path, required=True, help="the resolved configuration")
+    arguments.add_argument("--config", type=Path, required=True, help="the resolved experiment")
     arguments.add_argument("--results", type=Path, required=True, help="results/<experiment>")
     arguments.add_argument("--seeds", type=Path, required=True, help="result table of the rows over seeds")
     arguments.add_argument("--points", type=Path, required=True)

@@ -8,10 +8,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from workflow_scripts.cards.card import card_path
 from workflow_scripts.cards.page import markdown_card
-from workflow_scripts.core.files import read_json
-from workflow_scripts.experiment.experiment import load_experiment
+from workflow_scripts.core.files import write_json
+from workflow_scripts.experiment.resolved import read_resolved
 from workflow_scripts.provenance.environment import git_state, timings, versions
 from workflow_scripts.provenance.ro_crate import write_crate
 from workflow_scripts.report.assemble import benchmarks
@@ -20,20 +19,23 @@ from workflow_scripts.stages import parser, start
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    experiment = load_experiment(options.root, read_json(options.config))
+    experiment = read_resolved(options.config)
     results, target = options.results, options.output.parent
     with tempfile.TemporaryDirectory(dir=target.parent) as name:
         part = Path(name)
-        (part / "benchmarks.csv").write_text(
-            timings(benchmarks(options.logs, experiment.name, experiment.cards)).to_csv(index=False)
-        )
+        notes = benchmarks(options.logs, experiment.name, experiment.cards)
+        (part / "benchmarks.csv").write_text(timings(notes).to_csv(index=False))
         software = versions()
         environment = {"versions": software, **git_state(options.root)}
         (part / "environment.json").write_text(json.dumps(environment, indent=1, sort_keys=True))
         files = {name: part / name for name in ("benchmarks.csv", "environment.json")}
-        files |= {"configuration.json": options.config, "requirements.lock": options.root / "requirements.lock"}
+        write_json(part / "configuration.json", experiment.results_config())
+        files |= {"configuration.json": part / "configuration.json"}
+        files |= {"requirements.lock": options.root / "requirements.lock"}
         for dataset in experiment.cards:
-            files[f"cards/{dataset}.yaml"] = card_path(options.root, dataset)
+            # As it was read, whichever folder its YAML file is in.
+            (part / f"{dataset}.json").write_text(experiment.cards[dataset].model_dump_json(exclude_defaults=True))
+            files[f"cards/{dataset}.json"] = part / f"{dataset}.json"
             (part / f"{dataset}.md").write_text(markdown_card(experiment.cards[dataset]))
             files[f"cards/{dataset}.md"] = part / f"{dataset}.md"
         for run in experiment.runs:
@@ -42,6 +44,7 @@ def work(options: argparse.Namespace) -> None:
                 files[f"results/model_cards/{run.path().removeprefix('runs/').replace('/', '-')}.md"] = card
         files |= {f"results/{table}.csv": results / f"{table}.csv" for table in ("comparison", "points")}
         crate = part / "crate"
+        ended = (results / "comparison.csv").stat().st_mtime
         write_crate(
             crate,
             experiment=experiment.name,
@@ -50,9 +53,9 @@ def work(options: argparse.Namespace) -> None:
             workflow=options.root,
             cards=experiment.cards,
             software=software,
-            # The run is known by its files: the settings are written first, the comparison last.
-            started=options.config.stat().st_mtime,
-            ended=(results / "comparison.csv").stat().st_mtime,
+            # The run is known by its files: the first note of a job, and the comparison, which comes last.
+            started=min((path.stat().st_mtime for paths in notes.values() for path in paths), default=ended),
+            ended=ended,
         )
         shutil.rmtree(target, ignore_errors=True)
         crate.replace(target)
@@ -61,7 +64,7 @@ def work(options: argparse.Namespace) -> None:
 if __name__ == "__main__":
     arguments = parser(__doc__)
     arguments.add_argument("--root", type=Path, required=True, help="folder that holds config/ and the Snakefile")
-    arguments.add_argument("--config", type=Path, required=True, help="the resolved configuration")
+    arguments.add_argument("--config", type=Path, required=True, help="the resolved experiment")
     arguments.add_argument("--results", type=Path, required=True, help="results/<experiment>")
     arguments.add_argument("--logs", type=Path, required=True, help="folder of the benchmark files")
     arguments.add_argument("--output", type=Path, required=True, help="the crate's ro-crate-metadata.json")

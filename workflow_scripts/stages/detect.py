@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-from workflow_scripts.cards.card import Card
 from workflow_scripts.convert.clips import shard_options
 from workflow_scripts.convert.crop_video import preprocess
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
-from workflow_scripts.core.validation import validate
+from workflow_scripts.experiment.resolved import read_card
 from workflow_scripts.formats.clips import write_clips
-from workflow_scripts.stages import log, parser, start
+from workflow_scripts.stages import parser, quarantine, start
 
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    card = validate(Card, json.loads(options.card), where="card")
-    (shard,) = card.shards
-    path = options.resources / shard.tracks
+    card = read_card(options.card)
+    shard = card.conversion_inputs("video", options.shard).shards[0]
+    folder = card.folder_of_files(options.resources)
+    path = folder / shard.tracks
     try:
         made = preprocess(
             path,
@@ -28,12 +27,10 @@ def work(options: argparse.Namespace) -> None:
             options.video,
             recording=shard.id,
             group=shard.group,
-            folder=options.resources,
+            folder=folder,
         )
     except InputError as error:
-        if not options.keep_going:
-            raise
-        log.warning("quarantined %s: %s", shard.id, error)
+        quarantine(shard.id, error, options.output)
         with atomic_path(options.video) as part:
             part.touch()  # Snakemake expects a file; nothing reads it
         write_clips(options.output, [], quarantined={shard.id: str(error)})
@@ -43,9 +40,9 @@ def work(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     arguments = parser(__doc__)
-    arguments.add_argument("--card", required=True, help="the card, cut down to this shard, as JSON")
+    arguments.add_argument("--card", type=Path, required=True, help="the dataset's card")
+    arguments.add_argument("--shard", required=True, help="slug of the shard's id")
     arguments.add_argument("--resources", type=Path, required=True, help="folder of the dataset's downloads")
-    arguments.add_argument("--keep-going", action="store_true", help="quarantine an unusable video")
     arguments.add_argument("--video", type=Path, required=True, help="crop video to make")
     arguments.add_argument("--output", type=Path, required=True, help="boxes to make")
     start(arguments, work)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.core.files import read_json
-from workflow_scripts.experiment.experiment import Experiment, Run, load_experiment
+from workflow_scripts.experiment.experiment import Experiment, Run
+from workflow_scripts.experiment.image_runs import image_runs, leaking_runs, tagging_runs
+from workflow_scripts.experiment.resolved import read_resolved
 from workflow_scripts.formats.splits import read_split
 from workflow_scripts.methods.rat_direction.report import RUN, Judged, write_report
 from workflow_scripts.methods.rat_direction.study import leak_rows, network_of
@@ -29,23 +30,22 @@ def _leak(experiment: Experiment, run: Run, results: Path) -> pd.DataFrame:
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    experiment = load_experiment(options.root, read_json(options.config))
+    experiment = read_resolved(options.config)
     results = options.results
-    tagged = {(run.dataset, run.method, run.mode, run.point): results / run.path() for run in experiment.tagging()}
+    tagged = {(run.dataset, run.method, run.mode, run.point): results / run.path() for run in tagging_runs(experiment)}
     judged = []
-    for path, runs in experiment.image_runs().items():
+    for path, runs in image_runs(experiment).items():
         run = runs[0]
         about = {key: getattr(run, key) for key in RUN} | {"split": run.family}
         judged.append(Judged(about, results / path, tagged.get((run.dataset, run.method, run.mode, run.point))))
-    leaks = [_leak(experiment, run, results) for run in experiment.leaking()]
+    leaks = [_leak(experiment, run, results) for run in leaking_runs(experiment)]
     table = pd.concat(leaks, ignore_index=True) if leaks else pd.DataFrame(columns=[*RUN, "holdout", "n", "mse"])
     write_report(judged, table, options.errors.parent, options.section.parent)
 
 
 if __name__ == "__main__":
     arguments = parser(__doc__)
-    arguments.add_argument("--root", type=Path, required=True, help="folder that holds config/")
-    arguments.add_argument("--config", type=Path, required=True, help="the resolved configuration")
+    arguments.add_argument("--config", type=Path, required=True, help="the resolved experiment")
     arguments.add_argument("--results", type=Path, required=True, help="results/<experiment>")
     arguments.add_argument("--errors", type=Path, required=True, help="tables/direction_errors.csv")
     arguments.add_argument("--section", type=Path, required=True, help="section.json of the report")

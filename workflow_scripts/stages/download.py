@@ -7,8 +7,8 @@ import json
 import os
 from pathlib import Path
 
-from workflow_scripts.cards.card import RemoteFile
 from workflow_scripts.core.validation import validate
+from workflow_scripts.experiment.resolved import read_card
 from workflow_scripts.fetch import fetch
 from workflow_scripts.fetch.options import DownloadConfig
 from workflow_scripts.stages import parser, start
@@ -17,14 +17,15 @@ from workflow_scripts.stages import parser, start
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
     # By environment and not by argument: neither changes the file, so neither may make Snakemake fetch it again.
+    card = read_card(options.card)
     network = validate(DownloadConfig, json.loads(os.environ.get("ETHOMAKE_DOWNLOAD", "{}")), where="download")
     mirrors = filter(None, os.environ.get("ETHOMAKE_MIRRORS", "").split(os.pathsep))
     fetch(
-        validate(RemoteFile, json.loads(options.file), where=str(options.output)),
+        card.file(options.file),
         options.output,
-        folder=Path(options.local) if options.local else None,
+        folder=Path(card.local).expanduser() if card.local else None,
         mirrors=[Path(mirror) for mirror in mirrors],
-        mirror_name=options.mirror_name,
+        mirror_name=card.mirror or card.name,
         attempts=network.attempts,
         timeout=(network.connect_timeout, network.read_timeout),
     )
@@ -32,8 +33,7 @@ def work(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     arguments = parser(__doc__)
-    arguments.add_argument("--file", required=True, help="the card's entry of the file, as JSON")
-    arguments.add_argument("--local", default="", help="the card's own folder of files, if it has one")
-    arguments.add_argument("--mirror-name", required=True, help="name of the dataset's folder in a mirror")
+    arguments.add_argument("--card", type=Path, required=True, help="the dataset's card")
+    arguments.add_argument("--file", required=True, help="the file's path on the card")
     arguments.add_argument("--output", type=Path, required=True)
     start(arguments, work)

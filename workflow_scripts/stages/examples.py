@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workflow_scripts.core.files import atomic_path, failure, read_json
+from workflow_scripts.core.files import atomic_path, failure
 from workflow_scripts.evaluation.extracts.ethograms import confusion_table, ethogram_table, gather, notes_table
-from workflow_scripts.experiment.experiment import load_experiment
+from workflow_scripts.experiment.resolved import read_resolved
 from workflow_scripts.stages import parser, start
 
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    experiment = load_experiment(options.root, read_json(options.config))
+    experiment = read_resolved(options.config)
     files = [
         ((run.dataset, label, run.mode, run.point, run.split, run.seed), options.results / path)
         for run, label, path in experiment.predictions()
@@ -37,8 +37,7 @@ def work(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     arguments = parser(__doc__)
-    arguments.add_argument("--root", type=Path, required=True, help="folder that holds config/")
-    arguments.add_argument("--config", type=Path, required=True, help="the resolved configuration")
+    arguments.add_argument("--config", type=Path, required=True, help="the resolved experiment")
     arguments.add_argument("--results", type=Path, required=True, help="results/<experiment>")
     arguments.add_argument("--data", type=Path, required=True, help="folder of the converted datasets")
     arguments.add_argument("--quality", type=Path, required=True)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import json
+from functools import partial
 from pathlib import Path
 
-from workflow_scripts.cards.card import Card
 from workflow_scripts.convert.images import convert_images
 from workflow_scripts.convert.quality import image_tables
 from workflow_scripts.core.files import atomic_path
-from workflow_scripts.core.validation import validate
-from workflow_scripts.stages import parser, start
+from workflow_scripts.experiment.resolved import read_card
+from workflow_scripts.stages import parser, quarantine, start
 
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    card = validate(Card, json.loads(options.card), where="card")
-    convert_images(card, options.resources, options.output, keep_going=options.keep_going)
+    card = read_card(options.card)
+    convert_images(
+        card,
+        card.folder_of_files(options.resources),
+        options.output,
+        on_unusable=partial(quarantine, output=options.output),
+    )
     quality, labels = image_tables(options.output)
     for path, table in ((options.quality, quality), (options.labels, labels)):
         with atomic_path(path) as part:
@@ -26,9 +30,8 @@ def work(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     arguments = parser(__doc__)
-    arguments.add_argument("--card", required=True, help="the card as JSON")
+    arguments.add_argument("--card", type=Path, required=True, help="the dataset's card")
     arguments.add_argument("--resources", type=Path, required=True, help="folder of the dataset's downloads")
-    arguments.add_argument("--keep-going", action="store_true", help="quarantine an unusable file")
     arguments.add_argument("--quality", type=Path, required=True)
     arguments.add_argument("--labels", type=Path, required=True)
     arguments.add_argument("--output", type=Path, required=True)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workflow_scripts.core.files import atomic_path, failure, read_json
+from workflow_scripts.core.files import atomic_path, failure
 from workflow_scripts.evaluation.comparison.leaderboard import KEY, leaderboard
-from workflow_scripts.experiment.experiment import load_experiment
+from workflow_scripts.experiment.resolved import read_resolved
 from workflow_scripts.stages import parser, start
 
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    experiment = load_experiment(options.root, read_json(options.config))
-    runs = [run for run in experiment.swept() if not failure(options.results / run.path() / "metrics.csv")]
+    experiment = read_resolved(options.config)
+    runs = [run for run in experiment.swept_runs() if not failure(options.results / run.path() / "metrics.csv")]
     told = [{key: getattr(run, key) for key in KEY} for run in runs]
     with atomic_path(options.output) as part:
         table = leaderboard(told, [options.results / run.path() for run in runs])
@@ -23,8 +23,7 @@ def work(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     arguments = parser(__doc__)
-    arguments.add_argument("--root", type=Path, required=True, help="folder that holds config/")
-    arguments.add_argument("--config", type=Path, required=True, help="the resolved configuration")
+    arguments.add_argument("--config", type=Path, required=True, help="the resolved experiment")
     arguments.add_argument("--results", type=Path, required=True, help="results/<experiment>")
     arguments.add_argument("--output", type=Path, required=True)
     start(arguments, work)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workflow_scripts.core.files import read_json
 from workflow_scripts.evaluation.mabe.tables import Evaluation, write_mabe_section
-from workflow_scripts.experiment.experiment import load_experiment
+from workflow_scripts.experiment.resolved import read_resolved
 from workflow_scripts.stages import parser, start
 
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    experiment = load_experiment(options.root, read_json(options.config))
+    experiment = read_resolved(options.config)
     runs = [run for run in experiment.runs if run.dataset == options.dataset]
     write_mabe_section(
         options.output,
@@ -26,8 +25,7 @@ def work(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     arguments = parser(__doc__)
-    arguments.add_argument("--root", type=Path, required=True, help="folder that holds config/")
-    arguments.add_argument("--config", type=Path, required=True, help="the resolved configuration")
+    arguments.add_argument("--config", type=Path, required=True, help="the resolved experiment")
     arguments.add_argument("--results", type=Path, required=True, help="results/<experiment>")
     arguments.add_argument("--dataset", required=True)
     arguments.add_argument("--output", type=Path, required=True, help="section.json")

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.core.files import atomic_path, failure, read_json
+from workflow_scripts.core.files import atomic_path, failure
 from workflow_scripts.evaluation.extracts.maps import MAP_COLUMNS, embedding_map, training_curves
-from workflow_scripts.experiment.experiment import load_experiment
+from workflow_scripts.experiment.resolved import read_resolved
 from workflow_scripts.stages import parser, start
 
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    experiment = load_experiment(options.root, read_json(options.config))
+    experiment = read_resolved(options.config)
     maps = []
-    for run in experiment.mapped():
+    for run in experiment.mapped_runs():
         folder = options.results / run.path()
         files = folder / "embeddings.h5", folder / "probe_predictions.h5"
         if not any(map(failure, files)):
@@ -33,8 +33,7 @@ def work(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     arguments = parser(__doc__)
-    arguments.add_argument("--root", type=Path, required=True, help="folder that holds config/")
-    arguments.add_argument("--config", type=Path, required=True, help="the resolved configuration")
+    arguments.add_argument("--config", type=Path, required=True, help="the resolved experiment")
     arguments.add_argument("--results", type=Path, required=True, help="results/<experiment>")
     arguments.add_argument("--maps", type=Path, required=True)
     arguments.add_argument("--curves", type=Path, required=True)

@@ -25,9 +25,17 @@ def work(options: argparse.Namespace) -> None:
     write_table(options.output, table)
 
 
+def _outputs(options: argparse.Namespace) -> list[Path]:
+    return [options.output]
+
+
+def _inputs(options: argparse.Namespace) -> list[Path]:
+    return list(options.predictions)
+
+
 if __name__ == "__main__":
     arguments = parser(__doc__)
     arguments.add_argument("--predictions", type=Path, nargs="+", required=True)
     arguments.add_argument("--settings", required=True, help="JSON: intervals, run")
     arguments.add_argument("--output", type=Path, required=True)
-    start(arguments, work)
+    start(arguments, work, outputs=_outputs, inputs=_inputs)

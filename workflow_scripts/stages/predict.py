@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from workflow_scripts.formats.splits import read_split
-from workflow_scripts.methods.runs import predict
+from workflow_scripts.methods.runs import EMBEDDER_FILES, predict
 from workflow_scripts.stages import parser, start
 from workflow_scripts.views.registry import open_view
 
@@ -17,6 +17,14 @@ def work(options: argparse.Namespace) -> None:
     predict(options.embedder, view, options.task, options.output, readout=options.readout)
 
 
+def _outputs(options: argparse.Namespace) -> list[Path]:
+    return [options.output]
+
+
+def _inputs(options: argparse.Namespace) -> list[Path]:
+    return [options.embedder / name for name in EMBEDDER_FILES]
+
+
 if __name__ == "__main__":
     arguments = parser(__doc__)
     arguments.add_argument("--embedder", type=Path, required=True, help="folder of the embedder")
@@ -25,4 +33,4 @@ if __name__ == "__main__":
     arguments.add_argument("--task", nargs="+", required=True, help="tasks to be judged")
     arguments.add_argument("--readout", required=True, help="name of these predictions in result tables")
     arguments.add_argument("--output", type=Path, required=True)
-    start(arguments, work)
+    start(arguments, work, outputs=_outputs, inputs=_inputs)

@@ -37,6 +37,14 @@ def work(options: argparse.Namespace) -> None:
     write_table(options.output, table)
 
 
+def _outputs(options: argparse.Namespace) -> list[Path]:
+    return [options.output, options.predictions, options.notes]
+
+
+def _inputs(options: argparse.Namespace) -> list[Path]:
+    return [options.embeddings]
+
+
 if __name__ == "__main__":
     arguments = parser(__doc__)
     arguments.add_argument("--embeddings", type=Path, required=True)
@@ -47,4 +55,4 @@ if __name__ == "__main__":
     arguments.add_argument("--predictions", type=Path, required=True)
     arguments.add_argument("--notes", type=Path, required=True)
     arguments.add_argument("--output", type=Path, required=True)
-    start(arguments, work)
+    start(arguments, work, outputs=_outputs, inputs=_inputs)

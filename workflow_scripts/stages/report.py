@@ -6,8 +6,7 @@ import argparse
 import hashlib
 from pathlib import Path
 
-from workflow_scripts.core.files import read_json
-from workflow_scripts.experiment.experiment import load_experiment
+from workflow_scripts.experiment.resolved import read_resolved
 from workflow_scripts.formats.tables import read_small, read_table
 from workflow_scripts.provenance.environment import git_state, timings, versions
 from workflow_scripts.report import assemble
@@ -20,7 +19,7 @@ from workflow_scripts.stages import parser, start
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    experiment = load_experiment(options.root, read_json(options.config))
+    experiment = read_resolved(options.config)
     tables = options.results / "tables"
     sections, quarantined = assemble.sections(experiment.cards, tables)
     data = ReportData(
@@ -61,7 +60,7 @@ def work(options: argparse.Namespace) -> None:
 if __name__ == "__main__":
     arguments = parser(__doc__)
     arguments.add_argument("--root", type=Path, required=True, help="folder that holds config/")
-    arguments.add_argument("--config", type=Path, required=True, help="the resolved configuration")
+    arguments.add_argument("--config", type=Path, required=True, help="the resolved experiment")
     arguments.add_argument("--results", type=Path, required=True, help="results/<experiment>")
     arguments.add_argument("--logs", type=Path, required=True, help="folder of the benchmark files")
     arguments.add_argument("--section", type=Path, nargs="*", default=[], help="section.json files to add")

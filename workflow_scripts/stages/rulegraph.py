@@ -5,19 +5,24 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from workflow_scripts.core.errors import EthoMakeError
-from workflow_scripts.core.files import write_text
+from workflow_scripts.core.files import write_json, write_text
+from workflow_scripts.experiment.resolved import read_resolved
 from workflow_scripts.stages import parser, start
 
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(options.snakefile), "--nolock"]
-    # A planning run: the profile's cluster settings must not reach it.
-    command += ["--configfile", str(options.config), "--profile", "none", "--quiet", "all", "--rulegraph", "dot"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder) / "config.json"
+        write_json(config, read_resolved(options.config).results_config())
+        # A planning run: the profile's cluster settings must not reach it.
+        command += ["--configfile", str(config), "--profile", "none", "--quiet", "all", "--rulegraph", "dot"]
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
     if found.returncode or "digraph" not in found.stdout:
         raise EthoMakeError(f"Snakemake could not draw the rule graph: {found.stderr.strip().splitlines()[-1:]}.")
     write_text(options.output, found.stdout[found.stdout.index("digraph") :])

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.core.files import atomic_path, failure, read_json
+from workflow_scripts.core.files import atomic_path, failure
 from workflow_scripts.evaluation.comparison.significance import Contender, significance
 from workflow_scripts.evaluation.scores.seeds import score_seeds
-from workflow_scripts.experiment.experiment import Experiment, load_experiment
+from workflow_scripts.experiment.experiment import Experiment
+from workflow_scripts.experiment.resolved import read_resolved
 from workflow_scripts.formats.tables import COLUMNS, write_table
 from workflow_scripts.stages import parser, start
 
@@ -30,7 +31,7 @@ def contenders(experiment: Experiment, results: Path) -> list[Contender]:
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    experiment = load_experiment(options.root, read_json(options.config))
+    experiment = read_resolved(options.config)
     interval = experiment.config.intervals
     everyone = contenders(experiment, options.results)
     tests, ranks = significance(everyone, interval)
@@ -49,8 +50,7 @@ def work(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     arguments = parser(__doc__)
-    arguments.add_argument("--root", type=Path, required=True, help="folder that holds config/")
-    arguments.add_argument("--config", type=Path, required=True, help="the resolved configuration")
+    arguments.add_argument("--config", type=Path, required=True, help="the resolved experiment")
     arguments.add_argument("--results", type=Path, required=True, help="results/<experiment>")
     arguments.add_argument("--tests", type=Path, required=True)
     arguments.add_argument("--ranks", type=Path, required=True)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-from workflow_scripts.cards.card import Card
-from workflow_scripts.core.validation import validate
+from workflow_scripts.experiment.resolved import read_card
 from workflow_scripts.simulate import make_file
 from workflow_scripts.stages import parser, start
 
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    card = validate(Card, json.loads(options.card), where="card")
+    card = read_card(options.card).conversion_inputs("file", options.path)
     if card.simulate is None:
         raise ValueError(f"{card.name} is no twin")
     make_file(card.simulate.generator, options.path, options.output, card.simulate.options, card)
@@ -22,7 +20,7 @@ def work(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     arguments = parser(__doc__)
-    arguments.add_argument("--card", required=True, help="the dataset's card, as JSON")
+    arguments.add_argument("--card", type=Path, required=True, help="the dataset's card")
     arguments.add_argument("--path", required=True, help="the file's path on the card")
     arguments.add_argument("--output", type=Path, required=True)
     start(arguments, work)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workflow_scripts.cards.card import load_card
 from workflow_scripts.convert.splits import make_split
+from workflow_scripts.experiment.resolved import read_card
 from workflow_scripts.formats.splits import write_split
 from workflow_scripts.stages import parser, start
 
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    write_split(options.output, make_split(options.data, load_card(options.card), options.name))
+    write_split(options.output, make_split(options.data, read_card(options.card), options.name))
 
 
 if __name__ == "__main__":

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
-from workflow_scripts.cards.card import Card
 from workflow_scripts.convert.images import read_movie
-from workflow_scripts.core.validation import validate
+from workflow_scripts.experiment.resolved import read_card
 from workflow_scripts.methods.rat_direction.movie import tag_movie
 from workflow_scripts.methods.rat_direction.study import network_of
 from workflow_scripts.methods.runs import load_embedder
@@ -17,15 +15,15 @@ from workflow_scripts.stages import parser, start
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    card = validate(Card, json.loads(options.card), where="card")
+    card = read_card(options.card)
     model = network_of(load_embedder(options.embedder)[0])
-    tag_movie(model, read_movie(card, options.resources), options.folder)
+    tag_movie(model, read_movie(card, card.folder_of_files(options.resources)), options.folder)
 
 
 if __name__ == "__main__":
     arguments = parser(__doc__)
     arguments.add_argument("--embedder", type=Path, required=True, help="folder of the embedder")
-    arguments.add_argument("--card", required=True, help="the card as JSON")
+    arguments.add_argument("--card", type=Path, required=True, help="the dataset's card")
     arguments.add_argument("--resources", type=Path, required=True, help="folder of the dataset's downloads")
     arguments.add_argument("--folder", type=Path, required=True, help="gets the movie, the angles and their plot")
     start(arguments, work)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workflow_scripts.cards.card import load_card
 from workflow_scripts.convert.quality import quality_tables
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.names import slugify
+from workflow_scripts.experiment.resolved import read_card
 from workflow_scripts.formats.tracks import index_tracks
 from workflow_scripts.stages import parser, start
 
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    shards = load_card(options.card).shards
+    shards = read_card(options.card).shards
     index_tracks(options.output, [options.recordings / f"{slugify(shard.id)}.h5" for shard in shards])
     quality, labels = quality_tables(options.output)
     for path, table in ((options.quality, quality), (options.labels, labels)):

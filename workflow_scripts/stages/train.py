@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from workflow_scripts.formats.splits import read_split
-from workflow_scripts.methods.runs import train
+from workflow_scripts.methods.runs import RUN_FILES, train
 from workflow_scripts.stages import parser, start
 from workflow_scripts.views.registry import open_view
 
@@ -21,6 +21,14 @@ def work(options: argparse.Namespace) -> None:
     )
 
 
+def _outputs(options: argparse.Namespace) -> list[Path]:
+    return [options.folder / name for name in RUN_FILES]
+
+
+def _inputs(options: argparse.Namespace) -> list[Path]:
+    return [Path(given) for given in [json.loads(options.options)["options"].get("load_backbone")] if given]
+
+
 if __name__ == "__main__":
     arguments = parser(__doc__)
     arguments.add_argument("--method", required=True)
@@ -31,4 +39,4 @@ if __name__ == "__main__":
     arguments.add_argument("--seed", type=int, required=True)
     arguments.add_argument("--code", default="", help="digest of the code, which a resumed training must share")
     arguments.add_argument("--folder", type=Path, required=True, help="folder of the run")
-    start(arguments, work)
+    start(arguments, work, outputs=_outputs, inputs=_inputs)

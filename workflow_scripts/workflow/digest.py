@@ -64,6 +64,40 @@ def _keep() -> None:
     known |= _NEW
 
 
+SAID = {"debug", "info", "warning", "error", "exception", "critical", "warn", "print"}
+"""Calls that only tell a person something."""
+
+SHOWN = {"description", "help"}
+"""Keyword arguments that only tell a person something."""
+
+
+class _Prose(ast.NodeTransformer):
+    """Takes out of a syntax tree what is written for people and changes no result."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        """Remove docstrings and texts below attributes; empty the calls that only tell something."""
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            return ast.copy_location(ast.Pass(), node)  # a body may consist of nothing else
+        self.generic_visit(node)
+        if isinstance(node.value, ast.Call):
+            function = node.value.func
+            name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+            if name in SAID:
+                node.value.args, node.value.keywords = [], []
+        return node
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        """Keep what is raised and not what it says."""
+        self.generic_visit(node)
+        if isinstance(node.exc, ast.Call):
+            node.exc.args, node.exc.keywords = [], []
+        return node
+
+    def visit_keyword(self, node: ast.keyword) -> ast.AST | None:
+        """Remove descriptions of options."""
+        return None if node.arg in SHOWN else self.generic_visit(node)
+
+
 @cache
 def _read(path: Path) -> _Module:
     source = path.read_bytes()
@@ -79,8 +113,8 @@ def _read(path: Path) -> _Module:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module)
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    # The syntax tree, so that comments and layout do not retrain a model.
-    code = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+    # The syntax tree without its prose, so that comments, layout, docstrings and messages do not retrain a model.
+    code = hashlib.sha256(ast.dump(_Prose().visit(tree)).encode()).hexdigest()
     _NEW[key] = {"imports": sorted(name for name in found if name.split(".")[0] == ROOT), "code": code}
     return _NEW[key]
 
@@ -128,8 +162,8 @@ def code_digest(*modules: str) -> str:
     Returns
     -------
     str
-        16 hexadecimal digits; changes with the code (and with a package's templates), not with comments or
-        layout.
+        16 hexadecimal digits; changes with the code (and with a package's templates), not with comments, layout,
+        docstrings, messages or descriptions.
     """
     whole = hashlib.sha256()
     for module in closure(tuple(f"{ROOT}.{name}" for name in modules)):

@@ -16,6 +16,10 @@ def _first(name: str, values: Sequence[str]) -> None:
     os.environ[name] = os.pathsep.join([*values, *held])
 
 
+NOTES = Path(".snakemake/ethomake")
+"""Folder, in the working directory, of what EthoMake keeps beside Snakemake's own notes."""
+
+
 def use_checkout(root: Path) -> None:
     """Let jobs run this interpreter and this checkout's package, and know where the checkout is."""
     _first("PATH", [str(Path(sys.executable).parent)])
@@ -26,8 +30,8 @@ def use_checkout(root: Path) -> None:
 def set_environment(root: Path, config: Configuration) -> None:
     """Let jobs run this interpreter and this checkout's package, one thread each, and know where files come from.
 
-    Mirrors and download settings go through the environment and are no parameters of a rule: they do not change a
-    verified file, so they must not make Snakemake fetch it again.
+    Mirrors, download settings and `keep_going` go through the environment and are no parameters of a rule: they change
+    no result, so they must not make Snakemake run anything again.
 
     Parameters
     ----------
@@ -38,3 +42,10 @@ def set_environment(root: Path, config: Configuration) -> None:
     use_checkout(root)
     _first("ETHOMAKE_MIRRORS", config.mirrors)
     os.environ["ETHOMAKE_DOWNLOAD"] = config.download.model_dump_json()
+    os.environ["ETHOMAKE_KEEP_GOING"] = str(int(config.keep_going))
+    os.environ["ETHOMAKE_NOTES"] = str(NOTES)
+
+
+def keep_going() -> bool:
+    """Whether a job that fails should let the others go on (key `keep_going` of the configuration)."""
+    return os.environ.get("ETHOMAKE_KEEP_GOING") == "1"

@@ -7,18 +7,21 @@ notes its process here, so that locks whose owners are all dead can go.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
-from workflow_scripts.core.files import write_json
+from workflow_scripts.core.errors import EthoMakeError
+from workflow_scripts.core.files import read_json, write_json
 
 
-def _notes(snakemake_folder: Path) -> Path:
-    return snakemake_folder / "ethomake"
+def _runs(notes: Path) -> Path:
+    return notes / "running"
 
 
 def _alive(note: dict[str, object]) -> bool:
@@ -32,42 +35,76 @@ def _alive(note: dict[str, object]) -> bool:
         return False
 
 
-def note_run(snakemake_folder: Path) -> None:
+def note_run(notes: Path) -> None:
     """Note that this process runs the workflow; called once it holds Snakemake's lock."""
     process = psutil.Process()
     note = {"pid": process.pid, "started": process.create_time(), "host": socket.gethostname()}
-    write_json(_notes(snakemake_folder) / f"{process.pid}.json", note)
+    write_json(_runs(notes) / f"{process.pid}.json", note)
 
 
-def forget_run(snakemake_folder: Path) -> None:
+def forget_run(notes: Path) -> None:
     """Take this process's note away; called when the run ends by itself."""
-    (_notes(snakemake_folder) / f"{os.getpid()}.json").unlink(missing_ok=True)
+    (_runs(notes) / f"{os.getpid()}.json").unlink(missing_ok=True)
 
 
-def clear_after_kill(snakemake_folder: Path) -> bool:
+def clear_after_kill(notes: Path) -> bool:
     """Remove locks and marks that killed runs left behind, when none of the runs noted is alive.
 
     Parameters
     ----------
-    snakemake_folder : Path
-        `.snakemake` of the working directory.
+    notes : Path
+        `ethomake` in the `.snakemake` of the working directory.
 
     Returns
     -------
     bool
         Whether a killed run was found.
     """
-    notes = sorted(_notes(snakemake_folder).glob("*.json"))
+    runs = sorted(_runs(notes).glob("*.json"))
     found = []
-    for path in notes:
+    for path in runs:
         try:
             found.append(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError):
             found.append({})
-    if not notes or any(_alive(note) for note in found):
+    if not runs or any(_alive(note) for note in found):
         return False
-    left = [*(snakemake_folder / "locks").glob("*.lock"), *(snakemake_folder / "incomplete").glob("*")]
-    for path in [*left, *notes]:
+    left = [*(notes.parent / "locks").glob("*.lock"), *(notes.parent / "incomplete").glob("*")]
+    for path in [*left, *runs]:
         if path.is_file():
             path.unlink(missing_ok=True)
     return True
+
+
+def note_failure(notes: Path, output: Path) -> None:
+    """Note that an output contains the reason why it could not be made, or leaves out what could not be used."""
+    name = hashlib.sha256(str(output).encode()).hexdigest()[:16]
+    write_json(notes / "failures" / f"{name}.json", {"output": str(output)})
+
+
+def retry_failures(notes: Path, *, keep_going: bool) -> int:
+    """Remove outputs that failed under `keep_going`, once the user no longer asks for it, so that they are made again.
+
+    Parameters
+    ----------
+    notes : Path
+        `ethomake` in the `.snakemake` of the working directory.
+    keep_going : bool
+        Whether the failures stay, as rows of the report.
+
+    Returns
+    -------
+    int
+        Number of outputs removed.
+    """
+    if keep_going:
+        return 0
+    removed = 0
+    for note in sorted((notes / "failures").glob("*.json")):
+        with suppress(EthoMakeError, OSError, KeyError, TypeError):
+            output = Path(read_json(note)["output"])
+            if output.is_file():
+                output.unlink()
+                removed += 1
+        note.unlink(missing_ok=True)
+    return removed

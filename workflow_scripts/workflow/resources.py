@@ -234,7 +234,7 @@ def plan(experiment: Experiment) -> list[Planned]:
             add("fit", need("fit", megabytes))
             add("transform", need("transform", megabytes))
     chance = {run.path() for run in experiment.chance_runs}
-    for run in experiment.probed():
+    for run in experiment.probe_runs():
         if run.path() in chance:
             rule = "chance"
         else:

@@ -82,6 +82,7 @@ class Config(Options):
     predicts: ClassVar[bool] = True
     seeded: ClassVar[bool] = True
     faithful: ClassVar[bool] = True
+    pretraining_tables: ClassVar[tuple[str, ...]] = ("pretext.csv",)
 
     mode: Literal["sound", "faithful"] = Field("sound", description="Fills the options left empty.")
     seed: int = Field(0, ge=0, description="Comes from the run.")
