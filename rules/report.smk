@@ -1,6 +1,8 @@
 # Consumes: comparison.csv and tables/. Produces: results/<experiment>/report/index.html. Nothing here needs runs,
 # embeddings or data, so that a fresh clone with the tables alone redraws the report and plans no training.
 
+from workflow_scripts.core.files import digest
+
 
 rule rulegraph:
     output:
@@ -16,7 +18,7 @@ rule rulegraph:
         runtime=20,
     params:
         experiment=PLAN.resolved,
-        config=PLAN.pages_digest,
+        config=PLAN.tables_digest,
         snakefile=lambda wildcards: os.path.relpath(str(workflow.main_snakefile)),
         code=code_digest("stages.rulegraph"),
     shell:
@@ -64,7 +66,6 @@ rule crate:
         points=f"{RESULTS}/points.csv",
         # Model cards are there when comparison.csv was made here; in a clone with the tables alone, nothing is trained for
         # their sake.
-        lock=f"{ROOT}/requirements.lock",
     output:
         f"{RESULTS}/provenance/crate/ro-crate-metadata.json",
     log:
@@ -77,6 +78,7 @@ rule crate:
         mem_mb=scaled(1000),
         runtime=10,
     params:
+        lock=digest(ROOT / "requirements.lock"),
         experiment=PLAN.resolved,
         config=PLAN.pages_digest,
         results=lambda wildcards, input: str(Path(input.comparison).parent),

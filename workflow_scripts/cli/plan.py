@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from workflow_scripts.cli.tables import print_table
 from workflow_scripts.experiment.experiment import named_experiment
-from workflow_scripts.workflow.resources import plan
+from workflow_scripts.workflow.plan import by_rule, planned_jobs
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("experiment", help="name in config/experiments, or a YAML file")
+    parser.add_argument("--remaining", action="store_true", help="only what is not finished in this folder")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print what an experiment's jobs will ask a cluster for, rule by rule."""
-    planned = plan(named_experiment(options.root, options.experiment))
+    """Print what Snakemake plans for an experiment, rule by rule."""
+    config = named_experiment(options.root, options.experiment).config.model_dump(mode="json")
+    folder = Path() if options.remaining else None
+    planned = by_rule(planned_jobs(options.root / "Snakefile", config, folder))
     rows = [["rule", "jobs", "cores", "memory (MB)", "core hours", "GPU hours"]]
     for rule in planned:
         numbers = (rule.jobs, rule.cores, rule.mem_mb, f"{rule.hours:.1f}", f"{rule.gpu_hours:.1f}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 from pathlib import Path
 
 from workflow_scripts.experiment.resolved import read_resolved
@@ -59,7 +60,7 @@ def work(options: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     arguments = parser(__doc__)
-    arguments.add_argument("--root", type=Path, required=True, help="folder that holds config/")
+    arguments.add_argument("--root", type=Path, default=os.environ.get("ETHOMAKE_ROOT", "."), help="EthoMake's folder")
     arguments.add_argument("--config", type=Path, required=True, help="the resolved experiment")
     arguments.add_argument("--results", type=Path, required=True, help="results/<experiment>")
     arguments.add_argument("--logs", type=Path, required=True, help="folder of the benchmark files")

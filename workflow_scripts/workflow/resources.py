@@ -191,69 +191,6 @@ def train_need(sizes: Sizes, run: Run) -> Need:
     return Need(memory, asked.minutes)
 
 
-@dataclass(frozen=True)
-class Planned:
-    """All jobs of one rule."""
-
-    rule: str
-    jobs: int
-    cores: int
-    mem_mb: int
-    hours: float
-    gpu_hours: float
-
-
-def plan(experiment: Experiment) -> list[Planned]:
-    """Predict, for every rule that grows with the data or the runs, what its jobs ask for.
-
-    Returns
-    -------
-    list of Planned
-        In pipeline order. Memory is the largest job's; hours are the sum over the jobs and what the scheduler is asked
-        for, which is several times what they take.
-    """
-    sizes = Sizes(experiment)
-    found: dict[str, list[tuple[Need, int]]] = {}
-
-    def add(rule: str, what: Need, gpus: int = 0) -> None:
-        found.setdefault(rule, []).append((what, gpus))
-
-    for name, card in experiment.cards.items():
-        for shard in card.shards:
-            add("convert", need("convert", sizes.shard(name, slugify(shard.id))))
-        add("tracks", need("tracks", sizes.dataset(name)))
-        add("audit", need("audit", sizes.dataset(name)))
-    for run in experiment.runs:
-        megabytes = sizes.dataset(run.dataset)
-        if methods.config_model(run.method).neural:
-            add("train", train_need(sizes, run), gpus(run))
-            add("embed", need("embed", megabytes), 1)
-            if run.readout:
-                add("predict", need("predict", megabytes), 1)
-        else:
-            add("fit", need("fit", megabytes))
-            add("transform", need("transform", megabytes))
-    chance = {run.path() for run in experiment.chance_runs}
-    for run in experiment.probe_runs():
-        if run.path() in chance:
-            rule = "chance"
-        else:
-            rule = "probe" if methods.config_model(run.method).neural else "probe_control"
-        add(rule, need(rule, sizes.dataset(run.dataset)))
-    return [
-        Planned(
-            rule,
-            len(found[rule]),
-            1,  # every rule runs on one core
-            max(what.mem_mb for what, _ in found[rule]),
-            sum(what.minutes for what, _ in found[rule]) / 60,
-            sum(what.minutes * gpus for what, gpus in found[rule]) / 60,
-        )
-        for rule in LINES
-        if rule in found
-    ]
-
-
 def gpus(run: Run) -> int:
     """GPUs (on each machine) that a run trains on."""
     training = run.options.get("training")
