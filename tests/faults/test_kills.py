@@ -11,8 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-
-from tests.faults.fault_runs import TRAINED, copy_project, kill_all, run, same, stages_of, start, wait_until
+from builders.fault_runs import TRAINED, copy_project, kill_all, run, same, stages_of, start, wait_until
 
 pytestmark = pytest.mark.faults
 MOMENTS = random.Random(9)

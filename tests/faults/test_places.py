@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from tests.faults.fault_runs import TARGET, copy_project, one_sentence, run, same
+from builders.fault_runs import TARGET, copy_project, one_sentence, run, same
 
 pytestmark = pytest.mark.faults
 

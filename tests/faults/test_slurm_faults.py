@@ -7,9 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
-
-from tests.faults.fault_runs import copy_project, run, same, start, wait_until
-from tests.slurm.slurm_runs import QUICK, accounting, newest, why_not
+from builders.fault_runs import copy_project, run, same, start, wait_until
+from builders.slurm_runs import QUICK, accounting, newest, why_not
 
 pytestmark = [pytest.mark.faults, pytest.mark.skipif(why_not() is not None, reason=why_not() or "")]
 

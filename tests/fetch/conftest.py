@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faulty_server import FaultyServer, running_server
+from builders.downloads import FaultyServer, running_server
 
 
 @pytest.fixture

@@ -11,17 +11,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from faulty_server import FaultyServer, Serve, gzipped, page, sha256, status
-from fetch_helpers import (
+from builders.downloads import (
     CUT,
     DATA,
     OTHER,
+    FaultyServer,
+    Serve,
     Sleeper,
     assert_nothing,
     assert_whole,
     fetching,
     get,
+    gzipped,
+    page,
     remote,
+    sha256,
+    status,
 )
 
 from workflow_scripts.cards.card import RemoteFile

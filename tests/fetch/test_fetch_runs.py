@@ -6,16 +6,18 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from faulty_server import FaultyServer, Serve, sha256
-from fetch_helpers import (
+from builders.downloads import (
     CUT,
     DATA,
     OTHER,
+    FaultyServer,
+    Serve,
     assert_nothing,
     assert_whole,
     fetching,
     get,
     remote,
+    sha256,
     wait_for_bytes,
     wait_for_words,
 )

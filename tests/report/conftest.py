@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from synthetic_report import extras, make, write_sections
+from builders.report import extras, make, write_sections
 
 from workflow_scripts.report.data import ReportData
 from workflow_scripts.report.html import write_report

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium_driver import CHROMIUM, Browser
+from builders.chromium import CHROMIUM, Browser
 
 pytestmark = [
     pytest.mark.chromium,

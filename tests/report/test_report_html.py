@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from synthetic_report import HOSTILE
+from builders.report import HOSTILE
 
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.sections import Item, Section, write_section

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders.fuzzing import fuzz
 
-from tests.security.fuzz import fuzz
 from workflow_scripts.cards.card import Card, Task, load_card
 from workflow_scripts.formats.images import ImageSet
 from workflow_scripts.formats.tracks import Labels, Recording

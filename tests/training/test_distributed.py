@@ -10,19 +10,25 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-import two_methods
+from builders import two_methods
 
 from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.training.checkpoints import load_weights
 from workflow_scripts.training.distributed import share
 
-PROGRAM = Path(__file__).with_name("two_processes.py")
-METHODS = Path(__file__).with_name("two_methods.py")
+PROGRAM = [sys.executable, "-m", "builders.two_processes"]
+METHODS = [sys.executable, "-m", "builders.two_methods"]
+TESTS = Path(two_methods.__file__).parents[1]
+ALONE = {
+    "OMP_NUM_THREADS": "1",
+    "CUDA_VISIBLE_DEVICES": "",
+    "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)]),
+}
 
 
 def start(folder, devices, nodes, **environment):
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""} | environment
-    command = [sys.executable, str(PROGRAM), str(folder), str(devices), str(nodes)]
+    environment = os.environ | ALONE | environment
+    command = [*PROGRAM, str(folder), str(devices), str(nodes)]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 
@@ -70,8 +76,8 @@ def test_two_processes_train_what_one_trains(trained, kind):
 )
 def test_a_method_trained_by_two_processes_is_the_same(tmp_path, method):
     """Batch norms see the whole batch, and losses count the frames of all shares."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, str(METHODS), method, str(tmp_path / "two")]
+    environment = os.environ | ALONE
+    command = [*METHODS, method, str(tmp_path / "two")]
     two = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     two_methods.METHODS[method](tmp_path / "one")
     finish(two)

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import torch
+from builders.training import Data, Net, run, run_and_send
 from lightning.pytorch import LightningDataModule
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from toy import Data, Net, run, run_and_send
 
 from workflow_scripts.core.errors import EthoMakeError, InputError
 from workflow_scripts.core.files import read_yaml

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-import videos_toy as toy
+from builders import videos as toy
 
 from workflow_scripts.behaviour.exports import export_clips
 from workflow_scripts.cli import main

@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-import videos_toy as toy
+from builders import videos as toy
 
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.video.metadata import probe

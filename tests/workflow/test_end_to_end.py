@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-
-from tests.workflow.test_plan import planned
+from builders.plans import planned
 
 EXPERIMENT = """\
 experiment: tiny

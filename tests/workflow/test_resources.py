@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
+from builders.plans import planned, snakemake
 
-from tests.workflow.test_plan import planned, snakemake
 from workflow_scripts.cli import main
 from workflow_scripts.core.files import read_yaml
 from workflow_scripts.experiment.experiment import load_experiment

@@ -59,7 +59,7 @@ def _read(path: Path, behavior: str) -> tuple[npt.NDArray[np.float64], npt.NDArr
                 bouts = bouts.T  # HDF5 keeps MATLAB's columns as rows
         else:
             vector, bouts = _pick(path, loadmat(path, simplify_cells=True), behavior)
-    except (OSError, ValueError, TypeError, MatReadError) as error:
+    except (OSError, ValueError, TypeError, IndexError, MatReadError) as error:  # IndexError: of text as version 4
         raise InputError(path, f"is no readable MATLAB file ({error})", f"expected {EXPECTED}") from error
     return vector.ravel().astype(np.float64), bouts.reshape(-1, 2).astype(np.int64)
 

@@ -1,0 +1,216 @@
+"""What every method of the registry keeps to, whichever it is: `methods.names()` decides which are tested."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from builders import clips
+from builders.tracks import labelled, mice, mice_view
+from safetensors.torch import load_file
+
+from workflow_scripts import methods
+from workflow_scripts.core.errors import ConfigError, EthoMakeError
+from workflow_scripts.formats.embeddings import open_embeddings
+from workflow_scripts.formats.images import write_images
+from workflow_scripts.formats.splits import Split
+from workflow_scripts.methods import runs
+from workflow_scripts.simulate.rat_direction import Options, make_frames
+from workflow_scripts.views.clips import ClipView
+from workflow_scripts.views.images import ImageView
+
+LOOP: dict[str, Any] = {"max_epochs": 1, "monitor": None, "accelerator": "cpu"}
+SMALL: dict[str, dict[str, Any]] = {
+    "lisbet": {
+        "tasks": ["order"],
+        "preset": "16x2",
+        "backbone": {"embedding_dim": 8, "hidden_dim": 8, "num_heads": 2, "num_layers": 1},
+        "window_size": 8,
+        "batch_size": 8,
+        "train_sample": 0.1,
+        "training": LOOP,
+    },
+    "bams": {
+        "short_term": [4, 4],
+        "long_term": [4, 4],
+        "hoa_hidden": [4],
+        "crop": 50,
+        "batch_size": 2,
+        "training": LOOP,
+    },
+    "daart": {
+        "network": {"n_hid_layers": 1, "n_hid_units": 4, "n_lags": 1},
+        "sequences": {"sequence_length": 20, "batch_size": 2, "trial_splits": "1;0;0;0"},
+        "training": LOOP,
+    },
+    "rat_direction": {"width": 4, "draws": 1, "batch": 16, "training": LOOP},
+    "mvd": {
+        "size": "nano",
+        "image_size": 32,
+        "patch": 16,
+        "num_frames": 4,
+        "sampling_rate": 1,
+        "batch": 4,
+        "samples": 4,
+        "training": LOOP,
+    },
+}
+"""Options that make a method small; one that is not named here runs with its defaults."""
+
+NAMES = methods.names()
+
+
+@pytest.fixture(scope="module")
+def views(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A tiny dataset of each kind, and one recording of the same kind that no model may take for its own."""
+    folder = tmp_path_factory.mktemp("views")
+    tracks = [replace(mice(f"r{k}", 60, 2, seed=k), labels=labelled(60, seed=k)) for k in range(3)]
+    images = make_frames(Options(frames=16))
+    write_images(folder / "images.h5", [images])
+    ids = images.recordings
+    groups = dict(zip(ids, map(str, images.group), strict=True))
+    (folder / "clips").mkdir()
+    index = clips.dataset(folder / "clips", videos=3, length=48)
+    return {
+        "tracks": mice_view(folder, tracks, train=2),
+        "images": ImageView(folder / "images.h5", Split("toy", "one", "one", ids[:12], [], ids[12:], groups)),
+        "clips": ClipView(index, clips.split(["v0"], ["v1"], ["v2"])),
+    }
+
+
+def foreign(view: Any, kind: str) -> Any:
+    """A recording of the view's kind with another skeleton, set of points or frame rate."""
+    recording = next(iter(view.everything()))
+    if kind == "tracks":
+        return replace(recording, keypoints=("tip", *recording.keypoints[1:]))
+    if kind == "images":
+        return replace(recording, names=("tip", *recording.names[1:]))
+    return replace(recording, fps=recording.fps * 2)
+
+
+def small_run(name: str, view: Any, folder: Path, *, seed: int = 1, mode: str = "sound") -> Path:
+    """Train as the rules do: in a mode, from the file of copies where the method asks for one."""
+    config = methods.parse(name, SMALL.get(name, {}))
+    if copies := config.stored_copies(mode):
+        methods.load(name).augment_file(view.path, folder / "copies.h5", folder / "copies.csv", copies, seed)
+        view = ImageView(view.path, view.split, folder / "copies.h5")
+    settings = {"mode": mode, "options": config.model_dump(mode="json")}
+    runs.train(name, settings, view, folder=folder, seed=seed)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(views: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Folder of a method's run with a seed, trained once and only where a test asks for it."""
+    made: dict[tuple[str, int, int], Path] = {}
+
+    def run(name: str, seed: int = 1, time: int = 0) -> Path:
+        if (name, seed, time) not in made:
+            folder = tmp_path_factory.mktemp(name)
+            view = views[methods.config_model(name).kind]
+            small_run(name, view, folder, seed=seed)
+            runs.export_embedder(folder)
+            made[name, seed, time] = folder
+        return made[name, seed, time]
+
+    return run
+
+
+def test_options_of_all_methods_import_no_torch() -> None:
+    """The graph is built from options alone; in a process of its own, as this one has torch already."""
+    program = (
+        "import sys; from workflow_scripts import methods; [methods.parse(n, {}) for n in methods.names()];"
+        "print(sorted({'torch', 'lightning', 'transformers', 'av'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_options_refuse_what_they_do_not_know(name: str) -> None:
+    known = next(iter(methods.config_model(name).model_fields))
+    with pytest.raises(ConfigError, match=rf"methods\.{name}.*did you mean '{known}'"):
+        methods.parse(name, {known + "x": 1})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_functions_are_there(name: str) -> None:
+    functions, config = methods.load(name), methods.parse(name, {})
+    for function in ("prepare", "build", "embed", "predict", "import_weights", "dimension_names"):
+        assert callable(getattr(functions, function, None)), function
+    assert config.readout() is None or config.predicts  # some predict only where they are trained with labels
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_faithful_is_a_flag_and_a_behaviour(name: str, views: dict[str, Any], trained: Any, tmp_path: Path) -> None:
+    """A method with a faithful mode learns something else in it; one without has no option for it."""
+    config = methods.config_model(name)
+    assert config.faithful == ("mode" in config.model_fields)
+    if config.faithful:
+        other = load_file(small_run(name, views[config.kind], tmp_path, mode="faithful") / "weights_last.safetensors")
+        sound = load_file(trained(name) / "weights_last.safetensors")
+        assert sound.keys() != other.keys() or any(
+            sound[key].shape != other[key].shape or not torch.equal(sound[key], other[key]) for key in sound
+        )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_embeddings_are_float32_and_one_row_a_frame(
+    name: str, views: dict[str, Any], trained: Any, tmp_path: Path
+) -> None:
+    view = views[methods.config_model(name).kind]
+    folder = trained(name)
+    runs.embed(folder / "embedder", view, tmp_path / "embeddings.h5")
+    dimensions = runs.read_yaml(folder / "embedder" / "config.yaml")["dimensions"]
+    with open_embeddings(tmp_path / "embeddings.h5") as reader:
+        lengths = {recording.id: recording.n_frames for recording in view.everything()}
+        assert set(reader.ids) == set(lengths)
+        for recording, frames in lengths.items():
+            rows = reader.read(recording)
+            assert rows.dtype == np.float32
+            assert rows.shape == (frames, len(dimensions))
+            assert np.isfinite(rows).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_seed_decides_the_weights(name: str, trained: Any) -> None:
+    one, again = (trained(name, 1, time) / "weights_last.safetensors" for time in (0, 1))
+    assert one.read_bytes() == again.read_bytes()
+    other = trained(name, 2) / "weights_last.safetensors"
+    assert (other.read_bytes() != one.read_bytes()) == methods.config_model(name).seeded
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_exported_model_is_the_trained_one(name: str, views: dict[str, Any], trained: Any) -> None:
+    """An exported folder read twice computes the same to the bit, and what it computes follows its weights."""
+    folder = trained(name)
+    functions = methods.load(name)
+    recording = next(iter(views[methods.config_model(name).kind].test()))
+    model, config = runs.load_embedder(folder / "embedder")
+    assert json.dumps(config["options"]) == json.dumps(runs.read_yaml(folder / "hparams.yaml")["options"])
+    fresh = runs._restore(runs.read_yaml(folder / "hparams.yaml"), folder / "weights_best.safetensors")
+    with torch.inference_mode():
+        np.testing.assert_array_equal(functions.embed(model, recording), functions.embed(fresh, recording))
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, fresh.state_dict()[key]), key
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_another_skeleton_is_refused(name: str, views: dict[str, Any], trained: Any) -> None:
+    kind = methods.config_model(name).kind
+    spec = runs._spec(runs.read_yaml(trained(name) / "embedder" / "config.yaml"))
+    spec.check(next(iter(views[kind].everything())))
+    with pytest.raises(EthoMakeError, match=r"\S+ .*\."):
+        spec.check(foreign(views[kind], kind))
+
+
+def test_every_kind_of_data_is_covered(views: dict[str, Any]) -> None:
+    assert {methods.config_model(name).kind for name in NAMES} == set(views)
+    assert set(SMALL) <= set(NAMES)
