@@ -35,7 +35,7 @@ rule all:
         f"{RESULTS}/report/index.html",
         f"{RESULTS}/provenance/configuration.json",
         f"{RESULTS}/provenance/crate/ro-crate-metadata.json",
-        PLAN.of_runs(EXPERIMENT.pretraining_runs(), "embedder/config.yaml"),
+        [f"{RESULTS}/{path}" for path in EXPERIMENT.pretraining_results()],
         [f"{RESULTS}/leaderboard.csv"] if EXPERIMENT.swept_runs() else [],
         [f"{RESULTS}/{path}" for path in EXPERIMENT.motif_tables()],
 

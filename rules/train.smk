@@ -9,7 +9,7 @@ rule train:
         audit="data/{dataset}/leaks.csv",
         augmented=lambda wildcards: EXPERIMENT.augmented(PLAN.run(wildcards)) or [],
         # Weights to start from may be those of another run, which then comes first.
-        backbone=lambda wildcards: PLAN.run(wildcards).options.get("load_backbone") or [],
+        named=lambda wildcards: EXPERIMENT.named_files(PLAN.run(wildcards)),
     output:
         hparams=f"{RUN}/hparams.yaml",
         metrics=f"{RUN}/metrics.csv",

@@ -57,16 +57,15 @@ def make_set(folder: Path, n_train=40, n_public=12, n_private=14, frames=60, dim
 
 
 def frames_of(clips, labels, embeddings, spans, task):
-    """Embeddings and labels of every labelled frame of some clips, and the clip of each."""
-    xs, ys, which = [], [], []
-    for number, clip in enumerate(clips):
+    """Embeddings and labels of every labelled frame of some clips, in the order of the rows."""
+    xs, ys = [], []
+    for clip in sorted(clips, key=lambda clip: spans[clip]):
         start, stop = spans[clip]
         y = labels[clip][task]
         known = ~np.isnan(y)
         xs.append(embeddings[start:stop][known])
         ys.append(y[known])
-        which.append(np.full(known.sum(), number))
-    return np.concatenate(xs), np.concatenate(ys), np.concatenate(which)
+    return np.concatenate(xs), np.concatenate(ys)
 
 
 def score(truth, prediction, discrete):
@@ -79,7 +78,7 @@ def score(truth, prediction, discrete):
 
 def evaluate(embeddings, spans, labels, vocabulary, types, split, sequence_tasks) -> pd.DataFrame:
     rows = []
-    test = [*split["privateTest"], *split["publicTest"]]
+    parts = split["privateTest"], split["publicTest"]
     for number, task in enumerate(vocabulary):
         discrete = types[number] == "Discrete"
         by_alpha = {}
@@ -87,26 +86,28 @@ def evaluate(embeddings, spans, labels, vocabulary, types, split, sequence_tasks
             predictions = {"public": [], "all": []}
             for seed in SEEDS:
                 train, _ = train_test_split(split["SubmissionTrain"], test_size=0.1, random_state=seed)
-                x, y, _ = frames_of(train, labels, embeddings, spans, number)
+                x, y = frames_of(train, labels, embeddings, spans, number)
                 model = RidgeClassifier(class_weight="balanced", alpha=alpha) if discrete else Ridge(alpha=alpha)
                 model.fit(x, y.astype(int) if discrete else y)
-                for side, clips in (("public", split["publicTest"]), ("all", test)):
-                    predictions[side].append(model.predict(frames_of(clips, labels, embeddings, spans, number)[0]))
+                private, public = (model.predict(frames_of(p, labels, embeddings, spans, number)[0]) for p in parts)
+                predictions["public"].append(public)
+                predictions["all"].append(np.concatenate([private, public]))
             merged = {}
             for side, found in predictions.items():
                 mean = np.mean(found, axis=0)
                 merged[side] = (mean > 0).astype(int) if discrete else mean
             by_alpha[alpha] = merged, predictions
         merged, predictions = by_alpha[1.0]
-        truth = {
-            "public": frames_of(split["publicTest"], labels, embeddings, spans, number)[1],
-            "all": frames_of(test, labels, embeddings, spans, number)[1],
-        }
-        which = frames_of(test, labels, embeddings, spans, number)[2]
+        private, public = (frames_of(part, labels, embeddings, spans, number)[1] for part in parts)
+        truth = {"public": public, "all": np.concatenate([private, public])}
         pooled = -1.0
         if task in sequence_tasks:
-            label = np.array([truth["all"][which == clip].mean() for clip in np.unique(which)])
-            said = np.array([merged["all"][which == clip].mean() for clip in np.unique(which)])
+            # The predictions are in the order of the rows, but are cut in the order of the split's lists.
+            answers = [labels[clip][number] for part in parts for clip in part]
+            answers = [answer[~np.isnan(answer)] for answer in answers]
+            pieces = np.split(merged["all"], np.cumsum([len(answer) for answer in answers])[:-1])
+            label = np.array([answer.mean() for answer in answers if len(answer)])
+            said = np.array([piece.mean() for piece in pieces if len(piece)])
             pooled = score(label >= 0.5, said >= 0.5, True) if discrete else score(label, said, False)
         rows.append(
             {

@@ -7,6 +7,7 @@ import pytest
 
 from workflow_scripts.cards.card import Card, FoldSplit, GroupSplit, load_card
 from workflow_scripts.core.errors import ConfigError, InputError
+from workflow_scripts.core.files import read_yaml
 from workflow_scripts.core.validation import validate
 from workflow_scripts.sources import check_options
 
@@ -144,3 +145,21 @@ def test_a_local_folder_stands_for_the_urls():
     card = validate(Card, minimal(files=[{"path": "a.csv"}], local="data"), where="toy.yaml")
     assert card.local == "data"
     assert card.file("a.csv").urls == []
+
+
+@pytest.mark.parametrize(
+    ("split", "said"),
+    [
+        ({"by": "group", "deal": 2}, "unknown key 'splits.folds.by'; valid are: deal, seed"),
+        ({"deal": 1}, "splits.folds.deal: input should be greater than or equal to 2, found 1"),
+        ({"deal": 2, "sed": 3}, "unknown key 'splits.folds.sed'; did you mean 'seed'?"),
+        ({"folds": [["a"]], "by": "group"}, "splits.folds.folds: list should have at least 2 items"),
+        ({"train": ["a"], "tset": ["b"]}, "unknown key 'splits.folds.tset'; did you mean 'test'?"),
+    ],
+)
+def test_a_split_is_judged_as_the_kind_it_is_meant_to_be(root, split, said):
+    """No name of a class in the message, no complaint about the kinds it is not."""
+    card = read_yaml(root / "config/datasets/quadruped_twin.yaml")
+    with pytest.raises(ConfigError) as caught:
+        validate(Card, card | {"splits": {"folds": split}}, where="card")
+    assert said in str(caught.value) and "Split" not in str(caught.value)

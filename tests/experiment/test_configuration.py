@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from pydantic import BaseModel
 
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import read_yaml
@@ -16,6 +17,7 @@ from workflow_scripts.core.validation import deep_merge, validate
 from workflow_scripts.experiment.experiment import Experiment, load_configuration, load_experiment, point_name
 from workflow_scripts.experiment.generated_files import generated
 from workflow_scripts.experiment.schema import Configuration
+from workflow_scripts.methods import config_model, names, parse
 
 DEMO = {"experiment": "demo"}
 
@@ -113,3 +115,44 @@ def test_long_points_get_a_stable_id() -> None:
 def test_points_of_swept_groups_are_named_by_what_is_in_them() -> None:
     assert point_name({"loss": {"weak": 0, "pred": 1}}) == "weak~0,pred~1"
     assert point_name({"loss": {"size": 0}, "network": {"size": 1}}) == "loss.size~0,network.size~1"
+
+
+def test_a_nested_mapping_is_laid_over_the_defaults_of_its_method() -> None:
+    for name in names():
+        model = config_model(name)
+        for key, field in model.model_fields.items():
+            default = field.default
+            if not isinstance(default, BaseModel):
+                continue
+            assert getattr(parse(name, {key: {}}), key) == default, f"{name}.{key}"
+            for inner, value in default.model_dump(mode="json").items():
+                assert getattr(parse(name, {key: {inner: value}}), key) == default, f"{name}.{key}.{inner}"
+    bams = parse("bams", {"training": {"threads": 2}}).training
+    assert (bams.max_epochs, bams.monitor, bams.threads) == (500, None, 2)
+    daart = parse("daart", {"training": {"max_epochs": 2}}).training
+    assert (daart.max_epochs, daart.monitor, daart.mode, daart.checkpoint_every) == (2, "val_macro_f1", "max", 10)
+
+
+def test_a_partial_mapping_of_an_experiment_keeps_the_methods_defaults(root: Path) -> None:
+    overlay = read_yaml(root / "config/experiments/demo.yaml")
+    overlay["methods"]["bams"] = {"training": {"max_epochs": 2}}
+    overlay["datasets"] = {
+        "mabe22_mouse_twin": {"methods": ["bams"], "overrides": {"bams": {"training": {"threads": 2}}}}
+    }
+    overlay.pop("motifs", None)
+    runs = Experiment(root, validate(Configuration, overlay, "demo")).runs
+    training = next(run for run in runs if run.method == "bams").options["training"]
+    assert (training["max_epochs"], training["threads"], training["monitor"]) == (2, 2, None)
+
+
+def test_default_yaml_prints_the_defaults_of_each_method(root: Path) -> None:
+    lines = (root / "config/default.yaml").read_text().splitlines()
+    start = next(k for k, line in enumerate(lines) if line.startswith("# Options of the methods"))
+    printed = yaml.safe_load("\n".join(line.removeprefix("#").removeprefix(" ") for line in lines[start + 1 :]))
+    for name in names():
+        model = config_model(name)
+        optional = {key: value for key, value in printed[name].items() if not model.model_fields[key].is_required()}
+        for key, value in optional.items():
+            default = model.model_fields[key].get_default(call_default_factory=True)
+            shown = default.model_dump(mode="json") if isinstance(default, BaseModel) else default
+            assert value == (list(shown) if isinstance(shown, tuple) else shown), f"{name}.{key}"

@@ -101,3 +101,28 @@ def test_refusals(tmp_path, changes, said):
     npy_write.save(tmp_path / "x.npy", value | changes)
     with pytest.raises(InputError, match=said):
         list(read_tracks("quadrupeds", tmp_path / "x.npy", {}, recording="r"))
+
+
+@pytest.mark.parametrize(
+    ("shape", "tasks"),
+    [((10,), ["command_vel"]), ((10, 2), ["command_vel_0", "command_vel_1"]), ((10, 150), ["command_vel"])],
+)
+def test_commanded_velocities(twin, tmp_path, shape, tasks):
+    """One number a sequence, one vector a sequence, one number a step; never a task for every step."""
+    _, folder = twin
+    value = {name: np.asarray(item) for name, item in npy_objects.load(folder / "robot_dataset.npy").items()}
+    command = np.random.default_rng(0).random(shape)
+    npy_write.save(tmp_path / "x.npy", value | {"command_vel": command})
+    item = next(read_tracks("quadrupeds", tmp_path / "x.npy", {}, recording="r"))
+    assert [name for name in item.labels if name.startswith("command")] == tasks
+    label = item.labels[tasks[0]]
+    assert label.level == ("frame" if shape == (10, 150) else "sequence")
+    np.testing.assert_allclose(label.values, np.atleast_1d(command.reshape(10, -1)[0])[: len(label.values)], rtol=1e-6)
+
+
+def test_a_commanded_velocity_of_another_length_is_refused(twin, tmp_path):
+    _, folder = twin
+    value = {name: np.asarray(item) for name, item in npy_objects.load(folder / "robot_dataset.npy").items()}
+    npy_write.save(tmp_path / "x.npy", value | {"command_vel": np.zeros((10, 149))})
+    with pytest.raises(InputError, match=r"command_vel has the shape \(10, 149\), expected .* or \(10, 150\)"):
+        next(read_tracks("quadrupeds", tmp_path / "x.npy", {}, recording="r"))

@@ -142,7 +142,9 @@ def test_sparse_validation_leaves_cells_empty(tmp_path):
     assert pd.read_csv(tmp_path / "metrics.csv").val_loss.notna().tolist() == [False, True, False, True]
 
 
-def test_without_validation_the_last_epoch_is_best(tmp_path):
+def test_without_validation_the_last_epoch_is_best(tmp_path, caplog):
+    caplog.set_level("INFO", logger="ethomake")
+
     class OnlyTraining(LightningDataModule):
         def train_dataloader(self):
             return Data().train_dataloader()
@@ -150,6 +152,8 @@ def test_without_validation_the_last_epoch_is_best(tmp_path):
     options = LoopOptions(max_epochs=2, accelerator="cpu", monitor=None)
     result = fit(Net(), OnlyTraining(), folder=tmp_path, options=options, seed=0)
     assert (result.best_epoch, result.best_value) == (1, None)
+    told = caplog.text + (tmp_path / "console.log").read_text()
+    assert "the last epoch, 1, is kept as the best" in told and "None" not in told
     last, best = (load_weights(tmp_path / f"weights_{name}.safetensors") for name in ("last", "best"))
     assert all(torch.equal(last[name], best[name]) for name in last)
 

@@ -115,6 +115,31 @@ def test_profiles_plan_as_typed(root: Path, tmp_path: Path, profile: str) -> Non
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_unlabelled_data_leave_embeddings_and_named_weights_are_inputs(root: Path, tmp_path: Path) -> None:
+    """`bams` on recordings without tasks, from an original checkpoint, under the default target."""
+    mine = {
+        "experiment": "mine",
+        "datasets": {"calms21_unlabeled": {}},
+        "methods": {"bams": {"weights": "original.pt"}},
+    }
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mine))
+    done = snakemake(root, tmp_path, "-n", "--configfile", str(tmp_path / "mine.yaml"))
+    assert done.returncode != 0 and "original.pt" in done.stdout + done.stderr  # an input that is not there
+    (tmp_path / "original.pt").write_bytes(b"-")
+    done = snakemake(root, tmp_path, "-n", "--configfile", str(tmp_path / "mine.yaml"))
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    jobs = planned(done.stdout + done.stderr)
+    (train,) = [fields for rule, fields in jobs if rule == "train"]
+    (embed,) = [fields for rule, fields in jobs if rule == "embed"]
+    assert "original.pt" in train["input"] and embed["output"].endswith("/embeddings.h5")
+
+
+def test_pretraining_that_others_start_from_ends_with_its_embedder(root: Path) -> None:
+    experiment = load_experiment(root, {"experiment": "paper_lisbet_calms21"})
+    assert experiment.unjudged()
+    assert all(path.endswith("/embedder/config.yaml") for path in experiment.left_over())
+
+
 def test_lint(root: Path, tmp_path: Path) -> None:
     done = snakemake(root, tmp_path, "--lint")
     assert done.returncode == 0, done.stdout + done.stderr

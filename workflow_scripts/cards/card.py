@@ -84,7 +84,11 @@ class Task(Strict):
 class Gaps(Strict):
     """How missing points are told and filled."""
 
-    zero_is_missing: bool = Field(True, description="A point at exactly (0, 0) is missing.")
+    zero_is_missing: bool | None = Field(
+        None,
+        description="A point at exactly (0, 0) is missing; empty = yes, unless the source codes what is missing by NaN "
+        "alone (bams_dict, quadrupeds).",
+    )
     min_likelihood: float = Field(0.0, ge=0, le=1, description="A point below this confidence is missing.")
     interpolate_max_frames: int = Field(
         0, ge=0, description="Longest gap, in frames, filled linearly between two seen points; longer ones stay NaN."

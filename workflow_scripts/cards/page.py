@@ -66,8 +66,13 @@ def _files(card: Card) -> str:
 def _recording_facts(card: Card) -> str:
     fps = "as the file says" if card.fps is None else f"{card.fps:g}"
     size = "not stated" if card.image_size is None else f"{card.image_size[0]:g} × {card.image_size[1]:g} {card.unit}"
+    zero = {
+        True: "a point at exactly (0, 0) is missing",
+        False: "(0, 0) is a place like any other",
+        None: "a point at exactly (0, 0) is missing where the format has no other sign for it",
+    }
     gaps = [
-        "a point at exactly (0, 0) is missing" if card.gaps.zero_is_missing else "(0, 0) is a place like any other",
+        zero[card.gaps.zero_is_missing],
         f"a point with a likelihood below {card.gaps.min_likelihood:g} is missing" if card.gaps.min_likelihood else "",
         f"gaps of up to {card.gaps.interpolate_max_frames} frames are filled linearly, longer ones stay missing"
         if card.gaps.interpolate_max_frames

@@ -15,7 +15,7 @@ from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import digest
 from workflow_scripts.core.validation import deep_merge, nearest
 from workflow_scripts.formats.tracks import FloatArray, Labels, Recording
-from workflow_scripts.sources import read_labels, read_tracks, require_file
+from workflow_scripts.sources import nan_alone, read_labels, read_tracks, require_file
 
 MISSING_WARNING = 0.25
 """A point missing in more than this share of frames is named in the warnings."""
@@ -69,7 +69,7 @@ def convert_shard(card: Card, shard: Shard, resources: Path) -> Iterator[Recordi
             source_sha256=sums,
             warnings=list(raw.warnings),
         )
-        recording = _mend(tracks, recording, card.gaps)
+        recording = _mend(tracks, recording, card.gaps, zero=zero_is_missing(card))
         labels = {name: _in_card_vocabulary(tracks, name, found, card) for name, found in raw.labels.items()}
         for source in shard.labels:
             labels.update(_read_labels(resources, source, card, recording, labels))
@@ -111,7 +111,12 @@ def _in_card_order(tracks: Path, raw: Recording, card: Card) -> Recording:
     )
 
 
-def _mend(tracks: Path, recording: Recording, gaps: Gaps) -> Recording:
+def zero_is_missing(card: Card) -> bool:
+    """Say whether a point at exactly (0, 0) is missing: as the card says, or as its source codes missing points."""
+    return not nan_alone(card.source) if card.gaps.zero_is_missing is None else card.gaps.zero_is_missing
+
+
+def _mend(tracks: Path, recording: Recording, gaps: Gaps, *, zero: bool) -> Recording:
     """Tell missing points, fill short gaps, and collect the warnings."""
     position, confidence = recording.position.copy(), recording.confidence.copy()
     if recording.n_frames == 0 or position.size == 0:
@@ -120,7 +125,7 @@ def _mend(tracks: Path, recording: Recording, gaps: Gaps) -> Recording:
         frame = int(np.argwhere(np.isinf(position))[0][0])
         raise InputError(tracks, f"frame {frame} holds an infinite coordinate", "export the file again")
     missing = np.isnan(position).any(axis=-1)
-    if gaps.zero_is_missing:
+    if zero:
         missing |= (position == 0).all(axis=-1)
     confidence[missing] = np.nan
     if missing.all():

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import difflib
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from workflow_scripts.core.errors import ConfigError
 
@@ -14,37 +16,99 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Strict(BaseModel):
-    """Base of every configuration model: unknown keys are refused, objects are frozen."""
+    """Base of every configuration model: unknown keys are refused, objects are frozen.
+
+    A mapping given for a field that is itself a model is laid over that field's default, so that naming one key leaves
+    the others as the owner of the field sets them, not as the field's class does.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _over_the_fields_defaults(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        defaults = {name: field.default for name, field in cls.model_fields.items() if name in value}
+        return value | {
+            name: deep_merge(default.model_dump(exclude_unset=True), value[name])
+            for name, default in defaults.items()
+            if isinstance(default, BaseModel) and isinstance(value[name], dict)
+        }
 
 
 def _all_keys(model: type[BaseModel]) -> list[str]:
     return list(model.model_fields)
 
 
+def _members(annotation: Any) -> list[Any]:
+    """Return the kinds a value may be of, None left out: several only for a union."""
+    if get_origin(annotation) in (Union, UnionType):
+        return [arg for arg in get_args(annotation) if arg is not type(None)]
+    return [annotation]
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _walk(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[Any, int | None]:
+    """Follow a validation error's location.
+
+    Returns
+    -------
+    annotation : type or None
+        What should be there; None where that is no more known.
+    branch : int or None
+        Position in the location of the name of a union's member, which no user wrote.
+    """
+    current: Any = model
+    branch = None
+    for k, step in enumerate(location):
+        members = _members(current)
+        if len(members) > 1:
+            current = next((m for m in members if getattr(m, "__name__", str(m)) == step), None)
+            branch = k
+        elif _is_model(members[0]):
+            field = members[0].model_fields.get(str(step))
+            current = None if field is None else field.annotation
+        else:
+            inner = get_args(members[0])
+            current = inner[-1] if inner else None
+        if current is None:
+            break
+    return current, branch
+
+
 def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel] | None:
     """Find the model that stands at a validation error's location, to name its valid keys."""
-    current: Any = model
-    for step in location:
-        fields = getattr(current, "model_fields", None)
-        if isinstance(step, str) and fields and step in fields:
-            current = fields[step].annotation
-        current = _inner_model(current, step)
-        if current is None:
-            return None
-    return current if isinstance(current, type) and issubclass(current, BaseModel) else None
+    found: type[BaseModel] | None = next(
+        (member for member in _members(_walk(model, location)[0]) if _is_model(member)), None
+    )
+    return found
 
 
-def _inner_model(annotation: Any, step: int | str) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    found = [_inner_model(arg, step) for arg in getattr(annotation, "__args__", ())]
-    models = [item for item in found if item is not None]
-    for item in models:  # a union's branch is named in the location
-        if getattr(item, "__name__", None) == step:
-            return item
-    return models[0] if models else None
+def _of_one_branch(problems: list[ErrorDetails], model: type[BaseModel]) -> list[ErrorDetails]:
+    """Keep, of a value that may be of several kinds, the problems of the kind it is likeliest meant to be.
+
+    That is the kind with the fewest problems, and among equals the one whose required keys are there.
+    """
+    _, branch = _walk(model, problems[0]["loc"])
+    if branch is None:
+        return problems
+    place = problems[0]["loc"][:branch]
+    kinds: dict[str, list[ErrorDetails]] = {}
+    for problem in problems:
+        if problem["loc"][:branch] == place and len(problem["loc"]) > branch:
+            kinds.setdefault(str(problem["loc"][branch]), []).append(problem)
+
+    def unlikely(name: str) -> tuple[int, int]:
+        kind = _model_at(model, (*place, name))
+        required = [field for field in kind.model_fields.values() if field.is_required()] if kind else []
+        lacking = sum(problem["type"] == "missing" for problem in kinds[name])
+        return len(kinds[name]), lacking - len(required)
+
+    return kinds[min(kinds, key=unlikely)]
 
 
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
@@ -58,10 +122,11 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> str:
     where : str
         Name of the file or section, first in the sentence.
     """
-    problems = error.errors()
+    problems = _of_one_branch(error.errors(), model)
     # An unknown key is the likeliest typing error, so it is named first.
     first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    place = ".".join(str(step) for step in first["loc"])
+    _, branch = _walk(model, first["loc"])
+    place = ".".join(str(step) for k, step in enumerate(first["loc"]) if k != branch)
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     if first["type"] == "extra_forbidden":
         parent = _model_at(model, first["loc"][:-1])

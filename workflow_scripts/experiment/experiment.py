@@ -228,6 +228,19 @@ class Experiment:
         """Runs on datasets without tasks: they end with their embedder, which others may start from."""
         return [run for run in self.runs if not self.tasks(run.dataset)]
 
+    def pretraining_results(self) -> list[str]:
+        """Paths, below `results/<experiment>/`, of what runs on datasets without tasks end with.
+
+        Embeddings; but an embedder where other runs start from it, or where a kind has no embeddings.
+        """
+        started = {path for run in self.runs for path in self.named_files(run)}
+        found = []
+        for run in self.pretraining_runs():
+            folder = f"results/{self.name}/{run.path()}/"
+            ends = self.cards[run.dataset].kind not in PROBED or any(path.startswith(folder) for path in started)
+            found.append(f"{run.path()}/{'embedder/config.yaml' if ends else 'embeddings.h5'}")
+        return found
+
     def swept_runs(self) -> list[Run]:
         """Runs of a sweep that train by gradient, whose points the leaderboard ranks by validation."""
         return [run for run in self.runs if run.method in self.config.sweep and "training" in run.options]
@@ -259,6 +272,10 @@ class Experiment:
         for runs, name in ((self.probe_runs(), "probe.csv"), (self.predicting_runs(), "native.csv")):
             found += [f"{run.path()}/{name}" for run in runs] + [f"{path}/{name}" for path in self.pooled(runs)]
         return found
+
+    def named_files(self, run: Run) -> list[str]:
+        """Files that a run's options name and its training starts from."""
+        return methods.parse(run.method, run.options).files()
 
     def augmented(self, run: Run) -> str | None:
         """Path of the augmented set that a run trains on, None where it needs no such file."""

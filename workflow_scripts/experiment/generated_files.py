@@ -37,16 +37,17 @@ def _choices(field: FieldInfo) -> str:
     return f" One of: {', '.join(names)}." if names else ""
 
 
-def _model_lines(model: type[BaseModel], indent: str) -> list[str]:
+def _model_lines(model: type[BaseModel], indent: str, owner: BaseModel | None = None) -> list[str]:
+    """Lines of a model; its defaults are those of `owner`, an instance that a field has for its default."""
     lines: list[str] = []
     for name, field in model.model_fields.items():
         text = (field.description or "") + _choices(field)
         if text:
             lines += _comment(text, indent)
-        default = field.get_default(call_default_factory=True)
+        default = field.get_default(call_default_factory=True) if owner is None else getattr(owner, name)
         if isinstance(default, BaseModel):
             lines.append(f"{indent}{name}:")
-            lines += _model_lines(type(default), f"{indent}  ")
+            lines += _model_lines(type(default), f"{indent}  ", default)
         elif field.is_required():
             lines.append(f"{indent}# {name}: (required)")
         else:

@@ -23,6 +23,8 @@ Some have more:
     Predicts one file of its kind (a video, a stack of images, tracks) and returns the paths of what it wrote.
 ``finish(folder)``
     Adds to a run's folder after training what the original leaves there.
+``import_run(path, folder, options, *, data)``
+    Makes weights of the original a run that embeds without training; `data` is a converted dataset's file.
 """
 
 from __future__ import annotations
@@ -53,6 +55,13 @@ class Options(Strict):
     """Has a `faithful` mode beside the `sound` one."""
     pretraining_tables: ClassVar[tuple[str, ...]] = ()
     """Tables that the method's own rules make of a pretraining run, below the run's folder."""
+    reads: ClassVar[tuple[str, ...]] = ()
+    """Options that name a file a training starts from."""
+
+    def files(self) -> list[str]:
+        """Files that the options name: inputs of a training, which runs again when one changes."""
+        named = [getattr(self, option) for option in self.reads]
+        return [str(path) for path in named if path]
 
     def stored_copies(self, mode: str) -> dict[str, Any] | None:
         """Options of the augmented set that it trains on in a mode, where that set is a file; see `augment_file`."""

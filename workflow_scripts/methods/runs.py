@@ -92,6 +92,8 @@ def train(method: str, settings: dict[str, Any], view: View, *, folder: Path, se
     spec = view.spec()
     data = functions.prepare(view, config)
     model = functions.build(config, spec)
+    # What a method trains on is not always what the split trains on: some add recordings without their labels.
+    trained = list(getattr(data, "trained_on", view.split.train))
     hparams = {
         "method": method,
         "mode": settings["mode"],
@@ -103,19 +105,34 @@ def train(method: str, settings: dict[str, Any], view: View, *, folder: Path, se
         "versions": environment(),
     }
     if hasattr(config, "training"):
-        _train_by_gradient(model, data, config.training, hparams, folder, f"{code} {data_digest(view)}")
+        seen = data_digest(view, trained, config.files())
+        _train_by_gradient(model, data, config.training, hparams, folder, f"{code} {seen}")
     else:
         _fit_in_closed_form(model, view, folder)
     if hasattr(functions, "finish"):
         functions.finish(folder)
     _write_yaml(folder / "hparams.yaml", hparams)
-    write_text(folder / "model_card.md", _model_card(hparams, view, model))
+    write_text(folder / "model_card.md", _model_card(hparams, _training_lines(view, trained, hparams["seed"]), model))
 
 
-def data_digest(view: View) -> str:
-    """Digest what a training sees: the dataset's file (which holds the recordings' checksums) and the split."""
-    split = json.dumps([view.split.train, view.split.validation])
-    return hashlib.sha256(f"{digest(view.path)} {split}".encode()).hexdigest()
+def data_digest(view: View, trained: Sequence[str], files: Sequence[str] = ()) -> str:
+    """Digest what a training sees.
+
+    Parameters
+    ----------
+    view : View
+        Its file holds the recordings' checksums.
+    trained : sequence of str
+        Recordings trained on.
+    files : sequence of str
+        Files or folders the training starts from.
+    """
+    told = [digest(view.path), json.dumps([list(trained), view.split.validation])]
+    for name in files:
+        path = Path(name)
+        parts = sorted(part for part in path.rglob("*") if part.is_file()) if path.is_dir() else [path]
+        told += [digest(part) for part in parts if part.is_file()]
+    return hashlib.sha256(" ".join(told).encode()).hexdigest()
 
 
 def _train_by_gradient(model: Any, data: Any, options: Any, hparams: dict[str, Any], folder: Path, told: str) -> None:
@@ -134,21 +151,80 @@ def _fit_in_closed_form(model: Any, view: View, folder: Path) -> None:
     log.info("fitted on %d recordings: %s", len(view.split.train), metrics)
 
 
-def _model_card(hparams: dict[str, Any], view: View, model: torch.nn.Module) -> str:
+def _training_lines(view: View, trained: Sequence[str], seed: int) -> list[str]:
+    """Say what a model was trained on, test recordings included."""
+    groups = ", ".join(sorted({view.split.groups[recording] for recording in trained}))
+    lines = [f"Trained on {len(trained)} recordings of the groups {groups}; seed {seed}."]
+    tested = len(set(trained) & set(view.split.test))
+    if tested:
+        lines.append(
+            f"{tested} of them are test recordings of the split, seen without their labels (transductive): scores on "
+            "them say nothing about animals that the model never saw."
+        )
+    return lines
+
+
+def _model_card(hparams: dict[str, Any], about: Sequence[str], model: torch.nn.Module) -> str:
     size = sum(tensor.numel() for tensor in model.state_dict().values())
-    groups = ", ".join(sorted({view.split.groups[recording] for recording in view.split.train}))
-    spec = _spec(hparams)
+    told = "\n".join(f"- {line}" for line in about)
     details = yaml.safe_dump({key: hparams[key] for key in ("options", "versions")}, sort_keys=False)
     return f"""# {hparams["method"]} ({hparams["mode"]}) on {hparams["dataset"]}, split {hparams["split"]}
 
-- Trained on {len(view.split.train)} recordings of the groups {groups}; seed {hparams["seed"]}.
-- Numbers kept: {size}. Input: {spec.describe()}.
+{told}
+- Numbers kept: {size}. Input: {_spec(hparams).describe()}.
 - Use it on recordings of the same kind; others are refused.
 - How well it does stands in `probe.csv` beside this file and in the experiment's `comparison.csv`.
 
 ```yaml
 {details}```
 """
+
+
+def keep_imported(
+    folder: Path,
+    model: torch.nn.Module,
+    method: str,
+    config: methods.Options,
+    spec: Spec,
+    *,
+    source: Path,
+    dataset: str,
+    about: str,
+) -> None:
+    """Write the folder of a run whose weights come from an original project: all but what training leaves.
+
+    Parameters
+    ----------
+    folder : Path
+    model : torch.nn.Module
+        With the weights.
+    method : str
+    config : Options
+    spec : Spec
+        Of the data the model is for.
+    source : Path
+        The original's file or folder; its checksum is kept where it is a file.
+    dataset : str
+    about : str
+        A sentence for the model card.
+    """
+    hparams = {
+        "method": method,
+        "mode": getattr(config, "mode", "faithful"),
+        "seed": 0,
+        "options": config.model_dump(mode="json"),
+        "dataset": dataset,
+        "split": "imported",
+        "spec": _plain(spec),
+        "versions": environment(),
+        "imported": {"file": source.name} | ({"sha256": digest(source)} if source.is_file() else {}),
+    }
+    for name in ("best", "last"):
+        save_weights(folder / f"weights_{name}.safetensors", model)
+    _write_yaml(folder / "hparams.yaml", hparams)
+    lines = [f"Weights of the original project, imported from {source.name}; not trained here.", about]
+    write_text(folder / "model_card.md", _model_card(hparams, lines, model))
+    export_embedder(folder)
 
 
 def export_embedder(folder: Path, weights: str = "best") -> None:

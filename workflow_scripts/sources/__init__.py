@@ -2,7 +2,7 @@
 
 A track source is a module with a class `Options` (a `config.Strict`) and
 ``read(path, options, *, recording) -> Iterator[Recording]``: positions straight from the file, NaN where a cell is
-empty, `fps` NaN where the file states none. A label source has `Options` and
+empty, `fps` NaN where the file states none; `NAN_ALONE = True` where zeros are values. A label source has `Options` and
 ``read_labels(path, options, *, n_frames, fps, tasks, warn) -> dict[str, Labels]``.
 """
 
@@ -76,6 +76,11 @@ def check_options(source: str, options: dict[str, Any], *, labels: bool = False)
     module = _load(source, LABEL_SOURCES, "label") if labels else _load(source, DATA_SOURCES, "data")
     model: type[Strict] = module.Options
     validate(model, options, where=f"options of the source {source}")
+
+
+def nan_alone(source: str) -> bool:
+    """Say whether a track source codes missing points by NaN alone, so that zeros are values (its `NAN_ALONE`)."""
+    return bool(getattr(_load(source, TRACK_SOURCES, "track"), "NAN_ALONE", False))
 
 
 def require_file(path: Path) -> None:

@@ -1,10 +1,11 @@
-"""Custom data in the dictionaries of BAMS's scripts for one's own data, kept in one object npy file.
+"""Custom data of BAMS's scripts for one's own data: a plain array, or their dictionaries, in one npy file.
 
-The file holds `data` (sample, time, feature), NaN where missing, features being the coordinates of the keypoints one
-after another, and, where there are labels, the two dictionaries those scripts ask for: `annotations` with
-`video_name` (one text a sample) and one array a label, (sample,) or (sample, time), whole numbers for classes and
-floats for values; and `eval_utils` with `classification_tags`, `regression_tags` and `sequence_level_dict`, which says
-of each tag whether it has one answer a sample. Every sample becomes a recording of one animal.
+A plain file is the array `data` alone, as the script without labels loads it. An object file holds `data` (sample,
+time, feature), NaN where missing, features being the coordinates of the keypoints one after another, and, where there
+are labels, the two dictionaries those scripts ask for: `annotations` with `video_name` (one text a sample) and one
+array a label, (sample,) or (sample, time), whole numbers or texts for classes and floats for values; and `eval_utils`
+with `classification_tags`, `regression_tags` and `sequence_level_dict`, which says of each tag whether it has one
+answer a sample. Every sample becomes a recording of one animal.
 """
 
 from __future__ import annotations
@@ -23,37 +24,58 @@ from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.formats.tracks import Labels, Recording
 from workflow_scripts.sources.shared import npy_objects
 
-WHAT = "BAMS's dictionaries (data, and annotations with eval_utils where there are labels)"
+WHAT = "an array (sample, time, feature), or BAMS's dictionaries (data, and annotations with eval_utils for labels)"
+NAN_ALONE = True
+"""A missing value is NaN; a feature may well be 0."""
 
 
 class Options(Strict):
     """Options of the source `bams_dict`."""
 
     keypoints: list[str] = Field([], description="Names of the keypoints; empty = point1, point2 ….")
-    space: Literal[2, 3] = Field(2, description="Coordinates of a keypoint.")
+    space: Literal[1, 2, 3] | None = Field(
+        None,
+        description="Coordinates of a keypoint; 1 = features that are no coordinates, each a keypoint of its own. "
+        "Empty = 2 where the number of features is even, else 1.",
+    )
 
 
 def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]:
     """Read every sample of a file; see :func:`workflow_scripts.sources.read_tracks`."""
-    value = npy_objects.load_dict(path, ("data",), WHAT)
+    value = npy_objects.load(path)
+    if not isinstance(value, dict) and hasattr(value, "shape"):
+        value = {"data": value}
+    elif not isinstance(value, dict) or "data" not in value:
+        value = npy_objects.load_dict(path, ("data",), WHAT)
     data = value["data"]
     shape: tuple[int, ...] = getattr(data, "shape", ())
-    if len(shape) != 3 or shape[2] % options.space or data.dtype.kind not in "fiu" or not shape[0]:
+    if len(shape) != 3 or data.dtype.kind not in "fiu" or 0 in shape:
         raise InputError(
             path,
-            f"data has the shape {shape}, expected numbers of shape (sample, time, keypoints × {options.space})",
-            "give features as coordinates, or mend the option space",
+            f"data has the shape {shape}, expected numbers of shape (sample, time, feature)",
+            "give one array of equally long samples, filled up with NaN",
         )
-    points = shape[2] // options.space
-    names = options.keypoints or [f"point{k + 1}" for k in range(points)]
+    space = options.space or (1 if shape[2] % 2 else 2)
+    if shape[2] % space:
+        raise InputError(
+            path,
+            f"data has {shape[2]} features, expected a multiple of the option space, {space}",
+            "write space: 1 into the card's options, or leave it out",
+        )
+    points = shape[2] // space
+    names = options.keypoints or [f"{'feature' if space == 1 else 'point'}{k + 1}" for k in range(points)]
     if len(names) != points:
-        raise InputError(path, f"data has {points} keypoints, the options name {len(names)}", "mend keypoints")
+        raise InputError(
+            path,
+            f"data has {points} keypoints of {space} coordinates, the options name {len(names)}",
+            "correct keypoints, or space",
+        )
     annotations = value.get("annotations") or {}
     videos = _videos(path, annotations, shape[0])
     tags, ignored = _tags(path, annotations, value.get("eval_utils") or {}, shape)
     used = Counter(videos)
     for k, video in enumerate(videos):
-        position = np.asarray(data[k : k + 1], dtype=np.float32).reshape(shape[1], 1, points, options.space)
+        position = np.asarray(data[k : k + 1], dtype=np.float32).reshape(shape[1], 1, points, space)
         identifier = video or f"{recording}{k + 1}"
         missing = np.isnan(position).any(axis=-1)
         yield Recording(
@@ -93,24 +115,48 @@ def _tags(
     for name in [*classes, *values]:
         if name not in annotations:
             known = nearest(name, [str(key) for key in annotations])
-            raise InputError(path, f"eval_utils names {name!r}, which annotations lacks{known}", "mend the tag")
+            raise InputError(path, f"eval_utils names {name!r}, which annotations lacks{known}", "correct the tag")
         if name not in levels:
             raise InputError(path, f"sequence_level_dict does not tell the level of {name!r}", "say True or False")
         level: Literal["frame", "sequence"] = "sequence" if levels[name] else "frame"
         array = np.asarray(annotations[name])
         wanted = shape[:1] if level == "sequence" else shape[:2]
-        if array.shape != wanted or array.dtype.kind not in "fiub":
+        if array.shape != wanted:
             raise InputError(
-                path, f"{name} has the shape {array.shape}, expected numbers of shape {wanted}", "mend its level"
+                path,
+                f"{name} has the shape {array.shape}, expected {wanted} of a label with one answer a {level}",
+                "correct its entry in sequence_level_dict, or the array",
             )
         vocabulary: tuple[str, ...] | None = None
         if name in classes:
-            known_classes = array[~np.isnan(array)] if array.dtype.kind == "f" else array
-            if (known_classes != np.floor(known_classes)).any() or not (known_classes >= 0).any():
-                raise InputError(path, f"{name} holds no class numbers 0, 1, 2 …", "number the classes")
-            vocabulary = tuple(str(number) for number in range(int(known_classes.max()) + 1))
+            array, vocabulary = _classes(path, name, array)
+        elif array.dtype.kind not in "fiub":
+            raise InputError(
+                path,
+                f"{name} holds {array.dtype}, expected numbers",
+                "name it in classification_tags if it holds classes",
+            )
         found[name] = array.reshape(shape[0], -1), level, vocabulary
     return found, [str(key) for key in annotations if key not in found and key != "video_name"]
+
+
+def _classes(path: Path, name: str, array: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
+    """Return class numbers and names; texts are numbered in alphabetical order, an empty one is no label."""
+    if array.dtype.kind in "US" or (array.dtype == object and all(isinstance(value, str) for value in array.flat)):
+        texts = array.astype(str)
+        vocabulary = tuple(sorted({str(text) for text in texts.flat if text}))
+        if not vocabulary:
+            raise InputError(path, f"{name} holds empty texts alone", "write the class of each sample or frame")
+        numbers = {text: number for number, text in enumerate(vocabulary)}
+        return np.array([numbers.get(str(text), -1) for text in texts.flat]).reshape(array.shape), vocabulary
+    if array.dtype.kind not in "fiub":
+        raise InputError(
+            path, f"{name} holds {array.dtype}, expected class numbers 0, 1, 2 … or texts", "number the classes"
+        )
+    known = array[~np.isnan(array)] if array.dtype.kind == "f" else array
+    if (known != np.floor(known)).any() or not (known >= 0).any():
+        raise InputError(path, f"{name} holds no class numbers 0, 1, 2 …", "number the classes")
+    return array, tuple(str(number) for number in range(int(known.max()) + 1))
 
 
 def _label(values: npt.NDArray[Any], level: Literal["frame", "sequence"], vocabulary: tuple[str, ...] | None) -> Labels:

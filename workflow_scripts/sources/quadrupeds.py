@@ -4,7 +4,7 @@ Facts of the format: `robot_dataset.npy` holds a dictionary of arrays over N seq
 `dof_pos` and `dof_vel` are angle and angular velocity of the twelve joints, whose README says (N, T, 12) while the
 script that makes them stacks time last, (N, 12, T): the axis of twelve joints decides. `robot_type` (0 ANYmal B, 1 C)
 has one answer a sequence, `terrain_type`, `terrain_type_2`, `terrain_difficulty` and `terrain_slope` one a step;
-`command_vel` is one number or one vector a sequence.
+`command_vel` is one number or one vector a sequence, or one number a step: an array (N, T) has T values a sequence.
 
 Each joint becomes a keypoint with the "coordinates" angle and angular velocity, as the fly files of MABe carry pairs
 of quantities. The paper trains on a fifth of the sequences, drawn as scikit-learn's ``train_test_split(test_size=0.8,
@@ -30,11 +30,15 @@ from workflow_scripts.sources.shared import npy_objects
 LEGS = ("LF", "LH", "RF", "RH")
 JOINTS = tuple(f"{leg}_{joint}" for leg in LEGS for joint in ("hip", "thigh", "shank"))
 FPS = 50.0
+LONGEST_COMMAND = 6
+"""Components of a commanded velocity at most: three along and three around the axes."""
 ROBOTS = ("ANYmal_B", "ANYmal_C")
 TERRAINS = ("flat", "pyramid_slope", "inverted_pyramid_slope", "pyramid_stairs", "inverted_pyramid_stairs")
 TERRAINS_2 = ("flat", "slope_up", "slope_down", "stairs_up", "stairs_down")
 CLASSES = {"robot_type": ROBOTS, "terrain_type": TERRAINS, "terrain_type_2": TERRAINS_2}
 VALUES = ("terrain_difficulty", "terrain_slope")
+NAN_ALONE = True
+"""An angle or a velocity may well be 0."""
 WHAT = "the simulated quadrupeds (dof_pos, dof_vel and their labels)"
 
 
@@ -72,10 +76,18 @@ def _labels(path: Path, value: dict[str, Any], n: int, time: int) -> dict[str, n
         if name not in value:
             continue
         array = np.asarray(value[name])
-        if name == "command_vel" and array.ndim == 2 and len(array) == n:
+        if name == "command_vel" and array.ndim == 2 and len(array) == n and array.shape[1] != time:
+            if array.shape[1] > LONGEST_COMMAND:
+                raise InputError(
+                    path,
+                    f"command_vel has the shape {array.shape}, expected ({n},), ({n}, at most {LONGEST_COMMAND}) or "
+                    f"({n}, {time})",
+                    "give one number, one short vector, or one number a step",
+                )
             found |= {f"command_vel_{k}": column for k, column in enumerate(array.T)}
             continue
-        wanted = (n,) if name in ("robot_type", "command_vel") else (n, time)
+        once = name == "robot_type" or (name == "command_vel" and array.ndim < 2)
+        wanted = (n,) if once else (n, time)
         if array.shape != wanted or array.dtype.kind not in "fiub":
             raise InputError(path, f"{name} has the shape {array.shape}, expected numbers of shape {wanted}", "mend it")
         if name in CLASSES and not np.isin(array, np.arange(len(CLASSES[name]))).all():

@@ -237,7 +237,10 @@ def fit(
         for side in ("train", "val"):
             save_figure(curves(table, side), folder / f"{side}_curves.png")
         store.flush()
-        log.info("best epoch %d, %s %s", keeper.best_epoch, options.monitor or "last epoch", keeper.best_value)
+        if options.monitor is None:
+            log.info("the last epoch, %d, is kept as the best: training.monitor names no metric", keeper.best_epoch)
+        else:
+            log.info("best epoch %d, %s %s", keeper.best_epoch, options.monitor, keeper.best_value)
     return FitResult(
         folder=folder,
         epochs=len(metrics.rows),

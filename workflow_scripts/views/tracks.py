@@ -21,7 +21,7 @@ class DataSpec:
     individuals, keypoints : tuple of str
         Names in the order of the model's inputs.
     space : int
-        Number of coordinates, 2 or 3.
+        Number of coordinates: 2 or 3, or 1 for features that are no coordinates.
     fps : float
     unit : str
     image_size : tuple of float or None

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workflow_scripts.experiment.schema import Configuration
+from workflow_scripts.training.watched_tasks import ask_tasks
 
 
 def _first(name: str, values: Sequence[str]) -> None:
@@ -30,8 +31,8 @@ def use_checkout(root: Path) -> None:
 def set_environment(root: Path, config: Configuration) -> None:
     """Let jobs run this interpreter and this checkout's package, one thread each, and know where files come from.
 
-    Mirrors, download settings and `keep_going` go through the environment and are no parameters of a rule: they change
-    no result, so they must not make Snakemake run anything again.
+    Mirrors, download settings, `keep_going` and the tasks that a training only watches go through the environment and
+    are no parameters of a rule: they change no result, so they must not make Snakemake run anything again.
 
     Parameters
     ----------
@@ -42,6 +43,7 @@ def set_environment(root: Path, config: Configuration) -> None:
     use_checkout(root)
     _first("ETHOMAKE_MIRRORS", config.mirrors)
     os.environ["ETHOMAKE_DOWNLOAD"] = config.download.model_dump_json()
+    ask_tasks({name: use.tasks for name, use in config.datasets.items() if use.tasks})
     os.environ["ETHOMAKE_KEEP_GOING"] = str(int(config.keep_going))
     os.environ["ETHOMAKE_NOTES"] = str(NOTES)
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from builders.originals import original_checkpoint
 from builders.tracks import mice as recording
 from builders.tracks import mice_view as view
 
@@ -356,29 +357,15 @@ def test_transductive_training_sees_the_test_recordings(tmp_path):
     assert counts == [12, 18]
 
 
-def original_checkpoint(model: Bams) -> dict:
-    """The same weights under the names of the original, whose blocks list their layers twice."""
-    state = {}
-    for name, tensor in model.state_dict().items():
-        if name in {"shift", "scale", "edges"}:
-            continue
-        name = name.replace(".conv2.parametrizations.weight.original0", ".conv2.weight_g")
-        name = name.replace(".conv2.parametrizations.weight.original1", ".conv2.weight_v")
-        state[name] = tensor
-        for number, part in ((0, "conv1"), (2, "relu1"), (4, "conv2"), (6, "relu2")):
-            if f".{part}." in name:
-                state[name.replace(f".{part}.", f".net.{number}.")] = tensor
-    return state
-
-
 def test_original_checkpoint(tmp_path):
     torch.manual_seed(5)
     donor = Bams(Config(mode="faithful"), MOUSE)
     torch.save(original_checkpoint(donor), tmp_path / "bams.pt")
     model = build(Config(weights=str(tmp_path / "bams.pt")), MOUSE)
+    model.setup("fit")
     assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in donor.state_dict().items())
     with pytest.raises(InputError, match="does not fit the model"):
-        build(Config(weights=str(tmp_path / "bams.pt"), hoa_bins=16), MOUSE)
+        build(Config(weights=str(tmp_path / "bams.pt"), hoa_bins=16), MOUSE).setup("fit")
     torch.save({"layer": torch.zeros(2)}, tmp_path / "other.pt")
     with pytest.raises(InputError, match="no weights of BAMS"):
         import_weights(tmp_path / "other.pt")

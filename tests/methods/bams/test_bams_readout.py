@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 
 import numpy as np
 import pytest
@@ -9,9 +10,13 @@ from builders.tracks import mice_view as view
 from safetensors.numpy import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from workflow_scripts.core.validation import validate
+from workflow_scripts.experiment.schema import Configuration
 from workflow_scripts.formats.tracks import Labels
 from workflow_scripts.methods import parse, runs
-from workflow_scripts.methods.bams.readout import fit_and_score, sides
+from workflow_scripts.methods.bams.readout import fit_and_score, read_out, sides
+from workflow_scripts.training.watched_tasks import asked_tasks
+from workflow_scripts.workflow.environment import set_environment
 
 
 def labelled(name, frames=150):
@@ -73,3 +78,62 @@ def test_scores_by_hand():
     flat = fit_and_score((x[:200], value[:200]), (x[200:], value[200:]), dataclasses.replace(labels, kind="continuous"))
     assert flat.metric == "mse" and flat.value < 1e-3  # the penalty of 1 costs a little
     assert fit_and_score((x[:9], np.zeros(9, np.int16)), (x, truth), labels) is None
+
+
+class Wide:
+    """A model whose embeddings would be the memory: 512 numbers a frame."""
+
+    def embed_recording(self, item):
+        rng = np.random.default_rng(item.n_frames)
+        return rng.normal(size=(item.n_frames, 512)).astype(np.float32)
+
+
+def test_memory_does_not_grow_with_the_recordings(tmp_path, monkeypatch):
+    import tracemalloc
+
+    monkeypatch.setattr("workflow_scripts.methods.bams.readout.MOST_ROWS", 400)
+    peaks = []
+    for count in (10, 40):
+        (tmp_path / str(count)).mkdir()
+        tracks = view(tmp_path / str(count), [labelled(f"r{k}", 300) for k in range(count)], train=count)
+        tracemalloc.start()
+        assert read_out(Wide(), tracks, 0).keys() == {"move", "strain", "speed"}
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # Thirty recordings more are 18 MB of embeddings; what is kept of them are 400 rows a task and side.
+    assert peaks[1] - peaks[0] < 3e6
+
+
+def test_only_tasks_of_the_experiment_are_watched(tmp_path, monkeypatch):
+    tracks = view(tmp_path, [labelled(f"r{k}", 60) for k in range(6)], train=6)
+    assert read_out(Wide(), tracks, 0, ["strain"]).keys() == {"strain"}
+    monkeypatch.setenv("ETHOMAKE_TASKS", '{"toy": ["move"], "other": ["strain"]}')
+    assert asked_tasks("toy") == ["move"] and asked_tasks("third") is None
+    train(tmp_path / "run", tracks, 1)
+    board = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    board.Reload()
+    watched = {tag for tag in board.Tags()["scalars"] if tag.startswith("test/")}
+    assert watched == {"test/f1_move_short_term_long_term", "test/loss_move_short_term_long_term"}
+
+
+def test_experiments_tell_their_tasks_through_the_environment(root, monkeypatch):
+    monkeypatch.setattr("os.environ", dict(os.environ))
+    use = {"datasets": {"mabe22_mouse_twin": {"tasks": ["strain"]}, "rats_pairs_twin": {}}}
+    set_environment(root, validate(Configuration, use, "here"))
+    assert asked_tasks("mabe22_mouse_twin") == ["strain"] and asked_tasks("rats_pairs_twin") is None
+
+
+def test_few_labels_among_many_frames_are_all_kept_and_nothing_warns(tmp_path, recwarn):
+    recordings = []
+    for k in range(6):
+        item = labelled(f"r{k}", 200)
+        rare = np.zeros(200, np.int16)
+        rare[:3] = k % 2
+        mask = np.zeros(200, bool)
+        mask[:3] = True
+        recordings.append(
+            dataclasses.replace(item, labels={"rare": Labels(rare, mask, "frame", "multiclass", ("a", "b", "c"))})
+        )
+    score = read_out(Wide(), view(tmp_path, recordings, train=6), 0)["rare"]
+    assert score.matrix.shape == (3, 3)
+    assert not [str(warning.message) for warning in recwarn if "sklearn" in warning.filename]

@@ -118,19 +118,23 @@ def load(submission: Path, labels: Path, split: Path, *, animal: Animal, strict:
         )
     if strict and kind != np.float32:
         raise InputError(
-            submission, f"embeddings are {kind}, expected float32", "convert them, or evaluate not strictly"
+            submission,
+            f"embeddings are {kind}, expected float32",
+            "convert them, or evaluate with --lenient (strict=False in Python)",
         )
     if strict and shape[1] > MAX_DIM[animal]:
         raise InputError(
             submission,
             f"embeddings have {shape[1]} dimensions, at most {MAX_DIM[animal]} are allowed",
-            "reduce them, or evaluate not strictly",
+            "reduce them, or evaluate with --lenient (strict=False in Python)",
         )
     truth = LabelFile(labels)
     known = {clip: rows for clip, rows in truth.clips.items() if isinstance(rows, tuple)}
     if strict and known and known != clips:
         raise InputError(
-            submission, "frame_number_map differs from the labels' one", "use the map of the official labels"
+            submission,
+            "frame_number_map differs from the labels' one",
+            "use the map of the official labels, or evaluate with --lenient (strict=False in Python)",
         )
     parts: dict[str, list[str]] = {TRAIN: [], PUBLIC: [], PRIVATE: []}
     for clip, part in read_parts(split).items():

@@ -18,6 +18,7 @@ import pandas as pd
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.evaluation.mabe.data import MabeData, held_out, load
+from workflow_scripts.evaluation.mabe.pooled import PooledPart
 from workflow_scripts.evaluation.mabe.scores import (
     Array,
     ClipCounts,
@@ -128,12 +129,16 @@ class _Readouts:
                     self.coef[t, s, a] = model.coef[0]
                     self.intercept[t, s, a] = model.intercept[0]
 
+    def decide(self, x: Array) -> Array:
+        """Return the decisions (task, seed, alpha, row) on rows (row, dim)."""
+        flat = self.coef.reshape(-1, self.data.dim) @ x.T
+        flat += self.intercept.reshape(-1, 1)
+        return flat.reshape(*self.intercept.shape, len(x))
+
     def count(self, x: Array, y: npt.NDArray[np.floating], vote: Vote) -> ClipCounts:
         """Count a test clip."""
         x, y = self.rows(x, y)
-        flat = self.coef.reshape(-1, self.data.dim) @ x.T
-        flat += self.intercept.reshape(-1, 1)
-        return count_clip(flat.reshape(*self.intercept.shape, len(x)), y, self.continuous, vote)
+        return count_clip(self.decide(x), y, self.continuous, vote)
 
 
 def _fit(data: MabeData, readouts: Sequence[_Readouts], seeds: Sequence[int]) -> npt.NDArray[np.bool_]:
@@ -160,6 +165,26 @@ def _score(data: MabeData, clips: Sequence[str], readouts: Sequence[_Readouts], 
     return [stack(found) for found in counts]
 
 
+def _score_with_pooled(data: MabeData, readout: _Readouts, vote: Vote) -> tuple[ClipCounts, Array]:
+    """Count the test clips, public ones first, and pair labels with predictions as published (clip, task, 2).
+
+    Pairs of tasks without a pooled score are NaN.
+    """
+    reference = ALPHAS.index(REFERENCE_ALPHA)
+    sequence = np.array([task.sequence for task in readout.tasks], dtype=bool)
+    counts: list[ClipCounts] = []
+    pairs = np.full((len(data.public) + len(data.private), len(sequence), 2), np.nan)
+    for clips in (data.public, data.private):
+        part = PooledPart(readout.continuous[sequence], vote)
+        for clip in sorted(clips, key=lambda clip: data.clips[clip]):
+            x, y = data.read(clip)
+            decisions = readout.decide(x)
+            counts.append(count_clip(decisions, y, readout.continuous, vote))
+            part.add(clip, decisions[sequence, :, reference], y[sequence])
+        pairs[len(counts) - len(clips) : len(counts), sequence] = part.pairs(clips)
+    return stack(counts), pairs
+
+
 def compat_table(data: MabeData, animal: Animal, *, vote: Vote = "any", seeds: Sequence[int] = SEEDS) -> pd.DataFrame:
     """Score as the published evaluator does.
 
@@ -174,18 +199,18 @@ def compat_table(data: MabeData, animal: Animal, *, vote: Vote = "any", seeds: S
     Returns
     -------
     DataFrame
-        `COMPAT_COLUMNS`; tasks in the official order. Flies: rows of single flies are averaged by name at the end, the
-        published average of pooled scores with its -1 for "not pooled" included.
+        `COMPAT_COLUMNS`; tasks in the official order. Flies: rows of single flies are averaged by name at the end, in
+        the order of the names, the published average of pooled scores with its -1 for "not pooled" included.
     """
     readout = _Readouts(data, range(len(data.tasks)), clipwise=False, alphas=ALPHAS, standardise=False)
     _fit(data, [readout], seeds)
-    (counts,) = _score(data, [*data.public, *data.private], [readout], vote)
+    counts, pooled = _score_with_pooled(data, readout, vote)
     public, reference = len(data.public), ALPHAS.index(REFERENCE_ALPHA)
     rows: dict[str, dict[str, object]] = {}
     for t, task in enumerate(data.tasks):
         merged, single = counts.merged[:, t], counts.single[:, t, :, reference]
         by_alpha = score(merged.sum(0), task.continuous)
-        together = pooled_counts(counts.pooled[:, t, reference], task.continuous)
+        together = pooled_counts(pooled[:, t], task.continuous)
         rows[task.name] = {
             "Task ID": task.name,
             "Private Score": by_alpha[reference],
@@ -203,12 +228,12 @@ def compat_table(data: MabeData, animal: Animal, *, vote: Vote = "any", seeds: S
 
 
 def _average_flies(table: pd.DataFrame, numbers: list[str]) -> pd.DataFrame:
-    """Replace rows of single flies by their mean, after the others."""
+    """Replace rows of single flies by their mean, after the others and in the order of the names, as published."""
     single = table["Task ID"].str.contains(FLY_MARK)
     if not single.any():
         return table
     flies = table[single].assign(**{"Task ID": table.loc[single, "Task ID"].str.split(FLY_MARK).str[0]})
-    by_name = flies.groupby("Task ID", sort=False)
+    by_name = flies.groupby("Task ID", sort=True)
     averaged = by_name[numbers].mean().join(by_name[["Metric", "Sequence Level Task"]].first()).reset_index()
     return pd.concat([table[~single], averaged[COMPAT_COLUMNS]], ignore_index=True)
 

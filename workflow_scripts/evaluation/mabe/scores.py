@@ -27,13 +27,10 @@ class ClipCounts:
         Of the seeds' common prediction.
     single : ndarray, shape (clip, task, seed, alpha, 3)
         Of each seed's.
-    pooled : ndarray, shape (clip, task, alpha, 2)
-        Mean label and mean common prediction of the clip's labelled frames; NaN where there is none.
     """
 
     merged: Array
     single: Array
-    pooled: Array
 
 
 def merge(decisions: Array, continuous: npt.NDArray[np.bool_], vote: Vote) -> Array:
@@ -97,21 +94,13 @@ def count_clip(
     merged = merge(decisions, continuous, vote)
     single = (decisions > 0).astype(np.float64)
     single[continuous] = decisions[continuous]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        label = np.where(frames > 0, positives / frames, np.nan)
-        said = (merged @ sides[..., 1:])[..., 0] / frames[:, None]
-    pooled = np.stack([np.broadcast_to(label[:, None], said.shape), said], axis=-1)
     apart = count(single.reshape(tasks, seeds * alphas, -1)).reshape(tasks, seeds, alphas, 3)
-    return ClipCounts(count(merged), apart, pooled)
+    return ClipCounts(count(merged), apart)
 
 
 def stack(counts: list[ClipCounts]) -> ClipCounts:
     """Put the counts of clips together."""
-    return ClipCounts(
-        np.stack([c.merged for c in counts]),
-        np.stack([c.single for c in counts]),
-        np.stack([c.pooled for c in counts]),
-    )
+    return ClipCounts(np.stack([c.merged for c in counts]), np.stack([c.single for c in counts]))
 
 
 def score(sums: Array, continuous: bool, *, empty: float = 0.0) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from workflow_scripts.methods import Options
 from workflow_scripts.training.options import LoopOptions
@@ -52,8 +52,11 @@ MODES: dict[str, dict[str, Any]] = {
 }
 """What the options left empty mean in each mode."""
 
-OF_THE_WEIGHTS = ("social", "encounters", "slow", "hoa_input", "hoa_hidden", "hoa_more", "reconstruct")
-"""Options that decide which weights there are, and on whose faithful values the original's weights insist."""
+OF_THE_WEIGHTS = (
+    *("social", "encounters", "slow", "hoa_input", "hoa_hidden", "hoa_more", "reconstruct"),
+    *("normalise", "smooth", "fill", "edge", "original_bugs"),
+)
+"""Options that decide which weights there are and what they see; the original's weights insist on faithful values."""
 
 CHANNELS = {
     "mouse": ((64, 64, 32, 32), (64, 64, 64, 32, 32)),
@@ -68,6 +71,7 @@ class Config(Options):
 
     neural: ClassVar[bool] = True
     seeded: ClassVar[bool] = True
+    reads: ClassVar[tuple[str, ...]] = ("weights",)
     faithful: ClassVar[bool] = True
 
     mode: Literal["sound", "faithful"] = Field("sound", description="Fills the options left empty.")
@@ -134,7 +138,12 @@ class Config(Options):
     )
     hoa_weight: float = Field(500.0, ge=0, description="Weight of the histogram loss.")
     byol_weight: float = Field(0.5, ge=0, description="Weight of each latent loss.")
-    warm_up: int = Field(60, ge=0, description="First frames of a sequence that the histogram loss skips.")
+    warm_up: int | None = Field(
+        None,
+        ge=0,
+        description="First frames of a sequence that the histogram loss skips; empty = 60, in mode faithful 100 for "
+        "anything but mice.",
+    )
     short_skip: int = Field(60, ge=0, description="First frames the short-term pairs skip.")
     short_delta: int = Field(5, ge=0, description="Largest distance of a short-term pair, in frames.")
     long_skip: int = Field(100, ge=0, description="First frames the long-term pairs skip.")
@@ -178,6 +187,19 @@ class Config(Options):
         LoopOptions(max_epochs=500, monitor=None), description="The training loop (--epochs is training.max_epochs)."
     )
 
+    @model_validator(mode="after")
+    def _as_the_weights_were_trained(self) -> Config:
+        if self.weights:
+            for key, theirs in (
+                {key: MODES["faithful"][key] for key in OF_THE_WEIGHTS} | {"noise_thresh": 3e-3}
+            ).items():
+                mine = getattr(self, key)
+                if mine is not None and mine != theirs and not (key == "encounters" and not self.social):
+                    raise ValueError(
+                        f"weights were trained with {key}: {theirs}, found {mine}; leave {key} out, or the weights"
+                    )
+        return self
+
     @field_validator("hoa_more")
     @classmethod
     def _not_empty(cls, value: list[int] | None) -> list[int] | None:
@@ -200,6 +222,17 @@ class Config(Options):
         layout = Layout.of(DataSpec(tuple(individuals), tuple(keypoints), 2, 30.0, "px", None), self.settle())
         inputs, targets = len(layout.inputs), len(layout.targets)
         return len(individuals) * (4 * inputs + (2 * 4 + 1) * targets + 1)
+
+    @property
+    def target_type(self) -> Literal["float32", "float64"]:
+        """Arithmetic of the targets: in the original's float64 a value on the edge of a bin falls below it."""
+        return "float64" if self.mode == "faithful" else "float32"
+
+    def skipped(self, kind: str) -> int:
+        """Return the frames that the histogram loss skips, for features of a kind."""
+        if self.warm_up is not None:
+            return self.warm_up
+        return 100 if self.mode == "faithful" and kind != "mouse" else 60
 
     def settle(self) -> Config:
         """Return a copy in which the mode has filled what was left empty."""

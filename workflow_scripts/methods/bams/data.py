@@ -93,10 +93,12 @@ class Batches:
         Settled.
     stream : int
         `TRAIN`, or `VALIDATE`, whose batches are the same in every epoch.
+    warm_up : int
+        First frames that the histogram loss skips.
     """
 
-    def __init__(self, store: Store, config: Config, stream: int) -> None:
-        self.store, self.config, self.stream, self.epoch = store, config, stream, 0
+    def __init__(self, store: Store, config: Config, stream: int, warm_up: int = 60) -> None:
+        self.store, self.config, self.stream, self.warm_up, self.epoch = store, config, stream, warm_up, 0
         longest = int(store.lengths.max())
         self.length = min(config.crop, longest) if config.crop else longest
         # What is drawn: recordings with all their animals where the reconstruction needs them, else single animals.
@@ -137,7 +139,8 @@ class Batches:
         for k, (start, n) in enumerate(zip(starts, lengths, strict=True)):
             rows = slice(start, start + n)
             inputs[k, :n], bins[k, :n], valid[k, :n] = store.inputs[rows], store.bins[rows], store.valid[rows]
-        skip = min(config.warm_up, length // 4)
+        # The released weights fall on the losses of other frames, so that every frame counts there.
+        skip = 0 if config.hoa_target == "released" else min(self.warm_up, length // 4)
         count = max(1, round((config.hoa_sample or 1) * (length - skip)))
         frames = skip + np.sort(rng.choice(length - skip, count, replace=False))
         size = (len(chosen), int(config.pairs or 1))
@@ -163,6 +166,8 @@ class BamsData(LightningDataModule):
     ----------
     statistics : Statistics
         From the training sequences.
+    trained_on : list of str
+        The training recordings, and the test ones where the options say `transductive`.
     view : TrackView
 
     Raises
@@ -177,15 +182,26 @@ class BamsData(LightningDataModule):
         self.view, self.spec = view, view.spec()
         self.layout = Layout.of(self.spec, config)
         split = view.split
-        train = [*split.train, *split.test] if config.transductive else split.train
-        inputs, targets, store = self._load(view, train)
+        self.trained_on = [*split.train, *split.test] if config.transductive else list(split.train)
+        inputs, targets, store = self._load(view, self.trained_on)
         # The bins' range comes from frames that rest on no missing point (the original's from all of them).
         counted = targets if config.mode == "faithful" else np.where(store.valid[:, None], targets, np.float32(np.nan))
         self.statistics: Statistics = fit(inputs, counted, config)
-        self._train = Batches(self._finish(inputs, targets, store), config, TRAIN)
+        warm_up = config.skipped(self.layout.kind)
+        short = int((store.lengths <= warm_up).sum())
+        if config.hoa_target == "released" and short:
+            log.warning(
+                "%d of %d sequences have at most the %d frames that the histogram loss skips, which is 0 for them; set "
+                "methods.bams.warm_up lower, or use longer recordings",
+                short,
+                len(store.lengths),
+                warm_up,
+            )
+        self._train = Batches(self._finish(inputs, targets, store), config, TRAIN, warm_up)
         self._validation = None
         if split.validation:
-            self._validation = Batches(self._finish(*self._load(view, split.validation)), config, VALIDATE)
+            held = self._finish(*self._load(view, split.validation))
+            self._validation = Batches(held, config, VALIDATE, warm_up)
         log.info(
             "%d sequences of one animal, %d frames; %d steps an epoch",
             len(store.starts),
@@ -193,7 +209,7 @@ class BamsData(LightningDataModule):
             len(self._train),
         )
 
-    def _load(self, view: TrackView, ids: list[str]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], Store]:
+    def _load(self, view: TrackView, ids: list[str]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.floating], Store]:
         """Return inputs and targets of all sequences, and a store that lacks them."""
         lengths: list[int] = []
         recordings: list[int] = []
@@ -202,7 +218,7 @@ class BamsData(LightningDataModule):
             # One allocation that is filled: pieces put together in the end would need the memory twice.
             total = sum(reader.n_frames(identifier) for identifier in ids) * len(self.spec.individuals)
             inputs = np.empty((total, len(self.layout.inputs)), np.float32)
-            targets = np.empty((total, len(self.layout.targets)), np.float32)
+            targets = np.empty((total, len(self.layout.targets)), self.config.target_type)
             valid = np.empty(total, bool)
             for number, identifier in enumerate(ids):
                 recording = reader.read(identifier)
@@ -223,7 +239,7 @@ class BamsData(LightningDataModule):
         store = Store(*empty, valid[:end], starts, np.asarray(lengths, np.int64), np.asarray(recordings, np.int64))
         return inputs[:end], targets[:end], store
 
-    def _finish(self, inputs: npt.NDArray[np.float32], targets: npt.NDArray[np.float32], store: Store) -> Store:
+    def _finish(self, inputs: npt.NDArray[np.float32], targets: npt.NDArray[np.floating], store: Store) -> Store:
         bins = quantise(targets, self.statistics.edges)
         return replace(store, inputs=self.statistics.normalise(inputs), bins=bins)
 

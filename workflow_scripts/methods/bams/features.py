@@ -136,7 +136,8 @@ class Sequence:
     Attributes
     ----------
     inputs : ndarray, float32, shape (time, individual, input)
-    targets : ndarray, float32, shape (time, individual, target)
+    targets : ndarray, float32 or float64, shape (time, individual, target)
+        Of the type :attr:`.config.Config.target_type` names.
     ignore : ndarray of bool, shape (time, individual)
         Frames whose features rest on a missing point.
     present : ndarray of bool, shape (individual,)
@@ -144,7 +145,7 @@ class Sequence:
     """
 
     inputs: npt.NDArray[np.float32]
-    targets: npt.NDArray[np.float32]
+    targets: npt.NDArray[np.floating]
     ignore: npt.NDArray[np.bool_]
     present: npt.NDArray[np.bool_]
 
@@ -208,6 +209,9 @@ def mouse_columns(points: Floats, config: Config) -> dict[str, Floats]:
     cos, sin = np.cos(body)[..., None], np.sin(body)[..., None]
     # The hind part in the body's frame, spine along x.
     hind = np.stack([turned[..., 0] * cos + turned[..., 1] * sin, turned[..., 1] * cos - turned[..., 0] * sin], -1)
+    # A paw on the very pixel of the back has no direction; adding zero makes -0 +0, so that its angle is 0 and not ±π
+    # whichever way the body points (the original sums from +0).
+    hind += 0.0
 
     columns["neck x"], columns["neck y"] = neck[..., 0], neck[..., 1]
     head = heading_of(points[:, :, NOSE] - neck)
@@ -325,4 +329,4 @@ def compute(position: npt.NDArray[np.float32], layout: Layout, config: Config) -
         aims = [layout.inputs.index(name) for name in layout.targets[targets.shape[-1] :]]
         inputs = np.concatenate([inputs, *added], axis=-1)
         targets = np.concatenate([targets, inputs[..., aims]], axis=-1)
-    return Sequence(inputs.astype(np.float32), targets.astype(np.float32), ignore, present)
+    return Sequence(inputs.astype(np.float32), targets.astype(config.target_type), ignore, present)

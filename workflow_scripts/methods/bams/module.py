@@ -103,12 +103,19 @@ class Bams(LightningModule):
     @property
     def statistics(self) -> Statistics:
         """Scales and bins that go with the weights."""
-        return Statistics(*(np.asarray(buffer.detach().cpu()) for buffer in (self.shift, self.scale, self.edges)))
+        return Statistics(*(np.asarray(getattr(self, name).detach().cpu()) for name in Statistics.BUFFERS))
 
     def keep(self, statistics: Statistics) -> None:
         """Store scales and bins with the weights."""
-        for name in ("shift", "scale", "edges"):
+        for name in Statistics.BUFFERS:
             getattr(self, name).copy_(torch.from_numpy(getattr(statistics, name)))
+
+    def setup(self, stage: str) -> None:
+        """Start the training from the original's weights, where the options name them."""
+        if stage == "fit" and self.config.weights is not None:
+            from workflow_scripts.methods.bams.original import load_original  # which imports this module
+
+            load_original(self, self.config.weights)
 
     def on_fit_start(self) -> None:
         """Take the scales over from the data the model is trained on."""
@@ -169,7 +176,7 @@ class Bams(LightningModule):
         if config.hoa_target == "future":
             cdf, weight = window_cdf(batch.bins, batch.valid, frames, self.windows, config.hoa_bins)
         else:
-            first = int(config.warm_up)
+            first = config.skipped(self.layout.kind)
             cdf, weight = released_target(batch.bins, batch.valid, config.hoa_window, config.hoa_bins, first)
             cdf, weight = cdf[:, frames], weight[:, frames]
         return weighted_mean(emd(cdf, logits), weight)

@@ -6,6 +6,9 @@ run is the probe's, after the training.
 
 from __future__ import annotations
 
+import warnings
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,12 +23,13 @@ from sklearn.preprocessing import StandardScaler
 
 from workflow_scripts.formats.tracks import Labels, Recording, open_tracks
 from workflow_scripts.plotting.style import styled
+from workflow_scripts.training.watched_tasks import asked_tasks
 from workflow_scripts.views.tracks import TrackView
 
 SUFFIX = "short_term_long_term"
 """End of the original's tags: which latents were read out."""
 MOST_ROWS = 20_000
-"""Rows of each side a readout sees; more are thinned evenly."""
+"""Rows of each side a readout sees, about; more are thinned evenly within each recording."""
 
 
 class Embedder(Protocol):
@@ -69,15 +73,20 @@ def sides(view: TrackView, seed: int) -> tuple[list[str], list[str]]:
     return [recording for recording in split.train if recording not in held], held
 
 
-def _rows(embedding: npt.NDArray[np.float32], labels: Labels) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    if labels.level == "sequence":
-        embedding = embedding.mean(axis=0, keepdims=True)
-    return embedding[labels.mask], labels.values[labels.mask]
+def _thin(count: int, share: float) -> npt.NDArray[np.int64]:
+    """Return evenly spaced indices of a share of `count` rows, one at least."""
+    kept = min(count, max(1, round(count * share)))
+    return np.linspace(0, count - 1, kept).astype(np.int64)
 
 
-def _thin(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    keep = np.linspace(0, len(y) - 1, min(len(y), MOST_ROWS)).astype(np.int64)
-    return x[keep], y[keep]
+def _rows(
+    embedding: npt.NDArray[np.float32], labels: Labels, share: float
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return a share of the labelled rows of a recording: copies, so that the embedding is not kept."""
+    known = np.flatnonzero(labels.mask)
+    known = known[_thin(len(known), share)]
+    x = embedding.mean(axis=0, keepdims=True) if labels.level == "sequence" else embedding
+    return x[known], labels.values[known]
 
 
 def fit_and_score(
@@ -94,7 +103,7 @@ def fit_and_score(
     labels : Labels
         Of any recording: kind and vocabulary.
     """
-    (x, y), (held, truth) = _thin(*train), _thin(*test)
+    (x, y), (held, truth) = train, test
     if labels.kind == "continuous":
         said = make_pipeline(StandardScaler(), Ridge(1.0)).fit(x, y).predict(held)
         mse = float(((said - truth) ** 2).mean())
@@ -112,8 +121,10 @@ def fit_and_score(
     return Score("f1", f1, float(loss), matrix, tuple(names))
 
 
-def read_out(model: Embedder, view: TrackView, seed: int) -> dict[str, Score]:
-    """Fit and judge a readout of every label of the training recordings.
+def read_out(model: Embedder, view: TrackView, seed: int, tasks: Sequence[str] | None = None) -> dict[str, Score]:
+    """Fit and judge a readout of labels of the training recordings.
+
+    What is kept of a recording are the rows that a readout sees: about `MOST_ROWS` of each side and task in all.
 
     Parameters
     ----------
@@ -121,24 +132,39 @@ def read_out(model: Embedder, view: TrackView, seed: int) -> dict[str, Score]:
     view : TrackView
     seed : int
         Of the draw of held-out groups.
+    tasks : sequence of str or None
+        Tasks to read out; None = all that are labelled.
     """
     parts: tuple[dict[str, list[Any]], dict[str, list[Any]]] = ({}, {})
     about: dict[str, Labels] = {}
     with open_tracks(view.path) as reader:
         for found, ids in zip(parts, sides(view, seed), strict=True):
+            totals: Counter[str] = Counter()
+            for identifier in ids:
+                for task in reader.tasks(identifier) if tasks is None else tasks:
+                    labels = reader.labels(identifier, task)
+                    totals[task] += 0 if labels is None else int(labels.mask.sum())
             for identifier in ids:
                 recording = reader.read(identifier)
-                if not recording.labels:
+                known = {
+                    task: labels
+                    for task, labels in recording.labels.items()
+                    if labels.mask.any() and (tasks is None or task in tasks)
+                }
+                if not known:
                     continue
                 embedding = model.embed_recording(recording)
-                for task, labels in recording.labels.items():
+                for task, labels in known.items():
                     about.setdefault(task, labels)
-                    found.setdefault(task, []).append(_rows(embedding, labels))
+                    found.setdefault(task, []).append(_rows(embedding, labels, MOST_ROWS / max(totals[task], 1)))
     scores = {}
     for task, labels in about.items():
         train, test = ([np.concatenate(side) for side in zip(*found.get(task, []), strict=True)] for found in parts)
-        if train and test and len(train[1]) and len(test[1]):
-            score = fit_and_score((train[0], train[1]), (test[0], test[1]), labels)
+        if train and test:
+            # Classes that are rare, or that one side lacks, are what is watched for, not worth a warning an epoch.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                score = fit_and_score((train[0], train[1]), (test[0], test[1]), labels)
             if score is not None:
                 scores[task] = score
     return scores
@@ -183,7 +209,7 @@ class Watch(Callback):
             return
         board: Any = trainer.logger
         model: Any = pl_module
-        for task, score in read_out(model, view, self.seed).items():
+        for task, score in read_out(model, view, self.seed, asked_tasks(view.split.dataset)).items():
             tag = f"{task}_{SUFFIX}"
             board.experiment.add_scalar(f"test/{score.metric}_{tag}", score.value, trainer.global_step)
             board.experiment.add_scalar(f"test/loss_{tag}", score.loss, trainer.global_step)

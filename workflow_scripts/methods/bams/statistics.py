@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,9 @@ class Statistics:
     edges : ndarray, float32, shape (target, bins - 1)
         Bin k holds edges[k - 1] <= v < edges[k]; the first and the last bin are open.
     """
+
+    BUFFERS: ClassVar[tuple[str, ...]] = ("shift", "scale", "edges")
+    """Names under which a model stores them beside its weights."""
 
     shift: Float32Array
     scale: Float32Array
@@ -62,7 +66,7 @@ def bin_edges(values: npt.NDArray[np.floating], bins: int, threshold: float) -> 
     return np.linspace(low, high, bins - 1)
 
 
-def fit(inputs: Float32Array, targets: Float32Array, config: Config) -> Statistics:
+def fit(inputs: Float32Array, targets: npt.NDArray[np.floating], config: Config) -> Statistics:
     """Measure scales and bins.
 
     Parameters
@@ -87,13 +91,15 @@ def fit(inputs: Float32Array, targets: Float32Array, config: Config) -> Statisti
     return Statistics(shift.astype(np.float32), scale.astype(np.float32), edges.astype(np.float32))
 
 
-def quantise(targets: Float32Array, edges: Float32Array) -> npt.NDArray[np.uint8]:
+def quantise(targets: npt.NDArray[np.floating], edges: Float32Array) -> npt.NDArray[np.uint8]:
     """Number the bin of every target value, 0 to bins - 1.
 
     Parameters
     ----------
     targets : ndarray, shape (n, target)
-    edges : ndarray, shape (target, bins - 1)
+        In float64 a value meets an edge as in the published code, whose edges are float32, too: π/4 is below the π/4 of
+        float32.
+    edges : ndarray, float32, shape (target, bins - 1)
     """
     out = np.empty(targets.shape, np.uint8)
     for k, edge in enumerate(edges):

@@ -81,6 +81,7 @@ class Config(Options):
     neural: ClassVar[bool] = True
     predicts: ClassVar[bool] = True
     seeded: ClassVar[bool] = True
+    reads: ClassVar[tuple[str, ...]] = ("load_backbone",)
     faithful: ClassVar[bool] = True
     pretraining_tables: ClassVar[tuple[str, ...]] = ("pretext.csv",)
 

@@ -97,6 +97,7 @@ class Config(Options):
     kind: ClassVar[str] = "clips"
     predicts: ClassVar[bool] = True
     seeded: ClassVar[bool] = True
+    reads: ClassVar[tuple[str, ...]] = ("load_backbone",)
     faithful: ClassVar[bool] = True
 
     mode: Literal["sound", "faithful"] = Field("sound", description="Statistics as they should be, or as published.")

@@ -390,7 +390,9 @@ def load_dict(path: str | Path, keys: tuple[str, ...], what: str) -> dict[str, A
     """
     value = load(path)
     if not isinstance(value, dict):
-        raise InputError(path, f"holds a {type(value).__name__}, expected {what}", "check the path")
+        shape = getattr(value, "shape", None)
+        found = f"a {type(value).__name__}" if shape is None else f"an array of shape {shape}"
+        raise InputError(path, f"holds {found}, expected {what}", "check the path")
     for key in keys:
         if key not in value:
             found = ", ".join(str(name) for name in list(value)[:6])
