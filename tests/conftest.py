@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[1]
 FAST = {
     "cards",
     "core",
-    "evaluation",
+    "evaluation/comparison/test_leaderboard.py",
+    "evaluation/scores/test_means_over_tasks.py",
+    "evaluation/scores/test_window_ceilings.py",
     "experiment",
     "fetch",
     "formats",
