@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 help:
 	@echo "make demo   set up .venv once, run the demo experiment, say where the report is"
 	@echo "make test   set up .venv once, then format check, lint, types and tests"
-	@echo "make test-fast   the quick part of the tests (under two minutes)"
+	@echo "make test-fast   the quick part of the tests (meant to take under two minutes)"
 	@echo "make test-faults   kills, full disks, broken files, and what clusters do (minutes each; docs/faults.md)"
 	@echo "make lock   write requirements.lock anew from pyproject.toml"
 
