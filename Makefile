@@ -1,6 +1,6 @@
 # `make demo` and `make test` need Python ≥ 3.11 (with venv and pip) and make, nothing else.
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slurm test-faults check lint types unit lock help
+.PHONY: demo test test-fast test-slurm test-faults check lint types unit lock help
 
 PYTHON ?= python3
 CORES ?= 2
@@ -11,6 +11,7 @@ STAMP := $(VENV)/.installed
 help:
 	@echo "make demo   set up .venv once, run the demo experiment, say where the report is"
 	@echo "make test   set up .venv once, then format check, lint, types and tests"
+	@echo "make test-fast   the quick part of the tests (meant to take under two minutes)"
 	@echo "make test-faults   kills, full disks, broken files, and what clusters do (minutes each; docs/faults.md)"
 	@echo "make lock   write requirements.lock anew from pyproject.toml"
 
@@ -42,6 +43,9 @@ unit: $(STAMP)
 	$(BIN)/pytest -n $(CORES) --dist worksteal
 
 test: lint types unit
+
+test-fast: $(STAMP)
+	$(BIN)/pytest -n $(CORES) --dist worksteal -m "fast and not faults and not slurm" tests
 
 test-slurm: $(STAMP)
 	$(BIN)/pytest -m "slurm" tests

@@ -12,6 +12,34 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).parents[1]
 
+FAST = {
+    "cards",
+    "core",
+    "evaluation/comparison/test_leaderboard.py",
+    "evaluation/scores/test_means_over_tasks.py",
+    "evaluation/scores/test_window_ceilings.py",
+    "experiment",
+    "fetch",
+    "formats",
+    "frozen",
+    "kinematics",
+    "methods/test_contract.py",
+    "metrics",
+    "motifs",
+    "report/test_report_summary.py",
+    "security/test_guards.py",
+    "sources",
+    "workflow/test_architecture.py",
+}
+"""Rooms and files below tests/ whose tests, but for those marked slow, are marked `fast` for `make test-fast`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        here = item.path.relative_to(ROOT / "tests")
+        if item.get_closest_marker("slow") is None and not FAST.isdisjoint({here.parts[0], here.as_posix()}):
+            item.add_marker("fast")
+
 
 @pytest.fixture(scope="session")
 def root() -> Path:
