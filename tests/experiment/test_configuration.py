@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import read_yaml
 from workflow_scripts.core.validation import deep_merge, validate
-from workflow_scripts.experiment.experiment import Experiment, load_configuration, load_experiment, point_name
+from workflow_scripts.experiment.experiment import load_configuration, load_experiment, point_name
 from workflow_scripts.experiment.generated_files import generated
 from workflow_scripts.experiment.schema import Configuration
 from workflow_scripts.methods import config_model, names, parse
@@ -96,8 +96,7 @@ def test_repeated_yaml_keys_are_refused(tmp_path: Path) -> None:
 
 
 def test_sweeps_become_points(root: Path) -> None:
-    config = load_configuration(root, DEMO).model_copy(update={"sweep": {"pca": {"dim": [4, 8]}}, "seeds": [0, 1]})
-    experiment = Experiment(root, config)
+    experiment = load_experiment(root, DEMO | {"sweep": {"pca": {"dim": [4, 8]}}, "seeds": [0, 1]})
     runs = [run for run in experiment.runs if run.method == "pca" and run.dataset == "calms21_twin"]
     assert [run.point for run in runs] == ["dim~4", "dim~8"]
     assert [run.options["dim"] for run in runs] == [4, 8]
@@ -140,7 +139,7 @@ def test_a_partial_mapping_of_an_experiment_keeps_the_methods_defaults(root: Pat
         "mabe22_mouse_twin": {"methods": ["bams"], "overrides": {"bams": {"training": {"threads": 2}}}}
     }
     overlay.pop("motifs", None)
-    runs = Experiment(root, validate(Configuration, overlay, "demo")).runs
+    runs = load_experiment(root, overlay).runs
     training = next(run for run in runs if run.method == "bams").options["training"]
     assert (training["max_epochs"], training["threads"], training["monitor"]) == (2, 2, None)
 
