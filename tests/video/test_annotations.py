@@ -11,11 +11,11 @@ import pytest
 from workflow_scripts.cards.card import Task
 from workflow_scripts.convert.clips import faithful_clips, sound_clips
 from workflow_scripts.core.errors import ConfigError, InputError
+from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.formats.clips import ClipRecording
 from workflow_scripts.formats.tracks import Labels
 from workflow_scripts.metrics.detection import average_precision, containment, iou, mean_average_precision
 from workflow_scripts.sources import read_labels
-from workflow_scripts.sources.shared.bouts import Bout
 from workflow_scripts.sources.supervisely import read_boxes, videos, write_annotation
 from workflow_scripts.sources.videos import BalanceOptions
 

@@ -11,13 +11,13 @@ from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.names import slugify
 from workflow_scripts.core.validation import nearest
+from workflow_scripts.formats.bouts import Bout, runs
 from workflow_scripts.formats.clips import ClipRecording, open_clips
 from workflow_scripts.formats.predictions import Prediction, PredictionsReader, open_predictions
 from workflow_scripts.formats.tracks import TracksReader, open_tracks
 from workflow_scripts.sources.boris import write_boris
 from workflow_scripts.sources.elan import write_elan
 from workflow_scripts.sources.nwb import write_nwb
-from workflow_scripts.sources.shared.bouts import Bout, runs
 from workflow_scripts.video.cut import cut_clip
 from workflow_scripts.video.metadata import checksum, probe
 
@@ -36,7 +36,7 @@ def bouts_of(prediction: Prediction, kind: str, vocabulary: tuple[str, ...], tas
     vocabulary : tuple of str
     task : str
     """
-    stretches = runs(prediction.prediction)
+    stretches = runs(prediction.prediction).triples()
     if kind == "binary":
         return [Bout(start, stop, task) for start, stop, value in stretches if value == 1]
     return [Bout(start, stop, vocabulary[value]) for start, stop, value in stretches]

@@ -17,10 +17,11 @@ from workflow_scripts.cards.card import Card, LabelSource, Shard, Task
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import digest
 from workflow_scripts.core.validation import deep_merge, nearest, validate
+from workflow_scripts.formats.bouts import runs
 from workflow_scripts.formats.clips import TASK, Clip, ClipRecording, open_clips, write_clips
 from workflow_scripts.formats.tracks import Labels
 from workflow_scripts.sources import LABEL_SOURCES, read_labels
-from workflow_scripts.sources.shared.bouts import runs, task_of
+from workflow_scripts.sources.shared.bouts import task_of
 from workflow_scripts.sources.videos import BalanceOptions, Options
 
 MAX_POSITIVE = 5.0
@@ -125,7 +126,7 @@ def _bouts(recording: ClipRecording, idle: str) -> tuple[list[tuple[int, int, st
         return [], np.zeros(recording.n_frames, bool)
     names = labels.vocabulary
     codes = np.where(labels.mask, labels.values, -1)
-    bouts = [(a, b, names[code]) for a, b, code in runs(codes) if code >= 0 and names[code] != idle]
+    bouts = [(a, b, names[code]) for a, b, code in runs(codes).triples() if code >= 0 and names[code] != idle]
     quiet = codes == names.index(idle) if idle in names else np.zeros(len(codes), bool)
     return bouts, quiet
 
@@ -173,7 +174,7 @@ def _idle_clips(
     rng = np.random.default_rng([balance.seed, zlib.crc32(recording.id.encode())])
     low, high = (max(1, round(seconds * recording.fps)) for seconds in balance.idle_seconds)
     pieces: list[tuple[int, int]] = []
-    for start, stop, value in runs(idle.astype(np.int8)):
+    for start, stop, value in runs(idle).triples():
         while value and start < stop:
             length = int(rng.integers(low, high + 1))
             pieces.append((start, min(start + length, stop)))

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from workflow_scripts.formats.bouts import runs
+
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.integer]
 Mask = npt.NDArray[np.bool_]
@@ -25,36 +27,16 @@ CELLS = 200_000
 """Cells of the tables of edit distances that are computed side by side."""
 
 
-class Segments(NamedTuple):
-    """Stretches of one class: first frame, frame after the last, class; each (n,)."""
-
-    start: npt.NDArray[np.int64]
-    stop: npt.NDArray[np.int64]
-    code: npt.NDArray[np.int64]
-
-
-def segments(codes: Codes) -> Segments:
-    """Cut labels (time,) into stretches of equal values."""
-    if not len(codes):
-        empty = np.empty(0, np.int64)
-        return Segments(empty, empty, empty)
-    edges = np.flatnonzero(codes[1:] != codes[:-1]) + 1
-    start = np.concatenate([[0], edges]).astype(np.int64)
-    stop = np.concatenate([edges, [len(codes)]]).astype(np.int64)
-    return Segments(start, stop, codes[start].astype(np.int64))
-
-
 def pieces(mask: Mask) -> list[slice]:
     """Stretches of labelled frames."""
-    found = segments(mask.astype(np.int64))
-    return [slice(int(a), int(b)) for a, b, on in zip(*found, strict=True) if on]
+    return [slice(int(a), int(b)) for a, b in zip(*runs(mask).of(True), strict=True)]
 
 
 def run_lengths(codes: Codes, mask: Mask, n_classes: int) -> list[npt.NDArray[np.int64]]:
     """Frames of every segment, one array a class, in order of time."""
-    parts = [segments(codes[where]) for where in pieces(mask)]
-    lengths = np.concatenate([part.stop - part.start for part in parts]) if parts else np.empty(0, np.int64)
-    classes = np.concatenate([part.code for part in parts]) if parts else np.empty(0, np.int64)
+    parts = [runs(codes[where]) for where in pieces(mask)]
+    lengths = np.concatenate([part.length for part in parts]) if parts else np.empty(0, np.int64)
+    classes = np.concatenate([part.value for part in parts]) if parts else np.empty(0, np.int64)
     return [lengths[classes == code] for code in range(n_classes)]
 
 
@@ -62,7 +44,7 @@ def transitions(codes: Codes, mask: Mask, n_classes: int) -> Array:
     """Count pairs (segment, next segment), shape (n_classes, n_classes); the diagonal is 0."""
     counts = np.zeros((n_classes, n_classes))
     for where in pieces(mask):
-        order = segments(codes[where]).code
+        order = runs(codes[where]).value
         np.add.at(counts, (order[:-1], order[1:]), 1)
     return counts
 
@@ -125,11 +107,11 @@ def overlaps_by_owner(
     true_length, said_length = np.bincount(true_of), np.bincount(said_of)
     true_at, said_at = np.flatnonzero(true_starts), np.flatnonzero(said_starts)
     # Both are cut at the same places, so a true and a predicted segment share one run of frames, if any.
-    runs = np.flatnonzero(true_starts | said_starts)
-    shared = np.diff(runs, append=len(true_of))
-    alike = frames.truth[runs] == frames.said[runs]
-    runs, shared = runs[alike], shared[alike]
-    true, said = true_of[runs], said_of[runs]
+    spans = np.flatnonzero(true_starts | said_starts)
+    shared = np.diff(spans, append=len(true_of))
+    alike = frames.truth[spans] == frames.said[spans]
+    spans, shared = spans[alike], shared[alike]
+    true, said = true_of[spans], said_of[spans]
     iou = shared / (true_length[true] + said_length[said] - shared)
     order = np.lexsort((true, -iou, said))
     true, said, iou = true[order], said[order], iou[order]

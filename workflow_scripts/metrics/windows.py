@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from workflow_scripts.formats.bouts import runs
+
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -18,12 +20,6 @@ BACKGROUNDS = ("idle", "background", "other", "none")
 def no_bout(vocabulary: Sequence[str]) -> int | None:
     """Index of the class that by its name stands for no bout, or None."""
     return next((list(vocabulary).index(name) for name in BACKGROUNDS if name in vocabulary), None)
-
-
-def runs(active: Mask) -> tuple[IntArray, IntArray]:
-    """Return first frames and frames after the last of the stretches of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], active, [False]]).astype(np.int8)))
-    return edges[::2], edges[1::2]
 
 
 def merge_windows(starts: IntArray, probabilities: FloatArray, length: int, span: int, background: int) -> IntArray:
@@ -86,9 +82,9 @@ def window_ceiling(
     ndarray of int, shape (time,)
     """
     starts = np.arange(0, max(1, len(truth) - span + 1), hop)
-    held = np.zeros((len(starts), classes))
+    held, found = np.zeros((len(starts), classes)), runs(truth)
     for code in range(classes):
-        for first, last in zip(*runs(truth == code), strict=True):
+        for first, last in zip(*found.of(code), strict=True):
             shared = np.maximum(np.minimum(starts + span, last) - np.maximum(starts, first), 0)
             enough = min(last - first, span) / 2 if least is None else min(least, last - first)
             if code != background:

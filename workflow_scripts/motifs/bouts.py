@@ -9,27 +9,10 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
+from workflow_scripts.formats.bouts import runs
+
 IntArray = npt.NDArray[np.integer]
 Float64Array = npt.NDArray[np.float64]
-
-
-def runs(states: npt.NDArray[np.generic]) -> tuple[IntArray, IntArray, npt.NDArray[np.generic]]:
-    """Find the runs of equal values.
-
-    Parameters
-    ----------
-    states : ndarray, shape (time,)
-
-    Returns
-    -------
-    starts, stops : ndarray of int, shape (runs,)
-        `stops` are exclusive.
-    values : ndarray, shape (runs,)
-    """
-    if not len(states):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), states
-    starts = np.flatnonzero(np.concatenate([[True], states[1:] != states[:-1]]))
-    return starts, np.append(starts[1:], len(states)), states[starts]
 
 
 def bout_table(states: IntArray, names: Sequence[str], fps: float) -> pd.DataFrame:
@@ -97,9 +80,9 @@ def transition_matrix(states: Sequence[IntArray], n_states: int, *, dummy: int |
     """
     counts = np.zeros((n_states, n_states))
     for sequence in states:
-        _, _, values = runs(sequence)
+        values = runs(sequence).value
         if dummy is not None:
-            _, _, values = runs(values[values != dummy])
+            values = runs(values[values != dummy]).value
         np.add.at(counts, (values[:-1].astype(int), values[1:].astype(int)), 1)
     with np.errstate(invalid="ignore"):
         shares: Float64Array = counts / counts.sum(axis=1, keepdims=True)

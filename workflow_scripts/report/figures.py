@@ -14,6 +14,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
+from workflow_scripts.formats.bouts import runs
 from workflow_scripts.plotting.style import (
     INK,
     PAPER,
@@ -36,7 +37,7 @@ from workflow_scripts.report.tables import (
     pool_seeds,
     scores,
 )
-from workflow_scripts.report.timeline import clock, runs
+from workflow_scripts.report.timeline import clock
 
 ABOVE: Any = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "borderaxespad": 0.4, "handlelength": 1.2}
 """Place of a legend over its axes."""
@@ -219,10 +220,10 @@ def ethogram(
     figure = Figure(figsize=(WIDTH, 0.85 + 0.3 * len(rows) + 0.2 * legend_rows))
     axes = figure.subplots()
     for place, values in enumerate(rows.values()):
-        starts, lengths, states = runs(values)
+        cut = runs(values)
         for state, fill in enumerate(colours):
-            chosen = states == state
-            spans = list(zip(starts[chosen] / fps, lengths[chosen] / fps, strict=True))
+            starts, stops = cut.of(state)
+            spans = list(zip(starts / fps, (stops - starts) / fps, strict=True))
             axes.broken_barh(spans, (place - 0.4, 0.8), facecolors=fill, linewidth=0)
     axes.set_yticks(range(len(rows)), [shorten(name, 22) for name in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)

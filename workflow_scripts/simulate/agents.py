@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import lfilter
 
+from workflow_scripts.formats.bouts import runs
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -132,15 +134,6 @@ def semi_markov(
     return np.repeat(states, lengths)[:n_frames].astype(np.int64)
 
 
-def bouts(states: npt.NDArray[np.generic]) -> list[tuple[int, int, int]]:
-    """Return (first frame, one past the last frame, state) of each run of equal states."""
-    if not len(states):
-        return []
-    edges = np.flatnonzero(np.diff(states)) + 1
-    starts, stops = np.r_[0, edges], np.r_[edges, len(states)]
-    return [(int(a), int(b), int(states[a])) for a, b in zip(starts, stops, strict=True)]
-
-
 def wander(rng: np.random.Generator, shape: tuple[int, ...], frames: float) -> Floats:
     """Draw Ornstein-Uhlenbeck noise along the first axis: mean 0, deviation 1, remembered for `frames` frames."""
     keep = float(np.exp(-1 / frames))
@@ -164,11 +157,10 @@ def _unit(angle: Floats) -> Floats:
 
 def _per_bout(rng: np.random.Generator, states: Ints, spread: float) -> tuple[Floats, Floats, Ints]:
     """Draw what one bout keeps: a factor on its distance, a sense of rotation, which animal is the actor."""
-    runs = bouts(states)
-    lengths = [stop - start for start, stop, _ in runs]
-    factor = np.exp(spread * rng.standard_normal(len(runs)))
-    sense = rng.choice([-1.0, 1.0], len(runs))
-    actor = rng.integers(0, 2, len(runs))
+    lengths = runs(states).length
+    factor = np.exp(spread * rng.standard_normal(len(lengths)))
+    sense = rng.choice([-1.0, 1.0], len(lengths))
+    actor = rng.integers(0, 2, len(lengths))
     return np.repeat(factor, lengths), np.repeat(sense, lengths), np.repeat(actor, lengths)
 
 

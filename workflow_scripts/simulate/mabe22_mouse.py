@@ -23,11 +23,11 @@ from workflow_scripts.cards.card import Card
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import write_json
 from workflow_scripts.core.validation import Strict
+from workflow_scripts.formats.bouts import runs
 from workflow_scripts.simulate.agents import (
     Durations,
     Floats,
     Ints,
-    bouts,
     gaps,
     generator,
     lagged,
@@ -125,10 +125,9 @@ def clip_ids(options: Sizes, name: str) -> dict[str, list[str]]:
 
 def _roles(rng: np.random.Generator, states: Ints) -> tuple[Ints, Ints, Ints]:
     """Draw actor, partner and visited place of each bout; shape (time,) each."""
-    runs = bouts(states)
-    pairs = np.array([rng.permutation(3)[:2] for _ in runs])
-    places = rng.integers(0, len(VISITED), len(runs))
-    lengths = [stop - start for start, stop, _ in runs]
+    lengths = runs(states).length
+    pairs = np.array([rng.permutation(3)[:2] for _ in lengths])
+    places = rng.integers(0, len(VISITED), len(lengths))
     return np.repeat(pairs[:, 0], lengths), np.repeat(pairs[:, 1], lengths), np.repeat(places, lengths)
 
 

@@ -22,6 +22,7 @@ from workflow_scripts.cards.card import Card
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.validation import Strict
+from workflow_scripts.formats.bouts import runs
 from workflow_scripts.simulate.agents import generator
 
 CLASSES = ("idle", "walk", "rear", "groom", "twitch")
@@ -277,9 +278,8 @@ def make(path: str, target: Path, options: Options, card: Card) -> None:
         _write_video(target, render(generator(options.seed, card.name, name, "look"), options, pose, fur), options)
     elif folder == "annotations":
         lines = ["video,label,start,end"]
-        borders = np.flatnonzero(np.diff(pose.state)) + 1
-        for start, stop in zip([0, *borders], [*borders, len(pose.state)], strict=True):
-            label = CLASSES[int(pose.state[start])]
+        for start, stop, state in runs(pose.state).triples():
+            label = CLASSES[state]
             if label != "idle":
                 lines.append(f"{name}.mp4,{label},{start},{stop - 1}")
         _write_lines(target, lines)

@@ -15,6 +15,7 @@ from pydantic import Field
 from workflow_scripts.cards.card import Card, Shard
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.validation import Strict
+from workflow_scripts.formats.bouts import runs
 from workflow_scripts.formats.tracks import FloatArray, Recording
 from workflow_scripts.simulate.agents import (
     Durations,
@@ -23,7 +24,6 @@ from workflow_scripts.simulate.agents import (
     Point,
     Style,
     bodies,
-    bouts,
     gaps,
     generator,
     move,
@@ -112,7 +112,7 @@ def states(rng: np.random.Generator, n_frames: int) -> Ints:
     head, tail = (int(n_frames * rng.uniform(0.05, 0.11)) for _ in range(2))
     middle = n_frames - head - tail
     scene = 1 + semi_markov(rng, middle, 0, S1_TRANSITIONS, S1_DURATIONS)
-    for start, stop, state in bouts(scene):
+    for start, stop, state in runs(scene).triples():
         if state == 3:
             scene[start:stop] = 3 + semi_markov(rng, stop - start, 0, FIGHT_TRANSITIONS + _rare(), FIGHT_DURATIONS)
     return np.concatenate([np.zeros(head, np.int64), scene, np.zeros(tail, np.int64)])
@@ -126,7 +126,7 @@ def _rare() -> Floats:
 
 def _intervals(values: Ints, names: tuple[str, ...], extra: int) -> list[tuple[int, int, str]]:
     """Return 1-based inclusive intervals; the last one runs `extra` frames past the end."""
-    found = [(start + 1, stop, names[state]) for start, stop, state in bouts(values)]
+    found = [(start + 1, stop, names[state]) for start, stop, state in runs(values).triples()]
     start, stop, name = found[-1]
     return [*found[:-1], (start, stop + extra, name)]
 
@@ -167,7 +167,7 @@ def _tracks(
 
 def _animal_gaps(rng: np.random.Generator, session: Ints) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     mask = gaps(rng, len(session), ANIMAL_LOST, *GAP_LENGTH)
-    for start, stop, gone in bouts(mask):
+    for start, stop, gone in runs(mask).triples():
         if gone and session[start] < 3 and rng.random() > KEPT:
             mask[start:stop] = False
     return mask

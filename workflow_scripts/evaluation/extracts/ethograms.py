@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from workflow_scripts.core.files import read_json
@@ -17,16 +14,6 @@ from workflow_scripts.formats.predictions import open_predictions
 RUN = ["dataset", "method", "mode", "point", "split", "seed"]
 CLASSES = ("binary", "multiclass")
 RunKey = tuple[str, str, str, str, str, int]
-
-
-def _bouts(values: npt.NDArray[Any]) -> Iterator[tuple[int, int, int]]:
-    """Yield (start, stop, value) of each run of equal values; stop is exclusive."""
-    if len(values) == 0:
-        return
-    edges = np.flatnonzero(np.diff(values)) + 1
-    bounds = np.concatenate([[0], edges, [len(values)]])
-    for start, stop in itertools.pairwise(bounds):
-        yield int(start), int(stop), int(values[start])
 
 
 def ethogram_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) -> pd.DataFrame:
@@ -62,10 +49,10 @@ def ethogram_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) ->
                 found = reader.read(task, recording)
                 if first:
                     truth = np.where(found.mask, found.truth.astype(np.int64), -1)
-                    for start, stop, value in _bouts(truth):
+                    for start, stop, value in runs(truth).triples():
                         if value >= 0:
                             rows.append((dataset, task, recording, "truth", start, stop, vocabulary[value]))
-                for start, stop, value in _bouts(found.prediction.astype(np.int64)):
+                for start, stop, value in runs(found.prediction).triples():
                     rows.append((dataset, task, recording, method, start, stop, vocabulary[value]))
                 seen.add((dataset, task, method))
     return pd.DataFrame(rows, columns=["dataset", "task", "recording", "row", "start", "stop", "label"])

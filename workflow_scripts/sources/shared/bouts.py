@@ -4,35 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from workflow_scripts.cards.card import Task
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.validation import Strict, nearest
+from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.formats.tracks import Labels
 
 MAX_MISMATCH_FRAMES = 100
 MAX_MISMATCH_SHARE = 0.02
 """A label table that differs from the tracks by more than either belongs to another recording, or another fps."""
-
-
-@dataclass(frozen=True)
-class Bout:
-    """One behaviour from frame `start` up to, not including, frame `stop`; frames count from 0.
-
-    `line` is where it stands in its file, 0 where it comes from none.
-    """
-
-    start: int
-    stop: int
-    name: str
-    line: int = 0
-    subject: str = ""
 
 
 class BoutOptions(Strict):
@@ -273,12 +258,3 @@ def label_tasks(
         for labels in made.values():
             labels.mask[length:] = False
     return made
-
-
-def runs(values: npt.NDArray[np.generic]) -> list[tuple[int, int, int]]:
-    """Return (start, stop, value) of every stretch of equal values, in order; `stop` is the frame after the last."""
-    if len(values) == 0:
-        return []
-    borders = np.flatnonzero(values[1:] != values[:-1]) + 1
-    starts, stops = np.r_[0, borders], np.r_[borders, len(values)]
-    return [(int(a), int(b), int(values[a])) for a, b in zip(starts, stops, strict=True)]

@@ -10,10 +10,11 @@ import pandas as pd
 
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.names import slugify
+from workflow_scripts.formats.bouts import runs
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.methods.lisbet.inference import predict_recording
 from workflow_scripts.methods.lisbet.module import Lisbet
-from workflow_scripts.motifs.bouts import bout_table, runs
+from workflow_scripts.motifs.bouts import bout_table
 
 
 def classes_of(probabilities: npt.NDArray[np.float32], *, min_frames: int = 1) -> npt.NDArray[np.int64]:
