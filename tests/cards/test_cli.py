@@ -152,8 +152,8 @@ def test_formats_are_told_by_content(tmp_path, name, content, source):
         (
             "groom,0,2\nrear,1,3\n",
             {
-                "groom": {"kind": "binary", "vocabulary": ["other", "groom"]},
-                "rear": {"kind": "binary", "vocabulary": ["other", "rear"]},
+                "groom": {"kind": "binary", "vocabulary": ["other", "groom"], "background": "other"},
+                "rear": {"kind": "binary", "vocabulary": ["other", "rear"], "background": "other"},
             },
         ),
     ],

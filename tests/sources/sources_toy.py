@@ -62,5 +62,5 @@ def labelled(frames: int, classes=("attack", "other"), seed: int = 0) -> dict[st
     return {"behaviour": Labels(values, np.ones(frames, bool), "frame", "multiclass", tuple(classes))}
 
 
-MULTI = {"m": Task(vocabulary=["other", "chase", "bite"])}
+MULTI = {"m": Task(vocabulary=["other", "chase", "bite"], background="other")}
 BINARY = {"chasing": Task(kind="binary"), "biting": Task(kind="binary", vocabulary=["no", "yes"])}

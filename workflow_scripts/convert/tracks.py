@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workflow_scripts.cards.card import Card, Gaps, LabelSource, Shard
+from workflow_scripts.convert.labels import with_background
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import digest
 from workflow_scripts.core.validation import deep_merge, nearest
@@ -73,7 +74,7 @@ def convert_shard(card: Card, shard: Shard, resources: Path) -> Iterator[Recordi
         labels = {name: _in_card_vocabulary(tracks, name, found, card) for name, found in raw.labels.items()}
         for source in shard.labels:
             labels.update(_read_labels(resources, source, card, recording, labels))
-        yield dataclasses.replace(recording, labels=labels)
+        yield dataclasses.replace(recording, labels=with_background(labels, card.tasks))
 
 
 def _fps(card: Card, raw: Recording, tracks: Path) -> float:

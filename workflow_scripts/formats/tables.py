@@ -80,6 +80,14 @@ TEXT = ("dataset", "task", "recording", "label", "group", "row", "truth", "predi
 """Columns of small tables that hold names, even where they look like numbers."""
 
 
+def background_in(rows: pd.DataFrame) -> str | None:
+    """Return the class that rows of a small table mark as background; None where they mark none, or are older."""
+    if "background" not in rows:
+        return None
+    marked = rows.loc[rows["background"].astype(str) == "True", "label"]
+    return str(marked.iloc[0]) if len(marked) else None
+
+
 def read_small(path: str | Path) -> pd.DataFrame:
     """Read one of the small tables of `results/<experiment>/tables/`.
 

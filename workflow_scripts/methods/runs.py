@@ -259,7 +259,12 @@ def predict(embedder: Path, view: View, tasks: Sequence[str], output: Path, *, r
                     )
                 if task not in declared:
                     writer.task(
-                        task, kind=labels.kind, level=labels.level, vocabulary=labels.vocabulary, readout=readout
+                        task,
+                        kind=labels.kind,
+                        level=labels.level,
+                        vocabulary=labels.vocabulary,
+                        background=labels.background,
+                        readout=readout,
                     )
                     declared.add(task)
                 group = view.split.groups[recording.id]

@@ -21,8 +21,6 @@ Mask = npt.NDArray[np.bool_]
 
 OVERLAPS = (0.1, 0.25, 0.5)
 """Least IoU of a hit."""
-BACKGROUND = frozenset({"background", "base", "none", "nothing", "other", "rest"})
-"""Names of classes whose segments are no bouts."""
 CELLS = 200_000
 """Cells of the tables of edit distances that are computed side by side."""
 
@@ -237,8 +235,17 @@ def without_background(matrix: Array, background: int) -> Array:
     return kept
 
 
-def background_class(kind: str, vocabulary: Sequence[str]) -> int | None:
-    """Find the class that stands for "nothing of interest": 0 of a binary task, else the one of such a name."""
+def background_class(kind: str, vocabulary: Sequence[str], background: str | None) -> int | None:
+    """Index of the class that has no bouts, None where every class has.
+
+    Parameters
+    ----------
+    kind : str
+        Of a ``binary`` task it is class 0: the other one is the behaviour.
+    vocabulary : sequence of str
+    background : str or None
+        The class that means nothing of interest, as the dataset's card names it.
+    """
     if kind == "binary":
         return 0
-    return next((code for code, name in enumerate(vocabulary) if name.lower() in BACKGROUND), None)
+    return None if background is None else list(vocabulary).index(background)

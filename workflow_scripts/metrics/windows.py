@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
@@ -12,14 +10,6 @@ from workflow_scripts.formats.bouts import runs
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
-
-BACKGROUNDS = ("idle", "background", "other", "none")
-"""Names of the class of no bout, the first that is there."""
-
-
-def no_bout(vocabulary: Sequence[str]) -> int | None:
-    """Index of the class that by its name stands for no bout, or None."""
-    return next((list(vocabulary).index(name) for name in BACKGROUNDS if name in vocabulary), None)
 
 
 def merge_windows(starts: IntArray, probabilities: FloatArray, length: int, span: int, background: int) -> IntArray:

@@ -133,9 +133,7 @@ def class_f1(truth: IntArray, said: IntArray, n_classes: int) -> Float64Array:
     return np.diag(f1_matrix(said[:, None] == everyone, truth[:, None] == everyone)).copy()
 
 
-def protocol_scores(
-    truth: IntArray, said: IntArray, names: Sequence[str], background: str = "other"
-) -> dict[str, float]:
+def protocol_scores(truth: IntArray, said: IntArray, names: Sequence[str], background: str | None) -> dict[str, float]:
     """Score by the protocol of CalMS21, beside the original program's two ways.
 
     Parameters
@@ -143,8 +141,8 @@ def protocol_scores(
     truth, said : ndarray of int, shape (time,)
         Class indices of all test frames.
     names : sequence of str
-    background : str
-        Class left out of the mean.
+    background : str or None
+        Class left out of the mean; None = every class counts.
 
     Returns
     -------
@@ -155,7 +153,7 @@ def protocol_scores(
     """
     each = class_f1(truth, said, len(names))
     scores = {"macro_f1": float(each.mean())} | {f"f1/{name}": float(f1) for name, f1 in zip(names, each, strict=True)}
-    if background in names:
+    if background is not None:
         k = list(names).index(background)
         scores[f"macro_f1_without_{background}"] = float(np.delete(each, k).mean())
         kept = truth != k

@@ -29,6 +29,8 @@ class TaskSummary:
         Labelled frames (or sequences) of each class.
     labelled : int
         Labelled frames (or sequences) in all.
+    background : str or None
+        Class that means nothing of interest.
     """
 
     name: str
@@ -37,6 +39,7 @@ class TaskSummary:
     vocabulary: tuple[str, ...]
     counts: tuple[int, ...]
     labelled: int
+    background: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,8 @@ class ExamplePrediction:
         By method.
     fps : float
         Frames per second.
+    background : str or None
+        Class that means nothing of interest.
     """
 
     dataset: str
@@ -103,6 +108,7 @@ class ExamplePrediction:
     truth: IntArray
     predictions: dict[str, IntArray]
     fps: float
+    background: str | None = None
 
 
 @dataclass(frozen=True)

@@ -126,11 +126,10 @@ def method_bars(table: pd.DataFrame, metric: str = "macro_f1", title: str = "") 
     return figure
 
 
-def _class_order(found: Sequence[Score]) -> list[str]:
-    """Classes as the table lists them, background classes last: they are rarely the question."""
+def _class_order(found: Sequence[Score], background: str | None) -> list[str]:
+    """Classes as the table lists them, the background last: it is rarely the question."""
     names = list(dict.fromkeys(score.metric.removeprefix("f1/") for score in found))
-    quiet = [name for name, fill in zip(names, class_colours(names), strict=True) if fill == QUIET]
-    return [name for name in names if name not in quiet] + quiet
+    return sorted(names, key=lambda name: name == background)
 
 
 def _method_order(found: Sequence[Score]) -> list[str]:
@@ -141,7 +140,7 @@ def _method_order(found: Sequence[Score]) -> list[str]:
 
 
 @styled
-def class_bars(table: pd.DataFrame, title: str = "") -> Figure:
+def class_bars(table: pd.DataFrame, title: str = "", background: str | None = None) -> Figure:
     """Draw every class's F1 by method, with intervals, and the best chance row as a line across the class.
 
     Parameters
@@ -149,10 +148,12 @@ def class_bars(table: pd.DataFrame, title: str = "") -> Figure:
     table : DataFrame
         Comparison rows of one dataset and task; those whose metric is ``f1/<class>`` are drawn.
     title : str
+    background : str, optional
+        Class that means nothing of interest, drawn last.
     """
     found = [s for s in scores(table) if s.metric.startswith("f1/") and math.isfinite(s.value)]
     methods = _method_order([score for score in found if not score.chance])
-    classes = _class_order(found)
+    classes = _class_order(found, background)
     if not methods:
         return empty("No F1 by class")
     thick = 0.155 if len(methods) > 3 else 0.2  # inches a bar
@@ -199,6 +200,7 @@ def ethogram(
     vocabulary: Sequence[str],
     fps: float,
     title: str = "",
+    background: str | None = None,
 ) -> Figure:
     """Draw what people saw and what the methods said, one row each, over time.
 
@@ -212,9 +214,11 @@ def ethogram(
     fps : float
         Frames per second.
     title : str
+    background : str, optional
+        Class that means nothing of interest, drawn in grey.
     """
     rows = {"human labels": truth, **predictions}
-    colours = class_colours(vocabulary)
+    colours = class_colours(vocabulary, background)
     columns = legend_columns(vocabulary, WIDTH - 1.2)
     legend_rows = -(-len(vocabulary) // columns)
     figure = Figure(figsize=(WIDTH, 0.85 + 0.3 * len(rows) + 0.2 * legend_rows))

@@ -127,7 +127,7 @@ def _spoken(found: list[Score], metric: str) -> str:
     return "; ".join(f"{score.label} {with_interval(score.value, score.low, score.high)}" for score in rows)
 
 
-def _result_plots(rows: pd.DataFrame, identifier: str) -> list[Plot]:
+def _result_plots(rows: pd.DataFrame, identifier: str, background: str | None) -> list[Plot]:
     found = scores(rows)
     metric = primary_metric(found)
     plots = []
@@ -153,7 +153,9 @@ def _result_plots(rows: pd.DataFrame, identifier: str) -> list[Plot]:
             if score.metric.startswith("f1/") and not score.chance
         )
         svg = to_svg(
-            figures.class_bars(rows), label=f"Bar chart of F1 by class: {words}", prefix=f"{identifier}-classes"
+            figures.class_bars(rows, background=background),
+            label=f"Bar chart of F1 by class: {words}",
+            prefix=f"{identifier}-classes",
         )
         caption = (
             "F1 by class and method with confidence intervals. The dotted line across a class is its best chance row."
@@ -189,13 +191,13 @@ def _confusions(data: ReportData, dataset: str, task: str, order: list[str], ide
 
 def _ethogram(example: ExamplePrediction) -> Ethogram:
     rows = {"human labels": example.truth, **example.predictions}
-    legend = zip(example.vocabulary, class_colours(example.vocabulary), strict=True)
+    legend = zip(example.vocabulary, class_colours(example.vocabulary, example.background), strict=True)
     return Ethogram(
         recording=example.recording,
         frames=len(example.truth),
         fps=example.fps,
         length=clock(len(example.truth) / example.fps),
-        bands=tuple(band(name, values, example.vocabulary) for name, values in rows.items()),
+        bands=tuple(band(name, values, example.vocabulary, example.background) for name, values in rows.items()),
         gaps=bool((example.truth < 0).any()),
         legend=tuple((name, PAGE_COLOURS.get(fill, fill)) for name, fill in legend),
     )
@@ -215,6 +217,7 @@ def _task(data: ReportData, section: DatasetSection, task: str, rows: pd.DataFra
     metric = primary_metric(found)
     order = list(pool_seeds(found, metric)) if metric else []
     summary = next((item for item in section.tasks if item.name == task), None)
+    background = summary.background if summary else None
     chosen = [item for item in data.examples if (item.dataset, item.task) == (section.name, task)]
     return TaskView(
         id=identifier,
@@ -223,7 +226,7 @@ def _task(data: ReportData, section: DatasetSection, task: str, rows: pd.DataFra
         sentence=sentence(verdict[0]) if verdict else "",
         results=views.results(rows, section.name, task) if len(rows) else None,
         ceilings=views.ceilings(rows, section.name, task) if len(rows) else None,
-        plots=(*_result_plots(rows, identifier), *_critical(data, section.name, task, identifier)),
+        plots=(*_result_plots(rows, identifier, background), *_critical(data, section.name, task, identifier)),
         confusions=tuple(_confusions(data, section.name, task, order, identifier)),
         ethograms=tuple(_ethogram(item) for item in chosen),
         claim=next((item for item in claims(data.tests) if (item.dataset, item.task) == (section.name, task)), None)

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from workflow_scripts.formats.tables import background_in
 from workflow_scripts.plotting.style import INK, QUIET, class_colours, colour, shorten, styled
 from workflow_scripts.report import figures
 from workflow_scripts.report.ranking import rank_plot
@@ -161,18 +162,20 @@ def classes(tables: Tables, *, dataset: str, task: str) -> Plate | None:
     Parameters
     ----------
     tables : mapping
-        Holds ``comparison.csv``.
+        Holds ``comparison.csv`` and ``tables/labels.csv``.
     dataset, task : str
     """
     table = _rows(tables, dataset, task)
     table = table[table["metric"].str.startswith("f1/")]
+    labels = tables["tables/labels.csv"]
+    background = background_in(labels[(labels["dataset"] == dataset) & (labels["task"] == task)])
     if table["value"].notna().sum() == 0:
         return None
     caption = (
         f"F1 by class of {task} on {dataset}, held-out recordings, 95 % bootstrap over groups; "
         "the broken line is the best chance row."
     )
-    return figures.class_bars(table, f"{dataset} · {task}"), table, caption
+    return figures.class_bars(table, f"{dataset} · {task}", background), table, caption
 
 
 def positives(tables: Tables, *, dataset: str, positive: str) -> Plate | None:
@@ -256,7 +259,7 @@ def _maps(points: pd.DataFrame) -> Figure:
     columns = min(COLUMNS, len(panels))
     lines = math.ceil(len(panels) / columns)
     names = list(dict.fromkeys(points["label"].sort_values()))
-    inks = dict(zip(names, class_colours(names), strict=True))
+    inks = dict(zip(names, class_colours(names, background_in(points)), strict=True))
     figure = Figure(figsize=(0.4 + 2.4 * columns, 0.7 + 2.3 * lines))
     axes = figure.subplots(lines, columns, squeeze=False)
     for axis in axes.flat:
@@ -319,5 +322,6 @@ def ethogram(tables: Tables, *, dataset: str, task: str) -> Plate | None:
     vocabulary = sorted(bouts["label"].unique())
     drawn = {str(row): frames(found, vocabulary, int(bouts["stop"].max())) for row, found in bouts.groupby("row")}
     truth = drawn.pop("truth")
-    figure = figures.ethogram(truth, drawn, vocabulary, float(quality["fps"].iloc[0]), f"{dataset} · {recording}")
+    fps, title = float(quality["fps"].iloc[0]), f"{dataset} · {recording}"
+    figure = figures.ethogram(truth, drawn, vocabulary, fps, title, background_in(bouts))
     return figure, bouts, f"{task} in the held-out recording {recording} of {dataset}, human labels on top."

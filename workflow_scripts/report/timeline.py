@@ -63,7 +63,7 @@ def clock(seconds: float) -> str:
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
 
 
-def band(name: str, values: IntArray, vocabulary: Sequence[str]) -> Band:
+def band(name: str, values: IntArray, vocabulary: Sequence[str], background: str | None = None) -> Band:
     """Turn one row of labels into paths.
 
     Parameters
@@ -72,10 +72,12 @@ def band(name: str, values: IntArray, vocabulary: Sequence[str]) -> Band:
     values : ndarray of int, shape (time,)
         Index into `vocabulary`; -1 where nobody labelled.
     vocabulary : sequence of str
+    background : str, optional
+        Class drawn in grey.
     """
     cut = runs(values)
     stretches, words = [], []
-    for state, fill in enumerate(class_colours(vocabulary)):
+    for state, fill in enumerate(class_colours(vocabulary, background)):
         starts, stops = cut.of(state)
         if not len(starts):
             continue

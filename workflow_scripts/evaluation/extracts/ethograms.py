@@ -13,6 +13,7 @@ from workflow_scripts.formats.predictions import open_predictions
 
 RUN = ["dataset", "method", "mode", "point", "split", "seed"]
 CLASSES = ("binary", "multiclass")
+ETHOGRAM = ["dataset", "task", "recording", "row", "start", "stop", "label", "background"]
 RunKey = tuple[str, str, str, str, str, int]
 
 
@@ -28,10 +29,11 @@ def ethogram_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) ->
     Returns
     -------
     DataFrame
-        Columns dataset, task, recording, row (``truth`` or the method), start, stop (frames, exclusive), label.
+        Columns dataset, task, recording, row (``truth`` or the method), start, stop (frames, exclusive), label,
+        background (True for the class that means nothing of interest).
         Unlabelled stretches of the truth are left out. One run a method: its first.
     """
-    rows: list[tuple[str, str, str, str, int, int, str]] = []
+    rows: list[tuple[str, str, str, str, int, int, str, bool]] = []
     chosen: dict[tuple[str, str], str] = {}
     seen: set[tuple[str, str, str]] = set()
     for run, path in zip(runs, predictions, strict=True):
@@ -39,6 +41,7 @@ def ethogram_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) ->
         with open_predictions(path) as reader:
             for task in reader.tasks:
                 kind, level, vocabulary, _ = reader.info(task)
+                quiet = [name == reader.background(task) for name in vocabulary]
                 recordings = sorted(reader.recordings(task))
                 if kind not in CLASSES or level != "frame" or not recordings or (dataset, task, method) in seen:
                     continue
@@ -51,11 +54,12 @@ def ethogram_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) ->
                     truth = np.where(found.mask, found.truth.astype(np.int64), -1)
                     for start, stop, value in runs(truth).triples():
                         if value >= 0:
-                            rows.append((dataset, task, recording, "truth", start, stop, vocabulary[value]))
+                            label = vocabulary[value], quiet[value]
+                            rows.append((dataset, task, recording, "truth", start, stop, *label))
                 for start, stop, value in runs(found.prediction).triples():
-                    rows.append((dataset, task, recording, method, start, stop, vocabulary[value]))
+                    rows.append((dataset, task, recording, method, start, stop, vocabulary[value], quiet[value]))
                 seen.add((dataset, task, method))
-    return pd.DataFrame(rows, columns=["dataset", "task", "recording", "row", "start", "stop", "label"])
+    return pd.DataFrame(rows, columns=ETHOGRAM)
 
 
 def confusion_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from workflow_scripts.evaluation.scores.pool import list_tasks, pool_task
 from workflow_scripts.evaluation.scores.score import COLUMNS
 from workflow_scripts.metrics import frames as metrics
 from workflow_scripts.metrics import segments
-from workflow_scripts.metrics.windows import no_bout, window_ceiling
+from workflow_scripts.metrics.windows import window_ceiling
 
 OVERLAP = segments.OVERLAPS[-1]
 
@@ -36,7 +36,7 @@ def score_ceiling(paths: Sequence[Path], window: int) -> pd.DataFrame:
     rows = []
     for task, readout in list_tasks(paths):
         pool = pool_task(paths, task, readout, ranking=True)
-        background = no_bout(pool.vocabulary)
+        background = pool.no_bout
         if pool.kind != "multiclass" or pool.level != "frame" or background is None or not pool.n:
             continue
         n, about = pool.n_classes, {"task": task, "level": "frame", "n": pool.n, "n_groups": len(pool.statistics)}

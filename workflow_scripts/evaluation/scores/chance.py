@@ -55,7 +55,7 @@ def _write(
     writer: PredictionsWriter, tracks: TracksReader, split: Split, target: Target, method: str, seed: int
 ) -> None:
     shares = _training_shares(tracks, target)
-    writer.task(target.name, kind=target.kind, level=target.level, vocabulary=target.vocabulary, readout="chance")
+    target.declare(writer, readout="chance")
     for recording in target.recordings["test"]:
         labels = read_labels(tracks, target, recording)
         # Seeded by task and recording, so that the draws do not depend on what else is predicted.

@@ -14,6 +14,7 @@ from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.predictions import Prediction, PredictionsReader, TaskKind, open_predictions
 from workflow_scripts.formats.tracks import Level
 from workflow_scripts.metrics import frames as metrics
+from workflow_scripts.metrics import segments
 from workflow_scripts.metrics.segments import Frames
 
 Array = npt.NDArray[np.float64]
@@ -27,6 +28,8 @@ class Pool:
     ----------
     kind, level : str
     vocabulary : tuple of str
+    background : str or None
+        Class that means nothing of interest.
     statistics : dict of str to ndarray
         By group: confusion counts, or the sums of :func:`workflow_scripts.metrics.frames.regression_sums`.
     n : int
@@ -40,6 +43,7 @@ class Pool:
     kind: TaskKind
     level: Level
     vocabulary: tuple[str, ...]
+    background: str | None = None
     statistics: dict[str, Array] = field(default_factory=dict)  # by group
     n: int = 0
     centre: float | None = None
@@ -62,6 +66,11 @@ class Pool:
     def names(self) -> tuple[str, ...]:
         """Class names by index."""
         return self.vocabulary or ("0", "1")
+
+    @property
+    def no_bout(self) -> int | None:
+        """Index of the class that has no bouts; None where every class has."""
+        return segments.background_class(self.kind, self.names, self.background)
 
     def add(self, path: Path, task: str, found: Prediction) -> None:
         """Add one recording.
@@ -159,11 +168,12 @@ def _extend(
     kind, level, vocabulary, found_readout = reader.info(task)
     if found_readout != readout:
         return pool
-    pool = pool or Pool(kind, level, vocabulary, scored=ranking, whole=ranking)
-    if (pool.kind, pool.level, pool.vocabulary) != (kind, level, vocabulary):
+    background = reader.background(task)
+    pool = pool or Pool(kind, level, vocabulary, background, scored=ranking, whole=ranking)
+    if (pool.kind, pool.level, pool.vocabulary, pool.background) != (kind, level, vocabulary, background):
         raise InputError(
             path,
-            f"task {task!r} has another kind, level or vocabulary than in the files pooled with it",
+            f"task {task!r} has another kind, level, vocabulary or background than in the files pooled with it",
             "predict all folds with one version of the dataset",
         )
     for found in reader.iterate(task):

@@ -83,7 +83,7 @@ def _class_rows(pool: Pool, interval: IntervalConfig) -> list[MetricRow]:
     if not pool.said:
         return rows
     frames, n_groups = pool.frames(), len(drawn.statistics)
-    background = segments.background_class(pool.kind, pool.names)
+    background = pool.no_bout
     hits = segments.overlaps_by_owner(frames, n_groups, pool.n_classes)
     if background is not None:
         hits[:, :, background] = 0

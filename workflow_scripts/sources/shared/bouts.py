@@ -26,8 +26,9 @@ class BoutOptions(Strict):
     multiclass: str | None = Field(None, description="Task that takes all behaviours, one class a frame.")
     binary: dict[str, str] = Field({}, description="Behaviour → binary task of its own; overlaps are allowed.")
     background: str | None = Field(
-        "other",
-        description="Class of frames without a bout in the multiclass task; empty = such frames are unlabelled.",
+        None,
+        description="Class of frames without a bout in the multiclass task; not given = the task's background on the "
+        "card, null = such frames are unlabelled.",
     )
     rename: dict[str, str] = Field({}, description="Behaviour in the file → class in the vocabulary.")
     ignore: list[str] = Field([], description="Behaviours of the file that are left out.")
@@ -201,6 +202,17 @@ def paint_binary(path: Path, bouts: Sequence[Bout], name: str, task: Task, n_fra
     return Labels(values, np.ones(n_frames, dtype=bool), level="frame", kind="binary", vocabulary=vocabulary)
 
 
+def _background(options: BoutOptions, task: Task) -> str | None:
+    if "background" in options.model_fields_set:
+        return options.background
+    if task.background is None:
+        raise ConfigError(
+            f"The task {options.multiclass!r} has no background on the card, so frames without a bout have no class; "
+            "add background: <class> to the task, or background: null to the label options to leave them unlabelled."
+        )
+    return task.background
+
+
 def label_tasks(
     path: Path,
     bouts: Sequence[Bout],
@@ -249,7 +261,7 @@ def label_tasks(
     made: dict[str, Labels] = {}
     if options.multiclass is not None:
         task = task_of(options.multiclass, tasks, "multiclass")
-        made[options.multiclass] = paint_multiclass(path, named, task, n_frames, options.background)
+        made[options.multiclass] = paint_multiclass(path, named, task, n_frames, _background(options, task))
     for behaviour, name in options.binary.items():
         made[name] = paint_binary(path, named, behaviour, task_of(name, tasks, "binary"), n_frames)
         if not made[name].values.any():
