@@ -76,7 +76,7 @@ def test_what_the_card_says_reaches_every_table(tmp_path):
     chance_predictions("prior", tracks, SPLIT, ["act"], 0, predictions)
     with open_predictions(predictions) as reader:
         assert reader.background("act") == "still"
-    found = set(score_predictions([predictions], IntervalConfig(resamples=20))["metric"])
+    found = set(score_predictions([predictions], IntervalConfig(resamples=50))["metric"])
     assert {"bout_f1@0.5/walk", "macro_f1_foreground"} <= found and "bout_f1@0.5/still" not in found
     table = ethogram_table([("toy", "prior", "sound", "default", "official", 0)], [predictions])
     assert set(table.loc[table["background"], "label"]) == {"still"} == {background_in(table)}
@@ -100,7 +100,7 @@ def test_without_it_no_name_decides(tmp_path):
     with open_tracks(tracks) as reader:
         assert reader.labels("a", "act").background is None
     chance_predictions("majority", tracks, SPLIT, ["act"], 0, tmp_path / "p.h5")
-    found = set(score_predictions([tmp_path / "p.h5"], IntervalConfig(resamples=20))["metric"])
+    found = set(score_predictions([tmp_path / "p.h5"], IntervalConfig(resamples=50))["metric"])
     assert "bout_f1@0.5/other" in found and "macro_f1_foreground" not in found
 
 

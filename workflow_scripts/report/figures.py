@@ -15,6 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from workflow_scripts.formats.bouts import runs
+from workflow_scripts.metrics.entry import UNIT
+from workflow_scripts.metrics.registry import find
+from workflow_scripts.metrics.registry import title as title_of
 from workflow_scripts.plotting.style import (
     INK,
     PAPER,
@@ -30,9 +33,7 @@ from workflow_scripts.plotting.style import (
 from workflow_scripts.report.tables import (
     Score,
     heading,
-    lower_is_better,
     mean,
-    metric_name,
     number,
     pool_seeds,
     scores,
@@ -43,8 +44,6 @@ ABOVE: Any = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "borderaxespad": 
 """Place of a legend over its axes."""
 WIDTH = 6.6
 """Inches; the page shows it at its own size, papers at one column and a half."""
-BOUNDED = ("macro_f1", "f1/", "balanced_accuracy", "average_precision", "auroc", "bout_f1", "frame_f1", "mean_f1")
-"""Metrics between 0 and 1, drawn on that whole range so that figures compare."""
 
 
 def _whiskers(axes: Axes, found: Sequence[Score], centre: float, height: float) -> None:
@@ -66,12 +65,12 @@ def empty(text: str) -> Figure:
 
 
 def _value_axis(axes: Axes, metric: str, highest: float, *, per_class: bool = False) -> None:
-    direction = " (lower is better)" if lower_is_better(metric) else ""
-    axes.set_xlabel(("F1 by class" if per_class else heading(metric_name(metric))) + direction)
+    direction = " (lower is better)" if find(metric).lower_is_better else ""
+    axes.set_xlabel(("F1 by class" if per_class else heading(title_of(metric))) + direction)
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    if metric.startswith(BOUNDED):
+    if find(metric).bounds == UNIT:  # the whole range, so that figures compare
         axes.set_xlim(0, max(1.0, highest))
 
 
@@ -93,7 +92,7 @@ def method_bars(table: pd.DataFrame, metric: str = "macro_f1", title: str = "") 
     """
     grouped = pool_seeds(scores(table), metric)
     if not grouped:
-        return empty(f"No value of {metric_name(metric)}")
+        return empty(f"No value of {title_of(metric)}")
     order = list(grouped)
     figure = Figure(figsize=(WIDTH, 0.75 + 0.3 * len(order)))
     axes = figure.subplots()
@@ -114,9 +113,9 @@ def method_bars(table: pd.DataFrame, metric: str = "macro_f1", title: str = "") 
             va="center",
             fontsize=8,
         )
-    floor = [mean(grouped[label]) for label in order if grouped[label][0].chance]
+    floor = [mean(grouped[label]) for label in order if grouped[label][0].floor]
     if floor:
-        level = min(floor) if lower_is_better(metric) else max(floor)
+        level = min(floor) if find(metric).lower_is_better else max(floor)
         axes.axvline(level, color=INK, linestyle=(0, (4, 3)), linewidth=0.9)
     axes.set_yticks(range(len(order)), [shorten(label, 34) for label in order])
     axes.set_ylim(len(order) - 0.4, -0.6)
@@ -173,13 +172,13 @@ def class_bars(table: pd.DataFrame, title: str = "", background: str | None = No
                     centre, mean(grouped[label]), height=height, color=colour(index), edgecolor=INK, linewidth=0.3
                 )
                 _whiskers(axes, grouped[label], centre, 0.6 * height)
-        floor = [mean(rows) for rows in grouped.values() if rows[0].chance]
+        floor = [mean(rows) for rows in grouped.values() if rows[0].floor]
         if floor:
             half = height * len(methods) / 2
             axes.plot([max(floor)] * 2, [place - half, place + half], color=INK, linestyle=(0, (2, 1.5)), linewidth=1.4)
     axes.set_yticks(range(len(classes)), [shorten(name, 22) for name in classes])
     axes.set_ylim(len(classes) - 0.45, -0.55)
-    _value_axis(axes, "f1/", 1.0, per_class=True)
+    _value_axis(axes, "f1/{}", 1.0, per_class=True)
     entries = [(label, colour(index)) for index, label in enumerate(methods)]
     legend(axes, entries, columns=columns, **ABOVE)
     if title:

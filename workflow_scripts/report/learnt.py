@@ -9,6 +9,7 @@ import pandas as pd
 
 from workflow_scripts.cards.card import Published
 from workflow_scripts.formats.tables import background_in
+from workflow_scripts.metrics.registry import title as title_of
 from workflow_scripts.report.interactive import Interactive, draw
 from workflow_scripts.report.tables import (
     NOTHING,
@@ -18,7 +19,6 @@ from workflow_scripts.report.tables import (
     Table,
     csv_uri,
     heading,
-    metric_name,
     number,
     with_interval,
 )
@@ -157,7 +157,7 @@ def tests_table(tests: pd.DataFrame, caption: str, csv_name: str) -> Table | Non
             Cell(str(row["n_groups"]), float(row["n_groups"])),
         )
         lines.append(Row(cells, "chance" if row["family"] == "chance" else ""))
-    metric = metric_name(str(tests["metric"].iloc[0]))
+    metric = title_of(str(tests["metric"].iloc[0]))
     columns = (
         ("Method a", False),
         ("Method b", False),
@@ -214,7 +214,7 @@ def published_table(numbers: Sequence[Published], ours: dict[tuple[str, str], li
         best = found[0] if found else None
         cells = (
             Cell(told.task, told.task),
-            Cell(metric_name(told.metric), told.metric),
+            Cell(title_of(told.metric), told.metric),
             Cell(told.method, told.method),
             Cell(number(told.value, 3) + ("" if told.verified else " (not verified)"), told.value),
             _ours(mine),

@@ -11,6 +11,7 @@ from workflow_scripts.core.files import atomic_path, read_json
 from workflow_scripts.evaluation.comparison.compare import compare
 from workflow_scripts.experiment.experiment import load_experiment
 from workflow_scripts.formats.tables import write_table
+from workflow_scripts.metrics.registry import main_metric
 from workflow_scripts.stages import parser, start
 
 
@@ -19,7 +20,7 @@ def work(options: argparse.Namespace) -> None:
     experiment = load_experiment(options.root, read_json(options.config))
     published = {name: card.published for name, card in experiment.cards.items()}
     tasks = {
-        name: {task: "mse" if card.tasks[task].kind == "continuous" else "macro_f1" for task in experiment.tasks(name)}
+        name: {task: main_metric(card.tasks[task].kind).name for task in experiment.tasks(name)}
         for name, card in experiment.cards.items()
     }
     tables = [options.results / path for path in experiment.tables()]

@@ -22,7 +22,7 @@ from workflow_scripts.evaluation.scores.intervals import (
     resample_sums,
 )
 from workflow_scripts.evaluation.scores.pool import Pool, list_tasks, pool_task
-from workflow_scripts.metrics import frames as metrics
+from workflow_scripts.metrics.registry import tested_metric
 
 TESTS = ["dataset", "split", "task", "metric", "family", "a", "b", "value_a", "value_b", "difference", "low", "high"]
 TESTS += ["p", "p_holm", "smallest_p", "comparisons", "n_groups", "seeds_a", "seeds_b", "exact", "note"]
@@ -90,12 +90,7 @@ def labels(rows: Sequence[tuple[str, str, str, str, str]]) -> list[str]:
     return named
 
 
-def _metric(pool: Pool) -> tuple[str, Metric]:
-    return ("macro_f1", metrics.macro_f1) if pool.n_classes else ("mse", metrics.mse)
-
-
-def _score(label: str, who: Contender, pools: Sequence[Pool], interval: IntervalConfig) -> _Scored:
-    _, metric = _metric(pools[0])
+def _score(label: str, who: Contender, pools: Sequence[Pool], metric: Metric, interval: IntervalConfig) -> _Scored:
     statistics = np.stack([pool.by_group() for pool in pools])
     counts = resample_counts(statistics.shape[1], interval)
     each = np.stack([metric(resample_sums(found, counts)) for found in statistics])
@@ -116,7 +111,8 @@ def _tasks(contenders: Sequence[Contender]) -> Iterator[tuple[tuple[str, str, st
 def significance(contenders: Sequence[Contender], interval: IntervalConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare every pair of methods on every task, and rank them.
 
-    Class tasks are compared by macro F1, continuous ones by MSE; points have no sums by group and are left out.
+    Class tasks are compared by macro F1, continuous ones by MSE (:func:`.registry.tested_metric`); points have no sums
+    by group and are left out.
     P-values are corrected (Holm) within a task, apart for comparisons between methods and with chance.
 
     Parameters
@@ -139,20 +135,20 @@ def significance(contenders: Sequence[Contender], interval: IntervalConfig) -> t
         every = splits[dataset, task]
         named = dict(zip(every, labels(every), strict=True))
         scored: list[_Scored] = []
-        metric: Metric = metrics.macro_f1
-        name = ""
+        metric = None
         for who, readout in pairs:
             pools = [pool_task(paths, task, readout, ranking=False) for paths in who.paths.values()]
-            if pools[0].kind == "points" or not all(pool.n for pool in pools):
+            metric = tested_metric(pools[0].kind)
+            if metric is None or not all(pool.n for pool in pools):
                 continue
-            name, metric = _metric(pools[0])
-            scored.append(_score(named[who.method, who.mode, who.point, readout, split], who, pools, interval))
-        if not scored:
+            label = named[who.method, who.mode, who.point, readout, split]
+            scored.append(_score(label, who, pools, metric.compute, interval))
+        if not scored or metric is None:
             continue
-        about = {"dataset": dataset, "split": split, "task": task, "metric": name}
-        tests += _compare(scored, metric, about, interval)
+        about = {"dataset": dataset, "split": split, "task": task, "metric": metric.name}
+        tests += _compare(scored, metric.compute, about, interval)
         alike = [one for one in scored if one.groups == scored[0].groups]
-        placed.append((about, alike, _ranks(alike, lower=name == "mse")))
+        placed.append((about, alike, _ranks(alike, lower=metric.lower_is_better)))
     return pd.DataFrame(tests, columns=TESTS), pd.DataFrame(_rank_rows(placed, interval), columns=RANKS)
 
 

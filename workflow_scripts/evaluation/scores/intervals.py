@@ -6,18 +6,12 @@ groups there is no interval (NaN).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-
 import numpy as np
 import numpy.typing as npt
 
 from workflow_scripts.evaluation.options import IntervalConfig
 
 Array = npt.NDArray[np.float64]
-
-_KEPT: ContextVar[list[Array] | None] = ContextVar("kept", default=None)
 
 
 def resample_counts(n_groups: int, interval: IntervalConfig) -> Array:
@@ -66,50 +60,11 @@ def percentile_interval(values: Array, level: float) -> tuple[float, float]:
         NaN for a resample in which the metric is undefined (its class was not drawn); those are left out.
     level : float
     """
-    kept = _KEPT.get()
-    if kept is not None:
-        kept.append(values)
     defined = values[~np.isnan(values)]
     if not len(defined):
         return float("nan"), float("nan")
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
-
-
-def bootstrap(statistics: Array, metric: Callable[[Array], Array], interval: IntervalConfig) -> tuple[float, float]:
-    """Interval of a metric of summed per-group statistics.
-
-    Parameters
-    ----------
-    statistics : ndarray, shape (n_groups, ...)
-    metric : callable
-        Takes (resamples, ...) sums and returns (resamples,) values.
-    interval : IntervalConfig
-
-    Returns
-    -------
-    tuple of float
-        Low and high; NaN with fewer than two groups.
-    """
-    if len(statistics) < 2:
-        return float("nan"), float("nan")
-    sums = resample_sums(statistics, resample_counts(len(statistics), interval))
-    return percentile_interval(metric(sums), interval.level)
-
-
-@contextmanager
-def keep_resamples() -> Iterator[list[Array]]:
-    """Collect the resampled values behind every interval made inside, in the order made.
-
-    The resamples depend on the number of groups alone, so those of several seeds of one method can be put together
-    into an interval over groups and seeds.
-    """
-    kept: list[Array] = []
-    token = _KEPT.set(kept)
-    try:
-        yield kept
-    finally:
-        _KEPT.reset(token)
 
 
 def over_seeds(values: Array, interval: IntervalConfig) -> Array:
