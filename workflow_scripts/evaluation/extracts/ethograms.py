@@ -52,11 +52,11 @@ def ethogram_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) ->
                 found = reader.read(task, recording)
                 if first:
                     truth = np.where(found.mask, found.truth.astype(np.int64), -1)
-                    for start, stop, value in runs(truth).triples():
+                    for start, stop, value in equal_runs(truth).triples():
                         if value >= 0:
                             label = vocabulary[value], quiet[value]
                             rows.append((dataset, task, recording, "truth", start, stop, *label))
-                for start, stop, value in runs(found.prediction).triples():
+                for start, stop, value in equal_runs(found.prediction).triples():
                     rows.append((dataset, task, recording, method, start, stop, vocabulary[value], quiet[value]))
                 seen.add((dataset, task, method))
     return pd.DataFrame(rows, columns=ETHOGRAM)

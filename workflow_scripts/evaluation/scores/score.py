@@ -190,7 +190,21 @@ def score_predictions(paths: Sequence[Path], interval: IntervalConfig) -> pd.Dat
 
 
 def all_positive_rows(paths: Sequence[Path], interval: IntervalConfig) -> list[Row]:
-    """Score as :func:`score_all_positive`, with the draws behind every interval."""
+    """Score what saying "yes" everywhere would give each class, one against the rest: F1 = 2p/(1+p) for a share p.
+
+    No single prediction says "yes" to every class of a multiclass task, so this needs the truth alone: any
+    predictions file of the same held-out recordings.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+    interval : IntervalConfig
+
+    Returns
+    -------
+    list of Row
+        `f1/<class>` and their mean `macro_f1`, readout ``chance``; continuous tasks give no rows.
+    """
     rows: list[Row] = []
     done: set[str] = set()
     for task, readout in list_tasks(paths):
@@ -205,26 +219,6 @@ def all_positive_rows(paths: Sequence[Path], interval: IntervalConfig) -> list[R
             found.append(support.estimate(f"f1/{label}", _of(_yes_everywhere, code), spread=shown[code] > 1))
         rows += [Row.of(pool, task, "chance", estimate, chance.ALL_POSITIVE.name) for estimate in found]
     return rows
-
-
-def score_all_positive(paths: Sequence[Path], interval: IntervalConfig) -> pd.DataFrame:
-    """Score what saying "yes" everywhere would give each class, one against the rest: F1 = 2p/(1+p) for a share p.
-
-    No single prediction says "yes" to every class of a multiclass task, so this needs the truth alone: any
-    predictions file of the same held-out recordings.
-
-    Parameters
-    ----------
-    paths : sequence of Path
-    interval : IntervalConfig
-
-    Returns
-    -------
-    DataFrame
-        As :func:`score_predictions`, with `f1/<class>` and their mean `macro_f1`, readout ``chance``; continuous
-        tasks give no rows.
-    """
-    return table_of(all_positive_rows(paths, interval))
 
 
 def _yes_everywhere(support: Float64Array) -> Float64Array:
