@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
 
@@ -49,8 +50,7 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
     unknown = [column for column in table.columns if column not in COLUMNS]
     if unknown:
         raise ValueError(f"unknown columns {unknown}")
-    with atomic_path(path) as part:
-        table.reindex(columns=COLUMNS).to_csv(part, index=False, float_format="%.10g")
+    write_csv(path, table.reindex(columns=COLUMNS), float_format="%.10g")
 
 
 def read_table(path: str | Path) -> pd.DataFrame:

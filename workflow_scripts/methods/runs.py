@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from workflow_scripts import __version__, methods
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.errors import EthoMakeError, InputError
 from workflow_scripts.core.files import atomic_path, digest, read_yaml, write_text
 from workflow_scripts.formats.embeddings import write_embeddings
@@ -123,8 +124,7 @@ def _fit_in_closed_form(model: Any, view: View, folder: Path) -> None:
     metrics = model.fit(view)
     save_weights(folder / "weights_best.safetensors", model)
     save_weights(folder / "weights_last.safetensors", model)
-    with atomic_path(folder / "metrics.csv") as part:
-        pd.DataFrame([{"epoch": 0, **metrics}]).to_csv(part, index=False, float_format="%.8g")
+    write_csv(folder / "metrics.csv", pd.DataFrame([{"epoch": 0, **metrics}]), float_format="%.8g")
     log.info("fitted on %d recordings: %s", len(view.split.train), metrics)
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 from hmmlearn.hmm import GaussianHMM
 
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.errors import EthoMakeError, InputError
 from workflow_scripts.core.files import atomic_path, write_text
 from workflow_scripts.core.names import slugify
@@ -195,5 +196,4 @@ def scan_motifs(
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     """Write a table as the original does, with an unnamed index column, whole or not at all."""
-    with atomic_path(path) as part:
-        table.to_csv(part)
+    write_csv(path, table, index=True)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.core.files import atomic_path, read_yaml
 from workflow_scripts.formats.embeddings import open_embeddings
@@ -162,8 +163,7 @@ def _agreement(
 
 
 def _write(path: Path, table: pd.DataFrame) -> None:
-    with atomic_path(path) as part:
-        table.to_csv(part, index=False, float_format="%.6g")
+    write_csv(path, table, float_format="%.6g")
 
 
 def _sentence(text: str) -> Figure:

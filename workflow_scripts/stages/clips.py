@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.cards.card import Card
 from workflow_scripts.convert.clip_tables import clip_tables
 from workflow_scripts.convert.clips import index_clips
@@ -22,8 +23,7 @@ def work(options: argparse.Namespace) -> None:
     index_clips(card, shards, options.resources, options.output)
     quality, labels = clip_tables(options.output)
     for path, table in ((options.quality, quality), (options.labels, labels)):
-        with atomic_path(path) as part:
-            table.to_csv(part, index=False, float_format="%.6g")
+        write_csv(path, table, float_format="%.6g")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.files import atomic_path, read_json
 from workflow_scripts.evaluation.comparison.compare import compare
 from workflow_scripts.experiment.experiment import load_experiment
@@ -25,8 +26,7 @@ def work(options: argparse.Namespace) -> None:
     }
     tables = [options.results / path for path in experiment.tables()]
     write_table(options.output, compare([*tables, options.seeds], published, tasks))
-    with atomic_path(options.points) as part:
-        pd.DataFrame(experiment.points()).to_csv(part, index=False)
+    write_csv(options.points, pd.DataFrame(experiment.points()))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.cards.card import Card
 from workflow_scripts.convert.images import convert_images
 from workflow_scripts.convert.quality import image_tables
@@ -20,8 +21,7 @@ def work(options: argparse.Namespace) -> None:
     convert_images(card, options.resources, options.output, keep_going=options.keep_going)
     quality, labels = image_tables(options.output)
     for path, table in ((options.quality, quality), (options.labels, labels)):
-        with atomic_path(path) as part:
-            table.to_csv(part, index=False, float_format="%.6g")
+        write_csv(path, table, float_format="%.6g")
 
 
 if __name__ == "__main__":

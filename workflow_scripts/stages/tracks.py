@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.cards.card import load_card
 from workflow_scripts.convert.quality import quality_tables
 from workflow_scripts.core.files import atomic_path
@@ -19,8 +20,7 @@ def work(options: argparse.Namespace) -> None:
     index_tracks(options.output, [options.recordings / f"{slugify(shard.id)}.h5" for shard in shards])
     quality, labels = quality_tables(options.output)
     for path, table in ((options.quality, quality), (options.labels, labels)):
-        with atomic_path(path) as part:
-            table.to_csv(part, index=False, float_format="%.6g")
+        write_csv(path, table, float_format="%.6g")
 
 
 if __name__ == "__main__":

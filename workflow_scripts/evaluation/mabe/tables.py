@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.cards.card import Published
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
@@ -42,8 +43,7 @@ class Evaluation:
 
 
 def _write(path: Path, table: pd.DataFrame) -> None:
-    with atomic_path(path) as part:
-        table.to_csv(part, index=False, float_format="%.10g")
+    write_csv(path, table, float_format="%.10g")
 
 
 def counts_table(scores: SoundScores) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.formats.embeddings import open_embeddings
@@ -137,8 +138,7 @@ def write_latents_section(embeddings: Path, tracks: Path, tasks: Sequence[str], 
     with open_tracks(tracks) as reader:
         found = {task: next(filter(None, (reader.labels(name, task) for name in reader.ids)), None) for task in tasks}
     ordered = sorted(tasks, key=lambda task: found[task] is None or found[task].level != "sequence")  # type: ignore[union-attr]
-    with atomic_path(path.parent / "latents.csv") as part:
-        maps.to_csv(part, index=False, float_format="%.6g")
+    write_csv(path.parent / "latents.csv", maps, float_format="%.6g")
     with atomic_path(path.parent / "latents.png") as part:
         latent_figure(maps, ordered[:MOST_TASKS]).savefig(part, format="png", dpi=110)
     items = [

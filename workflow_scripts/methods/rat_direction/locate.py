@@ -13,6 +13,7 @@ import pandas as pd
 from pydantic import Field
 from scipy import ndimage
 
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.validation import Strict
@@ -232,6 +233,5 @@ def tag_video(
     for which in DIRECTIONS:
         found[f"{which}_angle"] = direction(points, model.spec.points, which)
     found["crop_x"], found["crop_y"], found["crop_side"] = centres[:, 0], centres[:, 1], side
-    with atomic_path(table) as part:
-        found.to_csv(part, index=False, float_format="%.4f")
+    write_csv(table, found, float_format="%.4f")
     return found

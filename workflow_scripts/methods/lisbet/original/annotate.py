@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.names import slugify
 from workflow_scripts.formats.bouts import runs
@@ -76,7 +77,6 @@ def annotate(
             onehot = (said[:, None] == np.arange(len(names))).astype(np.int8)
             tables["machineAnnotation_lisbet.csv"] = pd.DataFrame(onehot)
         for name, table in tables.items():
-            with atomic_path(place / name) as part:
-                table.to_csv(part, float_format="%.6g")
+            write_csv(place / name, table, float_format="%.6g", index=True)
         found[task] = said
     return found
