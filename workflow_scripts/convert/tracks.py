@@ -14,8 +14,9 @@ from workflow_scripts.cards.card import Card, Gaps, LabelSource, Shard
 from workflow_scripts.convert.labels import with_background
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import digest
+from workflow_scripts.core.typing import Float32Array
 from workflow_scripts.core.validation import deep_merge, nearest
-from workflow_scripts.formats.tracks import FloatArray, Labels, Recording
+from workflow_scripts.formats.tracks import Labels, Recording
 from workflow_scripts.sources import read_labels, read_tracks, require_file
 
 MISSING_WARNING = 0.25
@@ -145,7 +146,7 @@ def _mend(tracks: Path, recording: Recording, gaps: Gaps) -> Recording:
     return dataclasses.replace(recording, position=position, confidence=confidence, filled=filled, warnings=warnings)
 
 
-def interpolate(position: FloatArray, max_frames: int) -> npt.NDArray[np.bool_]:
+def interpolate(position: Float32Array, max_frames: int) -> npt.NDArray[np.bool_]:
     """Fill gaps of at most `max_frames` frames between two seen points linearly, in place; never extrapolate.
 
     Parameters
@@ -193,7 +194,7 @@ def _warn_missing(recording: Recording, missing: npt.NDArray[np.bool_]) -> list[
     return warnings
 
 
-def _warn_outside(recording: Recording, position: FloatArray) -> list[str]:
+def _warn_outside(recording: Recording, position: Float32Array) -> list[str]:
     if recording.image_size is None:
         return []
     size = np.asarray(recording.image_size, dtype=np.float32)

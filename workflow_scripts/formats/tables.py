@@ -7,9 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.errors import InputError
-from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 
 COLUMNS = [
     "dataset",

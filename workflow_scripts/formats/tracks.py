@@ -17,11 +17,11 @@ import numpy.typing as npt
 
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import digest
+from workflow_scripts.core.typing import Float32Array
 from workflow_scripts.formats.hdf5 import COMPRESSION, create, open_checked
 
 Level: TypeAlias = Literal["frame", "sequence"]
 Kind: TypeAlias = Literal["binary", "multiclass", "continuous"]
-FloatArray: TypeAlias = npt.NDArray[np.float32]
 
 KIND = "tracks"
 
@@ -83,8 +83,8 @@ class Recording:
     """
 
     id: str
-    position: FloatArray
-    confidence: FloatArray
+    position: Float32Array
+    confidence: Float32Array
     fps: float
     individuals: tuple[str, ...]
     keypoints: tuple[str, ...]

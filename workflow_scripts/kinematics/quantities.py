@@ -8,19 +8,10 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.kinematics.body_roles import Roles, headings, role_points
-from workflow_scripts.kinematics.geometry import (
-    Float64Array,
-    angle,
-    dot,
-    nan_mean,
-    norm,
-    odd_window,
-    rate,
-    smooth,
-    unit,
-)
+from workflow_scripts.kinematics.geometry import angle, dot, nan_mean, norm, odd_window, rate, smooth, unit
 
 Columns: TypeAlias = dict[str, Float64Array]
 """Quantity by name, each of shape (time, subjects)."""

@@ -20,9 +20,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from workflow_scripts import __version__, methods
-from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.errors import EthoMakeError, InputError
 from workflow_scripts.core.files import atomic_path, digest, read_yaml, write_text
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.embeddings import write_embeddings
 from workflow_scripts.formats.predictions import Prediction, create_predictions
 from workflow_scripts.views.registry import SPECS, Spec, View

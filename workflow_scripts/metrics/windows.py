@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from workflow_scripts.core.typing import Float32Array, Int64Array
 from workflow_scripts.formats.bouts import runs
 
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
-
-def merge_windows(starts: IntArray, probabilities: FloatArray, length: int, span: int, background: int) -> IntArray:
+def merge_windows(
+    starts: Int64Array, probabilities: Float32Array, length: int, span: int, background: int
+) -> Int64Array:
     """Turn windows into frames as the published tool does.
 
     Each window says its most probable class; windows of a class that touch or overlap become one segment, with the
@@ -51,8 +49,8 @@ def merge_windows(starts: IntArray, probabilities: FloatArray, length: int, span
 
 
 def window_ceiling(
-    truth: IntArray, classes: int, span: int, hop: int, background: int, *, least: int | None = None
-) -> IntArray:
+    truth: Int64Array, classes: int, span: int, hop: int, background: int, *, least: int | None = None
+) -> Int64Array:
     """Return what a classifier that never errs about a window makes of a video, merged as published.
 
     A window is of the class whose bout it holds enough of, the one with most frames of several: at least half of the

@@ -9,10 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
+from workflow_scripts.core.typing import Float64Array, IntArray
 from workflow_scripts.formats.bouts import runs
-
-IntArray = npt.NDArray[np.integer]
-Float64Array = npt.NDArray[np.float64]
 
 
 def bout_table(states: IntArray, names: Sequence[str], fps: float) -> pd.DataFrame:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from workflow_scripts.core.typing import IntArray
 from workflow_scripts.formats.bouts import runs
 from workflow_scripts.plotting.style import PAGE_COLOURS, class_colours
-
-IntArray = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)

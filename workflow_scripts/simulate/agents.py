@@ -12,14 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.signal import lfilter
 
+from workflow_scripts.core.typing import BoolArray, Float64Array, Int64Array
 from workflow_scripts.formats.bouts import runs
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -86,9 +82,9 @@ class Point:
 class Motion:
     """Centres (time, recording, animal, 2) in px, headings (time, recording, animal) in radians, state's stretch."""
 
-    centre: Floats
-    heading: Floats
-    stretch: Floats
+    centre: Float64Array
+    heading: Float64Array
+    stretch: Float64Array
 
 
 def generator(seed: int, *names: str) -> np.random.Generator:
@@ -100,9 +96,9 @@ def semi_markov(
     rng: np.random.Generator,
     n_frames: int,
     start: int,
-    transitions: Floats,
+    transitions: Float64Array,
     durations: Sequence[Durations],
-) -> Ints:
+) -> Int64Array:
     """Draw the state of every frame.
 
     Parameters
@@ -134,7 +130,7 @@ def semi_markov(
     return np.repeat(states, lengths)[:n_frames].astype(np.int64)
 
 
-def wander(rng: np.random.Generator, shape: tuple[int, ...], frames: float) -> Floats:
+def wander(rng: np.random.Generator, shape: tuple[int, ...], frames: float) -> Float64Array:
     """Draw Ornstein-Uhlenbeck noise along the first axis: mean 0, deviation 1, remembered for `frames` frames."""
     keep = float(np.exp(-1 / frames))
     noise = rng.standard_normal(shape)
@@ -142,7 +138,7 @@ def wander(rng: np.random.Generator, shape: tuple[int, ...], frames: float) -> F
     return np.asarray(lfilter([1.0], [1.0, -keep], noise, axis=0), dtype=np.float64)
 
 
-def lagged(values: Floats, frames: float) -> Floats:
+def lagged(values: Float64Array, frames: float) -> Float64Array:
     """Low-pass along the first axis with a time constant of `frames` frames, starting at rest."""
     if frames <= 0:
         return values
@@ -151,11 +147,13 @@ def lagged(values: Floats, frames: float) -> Floats:
     return np.asarray(lfilter([1 - keep], [1.0, -keep], values, axis=0, zi=start)[0], dtype=np.float64)
 
 
-def _unit(angle: Floats) -> Floats:
+def _unit(angle: Float64Array) -> Float64Array:
     return np.stack([np.cos(angle), np.sin(angle)], axis=-1)
 
 
-def _per_bout(rng: np.random.Generator, states: Ints, spread: float) -> tuple[Floats, Floats, Ints]:
+def _per_bout(
+    rng: np.random.Generator, states: Int64Array, spread: float
+) -> tuple[Float64Array, Float64Array, Int64Array]:
     """Draw what one bout keeps: a factor on its distance, a sense of rotation, which animal is the actor."""
     lengths = runs(states).length
     factor = np.exp(spread * rng.standard_normal(len(lengths)))
@@ -166,7 +164,7 @@ def _per_bout(rng: np.random.Generator, states: Ints, spread: float) -> tuple[Fl
 
 def move(
     rngs: Sequence[np.random.Generator],
-    states: Ints,
+    states: Int64Array,
     styles: Sequence[Style],
     arena: tuple[float, float, float, float],
     *,
@@ -248,7 +246,9 @@ def move(
     return Motion(centres, headings, np.repeat(by_state["stretch"][..., None], 2, axis=-1))
 
 
-def bodies(rngs: Sequence[np.random.Generator], motion: Motion, points: Mapping[str, Point], *, noise: float) -> Floats:
+def bodies(
+    rngs: Sequence[np.random.Generator], motion: Motion, points: Mapping[str, Point], *, noise: float
+) -> Float64Array:
     """Hang keypoints on the moving animals.
 
     Parameters
@@ -277,7 +277,7 @@ def bodies(rngs: Sequence[np.random.Generator], motion: Motion, points: Mapping[
     return out
 
 
-def gaps(rng: np.random.Generator, n_frames: int, share: float, ln_mean: float, ln_sd: float) -> Mask:
+def gaps(rng: np.random.Generator, n_frames: int, share: float, ln_mean: float, ln_sd: float) -> BoolArray:
     """Draw when a point is lost: gaps of log-normal length that cover about `share` of the frames.
 
     Returns

@@ -16,19 +16,11 @@ from pydantic import Field
 
 from workflow_scripts.cards.card import Card
 from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.core.typing import Float64Array, Int64Array
 from workflow_scripts.core.validation import Strict
 from workflow_scripts.formats.bouts import runs
 from workflow_scripts.formats.tracks import Recording
-from workflow_scripts.simulate.agents import (
-    Durations,
-    Floats,
-    Ints,
-    gaps,
-    generator,
-    lagged,
-    semi_markov,
-    wander,
-)
+from workflow_scripts.simulate.agents import Durations, gaps, generator, lagged, semi_markov, wander
 from workflow_scripts.sources import daart_csv
 
 CLASSES = ("still", "walk", "front_groom", "back_groom", "abdomen-move")
@@ -116,12 +108,12 @@ class Options(Strict):
     piece: int = Field(25, ge=1, description="Frames of one hand-labelled piece.")
 
 
-def states(seed: int, dataset: str, recording: str, n_frames: int) -> Ints:
+def states(seed: int, dataset: str, recording: str, n_frames: int) -> Int64Array:
     """Draw the true state of every frame: CLASSES, then OTHER."""
     return semi_markov(generator(seed, dataset, recording, "states"), n_frames, 0, TRANSITIONS, DURATIONS)
 
 
-def rule_labels(rng: np.random.Generator, truth: Ints) -> Ints:
+def rule_labels(rng: np.random.Generator, truth: Int64Array) -> Int64Array:
     """Draw what the rules say, as columns of COLUMNS: runs inside each true bout, right as often as the real ones."""
     said = np.zeros(len(truth), dtype=np.int64)
     for start, stop, state in runs(truth).triples():
@@ -133,7 +125,7 @@ def rule_labels(rng: np.random.Generator, truth: Ints) -> Ints:
     return said
 
 
-def hand_labels(rng: np.random.Generator, truth: Ints, piece: int) -> Ints:
+def hand_labels(rng: np.random.Generator, truth: Int64Array, piece: int) -> Int64Array:
     """Label a few pieces of every class, as columns of COLUMNS; at least one piece of each that has a bout so long."""
     labels = np.zeros(len(truth), dtype=np.int64)
     for code, share in enumerate(HAND_SHARE):
@@ -148,7 +140,7 @@ def hand_labels(rng: np.random.Generator, truth: Ints, piece: int) -> Ints:
     return labels
 
 
-def markers(rng: np.random.Generator, truth: Ints) -> tuple[Floats, Floats]:
+def markers(rng: np.random.Generator, truth: Int64Array) -> tuple[Float64Array, Float64Array]:
     """Move the points of one fly; return (time, point, 2) in px, NaN-free, and likelihoods (time, point)."""
     n = len(truth)
     lengths = [stop - start for start, stop, _ in runs(truth).triples()]

@@ -15,10 +15,10 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import Field
 
-from workflow_scripts.core.tables import write_csv
 from workflow_scripts.cards.card import Task
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.formats.tracks import Labels, Recording
 from workflow_scripts.sources import deeplabcut

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workflow_scripts.core.tables import write_csv
 from workflow_scripts.convert.leaks import audit, raise_on_leaks
-from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.stages import parser, start
 
 

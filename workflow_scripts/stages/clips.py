@@ -6,12 +6,11 @@ import argparse
 import json
 from pathlib import Path
 
-from workflow_scripts.core.tables import write_csv
 from workflow_scripts.cards.card import Card
 from workflow_scripts.convert.clip_tables import clip_tables
 from workflow_scripts.convert.clips import index_clips
-from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.names import slugify
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.validation import validate
 from workflow_scripts.stages import parser, start
 

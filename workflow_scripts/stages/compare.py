@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.core.files import read_json
 from workflow_scripts.core.tables import write_csv
-from workflow_scripts.core.files import atomic_path, read_json
 from workflow_scripts.evaluation.comparison.compare import compare
 from workflow_scripts.experiment.experiment import load_experiment
 from workflow_scripts.formats.tables import write_table

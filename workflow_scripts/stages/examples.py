@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from workflow_scripts.core.files import failure, read_json
 from workflow_scripts.core.tables import write_csv
-from workflow_scripts.core.files import atomic_path, failure, read_json
 from workflow_scripts.evaluation.extracts.ethograms import confusion_table, ethogram_table, gather, notes_table
 from workflow_scripts.experiment.experiment import load_experiment
 from workflow_scripts.stages import parser, start

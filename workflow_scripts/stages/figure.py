@@ -10,8 +10,8 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from workflow_scripts.core.files import digest, write_json, write_text
 from workflow_scripts.core.tables import write_csv
-from workflow_scripts.core.files import atomic_path, digest, write_json, write_text
 from workflow_scripts.experiment.figure_kinds import KINDS
 from workflow_scripts.formats.tables import read_small, read_table
 from workflow_scripts.plotting.style import save_figure, style

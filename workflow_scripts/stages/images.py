@@ -6,11 +6,10 @@ import argparse
 import json
 from pathlib import Path
 
-from workflow_scripts.core.tables import write_csv
 from workflow_scripts.cards.card import Card
 from workflow_scripts.convert.images import convert_images
 from workflow_scripts.convert.quality import image_tables
-from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.validation import validate
 from workflow_scripts.stages import parser, start
 

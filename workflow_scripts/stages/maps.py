@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.core.files import failure, read_json
 from workflow_scripts.core.tables import write_csv
-from workflow_scripts.core.files import atomic_path, failure, read_json
 from workflow_scripts.evaluation.extracts.maps import MAP_COLUMNS, embedding_map, training_curves
 from workflow_scripts.experiment.experiment import load_experiment
 from workflow_scripts.stages import parser, start

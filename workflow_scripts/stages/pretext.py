@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from workflow_scripts.core.tables import write_csv
-from workflow_scripts.core.files import atomic_path
 from workflow_scripts.formats.splits import read_split
 from workflow_scripts.methods.lisbet.pretext import task_accuracy
 from workflow_scripts.methods.runs import load_embedder

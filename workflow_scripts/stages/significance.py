@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.core.files import failure, read_json
 from workflow_scripts.core.tables import write_csv
-from workflow_scripts.core.files import atomic_path, failure, read_json
 from workflow_scripts.evaluation.comparison.significance import Contender, significance
 from workflow_scripts.evaluation.scores.seeds import score_seeds
 from workflow_scripts.experiment.experiment import Experiment, load_experiment

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workflow_scripts.core.tables import write_csv
 from workflow_scripts.cards.card import load_card
 from workflow_scripts.convert.quality import quality_tables
-from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.names import slugify
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.tracks import index_tracks
 from workflow_scripts.stages import parser, start
 

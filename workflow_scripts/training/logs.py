@@ -15,9 +15,8 @@ import pandas as pd
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.errors import InputError
-from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.training.distributed import mean_over_processes
 
 LEADING = ["epoch", "step", "lr", "seconds"]

@@ -12,15 +12,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.evaluation.comparison.paired import Metric, holm, swap_test
 from workflow_scripts.evaluation.options import IntervalConfig
-from workflow_scripts.evaluation.scores.intervals import (
-    Array,
-    over_seeds,
-    percentile_interval,
-    resample_counts,
-    resample_sums,
-)
+from workflow_scripts.evaluation.scores.intervals import over_seeds, percentile_interval, resample_counts, resample_sums
 from workflow_scripts.evaluation.scores.pool import Pool, list_tasks, pool_task
 from workflow_scripts.metrics.registry import tested_metric
 
@@ -60,9 +55,9 @@ class _Scored:
     label: str
     chance: bool
     groups: tuple[str, ...]
-    statistics: Array  # (seed, group, …)
+    statistics: Float64Array  # (seed, group, …)
     value: float
-    resampled: Array
+    resampled: Float64Array
 
 
 def labels(rows: Sequence[tuple[str, str, str, str, str]]) -> list[str]:
@@ -126,7 +121,7 @@ def significance(contenders: Sequence[Contender], interval: IntervalConfig) -> t
         Columns :data:`TESTS` and :data:`RANKS`.
     """
     tests: list[dict[str, Any]] = []
-    placed: list[tuple[dict[str, Any], list[_Scored], Array]] = []
+    placed: list[tuple[dict[str, Any], list[_Scored], Float64Array]] = []
     splits: dict[tuple[str, str], list[tuple[str, str, str, str, str]]] = {}
     for (dataset, split, task), pairs in _tasks(contenders):
         rows = [(who.method, who.mode, who.point, readout, split) for who, readout in pairs]
@@ -188,18 +183,18 @@ def _compare(
     return rows
 
 
-def _ranks(scored: Sequence[_Scored], *, lower: bool) -> Array:
+def _ranks(scored: Sequence[_Scored], *, lower: bool) -> Float64Array:
     """Rank the contenders, shape (1 + resamples, n_contenders): by value, then in every resample; NaN with NaN."""
     values = np.stack([np.concatenate([[one.value], one.resampled]) for one in scored], axis=1)
-    ranks: Array = rankdata(values if lower else -values, axis=1, nan_policy="propagate")
+    ranks: Float64Array = rankdata(values if lower else -values, axis=1, nan_policy="propagate")
     return ranks
 
 
 def _rank_rows(
-    placed: Sequence[tuple[dict[str, Any], list[_Scored], Array]], interval: IntervalConfig
+    placed: Sequence[tuple[dict[str, Any], list[_Scored], Float64Array]], interval: IntervalConfig
 ) -> list[dict[str, Any]]:
     rows = []
-    scopes: dict[tuple[str, str], list[tuple[dict[str, Any], list[_Scored], Array]]] = {}
+    scopes: dict[tuple[str, str], list[tuple[dict[str, Any], list[_Scored], Float64Array]]] = {}
     for about, scored, ranks in placed:
         rows += _about_ranks(about | {"scope": "task"}, scored, ranks, 1, len(scored[0].groups), interval)
         scopes.setdefault((about["dataset"], about["split"]), []).append((about, scored, ranks))
@@ -225,8 +220,8 @@ def _rank_rows(
 
 
 def _mean_rank(
-    parts: Sequence[tuple[dict[str, Any], list[_Scored], Array]], interval: IntervalConfig | None = None
-) -> tuple[list[_Scored], Array] | None:
+    parts: Sequence[tuple[dict[str, Any], list[_Scored], Float64Array]], interval: IntervalConfig | None = None
+) -> tuple[list[_Scored], Float64Array] | None:
     """Mean rank over parts, among the contenders that are in all of them; with `interval`, parts are drawn too."""
     names = [one.label for one in parts[0][1] if all(one.label in [s.label for s in part[1]] for part in parts)]
     if len(names) < 2:
@@ -236,7 +231,7 @@ def _mean_rank(
         places = [[one.label for one in scored].index(name) for name in names]
         each.append(rankdata(ranks[:, places], axis=1, nan_policy="propagate"))
     stacked = np.stack(each)
-    mean: Array = stacked.mean(axis=0)
+    mean: Float64Array = stacked.mean(axis=0)
     if interval is not None:
         rng = np.random.default_rng([interval.seed, len(parts), 2])
         drawn = rng.integers(0, len(parts), size=(len(parts), stacked.shape[1] - 1, 1))
@@ -248,7 +243,7 @@ def _mean_rank(
 def _about_ranks(
     about: dict[str, Any],
     scored: Sequence[_Scored],
-    ranks: Array,
+    ranks: Float64Array,
     n_tasks: int,
     n_groups: int,
     interval: IntervalConfig,

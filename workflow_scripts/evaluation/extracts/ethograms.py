@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.core.files import read_json
+from workflow_scripts.formats.bouts import runs as equal_runs
 from workflow_scripts.formats.predictions import open_predictions
 
 RUN = ["dataset", "method", "mode", "point", "split", "seed"]

@@ -15,9 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.errors import ConfigError, InputError
-from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.evaluation.mabe.data import MabeData, held_out, load
 from workflow_scripts.evaluation.mabe.scores import (
     Array,

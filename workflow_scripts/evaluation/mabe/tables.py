@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.core.tables import write_csv
 from workflow_scripts.cards.card import Published
 from workflow_scripts.core.errors import InputError
-from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.evaluation.mabe.data import load
 from workflow_scripts.evaluation.mabe.evaluator import compat_table, sound_scores
 from workflow_scripts.evaluation.mabe.scores import SoundScores, paired_rows

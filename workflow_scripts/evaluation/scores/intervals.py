@@ -7,14 +7,12 @@ groups there is no interval (NaN).
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.evaluation.options import IntervalConfig
 
-Array = npt.NDArray[np.float64]
 
-
-def resample_counts(n_groups: int, interval: IntervalConfig) -> Array:
+def resample_counts(n_groups: int, interval: IntervalConfig) -> Float64Array:
     """How often each group is drawn in each resample.
 
     The draws depend on the seed and the number of groups alone, so that two methods scored on the same groups see
@@ -34,7 +32,7 @@ def resample_counts(n_groups: int, interval: IntervalConfig) -> Array:
     return rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=interval.resamples).astype(np.float64)
 
 
-def resample_sums(statistics: Array, counts: Array) -> Array:
+def resample_sums(statistics: Float64Array, counts: Float64Array) -> Float64Array:
     """Sum per-group statistics over each resample.
 
     Parameters
@@ -51,7 +49,7 @@ def resample_sums(statistics: Array, counts: Array) -> Array:
     return flat.reshape(len(counts), *statistics.shape[1:])
 
 
-def percentile_interval(values: Array, level: float) -> tuple[float, float]:
+def percentile_interval(values: Float64Array, level: float) -> tuple[float, float]:
     """Bounds that hold the middle `level` of the resampled values; NaN where none is defined.
 
     Parameters
@@ -67,7 +65,7 @@ def percentile_interval(values: Array, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def over_seeds(values: Array, interval: IntervalConfig) -> Array:
+def over_seeds(values: Float64Array, interval: IntervalConfig) -> Float64Array:
     """Second level of the bootstrap: in every resample of groups, draw seeds too and take their mean.
 
     Parameters
@@ -83,9 +81,9 @@ def over_seeds(values: Array, interval: IntervalConfig) -> Array:
     """
     n_seeds, resamples = values.shape
     if n_seeds == 1:
-        alone: Array = values[0]
+        alone: Float64Array = values[0]
         return alone
     rng = np.random.default_rng([interval.seed, n_seeds, 1])
     drawn = rng.integers(0, n_seeds, size=(n_seeds, resamples))
-    mean: Array = np.take_along_axis(values, drawn, axis=0).mean(axis=0)
+    mean: Float64Array = np.take_along_axis(values, drawn, axis=0).mean(axis=0)
     return mean

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.evaluation.options import IntervalConfig
 from workflow_scripts.evaluation.scores.estimate import Estimate
 from workflow_scripts.evaluation.scores.intervals import resample_counts
@@ -14,15 +15,16 @@ from workflow_scripts.evaluation.scores.pool import Pool
 from workflow_scripts.formats.images import TASK, open_images
 from workflow_scripts.formats.predictions import Prediction, create_predictions
 from workflow_scripts.formats.splits import Split
-from workflow_scripts.metrics.keypoints import Measure, measures, point_errors
-
-Array = npt.NDArray[np.float64]
+from workflow_scripts.metrics.entry import Measure
+from workflow_scripts.metrics.keypoints import measures, point_errors
 
 BATCH = 64
 """Resamples at a time, each of which holds one number an image."""
 
 
-def resampled(values: Array, groups: npt.NDArray[np.int64], counts: Array, measure: Measure) -> Array:
+def resampled(
+    values: Float64Array, groups: npt.NDArray[np.int64], counts: Float64Array, measure: Measure
+) -> Float64Array:
     """Compute a measure on each resample of the groups.
 
     Parameters

@@ -11,13 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.formats.predictions import Prediction, PredictionsReader, TaskKind, open_predictions
 from workflow_scripts.formats.tracks import Level
 from workflow_scripts.metrics import frames as metrics
 from workflow_scripts.metrics import segments
 from workflow_scripts.metrics.segments import Frames
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass
@@ -44,7 +43,7 @@ class Pool:
     level: Level
     vocabulary: tuple[str, ...]
     background: str | None = None
-    statistics: dict[str, Array] = field(default_factory=dict)  # by group
+    statistics: dict[str, Float64Array] = field(default_factory=dict)  # by group
     n: int = 0
     centre: float | None = None
     seen: dict[str, str] = field(default_factory=dict)  # file by recording
@@ -122,7 +121,7 @@ class Pool:
         owner = [np.full(len(part), number[group]) for part, group in zip(self.truth, self.groups, strict=True)]
         return Frames(*(np.concatenate(parts) for parts in (self.truth, self.said, self.cuts, owner)))
 
-    def by_group(self) -> Array:
+    def by_group(self) -> Float64Array:
         """Statistics stacked in the order of the groups' names, so that resamples are the same for every method."""
         return np.stack([self.statistics[group] for group in sorted(self.statistics)])
 

@@ -12,9 +12,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
-from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.embeddings import open_embeddings
 from workflow_scripts.formats.sections import Item, Section, write_section
 from workflow_scripts.formats.tracks import Labels, open_tracks

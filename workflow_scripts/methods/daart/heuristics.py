@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import read_yaml
+from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.core.validation import nearest, validate
 from workflow_scripts.formats.bouts import runs
 from workflow_scripts.formats.tracks import Recording
-from workflow_scripts.kinematics.geometry import Float64Array, nan_mean, norm, rate, rolling_moments
+from workflow_scripts.kinematics.geometry import nan_mean, norm, rate, rolling_moments
 from workflow_scripts.methods.daart.rules_options import Quantity, RuleBook
 from workflow_scripts.sources import daart_csv, read_tracks
 

@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from workflow_scripts.core.errors import ConfigError, EthoMakeError
+from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.kinematics.body_roles import RoleNames, body_length, find_roles, lay_recording
 from workflow_scripts.kinematics.geometry import (
-    Float64Array,
     FloatArray,
     fill_last_seen,
     lay_names,

@@ -16,9 +16,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import ndtri
 
-from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.errors import EthoMakeError
-from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.images import ImageSet, open_images, write_images
 from workflow_scripts.methods.rat_direction.config import AugmentOptions
 

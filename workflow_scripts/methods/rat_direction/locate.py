@@ -13,13 +13,13 @@ import pandas as pd
 from pydantic import Field
 from scipy import ndimage
 
-from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.errors import InputError
-from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.validation import Strict
 from workflow_scripts.methods.rat_direction.module import DirectionNet, predict_points
 from workflow_scripts.methods.rat_direction.movie import draw_dots, write_movie
-from workflow_scripts.metrics.keypoints import DIRECTIONS, direction
+from workflow_scripts.metrics.keypoints import direction
+from workflow_scripts.metrics.registry import DIRECTIONS
 from workflow_scripts.sources.shared.crops import from_crop, square_crop
 
 UInt8 = npt.NDArray[np.uint8]

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.images import ImageSet
 from workflow_scripts.methods.rat_direction import figures
 from workflow_scripts.methods.rat_direction.module import DirectionNet, predict_points

@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.sections import Item, Section, write_section
 from workflow_scripts.methods.rat_direction import figures
 from workflow_scripts.methods.rat_direction.study import movie_errors

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pandas as pd
 import torch
 
-from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.errors import EthoMakeError, InputError
-from workflow_scripts.core.files import atomic_path, write_json
+from workflow_scripts.core.files import write_json
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.images import TASK, ImageSet, open_images
 from workflow_scripts.formats.predictions import open_predictions
 from workflow_scripts.methods.rat_direction import figures

@@ -14,9 +14,9 @@ import pandas as pd
 import torch
 import yaml
 
-from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.errors import EthoMakeError, InputError
 from workflow_scripts.core.files import atomic_path, read_yaml, write_text
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.methods.daart.module import Segmenter, SequenceData
 from workflow_scripts.methods.daart.original import read_original, write_original
 from workflow_scripts.methods.daart.project.data import Project, read_inputs, read_project

@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workflow_scripts.core.tables import write_csv
-from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.names import slugify
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.bouts import runs
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.methods.lisbet.inference import predict_recording
