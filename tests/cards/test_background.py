@@ -19,9 +19,11 @@ from workflow_scripts.formats.predictions import open_predictions
 from workflow_scripts.formats.splits import Split
 from workflow_scripts.formats.tables import background_in, read_small
 from workflow_scripts.formats.tracks import open_tracks, write_tracks
+from workflow_scripts.methods.mvd.data import background_of
 from workflow_scripts.plotting.style import QUIET
 from workflow_scripts.report.assemble import example_predictions
 from workflow_scripts.report.timeline import band
+from workflow_scripts.views.clips import ClipSpec
 
 SPLIT = Split("toy", "official", "official", ["a"], [], ["b"], {"a": "a", "b": "b"})
 
@@ -117,6 +119,15 @@ def test_files_older_than_the_attribute_are_read(tmp_path):
         assert reader.background("act") is None
     (tmp_path / "old.csv").write_text("dataset,task,label,n\ntoy,act,still,3\n")
     assert background_in(read_small(tmp_path / "old.csv")) is None
+
+
+def test_a_video_model_keeps_the_background_and_older_ones_load():
+    older = {"fps": 30.0, "size": 96, "vocabularies": {"action": ["idle", "walk"]}, "side": None}
+    assert ClipSpec.from_dict(older).backgrounds == {}
+    spec = ClipSpec.from_dict(older | {"backgrounds": {"action": "idle"}})
+    assert ClipSpec.from_dict(spec.to_dict()) == spec
+    assert background_of(("walk", "idle"), None, "idle") == 1 and background_of(("walk", "idle"), None, None) is None
+    assert background_of(("walk", "idle"), "walk", "idle") == 0
 
 
 @pytest.mark.parametrize(
