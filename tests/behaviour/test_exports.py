@@ -30,7 +30,7 @@ def run(tmp_path: Path) -> tuple[Path, Path]:
     write_tracks(tmp_path / "tracks.h5", [tracks])
     with create_predictions(tmp_path / "predictions.h5") as writer:
         whole = np.ones(50, bool)
-        writer.task("act", kind="multiclass", level="frame", vocabulary=NAMES, readout="probe")
+        writer.task("act", kind="multiclass", level="frame", vocabulary=NAMES, readout="probe", background="other")
         writer.add("act", Prediction("s/1", "g", TRUTH, whole, TRUTH))
         writer.task("near", kind="binary", level="frame", vocabulary=(), readout="probe")
         writer.add("near", Prediction("s/1", "g", TRUTH == 2, whole, (TRUTH == 2).astype(int)))
@@ -48,7 +48,7 @@ def test_csv_holds_frames_and_seconds(run: tuple[Path, Path]) -> None:
     with export(run, "csv").open() as handle:
         rows = list(csv.DictReader(handle))
     assert {row["task"] for row in rows} == {"act", "near"}
-    assert [row["behavior"] for row in rows if row["task"] == "act"] == ["other", "chase", NAMES[2], "chase", "other"]
+    assert [row["behavior"] for row in rows if row["task"] == "act"] == ["chase", NAMES[2], "chase"]
     (near,) = [row for row in rows if row["task"] == "near"]
     assert (near["start_frame"], near["end_frame"], near["start_time"]) == ("15", "35", "0.600000")
 
@@ -58,7 +58,7 @@ def test_tables_come_back_frame_by_frame(run: tuple[Path, Path], form: str) -> N
     path = export(run, form, ["act"])
     warn: list[str] = []
     source = {"boris": "boris", "csv": "csv_events"}[form]
-    tasks = {"act": Task(vocabulary=list(NAMES))}
+    tasks = {"act": Task(vocabulary=list(NAMES), background="other")}
     made = read_labels(source, path, {"multiclass": "act"}, fps=FPS, n_frames=50, tasks=tasks, warn=warn)
     assert made["act"].values.tolist() == TRUTH.tolist()
 
@@ -67,7 +67,7 @@ def test_elan_is_read_by_pympi(run: tuple[Path, Path]) -> None:
     elan = pytest.importorskip("pympi.Elan", reason="pympi-ling is not installed")
     document = elan.Eaf(export(run, "elan"))
     found = document.get_annotation_data_for_tier("act")
-    assert found[1][:3] == (400, 600, "chase") and found[2][2] == NAMES[2]
+    assert found[0][:3] == (400, 600, "chase") and found[1][2] == NAMES[2]
     assert [row[:2] for row in document.get_annotation_data_for_tier("near")] == [(600, 1400)]
 
 
@@ -79,8 +79,8 @@ def test_nwb_is_read_by_pynwb(run: tuple[Path, Path]) -> None:
     with pynwb.NWBHDF5IO(path, "r") as handle:
         module = handle.read().processing["behavior"]
         table = module["act_bouts"].to_dataframe()
-        assert table["label"].tolist() == ["other", "chase", NAMES[2], "chase", "other"]
-        assert table["stop_time"].iloc[-1] == 2.0
+        assert table["label"].tolist() == ["chase", NAMES[2], "chase"]
+        assert table["stop_time"].iloc[-1] == 36 / FPS
         assert module["act_ethogram"].to_dataframe()["behavior"].tolist() == list(NAMES)
         assert module["pose_two"]["tail"].data.shape == (50, 2)
 

@@ -49,7 +49,7 @@ def recording(path, name, length, size, seed, fps=30.0):
     encode(path, frames, int(fps))
     boxes = np.tile(np.array([0, 0, size, size], np.float32), (length, 1))
     motion = np.concatenate([[0], np.abs(np.diff(frames[..., 0].astype(np.float32), axis=0)).mean(axis=(1, 2))])
-    labels = Labels(codes.astype(np.int16), np.ones(length, bool), "frame", "multiclass", CLASSES)
+    labels = Labels(codes.astype(np.int16), np.ones(length, bool), "frame", "multiclass", CLASSES, "idle")
     return ClipRecording(
         id=name,
         group=name,

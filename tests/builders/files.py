@@ -47,5 +47,5 @@ class _Refusal:
         return True
 
 
-MULTI = {"m": Task(vocabulary=["other", "chase", "bite"])}
+MULTI = {"m": Task(vocabulary=["other", "chase", "bite"], background="other")}
 BINARY = {"chasing": Task(kind="binary"), "biting": Task(kind="binary", vocabulary=["no", "yes"])}

@@ -148,12 +148,12 @@ def test_formats_are_told_by_content(tmp_path, name, content, source):
 @pytest.mark.parametrize(
     ("rows", "task"),
     [
-        ("groom,0,1\nrear,2,3\n", {"behaviour": {"vocabulary": ["other", "groom", "rear"]}}),
+        ("groom,0,1\nrear,2,3\n", {"behaviour": {"vocabulary": ["other", "groom", "rear"], "background": "other"}}),
         (
             "groom,0,2\nrear,1,3\n",
             {
-                "groom": {"kind": "binary", "vocabulary": ["other", "groom"]},
-                "rear": {"kind": "binary", "vocabulary": ["other", "rear"]},
+                "groom": {"kind": "binary", "vocabulary": ["other", "groom"], "background": "other"},
+                "rear": {"kind": "binary", "vocabulary": ["other", "rear"], "background": "other"},
             },
         ),
     ],

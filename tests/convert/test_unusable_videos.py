@@ -50,7 +50,7 @@ def card(*videos: str, label: str | None = None, labels: list[LabelSource] | Non
         citation=["-"],
         source="videos",
         options={"size": 64},
-        tasks={"action": Task(vocabulary=["idle", "groom", "twitch"])},
+        tasks={"action": Task(vocabulary=["idle", "groom", "twitch"], background="idle")},
         files=[RemoteFile(path=path, urls=["-"]) for path in (*videos, *(source.file for source in labels or []))],
         shards=[Shard(id=Path(video).stem, tracks=video, options=options, labels=labels or []) for video in videos],
     )

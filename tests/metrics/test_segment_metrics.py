@@ -8,6 +8,7 @@ from sklearn.metrics import f1_score, jaccard_score, precision_score
 
 from workflow_scripts.evaluation.options import IntervalConfig
 from workflow_scripts.evaluation.scores.score import score_predictions
+from workflow_scripts.formats.bouts import runs
 from workflow_scripts.formats.predictions import Prediction, create_predictions
 from workflow_scripts.metrics import frames as metrics
 from workflow_scripts.metrics import segments as sg
@@ -28,9 +29,9 @@ CODES = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 6)), min_size=1, ma
 
 @given(CODES)
 def test_segments_cover_the_frames_and_alternate(codes):
-    found = sg.segments(codes)
-    np.testing.assert_array_equal(np.repeat(found.code, found.stop - found.start), codes)
-    assert all(a != b for a, b in itertools.pairwise(found.code))
+    found = runs(codes)
+    np.testing.assert_array_equal(np.repeat(found.value, found.length), codes)
+    assert all(a != b for a, b in itertools.pairwise(found.value))
 
 
 def test_gaps_cut_segments():
@@ -62,7 +63,7 @@ def test_a_true_segment_is_hit_once():
 def brute(truth, said, least, n):
     """The definition, segment by segment, with no sorting."""
     made = np.zeros((n, 3))
-    true, found = sg.segments(truth), sg.segments(said)
+    true, found = runs(truth), runs(said)
     used = set()
     for a, b, c in zip(*found, strict=True):
         ious = [
@@ -75,7 +76,7 @@ def brute(truth, said, least, n):
             made[c, 0] += 1
         else:
             made[c, 1] += 1
-    for k, c in enumerate(true.code):
+    for k, c in enumerate(true.value):
         made[c, 2] += k not in used
     return made
 
@@ -118,7 +119,7 @@ def test_many_recordings_at_once_count_as_one_by_one(recordings, random):
         for where in sg.pieces(mask):
             one, two = truth[where], said[where]
             hits[owner] += [brute(one, two, least, 3) for least in sg.OVERLAPS]
-            orders = sg.segments(one).code, sg.segments(two).code
+            orders = runs(one).value, runs(two).value
             edits[owner] += slow_distance(*orders), max(map(len, orders))
     together = sg.Frames(*map(np.concatenate, zip(*parts, strict=True)))
     np.testing.assert_array_equal(sg.overlaps_by_owner(together, 3, 3), hits)
@@ -150,9 +151,10 @@ def prediction(name, truth, said, mask=None):
     return Prediction(name, name, truth, everywhere(truth) if mask is None else mask, said)
 
 
-def scored(path, items, vocabulary, kind="multiclass"):
+def scored(path, items, vocabulary, kind="multiclass", background=None):
     with create_predictions(path) as writer:
-        writer.task("walks", kind=kind, level="frame", vocabulary=vocabulary, readout="native")
+        task = {"kind": kind, "level": "frame", "vocabulary": vocabulary, "background": background}
+        writer.task("walks", readout="native", **task)
         for item in items:
             writer.add("walks", item)
     return score_predictions([path], IntervalConfig(resamples=50)).set_index("metric")
@@ -160,7 +162,7 @@ def scored(path, items, vocabulary, kind="multiclass"):
 
 def test_rows_of_bouts_stand_in_the_table_of_results(tmp_path):
     items = [prediction("a", "0011100", "0011100"), prediction("b", "0011100", "1100011")]
-    table = scored(tmp_path / "p.h5", items, ("rest", "walk", "run"))
+    table = scored(tmp_path / "p.h5", items, ("rest", "walk", "run"), background="rest")
     assert table.value["bout_f1@0.5"] == pytest.approx(2 * 1 / (2 + 2 + 1))
     assert "iou/run" not in table.index and table.value["iou/walk"] == pytest.approx(3 / 10)
     assert table.value["macro_f1_foreground"] == pytest.approx(2 * 3 / (6 + 3))
@@ -170,7 +172,7 @@ def test_rows_of_bouts_stand_in_the_table_of_results(tmp_path):
 
 
 def test_a_class_never_predicted_counts_in_the_mean_of_precision(tmp_path):
-    table = scored(tmp_path / "p.h5", [prediction("a", "0122", "0111")], ("rest", "walk", "run"))
+    table = scored(tmp_path / "p.h5", [prediction("a", "0122", "0111")], ("rest", "walk", "run"), background="rest")
     assert table.value["macro_precision_foreground"] == pytest.approx((1 / 3 + 0) / 2)
     assert np.isnan(table.value["precision/run"]) and table.value["recall/run"] == 0
 
@@ -182,5 +184,7 @@ def test_bouts_of_a_binary_task_are_those_of_its_presence(tmp_path):
 
 
 def test_without_a_background_every_segment_is_a_bout(tmp_path):
-    table = scored(tmp_path / "p.h5", [prediction("a", "0120", "0120")], ("a", "b", "c"))
+    # The card names the background; a class that happens to be called "other" or "none" has bouts.
+    table = scored(tmp_path / "p.h5", [prediction("a", "0120", "0120")], ("other", "none", "c"))
+    assert "bout_f1@0.5/other" in table.index
     assert (table.value == 1).all() and table.low.isna().all() and "macro_f1_foreground" not in table.index

@@ -149,7 +149,7 @@ def test_scores_against_sklearn_and_the_protocol():
     names = ("attack", "investigation", "mount", "other")
     truth = rng.choice(4, 3000, p=[0.03, 0.29, 0.06, 0.62])
     said = np.where(rng.random(3000) < 0.7, truth, rng.choice(4, 3000))
-    scores = bouts.protocol_scores(truth, said, names)
+    scores = bouts.protocol_scores(truth, said, names, "other")
     assert scores["macro_f1"] == pytest.approx(f1_score(truth, said, average="macro"))
     assert scores["macro_f1_without_other"] == pytest.approx(f1_score(truth, said, average="macro", labels=[0, 1, 2]))
     kept = truth != 3

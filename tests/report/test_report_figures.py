@@ -127,7 +127,7 @@ def test_classes_have_a_bar_a_method_and_background_comes_last() -> None:
         value=[0.9, 0.8, 0.7, 0.5, 0.4, 0.0],
         readout=["probe", "probe", "chance"] * 2,
     )
-    (axes,) = figures.class_bars(table).axes
+    (axes,) = figures.class_bars(table, background="base").axes
     assert [text.get_text() for text in axes.get_yticklabels()] == ["chase/run", "base"]
     assert [bar.get_width() for bar in axes.patches] == [0.5, 0.4, 0.9, 0.8]
     assert [list(line.get_xdata()) for line in axes.lines] == [[0.0, 0.0], [0.7, 0.7]]
@@ -206,7 +206,9 @@ def test_inline_svg_leaves_the_page_alone(s1: pd.DataFrame) -> None:
 def test_colours_differ_for_every_class() -> None:
     colours = style.class_colours([f"c{k}" for k in range(21)])
     assert len(set(colours)) == 21
-    assert style.class_colours(["Base", "x", "other"]) == [style.QUIET, style.PALETTE[0], style.QUIET]
+    assert style.class_colours(["Base", "x", "other"], "Base") == [style.QUIET, *style.PALETTE[:2]]
+    # No name is special: only the class that the card names is grey.
+    assert style.QUIET not in style.class_colours(["other", "none", "background", "base", "rest", "idle"])
 
 
 @pytest.mark.parametrize("fill", [*style.PALETTE, style.QUIET, "#00314d", "#f4f8fb"])

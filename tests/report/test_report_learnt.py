@@ -114,12 +114,12 @@ def test_classes_of_maps_have_the_colours_of_ethograms(tmp_path):
     table = pd.DataFrame(
         {"dataset": "toy", "method": "net", "mode": "sound", "point": "default", "task": "action", "recording": "r0"}
         | {"frame": range(3), "label": ["rest", "run", "other"], "share1": 0.5, "share2": 0.3}
-        | {"pc1": [0.0, 1.0, 2.0], "pc2": [1.0, 0.0, 2.0]}
+        | {"pc1": [0.0, 1.0, 2.0], "pc2": [1.0, 0.0, 2.0], "background": [False, False, True]}
     )
     ((_, plot),) = learnt.maps(table, "toy", {"action": vocabulary})
     traces = json.loads(plot.spec)["data"]
     assert [trace["name"] for trace in traces] == ["other", "run", "rest"]
-    colours = dict(zip(vocabulary, class_colours(vocabulary), strict=True))
+    colours = dict(zip(vocabulary, class_colours(vocabulary, "other"), strict=True))
     assert {trace["name"]: trace["marker"]["color"] for trace in traces} == {
         name: colours[name] for name in ("other", "run", "rest")
     }

@@ -32,7 +32,7 @@ from workflow_scripts.sources import (
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = int(os.environ.get("ETHOMAKE_FUZZ_ROUNDS", "60"))
-TASKS = {"behaviour": Task(kind="multiclass", vocabulary=["attack", "other"])}
+TASKS = {"behaviour": Task(kind="multiclass", vocabulary=["attack", "other"], background="other")}
 FRAMES = 40
 NAMED: dict[str, object] = {"multiclass": "behaviour"}
 

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workflow_scripts.formats.bouts import runs
 from workflow_scripts.simulate.agents import (
     Durations,
     Motion,
     Point,
     Style,
     bodies,
-    bouts,
     gaps,
     generator,
     lagged,
@@ -29,7 +29,7 @@ def test_a_generator_is_told_by_its_names_alone():
 
 @given(st.lists(st.integers(0, 3), max_size=40))
 def test_bouts_tell_the_states_and_never_repeat_one(values):
-    found = bouts(np.array(values, dtype=np.int64))
+    found = runs(np.array(values, dtype=np.int64)).triples()
     assert [state for start, stop, state in found for _ in range(stop - start)] == values
     assert all(a[2] != b[2] and a[1] == b[0] for a, b in itertools.pairwise(found))
 
@@ -40,11 +40,11 @@ def test_the_chain_starts_where_told_and_has_the_length_asked_for(n_frames, seed
     law = [Durations(2.0, 0.5, 30)] * 3
     transitions = np.array([[0, 1, 1], [1, 0, 0], [1, 0, 0]], dtype=float)
     states = semi_markov(np.random.default_rng(seed), n_frames, 1, transitions, law)
-    runs = bouts(states)
+    found = runs(states).triples()
     assert len(states) == n_frames
     assert states[0] == 1
-    assert all(stop - start <= 30 for start, stop, _ in runs)
-    assert (1, 2) not in {(a[2], b[2]) for a, b in itertools.pairwise(runs)}
+    assert all(stop - start <= 30 for start, stop, _ in found)
+    assert (1, 2) not in {(a[2], b[2]) for a, b in itertools.pairwise(found)}
 
 
 def test_wander_has_unit_deviation_and_memory():

@@ -8,8 +8,9 @@ from workflow_scripts.cards.card import load_card
 from workflow_scripts.convert.tracks import convert_shard
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import digest
+from workflow_scripts.formats.bouts import runs
 from workflow_scripts.simulate import GENERATORS, calms21, make_file, rats_pairs
-from workflow_scripts.simulate.agents import bouts, generator, semi_markov
+from workflow_scripts.simulate.agents import generator, semi_markov
 
 DATASETS = Path(__file__).parents[2] / "config" / "datasets"
 TWINS = ["calms21_twin", "rats_pairs_twin"]
@@ -104,10 +105,10 @@ def test_the_chain_of_calms21_has_the_real_statistics():
     chains = [semi_markov(generator(5, str(k)), n_frames, 3, calms21.TRANSITIONS, calms21.DURATIONS) for k in range(n)]
     share = np.bincount(np.concatenate(chains), minlength=4) / (n * n_frames)
     np.testing.assert_allclose(share, calms21.SHARES, atol=0.05)
-    whole = [bout for chain in chains for bout in bouts(chain)[:-1]]  # the last bout of a chain is cut
+    whole = [bout for chain in chains for bout in runs(chain).triples()[:-1]]  # the last bout of a chain is cut
     counts = np.zeros((4, 4))
     for chain in chains:
-        states = [state for _, _, state in bouts(chain)]
+        states = [state for _, _, state in runs(chain).triples()]
         np.add.at(counts, (states[:-1], states[1:]), 1)
     real = calms21.TRANSITIONS / calms21.TRANSITIONS.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(counts / counts.sum(axis=1, keepdims=True), real, atol=0.03)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from workflow_scripts.cards.card import Task
 from workflow_scripts.core.errors import ConfigError, InputError
+from workflow_scripts.formats.bouts import Bout, runs
 from workflow_scripts.sources import boris, caltech_annotator, read_labels
-from workflow_scripts.sources.shared.bouts import Bout, runs, seconds_to_frames
+from workflow_scripts.sources.shared.bouts import seconds_to_frames
 
 RATES = st.sampled_from([25.0, 29.97, 30.0, 50.0, 30000 / 1001])
 
@@ -75,7 +76,7 @@ def test_caltech_round_trip(tmp_path_factory, bouts):
     expected = values_of(bouts, MULTI["m"].vocabulary)
     np.testing.assert_array_equal(made.values, expected)
     assert made.mask.all()
-    assert [(a, b) for a, b, _ in runs(made.values)] == [(b.start, b.stop) for b in bouts]
+    assert [(a, b) for a, b, _ in runs(made.values).triples()] == [(b.start, b.stop) for b in bouts]
 
 
 OLD = """Observation id,DLC3,,,,,,,
@@ -102,7 +103,7 @@ def test_boris_old_layout_with_preamble(tmp_path):
         "3.05,/v.avi,10.000,10.0,x,bite,,,POINT\n"
     )
     made, warn = labels(tmp_path, "boris", text)
-    assert runs(made["m"].values) == [(0, 10, 0), (10, 20, 1), (20, 30, 0), (30, 31, 2), (31, 100, 0)]
+    assert runs(made["m"].values).triples() == [(0, 10, 0), (10, 20, 1), (20, 30, 0), (30, 31, 2), (31, 100, 0)]
     assert warn == []
 
 
@@ -110,11 +111,11 @@ def test_boris_new_layout_any_column_order_and_delimiter(tmp_path):
     rows = "1.0;START;chase;x\n1.5;START;chase;y\n2.0;STOP;chase;x\n2.5;STOP;chase;y\n"
     text = "Time;Behavior type;Behavior;Subject\n" + rows
     made, _ = labels(tmp_path, "boris", text, {"binary": {"chase": "chasing", "bite": "biting"}}, tasks=BINARY)
-    assert runs(made["chasing"].values) == [(0, 10, 0), (10, 25, 1), (25, 100, 0)]
+    assert runs(made["chasing"].values).triples() == [(0, 10, 0), (10, 25, 1), (25, 100, 0)]
     assert made["chasing"].vocabulary == ("no chase", "chase")
     assert not made["biting"].values.any()
     only, _ = labels(tmp_path, "boris", text, {"binary": {"chase": "chasing"}, "subjects": ["y"]}, tasks=BINARY)
-    assert runs(only["chasing"].values) == [(0, 15, 0), (15, 25, 1), (25, 100, 0)]
+    assert runs(only["chasing"].values).triples() == [(0, 15, 0), (15, 25, 1), (25, 100, 0)]
 
 
 def test_boris_aggregated_layout(tmp_path):
@@ -171,7 +172,7 @@ def test_csv_events_seconds_and_frames_agree(tmp_path):
     )
     np.testing.assert_array_equal(seconds["m"].values, frames["m"].values)
     np.testing.assert_array_equal(seconds["m"].values, ours["m"].values)
-    assert runs(seconds["m"].values) == [(0, 10, 0), (10, 20, 1), (20, 25, 2), (25, 100, 0)]
+    assert runs(seconds["m"].values).triples() == [(0, 10, 0), (10, 20, 1), (20, 25, 2), (25, 100, 0)]
 
 
 def test_csv_events_options(tmp_path):
@@ -298,7 +299,7 @@ def test_real_boris():
     path = real("mice-pair-mars7", "boris", "e3v813a-20210610T122332-122642_reencode.csv")
     tasks = {"interact": Task(kind="binary")}
     made = read_labels("boris", path, {"binary": {"interact": "interact"}}, n_frames=5700, fps=30, tasks=tasks)
-    bouts = [(a, b) for a, b, v in runs(made["interact"].values) if v]
+    bouts = [(a, b) for a, b, v in runs(made["interact"].values).triples() if v]
     assert len(bouts) == 10
     assert bouts[0] == (895, 1042)  # 29.850 s and 34.725 s at 30 frames a second
     assert made["interact"].values.sum() == 672

@@ -9,9 +9,9 @@ from scipy.io import savemat
 from workflow_scripts.cards.card import Task, load_card
 from workflow_scripts.convert.tracks import convert_shard
 from workflow_scripts.core.errors import ConfigError, InputError
+from workflow_scripts.formats.bouts import runs
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.simulate import fly_daart, make_file
-from workflow_scripts.simulate.agents import bouts
 from workflow_scripts.sources import daart_csv, read_labels, read_tracks
 
 ROOT = Path(__file__).parents[2]
@@ -171,7 +171,7 @@ def test_real_freezing():
     assert (person.sum(), rule.sum(), still.sum()) == (1368, 1457, 3069)
     assert 2 * (person & rule).sum() / (person.sum() + rule.sum()) == pytest.approx(0.903, abs=5e-4)
     assert 2 * (person & still).sum() / (person.sum() + still.sum()) == pytest.approx(0.598, abs=5e-4)
-    assert len([1 for *_, on in bouts(person) if on]) == 20
+    assert len([1 for *_, on in runs(person).triples() if on]) == 20
 
 
 def test_real_fly_labels_are_as_the_card_says():

@@ -11,15 +11,15 @@ import pytest
 from workflow_scripts.cards.card import Task
 from workflow_scripts.convert.clips import faithful_clips, sound_clips
 from workflow_scripts.core.errors import ConfigError, InputError
+from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.formats.clips import ClipRecording
 from workflow_scripts.formats.tracks import Labels
 from workflow_scripts.metrics.detection import average_precision, containment, iou, mean_average_precision
 from workflow_scripts.sources import read_labels
-from workflow_scripts.sources.shared.bouts import Bout
 from workflow_scripts.sources.supervisely import read_boxes, videos, write_annotation
 from workflow_scripts.sources.videos import BalanceOptions
 
-TASKS = {"action": Task(vocabulary=["idle", "groom", "twitch"])}
+TASKS = {"action": Task(vocabulary=["idle", "groom", "twitch"], background="idle")}
 OPTIONS = {"multiclass": "action", "background": "idle"}
 
 
@@ -145,7 +145,7 @@ def two() -> list[ClipRecording]:
 
 
 def test_sound_clips_have_context_and_idle_from_every_video(two: list[ClipRecording]) -> None:
-    table = sound_clips(two, BalanceOptions(context=1.0))
+    table = sound_clips(two, BalanceOptions(idle="idle", context=1.0))
     positive = [(clip.start, clip.stop, clip.label) for clip in table if clip.kind == "positive"]
     assert positive == [(290, 410, "groom"), (690, 711, "twitch"), (890, 1030, "groom")]
     idle = [clip for clip in table if clip.kind != "positive"]
@@ -155,13 +155,13 @@ def test_sound_clips_have_context_and_idle_from_every_video(two: list[ClipRecord
     assert all((codes[clip.start : clip.stop] == 0).all() for clip in idle if clip.video == "a")
     hard = [clip for clip in idle if clip.kind == "hard_negative" and clip.video == "b"]
     assert any(clip.start < 1560 and clip.stop > 1500 for clip in hard)
-    assert table == sound_clips(two, BalanceOptions(context=1.0))
-    alone = [clip for clip in sound_clips(two, BalanceOptions(seed=1)) if clip.kind != "positive"]
+    assert table == sound_clips(two, BalanceOptions(idle="idle", context=1.0))
+    alone = [clip for clip in sound_clips(two, BalanceOptions(idle="idle", seed=1)) if clip.kind != "positive"]
     assert alone != idle
 
 
 def test_faithful_clips_follow_the_seeds_rules(two: list[ClipRecording]) -> None:
-    table = faithful_clips(two, BalanceOptions())
+    table = faithful_clips(two, BalanceOptions(idle="idle"))
     positive = [(clip.start, clip.stop) for clip in table if clip.kind == "positive"]
     # 10 s make two parts of 5 s, one frame makes a second, 12 s make three parts.
     assert positive == [(300, 350), (350, 400), (695, 705), (900, 940), (940, 980), (980, 1020)]

@@ -11,35 +11,39 @@ from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.names import slugify
 from workflow_scripts.core.validation import nearest
+from workflow_scripts.formats.bouts import Bout, runs
 from workflow_scripts.formats.clips import ClipRecording, open_clips
 from workflow_scripts.formats.predictions import Prediction, PredictionsReader, open_predictions
 from workflow_scripts.formats.tracks import TracksReader, open_tracks
 from workflow_scripts.sources.boris import write_boris
 from workflow_scripts.sources.elan import write_elan
 from workflow_scripts.sources.nwb import write_nwb
-from workflow_scripts.sources.shared.bouts import Bout, runs
 from workflow_scripts.video.cut import cut_clip
 from workflow_scripts.video.metadata import checksum, probe
 
 ENDINGS = {"csv": ".csv", "boris": ".csv", "elan": ".eaf", "nwb": ".nwb"}
 
 
-def bouts_of(prediction: Prediction, kind: str, vocabulary: tuple[str, ...], task: str) -> list[Bout]:
+def bouts_of(
+    prediction: Prediction, kind: str, vocabulary: tuple[str, ...], task: str, background: str | None = None
+) -> list[Bout]:
     """Return the bouts of one recording's prediction.
 
     Parameters
     ----------
     prediction : Prediction
     kind : str
-        ``multiclass`` (every stretch is a bout of its class) or ``binary`` (stretches of 1 are bouts named as the
-        task).
+        ``multiclass`` (every stretch of a class but the background is a bout) or ``binary`` (stretches of 1 are bouts
+        named as the task).
     vocabulary : tuple of str
     task : str
+    background : str, optional
+        Class that means nothing of interest.
     """
-    stretches = runs(prediction.prediction)
+    stretches = runs(prediction.prediction).triples()
     if kind == "binary":
         return [Bout(start, stop, task) for start, stop, value in stretches if value == 1]
-    return [Bout(start, stop, vocabulary[value]) for start, stop, value in stretches]
+    return [Bout(start, stop, vocabulary[value]) for start, stop, value in stretches if vocabulary[value] != background]
 
 
 def export_bouts(
@@ -108,7 +112,7 @@ def _write(
     for task in tasks:
         if recording in reader.recordings(task):
             kind, _, vocabulary, _ = reader.info(task)
-            found[task] = bouts_of(reader.read(task, recording), kind, vocabulary, task)
+            found[task] = bouts_of(reader.read(task, recording), kind, vocabulary, task, reader.background(task))
     if form == "csv":
         with atomic_path(path) as part, part.open("w", encoding="utf-8", newline="") as handle:
             writer = csv.writer(handle)

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import read_yaml
 from workflow_scripts.core.names import slugify
-from workflow_scripts.core.validation import Strict, validate
+from workflow_scripts.core.validation import Strict, nearest, validate
 
 UNPACKED = ".unpacked/"
 """Archive members live in `resources/<dataset>/<archive>.unpacked/<member>`."""
@@ -78,7 +78,26 @@ class Task(Strict):
     )
     level: Literal["frame", "sequence"] = "frame"
     vocabulary: list[str] = Field([], description="Class names in the order of their indices.")
+    background: str | None = Field(
+        None, description="Class that means nothing of interest: it has no bouts; empty = every class has."
+    )
     description: str = ""
+
+    @model_validator(mode="after")
+    def _background_is_a_class(self) -> Task:
+        if self.background is None:
+            return self
+        if self.kind not in ("binary", "multiclass"):
+            raise ValueError(f"background names a class, and a task of kind {self.kind} has none; remove it")
+        if self.background not in self.vocabulary:
+            near = nearest(self.background, self.vocabulary).removesuffix("?")
+            raise ValueError(f"background: expected a class of the vocabulary, found {self.background!r}{near}")
+        if self.kind == "binary" and self.background != self.vocabulary[0]:
+            raise ValueError(
+                f"background: expected {self.vocabulary[0]!r}, the first class of the binary task, found "
+                f"{self.background!r}; the second class is the behaviour"
+            )
+        return self
 
 
 class Gaps(Strict):

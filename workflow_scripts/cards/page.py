@@ -108,8 +108,11 @@ def _split(split: GroupSplit | FoldSplit | DealtSplit) -> str:
 
 def _tasks(card: Card) -> str:
     return markdown_table(
-        ["task", "kind", "level", "classes", "meaning"],
-        ([name, t.kind, t.level, ", ".join(t.vocabulary), t.description] for name, t in card.tasks.items()),
+        ["task", "kind", "level", "classes", "background", "meaning"],
+        (
+            [name, t.kind, t.level, ", ".join(t.vocabulary), t.background or "", t.description]
+            for name, t in card.tasks.items()
+        ),
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.convert.quality import LABELS, QUALITY, label_counts
+from workflow_scripts.convert.quality import LABELS, QUALITY, Spread, label_rows
 from workflow_scripts.formats.clips import INTERPOLATED, MISSING, open_clips
 
 
@@ -25,7 +25,7 @@ def clip_tables(clips: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         shares of frames without a box, and with an interpolated one.
     """
     quality: list[dict[str, object]] = []
-    spread: list[tuple[str, str, str, str, str, int]] = []
+    spread: Spread = []
     with open_clips(clips) as reader:
         for recording in reader:
             quality.append(
@@ -43,8 +43,7 @@ def clip_tables(clips: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
                 }
             )
             for task, labels in recording.labels.items():
-                counts = label_counts(labels)
-                spread += [(recording.id, task, labels.kind, labels.level, name, count) for name, count in counts]
+                spread += label_rows(recording.id, task, labels)
         for shard, reason in reader.quarantined.items():
             quality.append({"recording": shard, "status": "quarantined", "warnings": reason})
     return pd.DataFrame(quality, columns=QUALITY), pd.DataFrame(spread, columns=LABELS)

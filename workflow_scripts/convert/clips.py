@@ -14,13 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from workflow_scripts.cards.card import Card, LabelSource, Shard, Task
+from workflow_scripts.convert.labels import with_background
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import digest
 from workflow_scripts.core.validation import deep_merge, nearest, validate
+from workflow_scripts.formats.bouts import runs
 from workflow_scripts.formats.clips import TASK, Clip, ClipRecording, open_clips, write_clips
 from workflow_scripts.formats.tracks import Labels
 from workflow_scripts.sources import LABEL_SOURCES, read_labels
-from workflow_scripts.sources.shared.bouts import runs, task_of
+from workflow_scripts.sources.shared.bouts import task_of
 from workflow_scripts.sources.videos import BalanceOptions, Options
 
 MAX_POSITIVE = 5.0
@@ -62,6 +64,8 @@ def index_clips(card: Card, shards: Sequence[Path], resources: Path, target: Pat
         reason = next(iter(quarantined.values()), "the card names none")
         raise InputError(target, f"not one video is usable ({reason})", "mend the files of the dataset")
     balance = validate(Options, card.options, where=f"options of the source {card.source}").balance
+    if balance.idle is None and TASK in card.tasks:
+        balance = balance.model_copy(update={"idle": card.tasks[TASK].background})
     tables = {"sound": sound_clips(recordings, balance), "faithful": faithful_clips(recordings, balance)}
     write_clips(target, recordings, tables, quarantined)
 
@@ -79,6 +83,7 @@ def _labelled(recording: ClipRecording, card: Card, shard: Shard, resources: Pat
             raise ConfigError(f"The shard {shard.id!r} has two labels of {', '.join(sorted(both))}; keep one.")
         labels.update(found)
         sums[source.file] = digest(resources / source.file)
+    labels = with_background(labels, card.tasks)
     return dataclasses.replace(recording, labels=labels, source_sha256=sums, warnings=warnings)
 
 
@@ -118,14 +123,14 @@ def _in_seconds(source: LabelSource) -> bool:
     return bool(says(validate(module.Options, source.options, where=f"options of the source {source.source}")))
 
 
-def _bouts(recording: ClipRecording, idle: str) -> tuple[list[tuple[int, int, str]], npt.NDArray[np.bool_]]:
-    """Return (start, stop, class) of every bout that is not idle, and the frames known to be idle."""
+def _bouts(recording: ClipRecording, idle: str | None) -> tuple[list[tuple[int, int, str]], npt.NDArray[np.bool_]]:
+    """Return (start, stop, class) of every bout that is not idle, and the frames known to be idle (None: no class)."""
     labels = recording.labels.get(TASK)
     if labels is None:
         return [], np.zeros(recording.n_frames, bool)
     names = labels.vocabulary
     codes = np.where(labels.mask, labels.values, -1)
-    bouts = [(a, b, names[code]) for a, b, code in runs(codes) if code >= 0 and names[code] != idle]
+    bouts = [(a, b, names[code]) for a, b, code in runs(codes).triples() if code >= 0 and names[code] != idle]
     quiet = codes == names.index(idle) if idle in names else np.zeros(len(codes), bool)
     return bouts, quiet
 
@@ -173,7 +178,7 @@ def _idle_clips(
     rng = np.random.default_rng([balance.seed, zlib.crc32(recording.id.encode())])
     low, high = (max(1, round(seconds * recording.fps)) for seconds in balance.idle_seconds)
     pieces: list[tuple[int, int]] = []
-    for start, stop, value in runs(idle.astype(np.int8)):
+    for start, stop, value in runs(idle).triples():
         while value and start < stop:
             length = int(rng.integers(low, high + 1))
             pieces.append((start, min(start + length, stop)))
@@ -196,7 +201,8 @@ def _idle_clips(
             taken.add(int(k))
             gathered += pieces[k][1] - pieces[k][0]
     return [
-        Clip(recording.id, *pieces[k], balance.idle, "hard_negative" if k in hard else "idle") for k in sorted(taken)
+        Clip(recording.id, *pieces[k], balance.idle or "", "hard_negative" if k in hard else "idle")
+        for k in sorted(taken)
     ]
 
 
@@ -220,7 +226,7 @@ def faithful_clips(recordings: Sequence[ClipRecording], balance: BalanceOptions)
         rng = np.random.default_rng([balance.seed, zlib.crc32(recording.id.encode()), 1])
         gathered, here = 0, 0
         for start, stop, _ in [*sorted(parts), (recording.n_frames, recording.n_frames, "")]:
-            while gathered < target:
+            while balance.idle is not None and gathered < target:
                 length = round(float(rng.uniform(3, 5)) * recording.fps)
                 if here + length > start:
                     break

@@ -283,6 +283,7 @@ def _label_options(source: str, paths: Sequence[Path], tasks: dict[str, Any], gu
                 names += [name for name in dict.fromkeys(bout.name for bout in bouts) if name not in names]
         tasks.update({channel: {"vocabulary": names} for channel, names in channels.items()})
         guess.guessed.append(f"Each channel is a task of exclusive classes: {', '.join(channels)}.")
+        guess.unknown.append("Which class means nothing of interest: add background to each task that has one.")
         return {"channels": {channel: channel for channel in channels}}
     found: dict[str, None] = {}
     overlap = False
@@ -292,10 +293,11 @@ def _label_options(source: str, paths: Sequence[Path], tasks: dict[str, Any], gu
         overlap |= any(after[0] < before[1] for before, after in itertools.pairwise(spans))
     if overlap or len(found) == 1:
         slugs = {name: re.sub(r"\W+", "_", name) for name in found}
-        tasks.update({slug: {"kind": "binary", "vocabulary": ["other", slug]} for slug in slugs.values()})
+        for slug in slugs.values():
+            tasks[slug] = {"kind": "binary", "vocabulary": ["other", slug], "background": "other"}
         guess.guessed.append(f"Each {source} behaviour is a yes-or-no task of its own: {', '.join(slugs.values())}.")
         return {"binary": slugs}
-    tasks["behaviour"] = {"vocabulary": ["other", *found]}
+    tasks["behaviour"] = {"vocabulary": ["other", *found], "background": "other"}
     guess.guessed.append(
         f"No two {source} behaviours overlap, so they are the classes of one task: {', '.join(found)}."
     )

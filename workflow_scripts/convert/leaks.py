@@ -22,6 +22,7 @@ import pandas as pd
 
 from workflow_scripts.convert.duplicates import shared_images
 from workflow_scripts.core.errors import LeakError
+from workflow_scripts.formats.bouts import runs
 from workflow_scripts.formats.clips import ClipsReader
 from workflow_scripts.formats.datasets import open_dataset
 from workflow_scripts.formats.images import ImagesReader
@@ -100,9 +101,8 @@ def _shared_run(a: Hashes, b: Hashes, max_offsets: int = 10) -> int:
     longest = 0
     for offset in offsets[np.argsort(-votes, kind="stable")[:max_offsets]]:
         start, stop = max(0, -offset), min(len(a), len(b) - offset)
-        equal = np.concatenate([[False], a[start:stop] == b[start + offset : stop + offset], [False]])
-        edges = np.flatnonzero(equal[1:] != equal[:-1])
-        longest = max(longest, int((edges[1::2] - edges[::2]).max(initial=0)))
+        first, last = runs(a[start:stop] == b[start + offset : stop + offset]).of(True)
+        longest = max(longest, int((last - first).max(initial=0)))
     return longest
 
 

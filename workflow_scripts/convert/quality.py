@@ -11,7 +11,9 @@ from workflow_scripts.formats.images import TASK, open_images
 from workflow_scripts.formats.tracks import Labels, open_tracks
 
 QUALITY = ["recording", "group", "frames", "fps", "individuals", "keypoints", "missing", "filled", "status", "warnings"]
-LABELS = ["recording", "task", "kind", "level", "label", "n"]
+LABELS = ["recording", "task", "kind", "level", "label", "n", "background"]
+Spread = list[tuple[str, str, str, str, str, int, bool]]
+"""Rows of the table of labels; `background` is True for the class that means nothing of interest."""
 
 
 def quality_tables(tracks: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -32,7 +34,7 @@ def quality_tables(tracks: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         an empty label.
     """
     quality: list[dict[str, object]] = []
-    spread: list[tuple[str, str, str, str, str, int]] = []
+    spread: Spread = []
     with open_tracks(tracks) as reader:
         for recording in reader:
             missing = np.isnan(recording.position).any(axis=-1)
@@ -51,9 +53,7 @@ def quality_tables(tracks: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
                 }
             )
             for task, labels in recording.labels.items():
-                spread += [
-                    (recording.id, task, labels.kind, labels.level, name, count) for name, count in label_counts(labels)
-                ]
+                spread += label_rows(recording.id, task, labels)
         for shard, reason in reader.quarantined.items():
             quality.append({"recording": shard, "status": "quarantined", "warnings": reason})
     return pd.DataFrame(quality, columns=QUALITY), pd.DataFrame(spread, columns=LABELS)
@@ -73,7 +73,7 @@ def image_tables(images: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         `frames` and `n` count images. The warnings of conversion stand in the first row.
     """
     quality: list[dict[str, object]] = []
-    spread: list[tuple[str, str, str, str, str, int]] = []
+    spread: Spread = []
     with open_images(images) as reader:
         whole = reader.read()
         for number, animal in enumerate(np.unique(whole.animal)):
@@ -93,10 +93,18 @@ def image_tables(images: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
                     "warnings": "" if number else "\n".join(reader.warnings),
                 }
             )
-            spread.append((str(animal), TASK, labels.kind, labels.level, "", int(labels.mask.sum())))
+            spread.append((str(animal), TASK, labels.kind, labels.level, "", int(labels.mask.sum()), False))
         for shard, reason in reader.quarantined.items():
             quality.append({"recording": shard, "status": "quarantined", "warnings": reason})
     return pd.DataFrame(quality, columns=QUALITY), pd.DataFrame(spread, columns=LABELS)
+
+
+def label_rows(recording: str, task: str, labels: Labels) -> Spread:
+    """Return the rows of one recording's labels of a task."""
+    return [
+        (recording, task, labels.kind, labels.level, name, count, bool(name) and name == labels.background)
+        for name, count in label_counts(labels)
+    ]
 
 
 def label_counts(labels: Labels) -> list[tuple[str, int]]:

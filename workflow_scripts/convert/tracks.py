@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from workflow_scripts.cards.card import Card, Gaps, LabelSource, Shard
+from workflow_scripts.convert.labels import with_background
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import digest
+from workflow_scripts.core.typing import Float32Array
 from workflow_scripts.core.validation import deep_merge, nearest
-from workflow_scripts.formats.tracks import FloatArray, Labels, Recording
+from workflow_scripts.formats.tracks import Labels, Recording
 from workflow_scripts.sources import nan_alone, read_labels, read_tracks, require_file
 
 MISSING_WARNING = 0.25
@@ -73,7 +75,7 @@ def convert_shard(card: Card, shard: Shard, resources: Path) -> Iterator[Recordi
         labels = {name: _in_card_vocabulary(tracks, name, found, card) for name, found in raw.labels.items()}
         for source in shard.labels:
             labels.update(_read_labels(resources, source, card, recording, labels))
-        yield dataclasses.replace(recording, labels=labels)
+        yield dataclasses.replace(recording, labels=with_background(labels, card.tasks))
 
 
 def _fps(card: Card, raw: Recording, tracks: Path) -> float:
@@ -149,7 +151,7 @@ def _mend(tracks: Path, recording: Recording, gaps: Gaps, *, zero: bool) -> Reco
     return dataclasses.replace(recording, position=position, confidence=confidence, filled=filled, warnings=warnings)
 
 
-def interpolate(position: FloatArray, max_frames: int) -> npt.NDArray[np.bool_]:
+def interpolate(position: Float32Array, max_frames: int) -> npt.NDArray[np.bool_]:
     """Fill gaps of at most `max_frames` frames between two seen points linearly, in place; never extrapolate.
 
     Parameters
@@ -197,7 +199,7 @@ def _warn_missing(recording: Recording, missing: npt.NDArray[np.bool_]) -> list[
     return warnings
 
 
-def _warn_outside(recording: Recording, position: FloatArray) -> list[str]:
+def _warn_outside(recording: Recording, position: Float32Array) -> list[str]:
     if recording.image_size is None:
         return []
     size = np.asarray(recording.image_size, dtype=np.float32)

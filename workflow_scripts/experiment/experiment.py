@@ -22,9 +22,7 @@ from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import read_yaml
 from workflow_scripts.core.validation import deep_merge, nearest, validate
 from workflow_scripts.experiment.schema import Configuration, DatasetUse
-
-CHANCE = {"tracks": ("majority", "prior"), "clips": ("majority", "prior"), "images": ("mean_pose",)}
-"""Methods that know the training labels alone, by kind of data; rows of `all_positive` ride along with `majority`."""
+from workflow_scripts.metrics import chance
 
 PROBED = ("tracks", "clips")
 """Kinds whose embeddings are judged by a linear probe; of images, the points that a method finds are judged."""
@@ -197,7 +195,7 @@ class Experiment:
         for dataset, use in self.config.datasets.items():
             for family in use.splits:
                 for split in self.cards[dataset].split_names(family):
-                    for method in CHANCE[self.cards[dataset].kind]:
+                    for method in chance.of_data(self.cards[dataset].kind):
                         found.append(Run(dataset, method, "sound", "default", split, self.config.seeds[0], family, {}))
         return [run for run in found if self.tasks(run.dataset)]
 

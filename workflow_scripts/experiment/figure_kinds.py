@@ -115,7 +115,7 @@ DIRECTION_TABLES = ("tables/direction_errors.csv",)
 
 KINDS: dict[str, Kind] = {
     "scores": Kind("report.paper:scores", ("comparison.csv",), _datasets),
-    "classes": Kind("report.paper:classes", ("comparison.csv",), _multiclass),
+    "classes": Kind("report.paper:classes", ("comparison.csv", "tables/labels.csv"), _multiclass),
     "positives": Kind("report.paper:positives", ("comparison.csv",), _yes_or_no),
     "confusion": Kind("report.paper:confusion", ("comparison.csv", "tables/confusions.csv"), _multiclass),
     "ranks": Kind("report.paper:ranks", ("ranks.csv", "tests.csv"), _multiclass),

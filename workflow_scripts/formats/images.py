@@ -41,6 +41,7 @@ class PointLabels:
     vocabulary: tuple[str, ...]
     kind: str = "points"
     level: str = "frame"
+    background: None = None
 
 
 @dataclass(frozen=True)

@@ -53,13 +53,24 @@ class PredictionsWriter:
     def __init__(self, handle: h5py.File) -> None:
         self._tasks = handle.create_group("tasks")
 
-    def task(self, task: str, *, kind: TaskKind, level: Level, vocabulary: tuple[str, ...], readout: str) -> None:
-        """Declare a task before its predictions."""
+    def task(
+        self,
+        task: str,
+        *,
+        kind: TaskKind,
+        level: Level,
+        vocabulary: tuple[str, ...],
+        readout: str,
+        background: str | None = None,
+    ) -> None:
+        """Declare a task before its predictions; `background` as in :class:`workflow_scripts.formats.tracks.Labels`."""
         node = self._tasks.create_group(escape_id(task))
         node.attrs["kind"] = kind
         node.attrs["level"] = level
         node.attrs["vocabulary"] = json.dumps(vocabulary)
         node.attrs["readout"] = readout
+        if background is not None:
+            node.attrs["background"] = background
 
     def add(self, task: str, prediction: Prediction) -> None:
         """Append one recording's prediction to a declared task."""
@@ -83,6 +94,11 @@ class PredictionsReader:
         """Return kind, level, vocabulary and readout of a task."""
         attrs = self._tasks[escape_id(task)].attrs
         return attrs["kind"], attrs["level"], tuple(json.loads(attrs["vocabulary"])), str(attrs["readout"])
+
+    def background(self, task: str) -> str | None:
+        """Return the class that means nothing of interest, None where there is none or the file is older than that."""
+        found = self._tasks[escape_id(task)].attrs.get("background")
+        return None if found is None else str(found)
 
     def recordings(self, task: str) -> list[str]:
         """Recording ids of a task."""

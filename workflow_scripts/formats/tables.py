@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from workflow_scripts.core.errors import InputError
-from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 
 COLUMNS = [
     "dataset",
@@ -49,8 +49,7 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
     unknown = [column for column in table.columns if column not in COLUMNS]
     if unknown:
         raise ValueError(f"unknown columns {unknown}")
-    with atomic_path(path) as part:
-        table.reindex(columns=COLUMNS).to_csv(part, index=False, float_format="%.10g")
+    write_csv(path, table.reindex(columns=COLUMNS), float_format="%.10g")
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
@@ -78,6 +77,14 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
 TEXT = ("dataset", "task", "recording", "label", "group", "row", "truth", "prediction", "split", "method", "point")
 """Columns of small tables that hold names, even where they look like numbers."""
+
+
+def background_in(rows: pd.DataFrame) -> str | None:
+    """Return the class that rows of a small table mark as background; None where they mark none, or are older."""
+    if "background" not in rows:
+        return None
+    marked = rows.loc[rows["background"].astype(str) == "True", "label"]
+    return str(marked.iloc[0]) if len(marked) else None
 
 
 def read_small(path: str | Path) -> pd.DataFrame:

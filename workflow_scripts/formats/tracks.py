@@ -17,11 +17,11 @@ import numpy.typing as npt
 
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import digest
+from workflow_scripts.core.typing import Float32Array
 from workflow_scripts.formats.hdf5 import COMPRESSION, create, open_checked
 
 Level: TypeAlias = Literal["frame", "sequence"]
 Kind: TypeAlias = Literal["binary", "multiclass", "continuous"]
-FloatArray: TypeAlias = npt.NDArray[np.float32]
 
 KIND = "tracks"
 
@@ -40,6 +40,8 @@ class Labels:
     level, kind : str
     vocabulary : tuple of str
         Class names by index (two names for ``binary``, none for ``continuous``).
+    background : str or None
+        Class that means nothing of interest, which has no bouts; None in files older than the attribute.
     """
 
     values: npt.NDArray[np.generic]
@@ -47,6 +49,7 @@ class Labels:
     level: Level
     kind: Kind
     vocabulary: tuple[str, ...] = ()
+    background: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,8 @@ class Recording:
     """
 
     id: str
-    position: FloatArray
-    confidence: FloatArray
+    position: Float32Array
+    confidence: Float32Array
     fps: float
     individuals: tuple[str, ...]
     keypoints: tuple[str, ...]
@@ -150,6 +153,8 @@ def write_labels(recording: h5py.Group, labels: dict[str, Labels]) -> None:
         node.attrs["level"] = found.level
         node.attrs["kind"] = found.kind
         node.attrs["vocabulary"] = json.dumps(found.vocabulary)
+        if found.background is not None:
+            node.attrs["background"] = found.background
 
 
 def read_label(recording: h5py.Group, task: str) -> Labels | None:
@@ -163,6 +168,7 @@ def read_label(recording: h5py.Group, task: str) -> Labels | None:
         level=found.attrs["level"],
         kind=found.attrs["kind"],
         vocabulary=tuple(json.loads(found.attrs["vocabulary"])),
+        background=found.attrs.get("background"),
     )
 
 

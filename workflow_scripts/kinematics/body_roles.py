@@ -10,18 +10,10 @@ import numpy as np
 from pydantic import Field
 
 from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.formats.tracks import Recording
-from workflow_scripts.kinematics.geometry import (
-    Coordinates,
-    Float64Array,
-    FloatArray,
-    extent,
-    lay,
-    nan_mean,
-    norm,
-    rate,
-)
+from workflow_scripts.kinematics.geometry import Coordinates, FloatArray, extent, lay, nan_mean, norm, rate
 
 # Patterns in order of preference; a name is compared in lower case with separators made "_".
 _FRONT: tuple[str, ...] = (

@@ -13,8 +13,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from workflow_scripts.core.typing import Float64Array
+
 FloatArray: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.float64]
-Float64Array: TypeAlias = npt.NDArray[np.float64]
 
 Coordinates: TypeAlias = Literal["image", "centred", "egocentric"]
 """How positions are laid before a model; see :func:`lay`."""

@@ -8,19 +8,10 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.kinematics.body_roles import Roles, headings, role_points
-from workflow_scripts.kinematics.geometry import (
-    Float64Array,
-    angle,
-    dot,
-    nan_mean,
-    norm,
-    odd_window,
-    rate,
-    smooth,
-    unit,
-)
+from workflow_scripts.kinematics.geometry import angle, dot, nan_mean, norm, odd_window, rate, smooth, unit
 
 Columns: TypeAlias = dict[str, Float64Array]
 """Quantity by name, each of shape (time, subjects)."""
@@ -28,6 +19,12 @@ Columns: TypeAlias = dict[str, Float64Array]
 Identity: TypeAlias = Literal["symmetric", "named"]
 """Whether columns tell which animal is which; see :func:`lay_quantities`."""
 
+SMOOTH_S = 0.2
+"""Centred mean over positions before anything else, in seconds."""
+CONTACT = 0.2
+"""Two points closer than this touch, in body lengths."""
+NEAR = 1.0
+"""Two animals whose centres are closer than this are near, in body lengths."""
 RATE_HALF_SPAN_S = 0.1
 """Rates are differences over twice this, in seconds: long against tracker jitter, short against a lunge."""
 
@@ -186,7 +183,13 @@ def measure_directed(body: Body, *, contact: float) -> Columns:
 
 
 def measure(
-    recording: Recording, roles: Roles, length: float, *, smooth_s: float, contact: float, near: float
+    recording: Recording,
+    roles: Roles,
+    length: float,
+    *,
+    smooth_s: float = SMOOTH_S,
+    contact: float = CONTACT,
+    near: float = NEAR,
 ) -> Quantities:
     """Measure a recording.
 
@@ -197,7 +200,7 @@ def measure(
     length : float
         One body length in the recording's unit; all distances below are in it.
     smooth_s, contact, near : float
-        See :class:`workflow_scripts.methods.features.config.Config`.
+        As :data:`SMOOTH_S`, :data:`CONTACT` and :data:`NEAR`, their defaults.
     """
     body = measure_body(recording, roles, length, smooth_s)
     single = measure_single(recording, body, roles)

@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from workflow_scripts import __version__, methods
 from workflow_scripts.core.errors import EthoMakeError, InputError
 from workflow_scripts.core.files import atomic_path, digest, read_yaml, write_text
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.embeddings import write_embeddings
 from workflow_scripts.formats.predictions import Prediction, create_predictions
 from workflow_scripts.views.registry import SPECS, Spec, View
@@ -146,8 +147,7 @@ def _fit_in_closed_form(model: Any, view: View, folder: Path) -> None:
     metrics = model.fit(view)
     save_weights(folder / "weights_best.safetensors", model)
     save_weights(folder / "weights_last.safetensors", model)
-    with atomic_path(folder / "metrics.csv") as part:
-        pd.DataFrame([{"epoch": 0, **metrics}]).to_csv(part, index=False, float_format="%.8g")
+    write_csv(folder / "metrics.csv", pd.DataFrame([{"epoch": 0, **metrics}]), float_format="%.8g")
     log.info("fitted on %d recordings: %s", len(view.split.train), metrics)
 
 
@@ -341,7 +341,12 @@ def predict(embedder: Path, view: View, tasks: Sequence[str], output: Path, *, r
                     )
                 if task not in declared:
                     writer.task(
-                        task, kind=labels.kind, level=labels.level, vocabulary=labels.vocabulary, readout=readout
+                        task,
+                        kind=labels.kind,
+                        level=labels.level,
+                        vocabulary=labels.vocabulary,
+                        background=labels.background,
+                        readout=readout,
                     )
                     declared.add(task)
                 group = view.split.groups[recording.id]

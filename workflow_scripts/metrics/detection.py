@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-Boxes = npt.NDArray[np.floating]
+from workflow_scripts.core.typing import FloatArray
+
 THRESHOLDS = tuple(np.round(np.arange(0.5, 1.0, 0.05), 2))
 """Overlaps of COCO's mAP."""
 RECALLS = np.linspace(0, 1, 101)
 
 
-def iou(a: Boxes, b: Boxes) -> npt.NDArray[np.float64]:
+def iou(a: FloatArray, b: FloatArray) -> npt.NDArray[np.float64]:
     """Overlap of every box of `a` with every box of `b`.
 
     Parameters
@@ -34,7 +35,7 @@ def iou(a: Boxes, b: Boxes) -> npt.NDArray[np.float64]:
 
 
 def average_precision(
-    predicted: Sequence[Boxes], scores: Sequence[Boxes], truth: Sequence[Boxes], threshold: float = 0.5
+    predicted: Sequence[FloatArray], scores: Sequence[FloatArray], truth: Sequence[FloatArray], threshold: float = 0.5
 ) -> float:
     """Average precision of one class at one overlap.
 
@@ -75,16 +76,16 @@ def average_precision(
 
 
 def mean_average_precision(
-    predicted: Sequence[Boxes],
-    scores: Sequence[Boxes],
-    truth: Sequence[Boxes],
+    predicted: Sequence[FloatArray],
+    scores: Sequence[FloatArray],
+    truth: Sequence[FloatArray],
     thresholds: Sequence[float] = THRESHOLDS,
 ) -> float:
     """Mean of :func:`average_precision` over thresholds of overlap."""
     return float(np.mean([average_precision(predicted, scores, truth, t) for t in thresholds]))
 
 
-def containment(boxes: Boxes, points: npt.NDArray[np.floating]) -> tuple[float, int]:
+def containment(boxes: FloatArray, points: npt.NDArray[np.floating]) -> tuple[float, int]:
     """Share of frames whose box contains all the points that are there.
 
     Parameters

@@ -11,19 +11,19 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from workflow_scripts.core.typing import Float64Array
 
 MAX_THRESHOLDS = 1000
 """Distinct positive scores up to which :func:`score_histograms` is exact."""
 
 
-def confusion(truth: npt.NDArray[np.integer], prediction: npt.NDArray[np.integer], n_classes: int) -> Array:
+def confusion(truth: npt.NDArray[np.integer], prediction: npt.NDArray[np.integer], n_classes: int) -> Float64Array:
     """Count pairs; shape (n_classes, n_classes), rows are the truth."""
     flat = np.bincount(truth.astype(np.int64) * n_classes + prediction, minlength=n_classes**2)
     return flat.reshape(n_classes, n_classes).astype(np.float64)
 
 
-def f1(hits: Array, predicted: Array, support: Array) -> Array:
+def f1(hits: Float64Array, predicted: Float64Array, support: Float64Array) -> Float64Array:
     """F1 from counts; NaN where the class has no true row.
 
     Parameters
@@ -35,48 +35,48 @@ def f1(hits: Array, predicted: Array, support: Array) -> Array:
         return np.where(support > 0, 2 * hits / (predicted + support), np.nan)
 
 
-def class_f1(matrix: Array) -> Array:
+def class_f1(matrix: Float64Array) -> Float64Array:
     """F1 of each class, shape (..., n_classes), from confusion counts (..., n_classes, n_classes)."""
     return f1(np.diagonal(matrix, axis1=-2, axis2=-1), matrix.sum(-2), matrix.sum(-1))
 
 
-def class_recall(matrix: Array) -> Array:
+def class_recall(matrix: Float64Array) -> Float64Array:
     """Recall of each class, shape (..., n_classes); NaN where it has no true row."""
     support = matrix.sum(-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(support > 0, np.diagonal(matrix, axis1=-2, axis2=-1) / support, np.nan)
 
 
-def mean_defined(values: Array) -> Array:
+def mean_defined(values: Float64Array) -> Float64Array:
     """Mean over the last axis without NaN; NaN where nothing is left."""
     known = ~np.isnan(values)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.where(known, values, 0).sum(-1) / np.where(known.any(-1), known.sum(-1), np.nan))
 
 
-def macro_f1(matrix: Array) -> Array:
+def macro_f1(matrix: Float64Array) -> Float64Array:
     """Mean F1 over the classes that occur in the truth."""
     return mean_defined(class_f1(matrix))
 
 
-def balanced_accuracy(matrix: Array) -> Array:
+def balanced_accuracy(matrix: Float64Array) -> Float64Array:
     """Mean recall over the classes that occur in the truth."""
     return mean_defined(class_recall(matrix))
 
 
-def regression_sums(truth: Array, prediction: Array, centre: float = 0.0) -> Array:
+def regression_sums(truth: Float64Array, prediction: Float64Array, centre: float = 0.0) -> Float64Array:
     """Sums for MSE and R²: rows, squared errors, truth and squared truth about `centre`; shape (4,)."""
     shifted = truth - centre
     return np.array([len(truth), ((truth - prediction) ** 2).sum(), shifted.sum(), (shifted**2).sum()])
 
 
-def mse(sums: Array) -> Array:
+def mse(sums: Float64Array) -> Float64Array:
     """Mean squared error, from :func:`regression_sums` (..., 4)."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(sums[..., 1] / sums[..., 0])
 
 
-def r2(sums: Array) -> Array:
+def r2(sums: Float64Array) -> Float64Array:
     """Share of variance explained; NaN where the truth does not vary."""
     n, errors, first, second = np.moveaxis(sums, -1, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -90,7 +90,7 @@ def score_histograms(
     groups: npt.NDArray[np.integer],
     n_groups: int,
     max_thresholds: int = MAX_THRESHOLDS,
-) -> Array:
+) -> Float64Array:
     """Count positives and negatives of each group between thresholds, for AP and AUROC of any resample.
 
     Thresholds stand at and just above the positive scores (at quantiles of them where they are many), which keeps AP
@@ -122,7 +122,7 @@ def score_histograms(
     return counts.reshape(n_groups, 2, n_bins).astype(np.float64)
 
 
-def average_precision(histogram: Array) -> Array:
+def average_precision(histogram: Float64Array) -> Float64Array:
     """Average precision, sum of precision times gain in recall, from histograms (..., 2, n_bins)."""
     negatives, positives = histogram[..., 0, :], histogram[..., 1, :]
     hits = positives.cumsum(-1)
@@ -132,7 +132,7 @@ def average_precision(histogram: Array) -> Array:
         return np.asarray((precision * positives).sum(-1) / hits[..., -1])
 
 
-def auroc(histogram: Array) -> Array:
+def auroc(histogram: Float64Array) -> Float64Array:
     """Area under the ROC curve (ties count half), from histograms (..., 2, n_bins); NaN with one class alone."""
     negatives, positives = histogram[..., 0, :], histogram[..., 1, :]
     below = negatives[..., ::-1].cumsum(-1)[..., ::-1] - negatives / 2

@@ -2,47 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from workflow_scripts.formats.images import ImageSet
-
-DIRECTIONS = {"head": ("neck", "head"), "body": ("base", "neck")}
-"""An animal's directions: from one point to another."""
-
-FAR, FLIPPED = 30.0, 90.0
-"""Degrees beyond which a direction is far off, and points backwards."""
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One number of :func:`summary`.
-
-    Attributes
-    ----------
-    name : str
-        The metric, as in result tables.
-    column : str
-        Of the table of errors.
-    quantile : float or None
-        Which quantile of the column; None for a share.
-    above : float
-        For a share: of the rows whose value is above this.
-    """
-
-    name: str
-    column: str
-    quantile: float | None = None
-    above: float = 0.0
-
-    def of(self, values: npt.NDArray[np.floating]) -> float:
-        """Return the number for a column's values."""
-        if self.quantile is None:
-            return float((values > self.above).mean())
-        return float(np.quantile(values, self.quantile))
+from workflow_scripts.metrics.entry import Measure
+from workflow_scripts.metrics.registry import DIRECTIONS, METRICS
 
 
 def known_directions(names: tuple[str, ...]) -> dict[str, tuple[str, str]]:
@@ -57,15 +23,13 @@ def measures(names: tuple[str, ...]) -> list[Measure]:
     `<which>_angle_p90_deg`, `<which>_angle_share_over_30` and `<which>_angle_flips` (the share beyond 90°).
     """
     found = []
-    for name in names:
-        found.append(Measure(f"pixel_error_median/{name}", f"pixel_{name}", 0.5))
-        found.append(Measure(f"pixel_error_p95/{name}", f"pixel_{name}", 0.95))
-    for which in known_directions(names):
-        column = f"{which}_error"
-        found.append(Measure(f"{which}_angle_median_deg", column, 0.5))
-        found.append(Measure(f"{which}_angle_p90_deg", column, 0.9))
-        found.append(Measure(f"{which}_angle_share_over_30", column, above=FAR))
-        found.append(Measure(f"{which}_angle_flips", column, above=FLIPPED))
+    for per, which in [("point", name) for name in names] + [("direction", one) for one in known_directions(names)]:
+        for metric in METRICS:
+            if metric.reduction is None or metric.per != per:
+                continue
+            column = metric.reduction.column.replace("{}", which)
+            if per == "point" or column.startswith(f"{which}_"):
+                found.append(Measure(metric.row(which), column, metric.reduction.quantile, metric.reduction.above))
     return found
 
 

@@ -13,56 +13,33 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
-Codes = npt.NDArray[np.integer]
-Mask = npt.NDArray[np.bool_]
+from workflow_scripts.core.typing import BoolArray, Float64Array, IntArray
+from workflow_scripts.formats.bouts import runs
 
 OVERLAPS = (0.1, 0.25, 0.5)
 """Least IoU of a hit."""
-BACKGROUND = frozenset({"background", "base", "none", "nothing", "other", "rest"})
-"""Names of classes whose segments are no bouts."""
 CELLS = 200_000
 """Cells of the tables of edit distances that are computed side by side."""
 
 
-class Segments(NamedTuple):
-    """Stretches of one class: first frame, frame after the last, class; each (n,)."""
-
-    start: npt.NDArray[np.int64]
-    stop: npt.NDArray[np.int64]
-    code: npt.NDArray[np.int64]
-
-
-def segments(codes: Codes) -> Segments:
-    """Cut labels (time,) into stretches of equal values."""
-    if not len(codes):
-        empty = np.empty(0, np.int64)
-        return Segments(empty, empty, empty)
-    edges = np.flatnonzero(codes[1:] != codes[:-1]) + 1
-    start = np.concatenate([[0], edges]).astype(np.int64)
-    stop = np.concatenate([edges, [len(codes)]]).astype(np.int64)
-    return Segments(start, stop, codes[start].astype(np.int64))
-
-
-def pieces(mask: Mask) -> list[slice]:
+def pieces(mask: BoolArray) -> list[slice]:
     """Stretches of labelled frames."""
-    found = segments(mask.astype(np.int64))
-    return [slice(int(a), int(b)) for a, b, on in zip(*found, strict=True) if on]
+    return [slice(int(a), int(b)) for a, b in zip(*runs(mask).of(True), strict=True)]
 
 
-def run_lengths(codes: Codes, mask: Mask, n_classes: int) -> list[npt.NDArray[np.int64]]:
+def run_lengths(codes: IntArray, mask: BoolArray, n_classes: int) -> list[npt.NDArray[np.int64]]:
     """Frames of every segment, one array a class, in order of time."""
-    parts = [segments(codes[where]) for where in pieces(mask)]
-    lengths = np.concatenate([part.stop - part.start for part in parts]) if parts else np.empty(0, np.int64)
-    classes = np.concatenate([part.code for part in parts]) if parts else np.empty(0, np.int64)
+    parts = [runs(codes[where]) for where in pieces(mask)]
+    lengths = np.concatenate([part.length for part in parts]) if parts else np.empty(0, np.int64)
+    classes = np.concatenate([part.value for part in parts]) if parts else np.empty(0, np.int64)
     return [lengths[classes == code] for code in range(n_classes)]
 
 
-def transitions(codes: Codes, mask: Mask, n_classes: int) -> Array:
+def transitions(codes: IntArray, mask: BoolArray, n_classes: int) -> Float64Array:
     """Count pairs (segment, next segment), shape (n_classes, n_classes); the diagonal is 0."""
     counts = np.zeros((n_classes, n_classes))
     for where in pieces(mask):
-        order = segments(codes[where]).code
+        order = runs(codes[where]).value
         np.add.at(counts, (order[:-1], order[1:]), 1)
     return counts
 
@@ -79,20 +56,20 @@ class Frames(NamedTuple):
         Which recording, or group, a frame counts for.
     """
 
-    truth: Codes
-    said: Codes
-    cut: Mask
+    truth: IntArray
+    said: IntArray
+    cut: BoolArray
     owner: npt.NDArray[np.integer]
 
 
-def labelled_frames(truth: Codes, said: Codes, mask: Mask, owner: int = 0) -> Frames:
+def labelled_frames(truth: IntArray, said: IntArray, mask: BoolArray, owner: int = 0) -> Frames:
     """Take the labelled frames out of one recording, arrays (time,)."""
     places = np.flatnonzero(mask)
     cut = np.diff(places, prepend=-2) != 1
     return Frames(truth[places], said[places], cut, np.full(len(places), owner))
 
 
-def _starts(codes: Codes, cut: Mask) -> Mask:
+def _starts(codes: IntArray, cut: BoolArray) -> BoolArray:
     starts = cut.copy()
     starts[1:] |= codes[1:] != codes[:-1]
     return starts
@@ -125,18 +102,18 @@ def overlaps_by_owner(
     true_length, said_length = np.bincount(true_of), np.bincount(said_of)
     true_at, said_at = np.flatnonzero(true_starts), np.flatnonzero(said_starts)
     # Both are cut at the same places, so a true and a predicted segment share one run of frames, if any.
-    runs = np.flatnonzero(true_starts | said_starts)
-    shared = np.diff(runs, append=len(true_of))
-    alike = frames.truth[runs] == frames.said[runs]
-    runs, shared = runs[alike], shared[alike]
-    true, said = true_of[runs], said_of[runs]
+    spans = np.flatnonzero(true_starts | said_starts)
+    shared = np.diff(spans, append=len(true_of))
+    alike = frames.truth[spans] == frames.said[spans]
+    spans, shared = spans[alike], shared[alike]
+    true, said = true_of[spans], said_of[spans]
     iou = shared / (true_length[true] + said_length[said] - shared)
     order = np.lexsort((true, -iou, said))
     true, said, iou = true[order], said[order], iou[order]
     said, first = np.unique(said, return_index=True)  # the best true segment of each predicted one
     true, iou = true[first], iou[first]
 
-    def add(number: int, column: int, places: npt.NDArray[np.integer], codes: Codes) -> None:
+    def add(number: int, column: int, places: npt.NDArray[np.integer], codes: IntArray) -> None:
         where = frames.owner[places].astype(np.int64) * n_classes + codes[places]
         tally = np.bincount(where, minlength=n_owners * n_classes).reshape(n_owners, n_classes)
         counts[:, number, :, column] = tally
@@ -158,28 +135,28 @@ def overlaps_by_owner(
 
 
 def overlap_counts(
-    truth: Codes, prediction: Codes, mask: Mask, n_classes: int, overlaps: Sequence[float] = OVERLAPS
-) -> Array:
+    truth: IntArray, prediction: IntArray, mask: BoolArray, n_classes: int, overlaps: Sequence[float] = OVERLAPS
+) -> Float64Array:
     """Count as :func:`overlaps_by_owner`, for one recording (time,); shape (len(overlaps), n_classes, 3)."""
-    counts: Array = overlaps_by_owner(labelled_frames(truth, prediction, mask), 1, n_classes, overlaps)[0]
+    counts: Float64Array = overlaps_by_owner(labelled_frames(truth, prediction, mask), 1, n_classes, overlaps)[0]
     return counts
 
 
-def segment_f1(counts: Array) -> Array:
+def segment_f1(counts: Float64Array) -> Float64Array:
     """F1 from counts (..., 3); NaN where there is neither a true nor a predicted segment."""
     hits, alarms, misses = np.moveaxis(counts, -1, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(2 * hits / (2 * hits + alarms + misses))
 
 
-def _pad(parts: Sequence[Codes], filler: int) -> npt.NDArray[np.int64]:
+def _pad(parts: Sequence[IntArray], filler: int) -> npt.NDArray[np.int64]:
     padded = np.full((len(parts), max(map(len, parts))), filler, dtype=np.int64)
     for row, part in zip(padded, parts, strict=True):
         row[: len(part)] = part
     return padded
 
 
-def edit_distances(ones: Sequence[Codes], twos: Sequence[Codes]) -> npt.NDArray[np.int64]:
+def edit_distances(ones: Sequence[IntArray], twos: Sequence[IntArray]) -> npt.NDArray[np.int64]:
     """Levenshtein distances of many pairs of sequences of codes from 0 on, shape (pairs,)."""
     distances = np.zeros(len(ones), dtype=np.int64)
     pairs = [(one, two) if len(one) <= len(two) else (two, one) for one, two in zip(ones, twos, strict=True)]
@@ -205,7 +182,7 @@ def edit_distances(ones: Sequence[Codes], twos: Sequence[Codes]) -> npt.NDArray[
     return distances
 
 
-def edits_by_owner(frames: Frames, n_owners: int) -> Array:
+def edits_by_owner(frames: Frames, n_owners: int) -> Float64Array:
     """Sum over pieces of the distance between the orders of segments, and of the longer order; (n_owners, 2)."""
     total = np.zeros((n_owners, 2))
     if not len(frames.truth):
@@ -222,41 +199,50 @@ def edits_by_owner(frames: Frames, n_owners: int) -> Array:
     return total
 
 
-def edit_counts(truth: Codes, prediction: Codes, mask: Mask) -> Array:
+def edit_counts(truth: IntArray, prediction: IntArray, mask: BoolArray) -> Float64Array:
     """Count as :func:`edits_by_owner`, for one recording (time,); shape (2,)."""
-    counts: Array = edits_by_owner(labelled_frames(truth, prediction, mask), 1)[0]
+    counts: Float64Array = edits_by_owner(labelled_frames(truth, prediction, mask), 1)[0]
     return counts
 
 
-def edit_score(counts: Array) -> Array:
+def edit_score(counts: Float64Array) -> Float64Array:
     """1 − distance / length of the longer order, from counts (..., 2)."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(1 - counts[..., 0] / counts[..., 1])
 
 
-def class_iou(matrix: Array) -> Array:
+def class_iou(matrix: Float64Array) -> Float64Array:
     """IoU of the frames of each class from confusion counts (..., n, n); NaN where truth and prediction lack it."""
     hits = np.diagonal(matrix, axis1=-2, axis2=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(hits / (matrix.sum(-1) + matrix.sum(-2) - hits))
 
 
-def class_precision(matrix: Array) -> Array:
+def class_precision(matrix: Float64Array) -> Float64Array:
     """Precision of each class from confusion counts (..., n, n); NaN where it is never predicted."""
     predicted = matrix.sum(-2)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(predicted > 0, np.diagonal(matrix, axis1=-2, axis2=-1) / predicted, np.nan)
 
 
-def without_background(matrix: Array, background: int) -> Array:
+def without_background(matrix: Float64Array, background: int) -> Float64Array:
     """Drop the frames whose truth is the background: false alarms there no longer count, as in daart's own scores."""
     kept = matrix.copy()
     kept[..., background, :] = 0
     return kept
 
 
-def background_class(kind: str, vocabulary: Sequence[str]) -> int | None:
-    """Find the class that stands for "nothing of interest": 0 of a binary task, else the one of such a name."""
+def background_class(kind: str, vocabulary: Sequence[str], background: str | None) -> int | None:
+    """Index of the class that has no bouts, None where every class has.
+
+    Parameters
+    ----------
+    kind : str
+        Of a ``binary`` task it is class 0: the other one is the behaviour.
+    vocabulary : sequence of str
+    background : str or None
+        The class that means nothing of interest, as the dataset's card names it.
+    """
     if kind == "binary":
         return 0
-    return next((code for code, name in enumerate(vocabulary) if name.lower() in BACKGROUND), None)
+    return None if background is None else list(vocabulary).index(background)

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float32]
-IntArray = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
-
-BACKGROUNDS = ("idle", "background", "other", "none")
-"""Names of the class of no bout, the first that is there."""
+from workflow_scripts.core.typing import Float32Array, Int64Array
+from workflow_scripts.formats.bouts import runs
 
 
-def no_bout(vocabulary: Sequence[str]) -> int | None:
-    """Index of the class that by its name stands for no bout, or None."""
-    return next((list(vocabulary).index(name) for name in BACKGROUNDS if name in vocabulary), None)
-
-
-def runs(active: Mask) -> tuple[IntArray, IntArray]:
-    """Return first frames and frames after the last of the stretches of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], active, [False]]).astype(np.int8)))
-    return edges[::2], edges[1::2]
-
-
-def merge_windows(starts: IntArray, probabilities: FloatArray, length: int, span: int, background: int) -> IntArray:
+def merge_windows(
+    starts: Int64Array, probabilities: Float32Array, length: int, span: int, background: int
+) -> Int64Array:
     """Turn windows into frames as the published tool does.
 
     Each window says its most probable class; windows of a class that touch or overlap become one segment, with the
@@ -65,8 +49,8 @@ def merge_windows(starts: IntArray, probabilities: FloatArray, length: int, span
 
 
 def window_ceiling(
-    truth: IntArray, classes: int, span: int, hop: int, background: int, *, least: int | None = None
-) -> IntArray:
+    truth: Int64Array, classes: int, span: int, hop: int, background: int, *, least: int | None = None
+) -> Int64Array:
     """Return what a classifier that never errs about a window makes of a video, merged as published.
 
     A window is of the class whose bout it holds enough of, the one with most frames of several: at least half of the
@@ -86,9 +70,9 @@ def window_ceiling(
     ndarray of int, shape (time,)
     """
     starts = np.arange(0, max(1, len(truth) - span + 1), hop)
-    held = np.zeros((len(starts), classes))
+    held, found = np.zeros((len(starts), classes)), runs(truth)
     for code in range(classes):
-        for first, last in zip(*runs(truth == code), strict=True):
+        for first, last in zip(*found.of(code), strict=True):
             shared = np.maximum(np.minimum(starts + span, last) - np.maximum(starts, first), 0)
             enough = min(last - first, span) / 2 if least is None else min(least, last - first)
             if code != background:

@@ -9,27 +9,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
-IntArray = npt.NDArray[np.integer]
-Float64Array = npt.NDArray[np.float64]
-
-
-def runs(states: npt.NDArray[np.generic]) -> tuple[IntArray, IntArray, npt.NDArray[np.generic]]:
-    """Find the runs of equal values.
-
-    Parameters
-    ----------
-    states : ndarray, shape (time,)
-
-    Returns
-    -------
-    starts, stops : ndarray of int, shape (runs,)
-        `stops` are exclusive.
-    values : ndarray, shape (runs,)
-    """
-    if not len(states):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), states
-    starts = np.flatnonzero(np.concatenate([[True], states[1:] != states[:-1]]))
-    return starts, np.append(starts[1:], len(states)), states[starts]
+from workflow_scripts.core.typing import Float64Array, IntArray
+from workflow_scripts.formats.bouts import runs
 
 
 def bout_table(states: IntArray, names: Sequence[str], fps: float) -> pd.DataFrame:
@@ -97,9 +78,9 @@ def transition_matrix(states: Sequence[IntArray], n_states: int, *, dummy: int |
     """
     counts = np.zeros((n_states, n_states))
     for sequence in states:
-        _, _, values = runs(sequence)
+        values = runs(sequence).value
         if dummy is not None:
-            _, _, values = runs(values[values != dummy])
+            values = runs(values[values != dummy]).value
         np.add.at(counts, (values[:-1].astype(int), values[1:].astype(int)), 1)
     with np.errstate(invalid="ignore"):
         shares: Float64Array = counts / counts.sum(axis=1, keepdims=True)
@@ -150,9 +131,7 @@ def class_f1(truth: IntArray, said: IntArray, n_classes: int) -> Float64Array:
     return np.diag(f1_matrix(said[:, None] == everyone, truth[:, None] == everyone)).copy()
 
 
-def protocol_scores(
-    truth: IntArray, said: IntArray, names: Sequence[str], background: str = "other"
-) -> dict[str, float]:
+def protocol_scores(truth: IntArray, said: IntArray, names: Sequence[str], background: str | None) -> dict[str, float]:
     """Score by the protocol of CalMS21, beside the original program's two ways.
 
     Parameters
@@ -160,8 +139,8 @@ def protocol_scores(
     truth, said : ndarray of int, shape (time,)
         Class indices of all test frames.
     names : sequence of str
-    background : str
-        Class left out of the mean.
+    background : str or None
+        Class left out of the mean; None = every class counts.
 
     Returns
     -------
@@ -172,7 +151,7 @@ def protocol_scores(
     """
     each = class_f1(truth, said, len(names))
     scores = {"macro_f1": float(each.mean())} | {f"f1/{name}": float(f1) for name, f1 in zip(names, each, strict=True)}
-    if background in names:
+    if background is not None:
         k = list(names).index(background)
         scores[f"macro_f1_without_{background}"] = float(np.delete(each, k).mean())
         kept = truth != k

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
-import numpy.typing as npt
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 from scipy.cluster.hierarchy import dendrogram, leaves_list
 from sklearn.metrics import silhouette_samples
 
+from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.motifs.prototypes import Selection
-
-Float64Array = npt.NDArray[np.float64]
 
 
 def _colours(n: int) -> list[str]:

@@ -15,6 +15,7 @@ from hmmlearn.hmm import GaussianHMM
 from workflow_scripts.core.errors import EthoMakeError, InputError
 from workflow_scripts.core.files import atomic_path, write_text
 from workflow_scripts.core.names import slugify
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.embeddings import open_embeddings
 
 log = logging.getLogger("ethomake.lisbet")
@@ -185,15 +186,9 @@ def scan_motifs(
     for identifier, path in scan.states.items():
         onehot = (path[:, None] == np.arange(n_states)).astype(np.int8)
         table = pd.DataFrame(onehot, columns=[f"Motif_{k}" for k in range(n_states)])
-        write_csv(annotation_path(folder, identifier, n_states), table)
-    write_csv(folder / f"history_hmm{n_states}.csv", pd.DataFrame({"log_likelihood": scan.history}))
+        write_csv(annotation_path(folder, identifier, n_states), table, index=True)
+    write_csv(folder / f"history_hmm{n_states}.csv", pd.DataFrame({"log_likelihood": scan.history}), index=True)
     text = "".join(f"{name}: {value!r}\n" for name, value in scan.metrics.items())
     write_text(folder / f"metrics_hmm{n_states}.yaml", text)
     log.info("%d motifs: %s", n_states, scan.metrics)
     return scan
-
-
-def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as the original does, with an unnamed index column, whole or not at all."""
-    with atomic_path(path) as part:
-        table.to_csv(part)

@@ -19,9 +19,9 @@ from sklearn.metrics import silhouette_samples, silhouette_score
 from workflow_scripts.core.errors import EthoMakeError, InputError
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.names import slugify
-from workflow_scripts.motifs.hmm import annotation_path, write_csv
-
-Float64Array = npt.NDArray[np.float64]
+from workflow_scripts.core.tables import write_csv
+from workflow_scripts.core.typing import Float64Array
+from workflow_scripts.motifs.hmm import annotation_path
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,7 @@ def select_prototypes(
     stem = f"hmm{method}_{low}_{high}"
     for recording, array in active.items():
         table = pd.DataFrame(array[:, columns].astype(np.int8), columns=chosen)
-        write_csv(folder / slugify(recording) / f"machineAnnotation_{stem}.csv", table)
+        write_csv(folder / slugify(recording) / f"machineAnnotation_{stem}.csv", table, index=True)
     with atomic_path(folder / f"info_{stem}.npz") as part:
         np.savez(
             part,

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 
 from workflow_scripts.core.errors import EthoMakeError
-from workflow_scripts.core.files import atomic_path, read_yaml
+from workflow_scripts.core.files import read_yaml
+from workflow_scripts.core.tables import write_csv
+from workflow_scripts.core.typing import BoolArray
 from workflow_scripts.formats.embeddings import open_embeddings
 from workflow_scripts.formats.splits import Split
 from workflow_scripts.formats.tracks import Labels, open_tracks
@@ -21,8 +22,6 @@ from workflow_scripts.motifs.hmm import scan_motifs
 from workflow_scripts.motifs.options import MotifConfig
 from workflow_scripts.motifs.prototypes import read_motifs, select_prototypes
 from workflow_scripts.plotting.style import save_figure
-
-BoolArray = npt.NDArray[np.bool_]
 
 
 def scan(embeddings: Path, split: Split, folder: Path, n_states: int, options: MotifConfig) -> None:
@@ -162,8 +161,7 @@ def _agreement(
 
 
 def _write(path: Path, table: pd.DataFrame) -> None:
-    with atomic_path(path) as part:
-        table.to_csv(part, index=False, float_format="%.6g")
+    write_csv(path, table, float_format="%.6g")
 
 
 def _sentence(text: str) -> Figure:

@@ -28,14 +28,11 @@ INK = "#1f2a37"
 GRID = "#c8d0da"
 """Grid lines; also replaced in inline SVG."""
 QUIET = "#b9c0c9"
-"""Chance rows and background classes."""
+"""Chance rows and the class that means nothing of interest."""
 PAPER = "#fffffe"
 """Halo of a line that crosses bars: all but white, so that it can be told from a white that is meant."""
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#f0e442")
 """Okabe & Ito (2008), https://jfly.uni-koeln.de/color/, without black, which is the ink's."""
-BACKGROUND = frozenset({"background", "base", "none", "other", "rest", "no_behavior", "not_labelled", "unlabelled"})
-"""Class names that mean "nothing of interest", drawn quietly."""
-
 PAGE_COLOURS = {INK: "currentColor", GRID: "var(--figure-grid)", QUIET: "var(--figure-quiet)", PAPER: "var(--ground)"}
 """What the page paints instead, so that dark mode reaches into the figures."""
 SVG_NAMESPACE = "http://www.w3.org/2000/svg"
@@ -109,17 +106,19 @@ def colour(index: int) -> str:
     return to_hex((red, green, blue))
 
 
-def class_colours(vocabulary: Sequence[str]) -> list[str]:
-    """Return one colour a class, background classes in grey.
+def class_colours(vocabulary: Sequence[str], background: str | None = None) -> list[str]:
+    """Return one colour a class, the background in grey.
 
     Parameters
     ----------
     vocabulary : sequence of str
         Class names by index.
+    background : str, optional
+        The class that means nothing of interest, as the dataset's card names it.
     """
     colours, used = [], 0
     for name in vocabulary:
-        if name.strip().lower() in BACKGROUND:
+        if name == background:
             colours.append(QUIET)
         else:
             colours.append(colour(used))

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cards.card import Card
-from workflow_scripts.formats.tables import read_small, read_table
+from workflow_scripts.formats.tables import background_in, read_small, read_table
 from workflow_scripts.report.data import (
     Confusion,
     DatasetSection,
@@ -80,7 +80,7 @@ def _tasks(labels: pd.DataFrame) -> Iterable[TaskSummary]:
         counts = rows.groupby("label", sort=False, dropna=False)["n"].sum()
         names = () if kind in VALUES else tuple(str(name) for name in counts.index)
         numbers = () if kind in VALUES else tuple(int(n) for n in counts)
-        yield TaskSummary(str(task), str(kind), str(level), names, numbers, int(counts.sum()))
+        yield TaskSummary(str(task), str(kind), str(level), names, numbers, int(counts.sum()), background_in(rows))
 
 
 def example_predictions(cards: Mapping[str, Card], tables: Path) -> list[ExamplePrediction]:
@@ -94,7 +94,11 @@ def example_predictions(cards: Mapping[str, Card], tables: Path) -> list[Example
         drawn = {str(row): frames(found, vocabulary, length) for row, found in rows.groupby("row", sort=False)}
         truth = drawn.pop("truth", np.full(length, -1, dtype=np.int64))
         fps = rate[str(dataset), str(recording)]
-        made.append(ExamplePrediction(str(dataset), str(task), str(recording), vocabulary, truth, drawn, fps))
+        made.append(
+            ExamplePrediction(
+                str(dataset), str(task), str(recording), vocabulary, truth, drawn, fps, background_in(rows)
+            )
+        )
     return made
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from workflow_scripts.report.tables import lower_is_better, metric_name, number
+from workflow_scripts.metrics.registry import find
+from workflow_scripts.metrics.registry import title as title_of
+from workflow_scripts.report.tables import number
 
 LEVEL = 0.05
 
@@ -79,7 +81,7 @@ def claims(tests: pd.DataFrame) -> list[Claim]:
         for row in records:
             values |= {row["a"]: row["value_a"], row["b"]: row["value_b"]}
         metric = str(rows["metric"].iloc[0])
-        sign = 1 if lower_is_better(metric) else -1
+        sign = 1 if find(metric).lower_is_better else -1
         order = sorted(values, key=lambda label: (sign * values[label], label))
         methods = [label for label in order if label not in chance]
         if not methods:
@@ -99,19 +101,19 @@ def _claim(
     if first is None:
         return Claim(dataset, task, f"{best} is the only method on {task} of {dataset}.", "There is nothing to test.")
     seeds = f", mean of {int(first['seeds_a'])} seeds" if first["seeds_a"] > 1 else ""
-    extreme = "lowest" if lower_is_better(metric) else "highest"
+    extreme = "lowest" if find(metric).lower_is_better else "highest"
     groups = f"{int(first['n_groups'])} held-out group{'' if first['n_groups'] == 1 else 's'}"
-    reached = f"the {extreme} {metric_name(metric)} of {len(methods)} methods," if second else metric_name(metric)
+    reached = f"the {extreme} {title_of(metric)} of {len(methods)} methods," if second else title_of(metric)
     opening = f"On {task} of {dataset}, {best} reached {reached} {number(first['value_a'], 3)} over {groups}{seeds}"
     gap = number(abs(first["difference"]), 3)
-    side = "below" if lower_is_better(metric) else "above"
+    side = "below" if find(metric).lower_is_better else "above"
     if second is not None:
         finding = f"{opening}: {gap} {side} the next best, {second['b']} ({_how(second)})."
     else:
         finding = f"{opening}: {gap} {side} the chance row {first['b']} ({_how(first)})."
     certainty = _certainty(first)
     if second is not None and floor is not None:
-        better = (floor["difference"] < 0) == lower_is_better(metric) and floor["difference"] != 0
+        better = (floor["difference"] < 0) == find(metric).lower_is_better and floor["difference"] != 0
         side = "better" if better else "no better"
         certainty += (
             f"; {best} did {side} than {floor['b']}, the best chance row that says one class a frame, "

@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from workflow_scripts.cards.card import Published
+from workflow_scripts.core.typing import IntArray
 from workflow_scripts.report.sections import SectionView
-
-IntArray = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
@@ -29,6 +26,8 @@ class TaskSummary:
         Labelled frames (or sequences) of each class.
     labelled : int
         Labelled frames (or sequences) in all.
+    background : str or None
+        Class that means nothing of interest.
     """
 
     name: str
@@ -37,6 +36,7 @@ class TaskSummary:
     vocabulary: tuple[str, ...]
     counts: tuple[int, ...]
     labelled: int
+    background: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,8 @@ class ExamplePrediction:
         By method.
     fps : float
         Frames per second.
+    background : str or None
+        Class that means nothing of interest.
     """
 
     dataset: str
@@ -103,6 +105,7 @@ class ExamplePrediction:
     truth: IntArray
     predictions: dict[str, IntArray]
     fps: float
+    background: str | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,10 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
+from workflow_scripts.formats.bouts import runs
+from workflow_scripts.metrics.entry import UNIT
+from workflow_scripts.metrics.registry import find
+from workflow_scripts.metrics.registry import title as title_of
 from workflow_scripts.plotting.style import (
     INK,
     PAPER,
@@ -29,21 +33,17 @@ from workflow_scripts.plotting.style import (
 from workflow_scripts.report.tables import (
     Score,
     heading,
-    lower_is_better,
     mean,
-    metric_name,
     number,
     pool_seeds,
     scores,
 )
-from workflow_scripts.report.timeline import clock, runs
+from workflow_scripts.report.timeline import clock
 
 ABOVE: Any = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "borderaxespad": 0.4, "handlelength": 1.2}
 """Place of a legend over its axes."""
 WIDTH = 6.6
 """Inches; the page shows it at its own size, papers at one column and a half."""
-BOUNDED = ("macro_f1", "f1/", "balanced_accuracy", "average_precision", "auroc", "bout_f1", "frame_f1", "mean_f1")
-"""Metrics between 0 and 1, drawn on that whole range so that figures compare."""
 
 
 def _whiskers(axes: Axes, found: Sequence[Score], centre: float, height: float) -> None:
@@ -65,12 +65,12 @@ def empty(text: str) -> Figure:
 
 
 def _value_axis(axes: Axes, metric: str, highest: float, *, per_class: bool = False) -> None:
-    direction = " (lower is better)" if lower_is_better(metric) else ""
-    axes.set_xlabel(("F1 by class" if per_class else heading(metric_name(metric))) + direction)
+    direction = " (lower is better)" if find(metric).lower_is_better else ""
+    axes.set_xlabel(("F1 by class" if per_class else heading(title_of(metric))) + direction)
     axes.grid(axis="x")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    if metric.startswith(BOUNDED):
+    if find(metric).bounds == UNIT:  # the whole range, so that figures compare
         axes.set_xlim(0, max(1.0, highest))
 
 
@@ -92,7 +92,7 @@ def method_bars(table: pd.DataFrame, metric: str = "macro_f1", title: str = "") 
     """
     grouped = pool_seeds(scores(table), metric)
     if not grouped:
-        return empty(f"No value of {metric_name(metric)}")
+        return empty(f"No value of {title_of(metric)}")
     order = list(grouped)
     figure = Figure(figsize=(WIDTH, 0.75 + 0.3 * len(order)))
     axes = figure.subplots()
@@ -113,9 +113,9 @@ def method_bars(table: pd.DataFrame, metric: str = "macro_f1", title: str = "") 
             va="center",
             fontsize=8,
         )
-    floor = [mean(grouped[label]) for label in order if grouped[label][0].chance]
+    floor = [mean(grouped[label]) for label in order if grouped[label][0].floor]
     if floor:
-        level = min(floor) if lower_is_better(metric) else max(floor)
+        level = min(floor) if find(metric).lower_is_better else max(floor)
         axes.axvline(level, color=INK, linestyle=(0, (4, 3)), linewidth=0.9)
     axes.set_yticks(range(len(order)), [shorten(label, 34) for label in order])
     axes.set_ylim(len(order) - 0.4, -0.6)
@@ -125,11 +125,10 @@ def method_bars(table: pd.DataFrame, metric: str = "macro_f1", title: str = "") 
     return figure
 
 
-def _class_order(found: Sequence[Score]) -> list[str]:
-    """Classes as the table lists them, background classes last: they are rarely the question."""
+def _class_order(found: Sequence[Score], background: str | None) -> list[str]:
+    """Classes as the table lists them, the background last: it is rarely the question."""
     names = list(dict.fromkeys(score.metric.removeprefix("f1/") for score in found))
-    quiet = [name for name, fill in zip(names, class_colours(names), strict=True) if fill == QUIET]
-    return [name for name in names if name not in quiet] + quiet
+    return sorted(names, key=lambda name: name == background)
 
 
 def _method_order(found: Sequence[Score]) -> list[str]:
@@ -140,7 +139,7 @@ def _method_order(found: Sequence[Score]) -> list[str]:
 
 
 @styled
-def class_bars(table: pd.DataFrame, title: str = "") -> Figure:
+def class_bars(table: pd.DataFrame, title: str = "", background: str | None = None) -> Figure:
     """Draw every class's F1 by method, with intervals, and the best chance row as a line across the class.
 
     Parameters
@@ -148,10 +147,12 @@ def class_bars(table: pd.DataFrame, title: str = "") -> Figure:
     table : DataFrame
         Comparison rows of one dataset and task; those whose metric is ``f1/<class>`` are drawn.
     title : str
+    background : str, optional
+        Class that means nothing of interest, drawn last.
     """
     found = [s for s in scores(table) if s.metric.startswith("f1/") and math.isfinite(s.value)]
     methods = _method_order([score for score in found if not score.chance])
-    classes = _class_order(found)
+    classes = _class_order(found, background)
     if not methods:
         return empty("No F1 by class")
     thick = 0.155 if len(methods) > 3 else 0.2  # inches a bar
@@ -171,13 +172,13 @@ def class_bars(table: pd.DataFrame, title: str = "") -> Figure:
                     centre, mean(grouped[label]), height=height, color=colour(index), edgecolor=INK, linewidth=0.3
                 )
                 _whiskers(axes, grouped[label], centre, 0.6 * height)
-        floor = [mean(rows) for rows in grouped.values() if rows[0].chance]
+        floor = [mean(rows) for rows in grouped.values() if rows[0].floor]
         if floor:
             half = height * len(methods) / 2
             axes.plot([max(floor)] * 2, [place - half, place + half], color=INK, linestyle=(0, (2, 1.5)), linewidth=1.4)
     axes.set_yticks(range(len(classes)), [shorten(name, 22) for name in classes])
     axes.set_ylim(len(classes) - 0.45, -0.55)
-    _value_axis(axes, "f1/", 1.0, per_class=True)
+    _value_axis(axes, "f1/{}", 1.0, per_class=True)
     entries = [(label, colour(index)) for index, label in enumerate(methods)]
     legend(axes, entries, columns=columns, **ABOVE)
     if title:
@@ -198,6 +199,7 @@ def ethogram(
     vocabulary: Sequence[str],
     fps: float,
     title: str = "",
+    background: str | None = None,
 ) -> Figure:
     """Draw what people saw and what the methods said, one row each, over time.
 
@@ -211,18 +213,20 @@ def ethogram(
     fps : float
         Frames per second.
     title : str
+    background : str, optional
+        Class that means nothing of interest, drawn in grey.
     """
     rows = {"human labels": truth, **predictions}
-    colours = class_colours(vocabulary)
+    colours = class_colours(vocabulary, background)
     columns = legend_columns(vocabulary, WIDTH - 1.2)
     legend_rows = -(-len(vocabulary) // columns)
     figure = Figure(figsize=(WIDTH, 0.85 + 0.3 * len(rows) + 0.2 * legend_rows))
     axes = figure.subplots()
     for place, values in enumerate(rows.values()):
-        starts, lengths, states = runs(values)
+        cut = runs(values)
         for state, fill in enumerate(colours):
-            chosen = states == state
-            spans = list(zip(starts[chosen] / fps, lengths[chosen] / fps, strict=True))
+            starts, stops = cut.of(state)
+            spans = list(zip(starts / fps, (stops - starts) / fps, strict=True))
             axes.broken_barh(spans, (place - 0.4, 0.8), facecolors=fill, linewidth=0)
     axes.set_yticks(range(len(rows)), [shorten(name, 22) for name in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)

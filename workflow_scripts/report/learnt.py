@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 
 from workflow_scripts.cards.card import Published
-from workflow_scripts.plotting.style import BACKGROUND
+from workflow_scripts.formats.tables import background_in
+from workflow_scripts.metrics.registry import title as title_of
 from workflow_scripts.report.interactive import Interactive, draw
 from workflow_scripts.report.tables import (
     NOTHING,
@@ -18,7 +19,6 @@ from workflow_scripts.report.tables import (
     Table,
     csv_uri,
     heading,
-    metric_name,
     number,
     with_interval,
 )
@@ -91,6 +91,7 @@ def maps(
         first = rows.iloc[0]
         shown = rows.assign(label=rows["label"].fillna("not labelled"))
         order = list((vocabularies or {}).get(str(first["task"]), ()))
+        quiet = {background_in(rows), "not labelled"}
         order += sorted(set(shown["label"]) - set(order))
         shown = shown.sort_values("label", key=lambda labels: labels.map(order.index), kind="stable")
         known = pd.notna(first["task"]) and first["task"] != ""
@@ -101,12 +102,15 @@ def maps(
         by = f", coloured by {first['task']}" if known else ""
         caption = f"{name}: {len(rows)} held-out frames on the first two principal components{by}."
         label = f"Map of the embedding of {name} on {dataset}; {axes[0]}, {axes[1]}"
-        made.append((name, _points(shown, ("pc1", "pc2"), (axes[0], axes[1]), order, caption, label)))
+        made.append((name, _points(shown, ("pc1", "pc2"), (axes[0], axes[1]), order, quiet, caption, label)))
         if "umap1" in rows and rows["umap1"].notna().any():
             caption = f"{name}: the same frames laid out by UMAP{by}. {UMAP_WARNING}"
             label = f"UMAP of the embedding of {name} on {dataset}"
             made.append(
-                (f"{name}, UMAP", _points(shown, ("umap1", "umap2"), ("UMAP 1", "UMAP 2"), order, caption, label))
+                (
+                    f"{name}, UMAP",
+                    _points(shown, ("umap1", "umap2"), ("UMAP 1", "UMAP 2"), order, quiet, caption, label),
+                )
             )
     return made
 
@@ -116,6 +120,7 @@ def _points(
     columns: tuple[str, str],
     titles: tuple[str, str],
     order: Sequence[str],
+    quiet: Collection[str | None],
     caption: str,
     label: str,
 ) -> Interactive:
@@ -126,7 +131,7 @@ def _points(
         mark="points",
         group="label",
         hover=("recording", "frame"),
-        quiet=[name for name in order if name.strip().lower() in BACKGROUND | {"not labelled"}],
+        quiet=[name for name in order if name in quiet],
         order=order,
         titles=titles,
         caption=caption,
@@ -152,7 +157,7 @@ def tests_table(tests: pd.DataFrame, caption: str, csv_name: str) -> Table | Non
             Cell(str(row["n_groups"]), float(row["n_groups"])),
         )
         lines.append(Row(cells, "chance" if row["family"] == "chance" else ""))
-    metric = metric_name(str(tests["metric"].iloc[0]))
+    metric = title_of(str(tests["metric"].iloc[0]))
     columns = (
         ("Method a", False),
         ("Method b", False),
@@ -209,7 +214,7 @@ def published_table(numbers: Sequence[Published], ours: dict[tuple[str, str], li
         best = found[0] if found else None
         cells = (
             Cell(told.task, told.task),
-            Cell(metric_name(told.metric), told.metric),
+            Cell(title_of(told.metric), told.metric),
             Cell(told.method, told.method),
             Cell(number(told.value, 3) + ("" if told.verified else " (not verified)"), told.value),
             _ours(mine),

@@ -10,15 +10,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from workflow_scripts.formats.tables import background_in
+from workflow_scripts.metrics.entry import UNIT
+from workflow_scripts.metrics.registry import find
+from workflow_scripts.metrics.registry import title as title_of
 from workflow_scripts.plotting.style import INK, QUIET, class_colours, colour, shorten, styled
 from workflow_scripts.report import figures
 from workflow_scripts.report.ranking import rank_plot
 from workflow_scripts.report.tables import (
     Score,
     heading,
-    lower_is_better,
     mean,
-    metric_name,
     number,
     pool_seeds,
     primary_metric,
@@ -124,21 +126,23 @@ def _panels(data: pd.DataFrame) -> Figure:
         axis.set_ylim(len(rows) - 0.5, -0.5)
         axis.grid(axis="x")
         axis.set_xlabel(_axis_label(rows["metric"].iloc[0]))
-        if rows["metric"].iloc[0].startswith(figures.BOUNDED):
+        if find(rows["metric"].iloc[0]).bounds == UNIT:
             axis.set_xlim(0, 1)
         axis.set_title(shorten(task, 30))
     return figure
 
 
 def _axis_label(metric: str) -> str:
-    return heading(metric_name(metric)) + (" (lower is better)" if lower_is_better(metric) else "")
+    return heading(title_of(metric)) + (" (lower is better)" if find(metric).lower_is_better else "")
 
 
 @styled
 def _heat_map(data: pd.DataFrame) -> Figure:
     """Shade by rank inside the task, since tasks have different metrics; write the value."""
     wide = data.pivot_table(index="task", columns="method", values="value", sort=False)
-    sign = data.drop_duplicates("task").set_index("task")["metric"].map(lambda m: -1.0 if lower_is_better(m) else 1.0)
+    sign = (
+        data.drop_duplicates("task").set_index("task")["metric"].map(lambda m: -1.0 if find(m).lower_is_better else 1.0)
+    )
     ranks = wide.mul(sign, axis=0).rank(axis=1, pct=True)
     figure = Figure(figsize=(2.6 + 0.75 * wide.shape[1], 1.2 + 0.2 * len(wide)))
     axis = figure.subplots()
@@ -161,18 +165,20 @@ def classes(tables: Tables, *, dataset: str, task: str) -> Plate | None:
     Parameters
     ----------
     tables : mapping
-        Holds ``comparison.csv``.
+        Holds ``comparison.csv`` and ``tables/labels.csv``.
     dataset, task : str
     """
     table = _rows(tables, dataset, task)
     table = table[table["metric"].str.startswith("f1/")]
+    labels = tables["tables/labels.csv"]
+    background = background_in(labels[(labels["dataset"] == dataset) & (labels["task"] == task)])
     if table["value"].notna().sum() == 0:
         return None
     caption = (
         f"F1 by class of {task} on {dataset}, held-out recordings, 95 % bootstrap over groups; "
         "the broken line is the best chance row."
     )
-    return figures.class_bars(table, f"{dataset} · {task}"), table, caption
+    return figures.class_bars(table, f"{dataset} · {task}", background), table, caption
 
 
 def positives(tables: Tables, *, dataset: str, positive: str) -> Plate | None:
@@ -243,7 +249,7 @@ def ranks(tables: Tables, *, dataset: str, task: str) -> Plate | None:
     split = rows["split"].iloc[0]
     rows, tests = rows[rows["split"] == split], tests[tests["split"] == split]
     caption = (
-        f"Ranks by {metric_name(str(rows['metric'].iloc[0]))} on {task} of {dataset}, with bootstrap intervals over "
+        f"Ranks by {title_of(str(rows['metric'].iloc[0]))} on {task} of {dataset}, with bootstrap intervals over "
         f"{int(rows['n_groups'].iloc[0])} held-out groups; a bar at the side joins methods that paired permutation "
         "tests, corrected after Holm, do not tell apart."
     )
@@ -256,7 +262,7 @@ def _maps(points: pd.DataFrame) -> Figure:
     columns = min(COLUMNS, len(panels))
     lines = math.ceil(len(panels) / columns)
     names = list(dict.fromkeys(points["label"].sort_values()))
-    inks = dict(zip(names, class_colours(names), strict=True))
+    inks = dict(zip(names, class_colours(names, background_in(points)), strict=True))
     figure = Figure(figsize=(0.4 + 2.4 * columns, 0.7 + 2.3 * lines))
     axes = figure.subplots(lines, columns, squeeze=False)
     for axis in axes.flat:
@@ -319,5 +325,6 @@ def ethogram(tables: Tables, *, dataset: str, task: str) -> Plate | None:
     vocabulary = sorted(bouts["label"].unique())
     drawn = {str(row): frames(found, vocabulary, int(bouts["stop"].max())) for row, found in bouts.groupby("row")}
     truth = drawn.pop("truth")
-    figure = figures.ethogram(truth, drawn, vocabulary, float(quality["fps"].iloc[0]), f"{dataset} · {recording}")
+    fps, title = float(quality["fps"].iloc[0]), f"{dataset} · {recording}"
+    figure = figures.ethogram(truth, drawn, vocabulary, fps, title, background_in(bouts))
     return figure, bouts, f"{task} in the held-out recording {recording} of {dataset}, human labels on top."

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.metrics.registry import find, is_mean
+from workflow_scripts.metrics.registry import title as title_of
 from workflow_scripts.report.tables import (
     Score,
     count,
-    lower_is_better,
-    metric_name,
     over_seeds,
     pool_seeds,
     primary_metric,
@@ -25,6 +25,9 @@ from workflow_scripts.report.tables import (
 @dataclass(frozen=True)
 class Verdict:
     """The best method of one dataset and task against the best chance row, by the task's main metric.
+
+    Rows of ``all_positive`` count only where one prediction reaches them, see
+    :func:`workflow_scripts.metrics.chance.is_level`.
 
     Attributes
     ----------
@@ -53,14 +56,9 @@ class Verdict:
         ends = (self.best.low, self.best.high, self.chance.low, self.chance.high)
         if not all(math.isfinite(end) for end in ends):
             return None
-        if lower_is_better(self.metric):
+        if find(self.metric).lower_is_better:
             return self.best.high < self.chance.low
         return self.best.low > self.chance.high
-
-
-def is_aggregate(task: str) -> bool:
-    """Tell rows over all tasks (``mean_f1``, ``mean_mse``) from rows of one."""
-    return task.startswith("mean_")
 
 
 def verdicts(comparison: pd.DataFrame) -> list[Verdict]:
@@ -85,7 +83,7 @@ def verdicts(comparison: pd.DataFrame) -> list[Verdict]:
             continue
         grouped = list(pool_seeds(everything, metric).values())
         methods = [seeds for seeds in grouped if not seeds[0].chance]
-        chance = [seeds for seeds in grouped if seeds[0].chance]
+        chance = [seeds for seeds in grouped if seeds[0].floor]
         found.append(
             Verdict(
                 str(dataset),
@@ -107,7 +105,7 @@ def _interval(score: Score) -> str:
 def sentence(verdict: Verdict) -> str:
     """Say in one or two sentences what a verdict means, with every number it rests on."""
     place = f"{verdict.dataset}, {verdict.task}"
-    metric = metric_name(verdict.metric)
+    metric = title_of(verdict.metric)
     best, chance = verdict.best, verdict.chance
     if best is None:
         return f"{place}: no method has a value."
@@ -120,7 +118,7 @@ def sentence(verdict: Verdict) -> str:
     if chance is None:
         return f"{text} There is no chance row to compare with."
     text += f" The best chance row ({chance.method}) reaches {_interval(chance)}"
-    if best.value >= chance.value if lower_is_better(verdict.metric) else best.value <= chance.value:
+    if best.value >= chance.value if find(verdict.metric).lower_is_better else best.value <= chance.value:
         return f"{text}; the method is no better than that."
     if verdict.clear is None:
         return f"{text}; an interval is lacking, so the difference cannot be judged."
@@ -163,7 +161,7 @@ def five_lines(
     str
         Five lines without a final newline.
     """
-    found = [verdict for verdict in verdicts(comparison) if not is_aggregate(verdict.task)]
+    found = [verdict for verdict in verdicts(comparison) if not is_mean(verdict.task)]
     methods = {score.method for score in scores(comparison) if not score.chance}
     what = f"Experiment {experiment}: " if experiment else ""
     ran = (
@@ -176,7 +174,7 @@ def five_lines(
             floor = f" (chance {_interval(verdict.chance)})" if verdict.chance else ""
             parts.append(
                 f"{verdict.dataset}/{verdict.task} {verdict.best.label} "
-                f"{metric_name(verdict.metric)} {_interval(verdict.best)}{floor}"
+                f"{title_of(verdict.metric)} {_interval(verdict.best)}{floor}"
             )
     rest = f"; {len(found) - 4} more in the report" if len(found) > 4 else ""
     best = f"Best: {'; '.join(parts)}{rest}." if parts else "Best: no method has a value."

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import base64
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.metrics import chance
+from workflow_scripts.metrics.registry import find, in_order
+
 NOTHING = "–"
 """Stands where there is no value."""
-CHANCE_METHODS = frozenset({"majority", "prior", "all_positive"})
-METRIC_NAMES = {
-    "macro_f1": "macro F1",
-    "balanced_accuracy": "balanced accuracy",
-    "average_precision": "average precision",
-    "auroc": "AUROC",
-    "mse": "MSE",
-    "r2": "R²",
-}
-PREFERRED = ("macro_f1", "average_precision", "balanced_accuracy", "auroc", "r2", "mse", "head_angle_median_deg")
-"""The first of these that a task has is the one it is judged by."""
-LOWER_IS_BETTER = ("mse", "pixel_error", "head_angle", "body_angle")
 
 
 @dataclass(frozen=True)
@@ -37,6 +29,8 @@ class Score:
     method, metric, split : str
     chance : bool
         True for the rows that look at no data but the labels.
+    floor : bool
+        True for the chance rows that methods have to beat: those whose score one prediction reaches.
     value, low, high : float
         NaN where there is none.
     n, n_groups : int or None
@@ -65,6 +59,7 @@ class Score:
     verified: bool
     note: str = ""
     mean: tuple[float, float, float] | None = None
+    floor: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,31 +99,16 @@ class Table:
     csv: str = ""
 
 
-def metric_name(metric: str) -> str:
-    """Return a metric's name in prose, e.g. ``f1/chase`` → ``F1 of chase``."""
-    if metric.startswith("f1/"):
-        return f"F1 of {metric.removeprefix('f1/')}"
-    return METRIC_NAMES.get(metric, metric.replace("_", " "))
-
-
 def heading(text: str) -> str:
     """Return a text with a capital first letter and the rest as it is."""
     return text[:1].upper() + text[1:]
 
 
-def lower_is_better(metric: str) -> bool:
-    """Tell errors from scores."""
-    return metric.startswith(LOWER_IS_BETTER)
-
-
 def primary_metric(scores: Sequence[Score]) -> str | None:
     """Return the metric a task is judged by, or None where no row has a value."""
     present = {score.metric for score in scores if math.isfinite(score.value)}
-    for metric in PREFERRED:
-        if metric in present:
-            return metric
-    overall = sorted(metric for metric in present if "/" not in metric) or sorted(present)
-    return overall[0] if overall else None
+    overall = in_order({metric for metric in present if "/" not in metric} or present)
+    return next((metric for metric in overall if find(metric).main), overall[0] if overall else None)
 
 
 def pool_seeds(scores: Sequence[Score], metric: str) -> dict[str, list[Score]]:
@@ -140,7 +120,7 @@ def pool_seeds(scores: Sequence[Score], metric: str) -> dict[str, list[Score]]:
         One entry a seed, in the order of seeds. Methods come before chance, and best first by the mean over
         their seeds: a method is not to win by its luckiest seed.
     """
-    sign = 1 if lower_is_better(metric) else -1
+    sign = 1 if find(metric).lower_is_better else -1
     grouped: dict[str, list[Score]] = {}
     for score in sorted(scores, key=lambda score: -1 if score.seed is None else score.seed):
         if score.metric == metric and math.isfinite(score.value):
@@ -253,10 +233,13 @@ def scores(table: pd.DataFrame, *, keep_means: bool = False) -> list[Score]:
     wanted += ["n_groups", "published", "verified", "note", "task", "dataset"]
     rows = table.reindex(columns=wanted).to_dict("records")
     variants: dict[str, dict[str, set[str]]] = {}
+    classes: dict[tuple[str, str], set[str]] = defaultdict(set)
     for row in rows:
         seen = variants.setdefault(_text(row["method"]), {})
         for column in ("mode", "point", "readout", "split"):
             seen.setdefault(column, set()).add(_text(row[column]))
+        if _text(row["metric"]).startswith("f1/"):
+            classes[_text(row["dataset"]), _text(row["task"])].add(_text(row["metric"]))
     result, where = [], []
     for row in rows:
         method = _text(row["method"])
@@ -266,13 +249,16 @@ def scores(table: pd.DataFrame, *, keep_means: bool = False) -> list[Score]:
             if len(values) > 1 and _text(row[column]) not in {"", "default"}
         ]
         where.append((_text(row["dataset"]), _text(row["task"])))
+        metric = _text(row["metric"])
+        known_labels_only = _text(row["readout"]) == "chance" or method in chance.NAMES
         result.append(
             Score(
                 label=" · ".join([method, *extra]),
                 method=method,
-                metric=_text(row["metric"]),
+                metric=metric,
                 split=_text(row["split"]),
-                chance=_text(row["readout"]) == "chance" or method in CHANCE_METHODS,
+                chance=known_labels_only,
+                floor=known_labels_only and chance.is_level(method, metric, len(classes[where[-1]])),
                 value=_float(row["value"]),
                 low=_float(row["low"]),
                 high=_float(row["high"]),

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from workflow_scripts.core.typing import IntArray
+from workflow_scripts.formats.bouts import runs
 from workflow_scripts.plotting.style import PAGE_COLOURS, class_colours
-
-IntArray = npt.NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
@@ -31,24 +29,6 @@ class Band:
     name: str
     stretches: tuple[Stretch, ...]
     spoken: str
-
-
-def runs(values: IntArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], IntArray]:
-    """Return the runs of equal values.
-
-    Parameters
-    ----------
-    values : ndarray of int, shape (time,)
-
-    Returns
-    -------
-    starts, lengths, states : ndarray, shape (n_runs,)
-        First frame, number of frames, and value.
-    """
-    if not len(values):
-        return np.empty(0, np.int64), np.empty(0, np.int64), values
-    starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
-    return starts, np.diff(np.r_[starts, len(values)]), values[starts]
 
 
 def frames(bouts: pd.DataFrame, vocabulary: Sequence[str], length: int) -> IntArray:
@@ -80,7 +60,7 @@ def clock(seconds: float) -> str:
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
 
 
-def band(name: str, values: IntArray, vocabulary: Sequence[str]) -> Band:
+def band(name: str, values: IntArray, vocabulary: Sequence[str], background: str | None = None) -> Band:
     """Turn one row of labels into paths.
 
     Parameters
@@ -89,15 +69,18 @@ def band(name: str, values: IntArray, vocabulary: Sequence[str]) -> Band:
     values : ndarray of int, shape (time,)
         Index into `vocabulary`; -1 where nobody labelled.
     vocabulary : sequence of str
+    background : str, optional
+        Class drawn in grey.
     """
-    starts, lengths, states = runs(values)
+    cut = runs(values)
     stretches, words = [], []
-    for state, fill in enumerate(class_colours(vocabulary)):
-        chosen = states == state
-        if not chosen.any():
+    for state, fill in enumerate(class_colours(vocabulary, background)):
+        starts, stops = cut.of(state)
+        if not len(starts):
             continue
-        boxes = zip(starts[chosen].tolist(), lengths[chosen].tolist(), strict=True)
+        lengths = stops - starts
+        boxes = zip(starts.tolist(), lengths.tolist(), strict=True)
         path = "".join(f"M{start} 0h{length}v1h-{length}z" for start, length in boxes)
         stretches.append(Stretch(vocabulary[state], PAGE_COLOURS.get(fill, fill), path))
-        words.append(f"{vocabulary[state]} {100 * float(lengths[chosen].sum()) / len(values):.0f} %")
+        words.append(f"{vocabulary[state]} {100 * float(lengths.sum()) / len(values):.0f} %")
     return Band(name, tuple(stretches), f"{name}: {', '.join(words) or 'no labels'}")

@@ -6,11 +6,13 @@ import math
 
 import pandas as pd
 
+from workflow_scripts.metrics.chance import ALL_POSITIVE
+from workflow_scripts.metrics.registry import in_order
+from workflow_scripts.metrics.registry import title as title_of
 from workflow_scripts.report.data import DatasetSection, LeakAudit
 from workflow_scripts.report.summary import verdicts
 from workflow_scripts.report.tables import (
     NOTHING,
-    PREFERRED,
     Cell,
     Row,
     Score,
@@ -19,7 +21,6 @@ from workflow_scripts.report.tables import (
     csv_uri,
     duration,
     heading,
-    metric_name,
     number,
     over_seeds,
     percent,
@@ -56,7 +57,7 @@ def overview(comparison: pd.DataFrame) -> Table:
                 (
                     Cell(verdict.dataset, verdict.dataset),
                     Cell(verdict.task, verdict.task),
-                    Cell(metric_name(verdict.metric), verdict.metric),
+                    Cell(title_of(verdict.metric), verdict.metric),
                     Cell(verdict.best.label if verdict.best else NOTHING, verdict.best.label if verdict.best else ""),
                     _score_cell(verdict.best),
                     _score_cell(verdict.chance),
@@ -93,8 +94,7 @@ def results(rows: pd.DataFrame, dataset: str, task: str) -> Table:
     """
     found = scores(rows, keep_means=True)
     overall = {score.metric for score in found if "/" not in score.metric}
-    metrics = [m for m in PREFERRED if m in overall] + sorted(overall - set(PREFERRED))
-    metrics = metrics or sorted({score.metric for score in found})
+    metrics = in_order(overall or {score.metric for score in found})
     main = primary_metric(found) or metrics[0]
     seeds = len({score.seed for score in found if not score.chance and score.seed is not None}) > 1
     published = any(math.isfinite(score.published) for score in found)
@@ -106,7 +106,7 @@ def results(rows: pd.DataFrame, dataset: str, task: str) -> Table:
     for key in keys:
         mine = {score.metric: score for score in found if (score.chance, score.label, score.seed) == key}
         first = mine.get(main) or next(iter(mine.values()))
-        name = f"{first.label} (chance)" if first.chance else first.label
+        name = f"{first.label} ({_chance_word(first)})" if first.chance else first.label
         name += f" ({first.note})" if first.note else ""
         cells = [Cell(name, name)]
         if seeds:
@@ -122,11 +122,15 @@ def results(rows: pd.DataFrame, dataset: str, task: str) -> Table:
         lines.append(Row(tuple(cells), mark))
     columns = [("Method", False)]
     columns += [("Seed", True)] if seeds else []
-    columns += [(heading(metric_name(metric)), True) for metric in metrics]
+    columns += [(heading(title_of(metric)), True) for metric in metrics]
     columns += [("Samples", True), ("Groups", True)]
-    columns += [(f"Published {metric_name(main)}", True)] if published else []
+    columns += [(f"Published {title_of(main)}", True)] if published else []
     caption = f"{dataset}, {task}: held-out results with confidence intervals"
     return Table(caption, tuple(columns), tuple(lines), _file_name(dataset, task), csv_uri(rows))
+
+
+def _chance_word(score: Score) -> str:
+    return "yes to every class, no single prediction" if score.method == ALL_POSITIVE.name else "chance"
 
 
 def ceilings(rows: pd.DataFrame, dataset: str, task: str) -> Table | None:
@@ -195,7 +199,7 @@ def method_results(comparison: pd.DataFrame, method: str) -> Table | None:
                 Cell(verdict.dataset, verdict.dataset),
                 Cell(verdict.task, verdict.task),
                 Cell(label, label),
-                Cell(metric_name(verdict.metric), verdict.metric),
+                Cell(title_of(verdict.metric), verdict.metric),
                 _score_cell(score),
                 _score_cell(verdict.best),
                 Cell(verdict.best.label if verdict.best else NOTHING, verdict.best.label if verdict.best else ""),

@@ -12,12 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.signal import lfilter
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
+from workflow_scripts.core.typing import BoolArray, Float64Array, Int64Array
+from workflow_scripts.formats.bouts import runs
 
 
 @dataclass(frozen=True)
@@ -84,9 +82,9 @@ class Point:
 class Motion:
     """Centres (time, recording, animal, 2) in px, headings (time, recording, animal) in radians, state's stretch."""
 
-    centre: Floats
-    heading: Floats
-    stretch: Floats
+    centre: Float64Array
+    heading: Float64Array
+    stretch: Float64Array
 
 
 def generator(seed: int, *names: str) -> np.random.Generator:
@@ -98,9 +96,9 @@ def semi_markov(
     rng: np.random.Generator,
     n_frames: int,
     start: int,
-    transitions: Floats,
+    transitions: Float64Array,
     durations: Sequence[Durations],
-) -> Ints:
+) -> Int64Array:
     """Draw the state of every frame.
 
     Parameters
@@ -132,16 +130,7 @@ def semi_markov(
     return np.repeat(states, lengths)[:n_frames].astype(np.int64)
 
 
-def bouts(states: npt.NDArray[np.generic]) -> list[tuple[int, int, int]]:
-    """Return (first frame, one past the last frame, state) of each run of equal states."""
-    if not len(states):
-        return []
-    edges = np.flatnonzero(np.diff(states)) + 1
-    starts, stops = np.r_[0, edges], np.r_[edges, len(states)]
-    return [(int(a), int(b), int(states[a])) for a, b in zip(starts, stops, strict=True)]
-
-
-def wander(rng: np.random.Generator, shape: tuple[int, ...], frames: float) -> Floats:
+def wander(rng: np.random.Generator, shape: tuple[int, ...], frames: float) -> Float64Array:
     """Draw Ornstein-Uhlenbeck noise along the first axis: mean 0, deviation 1, remembered for `frames` frames."""
     keep = float(np.exp(-1 / frames))
     noise = rng.standard_normal(shape)
@@ -149,7 +138,7 @@ def wander(rng: np.random.Generator, shape: tuple[int, ...], frames: float) -> F
     return np.asarray(lfilter([1.0], [1.0, -keep], noise, axis=0), dtype=np.float64)
 
 
-def lagged(values: Floats, frames: float) -> Floats:
+def lagged(values: Float64Array, frames: float) -> Float64Array:
     """Low-pass along the first axis with a time constant of `frames` frames, starting at rest."""
     if frames <= 0:
         return values
@@ -158,23 +147,24 @@ def lagged(values: Floats, frames: float) -> Floats:
     return np.asarray(lfilter([1 - keep], [1.0, -keep], values, axis=0, zi=start)[0], dtype=np.float64)
 
 
-def _unit(angle: Floats) -> Floats:
+def _unit(angle: Float64Array) -> Float64Array:
     return np.stack([np.cos(angle), np.sin(angle)], axis=-1)
 
 
-def _per_bout(rng: np.random.Generator, states: Ints, spread: float) -> tuple[Floats, Floats, Ints]:
+def _per_bout(
+    rng: np.random.Generator, states: Int64Array, spread: float
+) -> tuple[Float64Array, Float64Array, Int64Array]:
     """Draw what one bout keeps: a factor on its distance, a sense of rotation, which animal is the actor."""
-    runs = bouts(states)
-    lengths = [stop - start for start, stop, _ in runs]
-    factor = np.exp(spread * rng.standard_normal(len(runs)))
-    sense = rng.choice([-1.0, 1.0], len(runs))
-    actor = rng.integers(0, 2, len(runs))
+    lengths = runs(states).length
+    factor = np.exp(spread * rng.standard_normal(len(lengths)))
+    sense = rng.choice([-1.0, 1.0], len(lengths))
+    actor = rng.integers(0, 2, len(lengths))
     return np.repeat(factor, lengths), np.repeat(sense, lengths), np.repeat(actor, lengths)
 
 
 def move(
     rngs: Sequence[np.random.Generator],
-    states: Ints,
+    states: Int64Array,
     styles: Sequence[Style],
     arena: tuple[float, float, float, float],
     *,
@@ -256,7 +246,9 @@ def move(
     return Motion(centres, headings, np.repeat(by_state["stretch"][..., None], 2, axis=-1))
 
 
-def bodies(rngs: Sequence[np.random.Generator], motion: Motion, points: Mapping[str, Point], *, noise: float) -> Floats:
+def bodies(
+    rngs: Sequence[np.random.Generator], motion: Motion, points: Mapping[str, Point], *, noise: float
+) -> Float64Array:
     """Hang keypoints on the moving animals.
 
     Parameters
@@ -285,7 +277,7 @@ def bodies(rngs: Sequence[np.random.Generator], motion: Motion, points: Mapping[
     return out
 
 
-def gaps(rng: np.random.Generator, n_frames: int, share: float, ln_mean: float, ln_sd: float) -> Mask:
+def gaps(rng: np.random.Generator, n_frames: int, share: float, ln_mean: float, ln_sd: float) -> BoolArray:
     """Draw when a point is lost: gaps of log-normal length that cover about `share` of the frames.
 
     Returns

@@ -16,19 +16,11 @@ from pydantic import Field
 
 from workflow_scripts.cards.card import Card
 from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.core.typing import Float64Array, Int64Array
 from workflow_scripts.core.validation import Strict
+from workflow_scripts.formats.bouts import runs
 from workflow_scripts.formats.tracks import Recording
-from workflow_scripts.simulate.agents import (
-    Durations,
-    Floats,
-    Ints,
-    bouts,
-    gaps,
-    generator,
-    lagged,
-    semi_markov,
-    wander,
-)
+from workflow_scripts.simulate.agents import Durations, gaps, generator, lagged, semi_markov, wander
 from workflow_scripts.sources import daart_csv
 
 CLASSES = ("still", "walk", "front_groom", "back_groom", "abdomen-move")
@@ -116,15 +108,15 @@ class Options(Strict):
     piece: int = Field(25, ge=1, description="Frames of one hand-labelled piece.")
 
 
-def states(seed: int, dataset: str, recording: str, n_frames: int) -> Ints:
+def states(seed: int, dataset: str, recording: str, n_frames: int) -> Int64Array:
     """Draw the true state of every frame: CLASSES, then OTHER."""
     return semi_markov(generator(seed, dataset, recording, "states"), n_frames, 0, TRANSITIONS, DURATIONS)
 
 
-def rule_labels(rng: np.random.Generator, truth: Ints) -> Ints:
+def rule_labels(rng: np.random.Generator, truth: Int64Array) -> Int64Array:
     """Draw what the rules say, as columns of COLUMNS: runs inside each true bout, right as often as the real ones."""
     said = np.zeros(len(truth), dtype=np.int64)
-    for start, stop, state in bouts(truth):
+    for start, stop, state in runs(truth).triples():
         at = start
         while at < stop:
             end = min(at + max(1, round(rng.lognormal(*RULE_RUN))), stop)
@@ -133,12 +125,14 @@ def rule_labels(rng: np.random.Generator, truth: Ints) -> Ints:
     return said
 
 
-def hand_labels(rng: np.random.Generator, truth: Ints, piece: int) -> Ints:
+def hand_labels(rng: np.random.Generator, truth: Int64Array, piece: int) -> Int64Array:
     """Label a few pieces of every class, as columns of COLUMNS; at least one piece of each that has a bout so long."""
     labels = np.zeros(len(truth), dtype=np.int64)
     for code, share in enumerate(HAND_SHARE):
         wanted = max(1, round(share * len(truth) / piece))
-        long = [(start, stop) for start, stop, state in bouts(truth) if state == code and stop - start >= piece]
+        long = [
+            (start, stop) for start, stop, state in runs(truth).triples() if state == code and stop - start >= piece
+        ]
         for number in rng.permutation(len(long))[:wanted]:
             start, stop = long[number]
             first = int(rng.integers(start, stop - piece + 1))
@@ -146,10 +140,10 @@ def hand_labels(rng: np.random.Generator, truth: Ints, piece: int) -> Ints:
     return labels
 
 
-def markers(rng: np.random.Generator, truth: Ints) -> tuple[Floats, Floats]:
+def markers(rng: np.random.Generator, truth: Int64Array) -> tuple[Float64Array, Float64Array]:
     """Move the points of one fly; return (time, point, 2) in px, NaN-free, and likelihoods (time, point)."""
     n = len(truth)
-    lengths = [stop - start for start, stop, _ in bouts(truth)]
+    lengths = [stop - start for start, stop, _ in runs(truth).triples()]
     # Bouts of one class differ in vigour and tempo, flies in build, so that no threshold on one point settles a class.
     vigour, tempo = (np.repeat(np.exp(s * rng.standard_normal(len(lengths))), lengths)[:, None] for s in (0.45, 0.2))
     amplitude = lagged(SWING[truth] * vigour * np.exp(0.25 * rng.standard_normal(4)), 2.0)

@@ -20,8 +20,9 @@ from scipy.stats import norm
 from workflow_scripts.cards.card import Card
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import write_json
+from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.core.validation import Strict
-from workflow_scripts.simulate.agents import Floats, generator, wander
+from workflow_scripts.simulate.agents import generator, wander
 from workflow_scripts.simulate.mabe22_mouse import clip_ids, frame_map, tested_clips
 from workflow_scripts.sources.shared import npy_write
 
@@ -102,8 +103,8 @@ def _clip(rng: np.random.Generator, options: Options) -> tuple[npt.NDArray[np.fl
 
 def _bodies(
     rng: np.random.Generator,
-    centre: Floats,
-    heading: Floats,
+    centre: Float64Array,
+    heading: Float64Array,
     female: npt.NDArray[np.bool_],
     wing: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.float32]:

@@ -22,18 +22,10 @@ from scipy.stats import norm
 from workflow_scripts.cards.card import Card
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import write_json
+from workflow_scripts.core.typing import Float64Array, Int64Array
 from workflow_scripts.core.validation import Strict
-from workflow_scripts.simulate.agents import (
-    Durations,
-    Floats,
-    Ints,
-    bouts,
-    gaps,
-    generator,
-    lagged,
-    semi_markov,
-    wander,
-)
+from workflow_scripts.formats.bouts import runs
+from workflow_scripts.simulate.agents import Durations, gaps, generator, lagged, semi_markov, wander
 from workflow_scripts.simulate.mabe22_rules import BEHAVIOURS, behaviours
 from workflow_scripts.sources.shared import npy_write
 
@@ -123,22 +115,23 @@ def clip_ids(options: Sizes, name: str) -> dict[str, list[str]]:
     return {part: ["".join(rng.choice(letters, 20)) for _ in range(n)] for part, n in sizes.items()}
 
 
-def _roles(rng: np.random.Generator, states: Ints) -> tuple[Ints, Ints, Ints]:
+def _roles(rng: np.random.Generator, states: Int64Array) -> tuple[Int64Array, Int64Array, Int64Array]:
     """Draw actor, partner and visited place of each bout; shape (time,) each."""
-    runs = bouts(states)
-    pairs = np.array([rng.permutation(3)[:2] for _ in runs])
-    places = rng.integers(0, len(VISITED), len(runs))
-    lengths = [stop - start for start, stop, _ in runs]
+    lengths = runs(states).length
+    pairs = np.array([rng.permutation(3)[:2] for _ in lengths])
+    places = rng.integers(0, len(VISITED), len(lengths))
     return np.repeat(pairs[:, 0], lengths), np.repeat(pairs[:, 1], lengths), np.repeat(places, lengths)
 
 
-def _facts(rng: np.random.Generator) -> Floats:
+def _facts(rng: np.random.Generator) -> Float64Array:
     """Draw day, time, strain and lights of a clip."""
     time = rng.random()
     return np.array([rng.integers(0, 5) / 4, time, float(rng.random() < 0.5), float(time < 0.5)])
 
 
-def _move(rngs: Sequence[np.random.Generator], frames: int, facts: Floats) -> tuple[Floats, Floats, Floats]:
+def _move(
+    rngs: Sequence[np.random.Generator], frames: int, facts: Float64Array
+) -> tuple[Float64Array, Float64Array, Float64Array]:
     """Move three mice in each of several clips, all in step.
 
     Returns
@@ -183,7 +176,7 @@ def _move(rngs: Sequence[np.random.Generator], frames: int, facts: Floats) -> tu
         ahead = np.stack([np.cos(heading), np.sin(heading)], axis=-1)
         right = np.stack([-np.sin(heading), np.cos(heading)], axis=-1)
         other, other_ahead, other_right = centre[clips, p], ahead[clips, p], right[clips, p]
-        look: Floats = np.full((n, 3), np.nan)
+        look: Float64Array = np.full((n, 3), np.nan)
         to_partner = other - centre[clips, a]
         bearing = np.arctan2(to_partner[:, 1], to_partner[:, 0])
 
@@ -227,11 +220,11 @@ def _move(rngs: Sequence[np.random.Generator], frames: int, facts: Floats) -> tu
     return out
 
 
-def _wrap(angle: Floats) -> Floats:
+def _wrap(angle: Float64Array) -> Float64Array:
     return np.asarray((angle + np.pi) % (2 * np.pi) - np.pi)
 
 
-def _bodies(centre: Floats, heading: Floats, head: Floats, strain: Floats) -> Floats:
+def _bodies(centre: Float64Array, heading: Float64Array, head: Float64Array, strain: Float64Array) -> Float64Array:
     """Hang the twelve keypoints on the mice; shape (time, clip, 3, 12, 2)."""
     speed = np.linalg.norm(np.diff(centre, axis=0, prepend=centre[:1]), axis=-1)
     frequency, swing = (np.where(strain > 0, STRIDE[1][k], STRIDE[0][k])[:, None] for k in (0, 1))

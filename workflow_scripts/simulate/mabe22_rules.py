@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from workflow_scripts.simulate.agents import Floats
+from workflow_scripts.core.typing import Float64Array
 
 BEHAVIOURS = (
     *("approaches", "chases", "close", "contact", "huddles"),
@@ -19,7 +19,7 @@ CLOSE, CONTACT, ORAL = 90.0, 18.0, 14.0
 """Distances in px: between centres, between any two of four points of the trunk, from nose to nose, ear or tail."""
 
 
-def _smooth(values: Floats, frames: int) -> Floats:
+def _smooth(values: Float64Array, frames: int) -> Float64Array:
     """Centred moving mean along time, shorter at the ends."""
     kernel = np.ones(frames)
     count = np.convolve(np.ones(len(values)), kernel, "same")
@@ -28,13 +28,13 @@ def _smooth(values: Floats, frames: int) -> Floats:
     return np.stack(means, axis=1).reshape(values.shape)
 
 
-def _distance(a: Floats, b: Floats) -> Floats:
+def _distance(a: Float64Array, b: Float64Array) -> Float64Array:
     """Distances of every point of one mouse to every point of another: (time, i, j, point of i, point of j)."""
     difference = a[:, :, None, :, None] - b[:, None, :, None, :]
     return np.asarray(np.sqrt((difference**2).sum(-1)))
 
 
-def behaviours(points: Floats, heading: Floats, head: Floats) -> list[npt.NDArray[np.bool_]]:
+def behaviours(points: Float64Array, heading: Float64Array, head: Float64Array) -> list[npt.NDArray[np.bool_]]:
     """Tell which behaviours any of the mice shows.
 
     Parameters
@@ -58,7 +58,7 @@ def behaviours(points: Floats, heading: Floats, head: Floats) -> list[npt.NDArra
     towards = gap / np.maximum(apart, 1e-9)[..., None]
     closing = -_smooth(np.diff(apart, axis=0, prepend=apart[:1]), 7)
 
-    def facing(angle: Floats) -> Floats:
+    def facing(angle: Float64Array) -> Float64Array:
         """Cosine between the direction of mouse i and the way to mouse j."""
         ahead = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
         return np.asarray((ahead[:, :, None] * towards).sum(-1))

@@ -21,7 +21,9 @@ from pydantic import Field
 from workflow_scripts.cards.card import Card
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.typing import Float32Array, Float64Array
 from workflow_scripts.core.validation import Strict
+from workflow_scripts.formats.bouts import runs
 from workflow_scripts.simulate.agents import generator
 
 CLASSES = ("idle", "walk", "rear", "groom", "twitch")
@@ -30,9 +32,7 @@ SECONDS = {"idle": (0.7, 2.2), "walk": (0.7, 2.0), "rear": (0.8, 1.8), "groom": 
 AFTER_IDLE = {"walk": 0.3, "rear": 0.2, "groom": 0.25, "twitch": 0.25}
 """What follows an idle bout; everything else is followed by idling, or half of the time by walking."""
 CHUNK = 64
-Floats: TypeAlias = npt.NDArray[np.float64]
-Image: TypeAlias = npt.NDArray[np.float32]
-Ellipse: TypeAlias = tuple[Floats, Floats, Floats, Floats | float, Floats | float]
+Ellipse: TypeAlias = tuple[Float64Array, Float64Array, Float64Array, Float64Array | float, Float64Array | float]
 """x, y and angle of each frame, and the two half axes."""
 
 
@@ -52,15 +52,15 @@ class Options(Strict):
 class Pose:
     """The mouse over time, each of shape (time,); pixels, radians, grey levels."""
 
-    x: Floats
-    y: Floats
-    heading: Floats
-    head: Floats
-    length: Floats
-    width: Floats
-    lift: Floats
-    paw: Floats
-    tail: Floats
+    x: Float64Array
+    y: Float64Array
+    heading: Float64Array
+    head: Float64Array
+    length: Float64Array
+    width: Float64Array
+    lift: Float64Array
+    paw: Float64Array
+    tail: Float64Array
     state: npt.NDArray[np.int64]
 
 
@@ -80,7 +80,7 @@ def states(rng: np.random.Generator, frames: int, fps: float) -> npt.NDArray[np.
     return np.concatenate(found)[:frames]
 
 
-def _ramp(inside: npt.NDArray[np.bool_], frames: float) -> Floats:
+def _ramp(inside: npt.NDArray[np.bool_], frames: float) -> Float64Array:
     """0 outside, rising to 1 inside over about `frames`, without running ahead of the bout."""
     level = np.zeros(len(inside))
     for t in range(1, len(inside)):
@@ -130,7 +130,7 @@ def perform(rng: np.random.Generator, options: Options, size: float) -> Pose:
     )
 
 
-def boxes(pose: Pose) -> Floats:
+def boxes(pose: Pose) -> Float64Array:
     """Exact x1, y1, x2, y2 of body and head (no tail), shape (time, 4)."""
     corners = []
     for x, y, angle, a, b in (_body(pose), _head(pose)):
@@ -141,7 +141,7 @@ def boxes(pose: Pose) -> Floats:
     return np.concatenate([low[:, :2], high[:, 2:]], axis=1)
 
 
-def _body(pose: Pose) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+def _body(pose: Pose) -> tuple[Float64Array, Float64Array, Float64Array, Float64Array, Float64Array]:
     reach = 0.12 * pose.length
     return (
         pose.x - reach * np.cos(pose.heading),
@@ -152,7 +152,7 @@ def _body(pose: Pose) -> tuple[Floats, Floats, Floats, Floats, Floats]:
     )
 
 
-def _head(pose: Pose) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+def _head(pose: Pose) -> tuple[Float64Array, Float64Array, Float64Array, Float64Array, Float64Array]:
     angle = pose.heading + pose.head
     neck_x, neck_y = (
         pose.x + 0.2 * pose.length * np.cos(pose.heading),
@@ -162,13 +162,13 @@ def _head(pose: Pose) -> tuple[Floats, Floats, Floats, Floats, Floats]:
     return x, y, angle, 0.2 * pose.length, 0.3 * pose.width
 
 
-def _cover(x: Image, y: Image, part: Ellipse) -> Image:
+def _cover(x: Float32Array, y: Float32Array, part: Ellipse) -> Float32Array:
     """Coverage (0 to 1, soft over about a pixel) of an ellipse a frame, shape (time, height, width)."""
     centre_x, centre_y, angle, a, b = (np.asarray(value, np.float32).reshape(-1, 1, 1) for value in part)
     dx, dy = x - centre_x, y - centre_y
     along, across = dx * np.cos(angle) + dy * np.sin(angle), dy * np.cos(angle) - dx * np.sin(angle)
     radius = np.sqrt((along / a) ** 2 + (across / b) ** 2)
-    cover: Image = np.clip((1 - radius) * np.minimum(a, b) + np.float32(0.5), 0, 1)
+    cover: Float32Array = np.clip((1 - radius) * np.minimum(a, b) + np.float32(0.5), 0, 1)
     return cover
 
 
@@ -218,10 +218,10 @@ def render(rng: np.random.Generator, options: Options, pose: Pose, fur: float) -
         yield np.clip(np.round(canvas), 0, 255).astype(np.uint8)
 
 
-def _draw(canvas: Image, x: Image, y: Image, pose: Pose, length: float, fur: float) -> None:
+def _draw(canvas: Float32Array, x: Float32Array, y: Float32Array, pose: Pose, length: float, fur: float) -> None:
     """Paint shadow, tail, body, head, ears and paws into `canvas`, whose pixels lie at `x` and `y`."""
 
-    def paint(part: Ellipse, tone: Image | float, strength: Floats | float = 1.0) -> None:
+    def paint(part: Ellipse, tone: Float32Array | float, strength: Float64Array | float = 1.0) -> None:
         cover = _cover(x, y, part)
         cover *= np.asarray(strength, np.float32).reshape(-1, 1, 1)
         canvas[...] += cover * (tone - canvas)
@@ -277,9 +277,8 @@ def make(path: str, target: Path, options: Options, card: Card) -> None:
         _write_video(target, render(generator(options.seed, card.name, name, "look"), options, pose, fur), options)
     elif folder == "annotations":
         lines = ["video,label,start,end"]
-        borders = np.flatnonzero(np.diff(pose.state)) + 1
-        for start, stop in zip([0, *borders], [*borders, len(pose.state)], strict=True):
-            label = CLASSES[int(pose.state[start])]
+        for start, stop, state in runs(pose.state).triples():
+            label = CLASSES[state]
             if label != "idle":
                 lines.append(f"{name}.mp4,{label},{start},{stop - 1}")
         _write_lines(target, lines)

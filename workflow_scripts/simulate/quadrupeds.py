@@ -14,8 +14,9 @@ from pydantic import Field
 
 from workflow_scripts.cards.card import Card
 from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.core.typing import Float64Array, Int64Array
 from workflow_scripts.core.validation import Strict
-from workflow_scripts.simulate.agents import Floats, Ints, generator, lagged, wander
+from workflow_scripts.simulate.agents import generator, lagged, wander
 from workflow_scripts.sources.quadrupeds import FPS
 from workflow_scripts.sources.shared import npy_write
 
@@ -38,7 +39,7 @@ class Options(Strict):
     frames: int = Field(400, ge=120, description="Policy steps of a sequence.")
 
 
-def _ground(rng: np.random.Generator, frames: int) -> tuple[Ints, Floats, Floats]:
+def _ground(rng: np.random.Generator, frames: int) -> tuple[Int64Array, Float64Array, Float64Array]:
     """Draw ground (up or down), difficulty and slope of every step, in stretches of two to five seconds."""
     stretches: list[tuple[int, float, int]] = []
     while sum(length for *_, length in stretches) < frames:
@@ -51,7 +52,7 @@ def _ground(rng: np.random.Generator, frames: int) -> tuple[Ints, Floats, Floats
     return ground, difficulty, np.where(np.isin(ground, [1, 2]), 0.4 * difficulty, 0.0)
 
 
-def walk(rng: np.random.Generator, frames: int, robot: int, velocity: float) -> dict[str, Floats | Ints]:
+def walk(rng: np.random.Generator, frames: int, robot: int, velocity: float) -> dict[str, Float64Array | Int64Array]:
     """Simulate one sequence.
 
     Returns

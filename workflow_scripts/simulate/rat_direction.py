@@ -16,11 +16,10 @@ from pydantic import Field
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from workflow_scripts.cards.card import Card
+from workflow_scripts.core.typing import Float32Array
 from workflow_scripts.core.validation import Strict
 from workflow_scripts.formats.images import ImageSet, frame_groups
 from workflow_scripts.sources import rat_npz
-
-Array = npt.NDArray[np.float32]
 
 SIZE = 50
 DISCS = 22
@@ -75,14 +74,14 @@ class Pose:
         Middle of the animal from the middle of the image, pixels.
     """
 
-    heading: Array
-    bend: Array
-    arch: Array
-    stretch: Array
-    offset: Array
+    heading: Float32Array
+    bend: Float32Array
+    arch: Float32Array
+    stretch: Float32Array
+    offset: Float32Array
 
 
-def _spine(pose: Pose, length: Array) -> tuple[Array, Array]:
+def _spine(pose: Pose, length: Float32Array) -> tuple[Float32Array, Float32Array]:
     """Discs' centres (n, DISCS, 2) and the three points base, neck, head (n, 3, 2), around the image's middle."""
     along = np.linspace(0, 1, DISCS, dtype=np.float32)
     neck_at = 0.68
@@ -102,14 +101,14 @@ def _spine(pose: Pose, length: Array) -> tuple[Array, Array]:
     return (discs - middle[:, None]).astype(np.float32), (points - middle[:, None]).astype(np.float32)
 
 
-def _profile() -> Array:
+def _profile() -> Float32Array:
     """Radius along the body as a part of its half width: broad hips, narrower chest, thin neck, pointed snout."""
     at = [0.0, 0.08, 0.25, 0.45, 0.6, 0.68, 0.8, 0.9, 1.0]
     radius = [0.45, 0.78, 1.0, 0.95, 0.78, 0.64, 0.62, 0.42, 0.16]
     return np.interp(np.linspace(0, 1, DISCS), at, radius).astype(np.float32)
 
 
-def _near(centres: Array, radii: Array) -> Array:
+def _near(centres: Float32Array, radii: Float32Array) -> Float32Array:
     """Signed distance (n, SIZE, SIZE) to the union of discs, in pixels, negative inside."""
     y, x = np.mgrid[:SIZE, :SIZE].astype(np.float32)
     nearest = np.full((len(centres), SIZE, SIZE), 1e3, np.float32)
@@ -120,7 +119,7 @@ def _near(centres: Array, radii: Array) -> Array:
     return nearest
 
 
-def _bedding(rng: np.random.Generator, n: int, floor: float) -> Array:
+def _bedding(rng: np.random.Generator, n: int, floor: float) -> Float32Array:
     """Wood chips, a wall's shade and lighting that falls off to one side."""
     chips = gaussian_filter(rng.standard_normal((n, SIZE, SIZE), dtype=np.float32), (0, 0.9, 0.9)) * 42
     lumps = gaussian_filter(rng.standard_normal((n, SIZE, SIZE), dtype=np.float32), (0, 5, 5)) * 90
@@ -134,13 +133,13 @@ def _bedding(rng: np.random.Generator, n: int, floor: float) -> Array:
     for row in np.flatnonzero(edge > 2):
         view = np.rot90(picture[row], side[row])
         view[: int(edge[row])] *= rng.uniform(0.35, 0.6)
-    bedding: Array = picture.astype(np.float32)
+    bedding: Float32Array = picture.astype(np.float32)
     return bedding
 
 
 def render(
     rng: np.random.Generator, rat: Rat, pose: Pose, *, still: bool = False
-) -> tuple[npt.NDArray[np.uint8], Array]:
+) -> tuple[npt.NDArray[np.uint8], Float32Array]:
     """Render an animal in the given poses.
 
     Parameters
@@ -209,9 +208,9 @@ def _still_poses(rng: np.random.Generator, n: int) -> Pose:
 
 
 def _moving_poses(rng: np.random.Generator, n: int) -> Pose:
-    def smooth(sigma: float, sd: float) -> Array:
+    def smooth(sigma: float, sd: float) -> Float32Array:
         walk = gaussian_filter1d(rng.standard_normal(n), sigma)
-        scaled: Array = (walk / max(float(walk.std()), 1e-9) * sd).astype(np.float32)
+        scaled: Float32Array = (walk / max(float(walk.std()), 1e-9) * sd).astype(np.float32)
         return scaled
 
     return Pose(

@@ -14,21 +14,11 @@ from pydantic import Field
 
 from workflow_scripts.cards.card import Card, Shard
 from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.core.typing import Float32Array, Float64Array, Int64Array
 from workflow_scripts.core.validation import Strict
-from workflow_scripts.formats.tracks import FloatArray, Recording
-from workflow_scripts.simulate.agents import (
-    Durations,
-    Floats,
-    Ints,
-    Point,
-    Style,
-    bodies,
-    bouts,
-    gaps,
-    generator,
-    move,
-    semi_markov,
-)
+from workflow_scripts.formats.bouts import runs
+from workflow_scripts.formats.tracks import Recording
+from workflow_scripts.simulate.agents import Durations, Point, Style, bodies, gaps, generator, move, semi_markov
 from workflow_scripts.sources import caltech_annotator, deeplabcut
 
 S1 = ("base", "social", "nonsocial", "aggression")
@@ -107,31 +97,31 @@ class Options(Strict):
     zeros: list[str] = Field([], description="Shards with a few points at exactly (0, 0).")
 
 
-def states(rng: np.random.Generator, n_frames: int) -> Ints:
+def states(rng: np.random.Generator, n_frames: int) -> Int64Array:
     """Draw a session's states: 0 base (at both ends), 1 social, 2 nonsocial, then FIGHT from 3 on."""
     head, tail = (int(n_frames * rng.uniform(0.05, 0.11)) for _ in range(2))
     middle = n_frames - head - tail
     scene = 1 + semi_markov(rng, middle, 0, S1_TRANSITIONS, S1_DURATIONS)
-    for start, stop, state in bouts(scene):
+    for start, stop, state in runs(scene).triples():
         if state == 3:
             scene[start:stop] = 3 + semi_markov(rng, stop - start, 0, FIGHT_TRANSITIONS + _rare(), FIGHT_DURATIONS)
     return np.concatenate([np.zeros(head, np.int64), scene, np.zeros(tail, np.int64)])
 
 
-def _rare() -> Floats:
+def _rare() -> Float64Array:
     added = np.tile(RARE, (len(FIGHT), 1))
     np.fill_diagonal(added, 0)
     return added
 
 
-def _intervals(values: Ints, names: tuple[str, ...], extra: int) -> list[tuple[int, int, str]]:
+def _intervals(values: Int64Array, names: tuple[str, ...], extra: int) -> list[tuple[int, int, str]]:
     """Return 1-based inclusive intervals; the last one runs `extra` frames past the end."""
-    found = [(start + 1, stop, names[state]) for start, stop, state in bouts(values)]
+    found = [(start + 1, stop, names[state]) for start, stop, state in runs(values).triples()]
     start, stop, name = found[-1]
     return [*found[:-1], (start, stop + extra, name)]
 
 
-def _labels(session: Ints, extra: int) -> dict[str, list[tuple[int, int, str]]]:
+def _labels(session: Int64Array, extra: int) -> dict[str, list[tuple[int, int, str]]]:
     return {
         "S1": _intervals(np.minimum(session, 3), S1, extra),
         "S2": _intervals(np.maximum(session - 2, 0), ("base", *FIGHT), extra),
@@ -139,8 +129,8 @@ def _labels(session: Ints, extra: int) -> dict[str, list[tuple[int, int, str]]]:
 
 
 def _tracks(
-    rng: np.random.Generator, session: Ints, *, opens_empty: bool, zeros: bool
-) -> tuple[FloatArray, FloatArray]:
+    rng: np.random.Generator, session: Int64Array, *, opens_empty: bool, zeros: bool
+) -> tuple[Float32Array, Float32Array]:
     n_frames = len(session)
     motion = move([rng], session[:, None], STYLES, ARENA)
     shift = rng.uniform((500, 120), (660, 260))
@@ -165,9 +155,9 @@ def _tracks(
     return np.round(position, 3).astype(np.float32), np.round(confidence, 4).astype(np.float32)
 
 
-def _animal_gaps(rng: np.random.Generator, session: Ints) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+def _animal_gaps(rng: np.random.Generator, session: Int64Array) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     mask = gaps(rng, len(session), ANIMAL_LOST, *GAP_LENGTH)
-    for start, stop, gone in bouts(mask):
+    for start, stop, gone in runs(mask).triples():
         if gone and session[start] < 3 and rng.random() > KEPT:
             mask[start:stop] = False
     return mask

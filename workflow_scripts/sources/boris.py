@@ -19,8 +19,9 @@ from workflow_scripts.cards.card import Task
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.validation import nearest
+from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.formats.tracks import Labels
-from workflow_scripts.sources.shared.bouts import Bout, BoutOptions, check_bouts, label_tasks, seconds_to_frames
+from workflow_scripts.sources.shared.bouts import BoutOptions, check_bouts, label_tasks, seconds_to_frames
 from workflow_scripts.sources.shared.text import read_text, table_rows
 
 EXPECTED = "a BORIS event table (csv)"

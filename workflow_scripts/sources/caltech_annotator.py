@@ -11,8 +11,9 @@ from workflow_scripts.cards.card import Task
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.validation import Strict, nearest
+from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.formats.tracks import Labels
-from workflow_scripts.sources.shared.bouts import Bout, fit_length, paint_multiclass, task_of
+from workflow_scripts.sources.shared.bouts import fit_length, paint_multiclass, task_of
 from workflow_scripts.sources.shared.text import read_text
 
 TITLE = "Caltech Behavior Annotator - Annotation File"

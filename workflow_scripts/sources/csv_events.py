@@ -9,8 +9,9 @@ from pydantic import Field
 from workflow_scripts.cards.card import Task
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import nearest
+from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.formats.tracks import Labels
-from workflow_scripts.sources.shared.bouts import Bout, BoutOptions, label_tasks, seconds_to_frames
+from workflow_scripts.sources.shared.bouts import BoutOptions, label_tasks, seconds_to_frames
 from workflow_scripts.sources.shared.text import positive_number, read_text, table_rows
 
 EXPECTED = "a csv with the columns behavior, start_time, end_time (seconds) or behavior, start_frame, end_frame"

@@ -18,6 +18,7 @@ from pydantic import Field
 from workflow_scripts.cards.card import Task
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.formats.tracks import Labels, Recording
 from workflow_scripts.sources import deeplabcut
@@ -150,8 +151,7 @@ def _first_bad_row(body: str, width: int) -> str:
 def write_one_hot(path: Path, codes: npt.NDArray[np.integer], names: Sequence[str]) -> None:
     """Write a one-hot table; `codes` are columns of `names`, the first of them usually ``background``."""
     table = pd.DataFrame(np.eye(len(names), dtype=np.int8)[codes], columns=list(names))
-    with atomic_path(path) as part:
-        table.to_csv(part, lineterminator="\n")
+    write_csv(path, table, lineterminator="\n", index=True)
 
 
 def read_features(path: Path) -> tuple[npt.NDArray[np.float64], list[str]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from workflow_scripts.core.files import atomic_path
-from workflow_scripts.sources.shared.bouts import Bout
+from workflow_scripts.formats.bouts import Bout
 
 SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 EPOCH = "1970-01-01T00:00:00+00:00"

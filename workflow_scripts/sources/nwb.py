@@ -11,8 +11,8 @@ from typing import Any
 from workflow_scripts import __version__
 from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.core.files import atomic_path
+from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.formats.tracks import Recording
-from workflow_scripts.sources.shared.bouts import Bout
 
 UNKNOWN_START = datetime(1970, 1, 1, tzinfo=UTC)
 

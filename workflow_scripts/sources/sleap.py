@@ -18,8 +18,9 @@ import numpy.typing as npt
 from pydantic import Field
 
 from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.typing import Float32Array
 from workflow_scripts.core.validation import Strict, nearest
-from workflow_scripts.formats.tracks import FloatArray, Recording
+from workflow_scripts.formats.tracks import Recording
 
 ORDERS = {"matlab": ("track", "xy", "node", "frame"), "standard": ("frame", "track", "node", "xy")}
 WANTED = ("frame", "track", "node", "xy")
@@ -65,7 +66,7 @@ def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]
     )
 
 
-_Read = tuple[list[str], list[str], FloatArray, FloatArray]
+_Read = tuple[list[str], list[str], Float32Array, Float32Array]
 
 
 def _read_analysis(path: Path, axes: str, warnings: list[str]) -> _Read:
@@ -99,7 +100,7 @@ def _from_analysis(path: Path, handle: h5py.File, axes: str, warnings: list[str]
     time, animals, points, _ = position.shape
     # A project of one animal may be exported without tracks: one unnamed animal.
     names = names or [f"individual{k + 1}" for k in range(animals)]
-    confidence: FloatArray = np.empty(0, dtype=np.float32)
+    confidence: Float32Array = np.empty(0, dtype=np.float32)
     if "point_scores" in handle:
         scores = handle["point_scores"]
         own = _dims(scores) or tuple(axis for axis in order if axis != "xy")

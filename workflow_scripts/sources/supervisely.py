@@ -17,8 +17,9 @@ from pydantic import Field
 from workflow_scripts.cards.card import Task
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import read_json, write_json
+from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.formats.tracks import Labels
-from workflow_scripts.sources.shared.bouts import Bout, BoutOptions, label_tasks
+from workflow_scripts.sources.shared.bouts import BoutOptions, label_tasks
 
 Boxes = npt.NDArray[np.float32]
 

@@ -19,7 +19,9 @@ class DetectorUse(Strict):
 class BalanceOptions(Strict):
     """Which clips training draws from."""
 
-    idle: str = Field("idle", description="Class of frames in no bout.")
+    idle: str | None = Field(
+        None, description="Class of frames in no bout; empty = the background of the task `action` on the card."
+    )
     idle_ratio: float = Field(1.0, ge=0, description="Idle frames for each frame of a bout, over the whole dataset.")
     hard_share: float = Field(
         0.5, ge=0, le=1, description="Share of the idle clips taken where most moves (hard negatives)."

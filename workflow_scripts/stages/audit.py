@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from workflow_scripts.convert.leaks import audit, raise_on_leaks
-from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.stages import parser, start
 
 
@@ -14,8 +14,7 @@ def work(options: argparse.Namespace) -> None:
     """Run the stage."""
     leaks = audit(options.data, options.split)
     raise_on_leaks(leaks)
-    with atomic_path(options.output) as part:
-        leaks.to_csv(part, index=False)
+    write_csv(options.output, leaks)
 
 
 if __name__ == "__main__":

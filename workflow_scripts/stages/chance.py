@@ -10,9 +10,10 @@ from workflow_scripts.core.validation import validate
 from workflow_scripts.evaluation.comparison.compare import score_run
 from workflow_scripts.evaluation.options import IntervalConfig
 from workflow_scripts.evaluation.scores.chance import chance_predictions
-from workflow_scripts.evaluation.scores.points import MEAN_POSE, mean_pose_predictions
+from workflow_scripts.evaluation.scores.points import mean_pose_predictions
 from workflow_scripts.formats.splits import read_split
 from workflow_scripts.formats.tables import write_table
+from workflow_scripts.metrics.chance import MEAN_POSE
 from workflow_scripts.stages import parser, start
 
 
@@ -20,7 +21,7 @@ def work(options: argparse.Namespace) -> None:
     """Run the stage."""
     settings = json.loads(options.settings)
     split = read_split(options.split)
-    if options.method == MEAN_POSE:
+    if options.method == MEAN_POSE.name:
         mean_pose_predictions(options.data, split, options.predictions)
     else:
         chance_predictions(options.method, options.data, split, settings["tasks"], options.seed, options.predictions)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from workflow_scripts.convert.clip_tables import clip_tables
 from workflow_scripts.convert.clips import index_clips
-from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.names import slugify
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.experiment.resolved import read_card
 from workflow_scripts.stages import parser, start
 
@@ -20,8 +20,7 @@ def work(options: argparse.Namespace) -> None:
     index_clips(card, shards, card.folder_of_files(options.resources), options.output)
     quality, labels = clip_tables(options.output)
     for path, table in ((options.quality, quality), (options.labels, labels)):
-        with atomic_path(path) as part:
-            table.to_csv(part, index=False, float_format="%.6g")
+        write_csv(path, table, float_format="%.6g")
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.evaluation.comparison.compare import compare
 from workflow_scripts.experiment.resolved import read_resolved
 from workflow_scripts.formats.tables import write_table
+from workflow_scripts.metrics.registry import main_metric
 from workflow_scripts.stages import parser, start
 
 
@@ -19,13 +20,12 @@ def work(options: argparse.Namespace) -> None:
     experiment = read_resolved(options.config)
     published = {name: card.published for name, card in experiment.cards.items()}
     tasks = {
-        name: {task: "mse" if card.tasks[task].kind == "continuous" else "macro_f1" for task in experiment.tasks(name)}
+        name: {task: main_metric(card.tasks[task].kind).name for task in experiment.tasks(name)}
         for name, card in experiment.cards.items()
     }
     tables = [options.results / path for path in experiment.tables()]
     write_table(options.output, compare([*tables, options.seeds], published, tasks))
-    with atomic_path(options.points) as part:
-        pd.DataFrame(experiment.points()).to_csv(part, index=False)
+    write_csv(options.points, pd.DataFrame(experiment.points()))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workflow_scripts.core.files import atomic_path, failure
+from workflow_scripts.core.files import failure
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.evaluation.extracts.ethograms import confusion_table, ethogram_table, gather, notes_table
 from workflow_scripts.experiment.resolved import read_resolved
 from workflow_scripts.stages import parser, start
@@ -31,8 +32,7 @@ def work(options: argparse.Namespace) -> None:
         ),
     }
     for path, table in tables.items():
-        with atomic_path(path) as part:
-            table.to_csv(part, index=False)
+        write_csv(path, table)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from workflow_scripts.core.files import atomic_path, digest, write_json, write_text
+from workflow_scripts.core.files import digest, write_json, write_text
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.experiment.figure_kinds import KINDS
 from workflow_scripts.formats.tables import read_small, read_table
 from workflow_scripts.plotting.style import save_figure, style
@@ -30,8 +31,7 @@ def work(options: argparse.Namespace) -> None:
         plate = getattr(importlib.import_module(f"workflow_scripts.{module}"), function)(tables, **options.select)
         figure, data, caption = plate or _nothing()
     save_figure(figure, options.stem)
-    with atomic_path(f"{options.stem}.csv") as part:
-        data.to_csv(part, index=False, float_format="%.10g")
+    write_csv(f"{options.stem}.csv", data, float_format="%.10g")
     write_text(f"{options.stem}.txt", caption + "\n")
     origin = {
         "figure": options.stem.name,

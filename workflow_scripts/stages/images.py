@@ -8,7 +8,7 @@ from pathlib import Path
 
 from workflow_scripts.convert.images import convert_images
 from workflow_scripts.convert.quality import image_tables
-from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.experiment.resolved import read_card
 from workflow_scripts.stages import parser, quarantine, start
 
@@ -24,8 +24,7 @@ def work(options: argparse.Namespace) -> None:
     )
     quality, labels = image_tables(options.output)
     for path, table in ((options.quality, quality), (options.labels, labels)):
-        with atomic_path(path) as part:
-            table.to_csv(part, index=False, float_format="%.6g")
+        write_csv(path, table, float_format="%.6g")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.core.files import atomic_path, failure
+from workflow_scripts.core.files import failure
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.evaluation.extracts.maps import MAP_COLUMNS, embedding_map, training_curves
 from workflow_scripts.experiment.resolved import read_resolved
 from workflow_scripts.stages import parser, start
@@ -27,8 +28,7 @@ def work(options: argparse.Namespace) -> None:
     curves = training_curves(runs, [options.results / run.path() / "metrics.csv" for run in experiment.runs])
     table = pd.concat(maps, ignore_index=True) if maps else pd.DataFrame(columns=MAP_COLUMNS)
     for path, frame in ((options.maps, table), (options.curves, curves)):
-        with atomic_path(path) as part:
-            frame.to_csv(part, index=False, float_format="%.5g")
+        write_csv(path, frame, float_format="%.5g")
 
 
 if __name__ == "__main__":

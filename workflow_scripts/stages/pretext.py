@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.splits import read_split
 from workflow_scripts.methods.lisbet.pretext import task_accuracy
 from workflow_scripts.methods.runs import load_embedder
@@ -18,8 +18,7 @@ def work(options: argparse.Namespace) -> None:
     model, _ = load_embedder(options.embedder)
     view = TrackView(options.tracks, read_split(options.split))
     table = task_accuracy(model, view.test())  # type: ignore[arg-type]
-    with atomic_path(options.output) as part:
-        table.to_csv(part, index=False, float_format="%.6g")
+    write_csv(options.output, table, float_format="%.6g")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.core.files import atomic_path, failure
+from workflow_scripts.core.files import failure
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.evaluation.comparison.significance import Contender, significance
 from workflow_scripts.evaluation.scores.seeds import score_seeds
 from workflow_scripts.experiment.experiment import Experiment
@@ -36,8 +37,7 @@ def work(options: argparse.Namespace) -> None:
     everyone = contenders(experiment, options.results)
     tests, ranks = significance(everyone, interval)
     for path, table in ((options.tests, tests), (options.ranks, ranks)):
-        with atomic_path(path) as part:
-            table.to_csv(part, index=False, float_format="%.10g")
+        write_csv(path, table, float_format="%.10g")
     rows = [
         score_seeds(
             who.paths, interval, {key: getattr(who, key) for key in ("dataset", "method", "mode", "point", "split")}

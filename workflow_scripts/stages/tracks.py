@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from workflow_scripts.convert.quality import quality_tables
-from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.names import slugify
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.experiment.resolved import read_card
 from workflow_scripts.formats.tracks import index_tracks
 from workflow_scripts.stages import parser, start
@@ -19,8 +19,7 @@ def work(options: argparse.Namespace) -> None:
     index_tracks(options.output, [options.recordings / f"{slugify(shard.id)}.h5" for shard in shards])
     quality, labels = quality_tables(options.output)
     for path, table in ((options.quality, quality), (options.labels, labels)):
-        with atomic_path(path) as part:
-            table.to_csv(part, index=False, float_format="%.6g")
+        write_csv(path, table, float_format="%.6g")
 
 
 if __name__ == "__main__":

@@ -13,8 +13,9 @@ import torch
 from scipy import linalg
 
 from workflow_scripts.core.errors import ConfigError, EthoMakeError
+from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.formats.tracks import Recording
-from workflow_scripts.kinematics.geometry import Float64Array, FloatArray, extent
+from workflow_scripts.kinematics.geometry import FloatArray, extent
 from workflow_scripts.views.tracks import DataSpec, TrackView
 
 

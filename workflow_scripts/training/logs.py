@@ -16,7 +16,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from workflow_scripts.core.errors import InputError
-from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.training.distributed import mean_over_processes
 
 LEADING = ["epoch", "step", "lr", "seconds"]
@@ -32,8 +32,7 @@ def column_order(rows: list[dict[str, float]]) -> list[str]:
 
 def write_metrics(path: str | Path, rows: list[dict[str, float]]) -> None:
     """Write `metrics.csv`, one row an epoch, whole or not at all."""
-    with atomic_path(path) as part:
-        pd.DataFrame(rows, columns=column_order(rows)).to_csv(part, index=False)
+    write_csv(path, pd.DataFrame(rows, columns=column_order(rows)))
 
 
 def read_metrics(path: str | Path) -> pd.DataFrame:

@@ -27,6 +27,8 @@ class ClipSpec:
         Side of the crop videos in pixels; other sizes are scaled, and are no reason to refuse a video.
     vocabularies : dict of str to tuple of str
         Class names of each labelled task, in the order of the model's outputs.
+    backgrounds : dict of str to str
+        By task: the class that means nothing of interest, where the dataset's card names one.
     side : int or None
         Side of the window in pixels of the source videos, where several videos share one; None where each has its own.
     """
@@ -35,12 +37,14 @@ class ClipSpec:
     size: int = 256
     vocabularies: dict[str, tuple[str, ...]] = field(default_factory=dict)
     side: int | None = None
+    backgrounds: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, recording: ClipRecording) -> ClipSpec:
         """Describe a video."""
         vocabularies = {task: labels.vocabulary for task, labels in recording.labels.items()}
-        return cls(recording.fps, recording.size, vocabularies)
+        backgrounds = {task: found.background for task, found in recording.labels.items() if found.background}
+        return cls(recording.fps, recording.size, vocabularies, backgrounds=backgrounds)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for YAML or JSON."""
@@ -50,7 +54,8 @@ class ClipSpec:
     def from_dict(cls, value: dict[str, Any]) -> ClipSpec:
         """Undo :meth:`to_dict`."""
         vocabularies = {task: tuple(names) for task, names in value["vocabularies"].items()}
-        return cls(float(value["fps"]), int(value["size"]), vocabularies, value.get("side"))
+        backgrounds = dict(value.get("backgrounds", {}))
+        return cls(float(value["fps"]), int(value["size"]), vocabularies, value.get("side"), backgrounds)
 
     def describe(self) -> str:
         """Say in a few words what goes in."""

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.stats import permutation_test
 
-from workflow_scripts.evaluation.comparison.compare import score_run
+from workflow_scripts.evaluation.comparison.compare import run_rows, score_run
 from workflow_scripts.evaluation.comparison.paired import holm, swap_test
 from workflow_scripts.evaluation.comparison.significance import RANKS, TESTS, Contender, labels, significance
 from workflow_scripts.evaluation.options import IntervalConfig
-from workflow_scripts.evaluation.scores.intervals import keep_resamples, over_seeds, percentile_interval
+from workflow_scripts.evaluation.scores.intervals import over_seeds, percentile_interval
 from workflow_scripts.evaluation.scores.seeds import score_seeds
 from workflow_scripts.formats.predictions import Prediction, create_predictions
 from workflow_scripts.metrics import frames as metrics
@@ -112,10 +112,25 @@ def test_seeds_widen_the_interval_and_every_row_is_matched(tmp_path):
     # By hand: the same resamples of groups for each seed, then seeds drawn.
     draws = []
     for path in paths:
-        with keep_resamples() as kept:
-            score_run([path], INTERVAL, run)
-        draws.append(kept[0])
+        rows = {row.key: row.estimate for row in run_rows([path], INTERVAL, run)}
+        draws.append(next(one.draws for key, one in rows.items() if key[-1] == "macro_f1"))
     assert percentile_interval(over_seeds(np.stack(draws), INTERVAL), INTERVAL.level) == (row["low"], row["high"])
+
+
+def test_rows_with_equal_intervals_keep_their_own_draws(tmp_path):
+    # Bounds of F1 rows agree where a metric is capped, so bounds do not tell rows apart; each row brings its draws.
+    run = {"dataset": "toy", "method": "net", "mode": "sound", "point": "default", "split": "fold"}
+    paths = [write(tmp_path / f"{k}.h5", 0.6, method=k) for k in range(2)]
+    each = [{row.key: row for row in run_rows([path], INTERVAL, run)} for path in paths]
+    table = score_seeds(dict(enumerate([[path] for path in paths])), INTERVAL, run)
+    assert [(row.readout, row.task, row.metric) for row in table.itertuples()] == [key[1:] for key in each[0]]
+    for row in table.itertuples():
+        mine = [one["", row.readout, row.task, row.metric].estimate for one in each]
+        if any(one.draws is None or not np.isfinite(one.interval).all() for one in mine):
+            assert np.isnan([row.low, row.high]).all()
+            continue
+        draws = over_seeds(np.stack([one.draws for one in mine]), INTERVAL)
+        assert percentile_interval(draws, INTERVAL.level) == (row.low, row.high)
 
 
 def test_equal_seeds_are_one_seed(tmp_path):

@@ -14,7 +14,8 @@ from workflow_scripts.evaluation.options import IntervalConfig, ProbeConfig
 from workflow_scripts.evaluation.probe import rows as data
 from workflow_scripts.evaluation.probe.probe import run_probe
 from workflow_scripts.evaluation.scores.chance import chance_predictions
-from workflow_scripts.evaluation.scores.score import COLUMNS, score_all_positive, score_predictions
+from workflow_scripts.evaluation.scores.estimate import COLUMNS, table_of
+from workflow_scripts.evaluation.scores.score import all_positive_rows, score_predictions
 from workflow_scripts.formats.embeddings import write_embeddings
 from workflow_scripts.formats.predictions import open_predictions
 from workflow_scripts.formats.tracks import write_tracks
@@ -361,7 +362,7 @@ def test_prior_draws_the_training_shares(toy, tmp_path):
 
 def test_all_positive_is_the_formula(toy, tmp_path):
     _, path = probe(toy, tmp_path / "p")
-    table = score_all_positive([path], INTERVAL)
+    table = table_of(all_positive_rows([path], INTERVAL))
     assert set(table.readout) == {"chance"}
     assert "speed" not in set(table.task)
     _, y = toy.rows("state", toy.split.test)

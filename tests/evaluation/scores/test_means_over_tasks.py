@@ -7,7 +7,7 @@ import pytest
 
 from workflow_scripts.evaluation.comparison.compare import score_run
 from workflow_scripts.evaluation.options import IntervalConfig
-from workflow_scripts.evaluation.scores.means import score_means
+from workflow_scripts.evaluation.scores.means import mean_rows
 from workflow_scripts.formats.predictions import Prediction, create_predictions, open_predictions
 
 INTERVAL = IntervalConfig(resamples=400)
@@ -63,12 +63,12 @@ def test_groups_are_drawn_for_all_tasks_at_once(tmp_path):
 def test_one_task_or_none_of_a_kind_has_no_mean(tmp_path):
     path = tmp_path / "p.h5"
     write(path, {"x": ("binary", 0.9), "z": ("multiclass", 0.9), "w": ("multiclass", 0.9), "u": ("continuous", 0.9)})
-    assert score_means([path], INTERVAL).empty
+    assert not mean_rows([path], INTERVAL)
     assert not score_run([path], INTERVAL, RUN)["task"].str.startswith("mean_").any()
 
 
 def test_one_group_has_no_interval(tmp_path):
     path = tmp_path / "p.h5"
     write(path, {"x": ("binary", 0.9), "y": ("binary", 0.9)}, groups=1)
-    (row,) = score_means([path], INTERVAL).to_dict("records")
-    assert row["value"] > 0.7 and math.isnan(row["low"]) and math.isnan(row["high"])
+    (row,) = mean_rows([path], INTERVAL)
+    assert row.estimate.value > 0.7 and all(map(math.isnan, row.estimate.interval))

@@ -23,7 +23,7 @@ def truth(seed):
 @pytest.fixture
 def path(tmp_path):
     with create_predictions(tmp_path / "predictions.h5") as writer:
-        writer.task("action", kind="multiclass", level="frame", vocabulary=NAMES, readout="native")
+        writer.task("action", kind="multiclass", level="frame", vocabulary=NAMES, readout="native", background="idle")
         for k in range(2):
             codes = truth(k)
             writer.add("action", Prediction(f"r{k}", f"g{k}", codes, np.ones(len(codes), bool), codes, None))

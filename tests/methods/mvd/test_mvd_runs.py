@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from workflow_scripts.core.errors import EthoMakeError, InputError
 from workflow_scripts.evaluation.options import IntervalConfig
 from workflow_scripts.evaluation.scores.score import score_predictions
+from workflow_scripts.formats.bouts import runs
 from workflow_scripts.formats.clips import open_clips
 from workflow_scripts.formats.embeddings import open_embeddings
 from workflow_scripts.formats.predictions import open_predictions
@@ -18,7 +19,6 @@ from workflow_scripts.methods.mvd import method
 from workflow_scripts.methods.mvd.module import MvdClassifier
 from workflow_scripts.methods.predict_files import predict_files
 from workflow_scripts.methods.runs import embed, export_embedder, predict, train
-from workflow_scripts.metrics.windows import runs as bouts
 from workflow_scripts.sources.supervisely import read_bouts, read_boxes
 from workflow_scripts.views.clips import ClipSpec, ClipView
 
@@ -56,7 +56,7 @@ def test_a_trained_model_finds_bouts_in_a_video_it_never_saw(run, view):
     # What is written went through the stored rules: no bout is shorter than they allow.
     model, _ = _restore(run)
     for code, rule in enumerate(model.get_rules()):
-        start, stop = bouts(said.prediction == code)
+        start, stop = runs(said.prediction).of(code)
         if code and len(start):
             assert (stop - start).max() >= rule.shortest
     rows = score_predictions([run / "predictions.h5"], IntervalConfig(resamples=50))

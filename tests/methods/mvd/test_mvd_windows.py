@@ -161,7 +161,7 @@ def test_a_clip_view_without_labels_or_groups_is_refused(view):
     with pytest.raises(EthoMakeError, match="second animal"):
         ClipData(ClipView(view.path, split(["v0"])), config().filled())
     with pytest.raises(EthoMakeError, match="no class 'rest' among idle, groom, twitch"):
-        background_of(CLASSES, "rest")
+        background_of(CLASSES, "rest", "idle")
     # Without a validation part of the split, training groups are held out, never cut.
     held = ClipData(ClipView(view.path, split(["v0", "v1", "v2"])), config().filled())
     assert [len(held.store.recordings), len(held.held.recordings)] == [2, 1]

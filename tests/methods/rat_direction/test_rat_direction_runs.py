@@ -30,7 +30,8 @@ from workflow_scripts.methods.rat_direction.data import divide
 from workflow_scripts.methods.rat_direction.movie import tag_movie, write_movie
 from workflow_scripts.methods.rat_direction.report import Judged, write_report
 from workflow_scripts.methods.rat_direction.study import gather_points, judge, leak_rows, network_of
-from workflow_scripts.metrics.keypoints import Measure, direction
+from workflow_scripts.metrics.entry import Measure
+from workflow_scripts.metrics.keypoints import direction
 from workflow_scripts.simulate.rat_direction import Options, make_frames, make_movie
 from workflow_scripts.views.images import ImageView
 from workflow_scripts.views.registry import open_view

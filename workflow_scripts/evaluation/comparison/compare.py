@@ -11,13 +11,12 @@ import pandas as pd
 from workflow_scripts.cards.card import Published
 from workflow_scripts.core.files import failure
 from workflow_scripts.evaluation.options import IntervalConfig
-from workflow_scripts.evaluation.scores.ceiling import score_ceiling
-from workflow_scripts.evaluation.scores.means import score_means
-from workflow_scripts.evaluation.scores.score import score_all_positive, score_predictions
+from workflow_scripts.evaluation.scores.ceiling import ceiling_rows
+from workflow_scripts.evaluation.scores.estimate import Row, table_of
+from workflow_scripts.evaluation.scores.means import mean_rows
+from workflow_scripts.evaluation.scores.score import all_positive_rows, score_rows
 from workflow_scripts.formats.tables import COLUMNS, read_table
-
-ALL_POSITIVE = "all_positive"
-"""Chance rows that need the truth alone; they ride along with those of `majority`."""
+from workflow_scripts.metrics import chance
 
 ORDER = ["dataset", "task", "metric", "split", "method", "mode", "point", "seed"]
 
@@ -37,14 +36,20 @@ def score_run(
     window : int or None
         Frames that the method sees at a time: what faultless windows of that length score is set beside its own.
     """
-    means = score_means(paths, interval)
-    more = [means, score_ceiling(paths, window)] if window else [means]
-    table = pd.concat([score_predictions(paths, interval), *(part for part in more if len(part))], ignore_index=True)
-    table = table.assign(**run)
-    if run["method"] != "majority":
-        return table
-    rows = score_all_positive(paths, interval).assign(**{**run, "method": ALL_POSITIVE})
-    return pd.concat([table, rows], ignore_index=True)
+    rows = run_rows(paths, interval, run, window=window)
+    method = [row.method or run["method"] for row in rows]
+    return table_of(rows).assign(**{**run, "method": method})
+
+
+def run_rows(
+    paths: Sequence[Path], interval: IntervalConfig, run: Mapping[str, Any], *, window: int | None = None
+) -> list[Row]:
+    """Score as :func:`score_run`, with the draws behind every interval."""
+    rows = score_rows(paths, interval) + mean_rows(paths, interval)
+    if window:
+        rows += ceiling_rows(paths, window)
+    # Rows of `all_positive` need the truth alone, so they ride along with those of `majority`.
+    return rows + all_positive_rows(paths, interval) if run["method"] == chance.MAJORITY.name else rows
 
 
 def _read(path: Path, tasks: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:

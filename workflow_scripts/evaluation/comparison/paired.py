@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
-Metric = Callable[[Array], Array]
+from workflow_scripts.core.typing import Float64Array
+
+Metric = Callable[[Float64Array], Float64Array]
 
 EXACT_GROUPS = 12
 """Up to so many groups every swap is tried (4096)."""
@@ -53,7 +53,7 @@ class PairedTest:
 
 
 @lru_cache(maxsize=2)
-def swaps(n_groups: int, seed: int = 0) -> Array:
+def swaps(n_groups: int, seed: int = 0) -> Float64Array:
     """Which groups are swapped: 0 or 1, shape (n_swaps, n_groups); the first row swaps none.
 
     Every combination up to :data:`EXACT_GROUPS` groups, else :data:`DRAWS` random ones after the first.
@@ -66,7 +66,7 @@ def swaps(n_groups: int, seed: int = 0) -> Array:
     return np.concatenate([np.zeros((1, n_groups)), drawn])
 
 
-def swap_test(first: Array, second: Array, metric: Metric, seed: int = 0) -> PairedTest:
+def swap_test(first: Float64Array, second: Float64Array, metric: Metric, seed: int = 0) -> PairedTest:
     """Test whether two methods differ, by swapping their statistics group by group.
 
     Parameters
@@ -105,7 +105,7 @@ def swap_test(first: Array, second: Array, metric: Metric, seed: int = 0) -> Pai
     return PairedTest(observed, float(beyond.mean()), smallest, exact)
 
 
-def holm(p: Array) -> Array:
+def holm(p: Float64Array) -> Float64Array:
     """Correct p-values of one family of comparisons (Holm); NaN stay and do not count.
 
     Parameters

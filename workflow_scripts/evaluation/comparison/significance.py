@@ -12,17 +12,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.evaluation.comparison.paired import Metric, holm, swap_test
 from workflow_scripts.evaluation.options import IntervalConfig
-from workflow_scripts.evaluation.scores.intervals import (
-    Array,
-    over_seeds,
-    percentile_interval,
-    resample_counts,
-    resample_sums,
-)
+from workflow_scripts.evaluation.scores.intervals import over_seeds, percentile_interval, resample_counts, resample_sums
 from workflow_scripts.evaluation.scores.pool import Pool, list_tasks, pool_task
-from workflow_scripts.metrics import frames as metrics
+from workflow_scripts.metrics.registry import tested_metric
 
 TESTS = ["dataset", "split", "task", "metric", "family", "a", "b", "value_a", "value_b", "difference", "low", "high"]
 TESTS += ["p", "p_holm", "smallest_p", "comparisons", "n_groups", "seeds_a", "seeds_b", "exact", "note"]
@@ -60,9 +55,9 @@ class _Scored:
     label: str
     chance: bool
     groups: tuple[str, ...]
-    statistics: Array  # (seed, group, …)
+    statistics: Float64Array  # (seed, group, …)
     value: float
-    resampled: Array
+    resampled: Float64Array
 
 
 def labels(rows: Sequence[tuple[str, str, str, str, str]]) -> list[str]:
@@ -90,12 +85,7 @@ def labels(rows: Sequence[tuple[str, str, str, str, str]]) -> list[str]:
     return named
 
 
-def _metric(pool: Pool) -> tuple[str, Metric]:
-    return ("macro_f1", metrics.macro_f1) if pool.n_classes else ("mse", metrics.mse)
-
-
-def _score(label: str, who: Contender, pools: Sequence[Pool], interval: IntervalConfig) -> _Scored:
-    _, metric = _metric(pools[0])
+def _score(label: str, who: Contender, pools: Sequence[Pool], metric: Metric, interval: IntervalConfig) -> _Scored:
     statistics = np.stack([pool.by_group() for pool in pools])
     counts = resample_counts(statistics.shape[1], interval)
     each = np.stack([metric(resample_sums(found, counts)) for found in statistics])
@@ -116,7 +106,8 @@ def _tasks(contenders: Sequence[Contender]) -> Iterator[tuple[tuple[str, str, st
 def significance(contenders: Sequence[Contender], interval: IntervalConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare every pair of methods on every task, and rank them.
 
-    Class tasks are compared by macro F1, continuous ones by MSE; points have no sums by group and are left out.
+    Class tasks are compared by macro F1, continuous ones by MSE (:func:`.registry.tested_metric`); points have no sums
+    by group and are left out.
     P-values are corrected (Holm) within a task, apart for comparisons between methods and with chance.
 
     Parameters
@@ -130,7 +121,7 @@ def significance(contenders: Sequence[Contender], interval: IntervalConfig) -> t
         Columns :data:`TESTS` and :data:`RANKS`.
     """
     tests: list[dict[str, Any]] = []
-    placed: list[tuple[dict[str, Any], list[_Scored], Array]] = []
+    placed: list[tuple[dict[str, Any], list[_Scored], Float64Array]] = []
     splits: dict[tuple[str, str], list[tuple[str, str, str, str, str]]] = {}
     for (dataset, split, task), pairs in _tasks(contenders):
         rows = [(who.method, who.mode, who.point, readout, split) for who, readout in pairs]
@@ -139,20 +130,20 @@ def significance(contenders: Sequence[Contender], interval: IntervalConfig) -> t
         every = splits[dataset, task]
         named = dict(zip(every, labels(every), strict=True))
         scored: list[_Scored] = []
-        metric: Metric = metrics.macro_f1
-        name = ""
+        metric = None
         for who, readout in pairs:
             pools = [pool_task(paths, task, readout, ranking=False) for paths in who.paths.values()]
-            if pools[0].kind == "points" or not all(pool.n for pool in pools):
+            metric = tested_metric(pools[0].kind)
+            if metric is None or not all(pool.n for pool in pools):
                 continue
-            name, metric = _metric(pools[0])
-            scored.append(_score(named[who.method, who.mode, who.point, readout, split], who, pools, interval))
-        if not scored:
+            label = named[who.method, who.mode, who.point, readout, split]
+            scored.append(_score(label, who, pools, metric.compute, interval))
+        if not scored or metric is None:
             continue
-        about = {"dataset": dataset, "split": split, "task": task, "metric": name}
-        tests += _compare(scored, metric, about, interval)
+        about = {"dataset": dataset, "split": split, "task": task, "metric": metric.name}
+        tests += _compare(scored, metric.compute, about, interval)
         alike = [one for one in scored if one.groups == scored[0].groups]
-        placed.append((about, alike, _ranks(alike, lower=name == "mse")))
+        placed.append((about, alike, _ranks(alike, lower=metric.lower_is_better)))
     return pd.DataFrame(tests, columns=TESTS), pd.DataFrame(_rank_rows(placed, interval), columns=RANKS)
 
 
@@ -192,18 +183,18 @@ def _compare(
     return rows
 
 
-def _ranks(scored: Sequence[_Scored], *, lower: bool) -> Array:
+def _ranks(scored: Sequence[_Scored], *, lower: bool) -> Float64Array:
     """Rank the contenders, shape (1 + resamples, n_contenders): by value, then in every resample; NaN with NaN."""
     values = np.stack([np.concatenate([[one.value], one.resampled]) for one in scored], axis=1)
-    ranks: Array = rankdata(values if lower else -values, axis=1, nan_policy="propagate")
+    ranks: Float64Array = rankdata(values if lower else -values, axis=1, nan_policy="propagate")
     return ranks
 
 
 def _rank_rows(
-    placed: Sequence[tuple[dict[str, Any], list[_Scored], Array]], interval: IntervalConfig
+    placed: Sequence[tuple[dict[str, Any], list[_Scored], Float64Array]], interval: IntervalConfig
 ) -> list[dict[str, Any]]:
     rows = []
-    scopes: dict[tuple[str, str], list[tuple[dict[str, Any], list[_Scored], Array]]] = {}
+    scopes: dict[tuple[str, str], list[tuple[dict[str, Any], list[_Scored], Float64Array]]] = {}
     for about, scored, ranks in placed:
         rows += _about_ranks(about | {"scope": "task"}, scored, ranks, 1, len(scored[0].groups), interval)
         scopes.setdefault((about["dataset"], about["split"]), []).append((about, scored, ranks))
@@ -229,8 +220,8 @@ def _rank_rows(
 
 
 def _mean_rank(
-    parts: Sequence[tuple[dict[str, Any], list[_Scored], Array]], interval: IntervalConfig | None = None
-) -> tuple[list[_Scored], Array] | None:
+    parts: Sequence[tuple[dict[str, Any], list[_Scored], Float64Array]], interval: IntervalConfig | None = None
+) -> tuple[list[_Scored], Float64Array] | None:
     """Mean rank over parts, among the contenders that are in all of them; with `interval`, parts are drawn too."""
     names = [one.label for one in parts[0][1] if all(one.label in [s.label for s in part[1]] for part in parts)]
     if len(names) < 2:
@@ -240,7 +231,7 @@ def _mean_rank(
         places = [[one.label for one in scored].index(name) for name in names]
         each.append(rankdata(ranks[:, places], axis=1, nan_policy="propagate"))
     stacked = np.stack(each)
-    mean: Array = stacked.mean(axis=0)
+    mean: Float64Array = stacked.mean(axis=0)
     if interval is not None:
         rng = np.random.default_rng([interval.seed, len(parts), 2])
         drawn = rng.integers(0, len(parts), size=(len(parts), stacked.shape[1] - 1, 1))
@@ -252,7 +243,7 @@ def _mean_rank(
 def _about_ranks(
     about: dict[str, Any],
     scored: Sequence[_Scored],
-    ranks: Array,
+    ranks: Float64Array,
     n_tasks: int,
     n_groups: int,
     interval: IntervalConfig,

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from workflow_scripts.core.files import read_json
+from workflow_scripts.formats.bouts import runs as equal_runs
 from workflow_scripts.formats.predictions import open_predictions
 
 RUN = ["dataset", "method", "mode", "point", "split", "seed"]
 CLASSES = ("binary", "multiclass")
+ETHOGRAM = ["dataset", "task", "recording", "row", "start", "stop", "label", "background"]
 RunKey = tuple[str, str, str, str, str, int]
-
-
-def _bouts(values: npt.NDArray[Any]) -> Iterator[tuple[int, int, int]]:
-    """Yield (start, stop, value) of each run of equal values; stop is exclusive."""
-    if len(values) == 0:
-        return
-    edges = np.flatnonzero(np.diff(values)) + 1
-    bounds = np.concatenate([[0], edges, [len(values)]])
-    for start, stop in itertools.pairwise(bounds):
-        yield int(start), int(stop), int(values[start])
 
 
 def ethogram_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) -> pd.DataFrame:
@@ -41,10 +30,11 @@ def ethogram_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) ->
     Returns
     -------
     DataFrame
-        Columns dataset, task, recording, row (``truth`` or the method), start, stop (frames, exclusive), label.
+        Columns dataset, task, recording, row (``truth`` or the method), start, stop (frames, exclusive), label,
+        background (True for the class that means nothing of interest).
         Unlabelled stretches of the truth are left out. One run a method: its first.
     """
-    rows: list[tuple[str, str, str, str, int, int, str]] = []
+    rows: list[tuple[str, str, str, str, int, int, str, bool]] = []
     chosen: dict[tuple[str, str], str] = {}
     seen: set[tuple[str, str, str]] = set()
     for run, path in zip(runs, predictions, strict=True):
@@ -52,6 +42,7 @@ def ethogram_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) ->
         with open_predictions(path) as reader:
             for task in reader.tasks:
                 kind, level, vocabulary, _ = reader.info(task)
+                quiet = [name == reader.background(task) for name in vocabulary]
                 recordings = sorted(reader.recordings(task))
                 if kind not in CLASSES or level != "frame" or not recordings or (dataset, task, method) in seen:
                     continue
@@ -62,13 +53,14 @@ def ethogram_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) ->
                 found = reader.read(task, recording)
                 if first:
                     truth = np.where(found.mask, found.truth.astype(np.int64), -1)
-                    for start, stop, value in _bouts(truth):
+                    for start, stop, value in equal_runs(truth).triples():
                         if value >= 0:
-                            rows.append((dataset, task, recording, "truth", start, stop, vocabulary[value]))
-                for start, stop, value in _bouts(found.prediction.astype(np.int64)):
-                    rows.append((dataset, task, recording, method, start, stop, vocabulary[value]))
+                            label = vocabulary[value], quiet[value]
+                            rows.append((dataset, task, recording, "truth", start, stop, *label))
+                for start, stop, value in equal_runs(found.prediction).triples():
+                    rows.append((dataset, task, recording, method, start, stop, vocabulary[value], quiet[value]))
                 seen.add((dataset, task, method))
-    return pd.DataFrame(rows, columns=["dataset", "task", "recording", "row", "start", "stop", "label"])
+    return pd.DataFrame(rows, columns=ETHOGRAM)
 
 
 def confusion_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) -> pd.DataFrame:

@@ -18,8 +18,9 @@ from workflow_scripts.formats.embeddings import EmbeddingsReader, open_embedding
 from workflow_scripts.formats.predictions import Prediction, open_predictions
 
 MAP_COLUMNS = [*RUN, "task", "recording", "frame", "label", "pc1", "pc2", "share1", "share2", "umap1", "umap2"]
+MAP_COLUMNS += ["background"]
 """Columns of `embedding_maps.csv`; `share1` and `share2` are the shares of variance of the two components, `umap1` and
-`umap2` are empty where no UMAP was asked for."""
+`umap2` are empty where no UMAP was asked for, `background` is True for the class that means nothing of interest."""
 CURVE_COLUMNS = [*RUN, "series", "epoch", "value"]
 FITTED, SHOWN = 4000, 400
 """Frames that the components are fitted on, and frames of the map."""
@@ -27,15 +28,17 @@ LONGEST = 100
 """Epochs of a curve that are kept, evenly spread, where it is longer."""
 
 
-def _labels(path: Path) -> tuple[str, dict[str, npt.NDArray[np.object_]]]:
-    """Return the first class task and its label of every frame of each held-out recording; "" where unknown."""
+def _labels(path: Path) -> tuple[str, str | None, dict[str, npt.NDArray[np.object_]]]:
+    """Return the first class task, its background, and its label of every held-out frame; "" where unknown."""
     with open_predictions(path) as reader:
         for task in reader.tasks:
             kind, _, vocabulary, _ = reader.info(task)
             if kind in {"binary", "multiclass"}:
                 names = np.array([*(vocabulary or ("no", "yes")), ""], dtype=object)
-                return task, {found.recording: names[_codes(found)] for found in reader.iterate(task)}
-        return "", {found.recording: np.array([""], object) for task in reader.tasks for found in reader.iterate(task)}
+                labels = {found.recording: names[_codes(found)] for found in reader.iterate(task)}
+                return task, reader.background(task), labels
+        blank = {found.recording: np.array([""], object) for task in reader.tasks for found in reader.iterate(task)}
+        return "", None, blank
 
 
 def _codes(found: Prediction) -> npt.NDArray[np.int64]:
@@ -99,7 +102,7 @@ def embedding_map(run: RunKey, embeddings: Path, predictions: Path, umap: bool =
     DataFrame
         Columns :data:`MAP_COLUMNS`, at most :data:`SHOWN` rows, drawn evenly from the held-out recordings.
     """
-    task, labels = _labels(predictions)
+    task, background, labels = _labels(predictions)
     with open_embeddings(embeddings) as reader:
         recordings = [recording for recording in sorted(labels) if reader.n_frames(recording)]
         if not recordings:
@@ -118,7 +121,9 @@ def embedding_map(run: RunKey, embeddings: Path, predictions: Path, umap: bool =
     for place, (x, y), other in zip(every.tolist(), points.tolist(), laid.tolist(), strict=True):
         recording, frame = places[place]
         known = labels[recording]
-        table.append((*run, task, recording, frame, known[frame if len(known) > 1 else 0], x, y, *shares, *other))
+        label = known[frame if len(known) > 1 else 0]
+        quiet = bool(label) and label == background
+        table.append((*run, task, recording, frame, label, x, y, *shares, *other, quiet))
     return pd.DataFrame(table, columns=MAP_COLUMNS)
 
 

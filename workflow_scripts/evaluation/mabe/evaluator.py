@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from workflow_scripts.core.errors import ConfigError, InputError
-from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.evaluation.mabe.data import MabeData, held_out, load
 from workflow_scripts.evaluation.mabe.pooled import PooledPart
 from workflow_scripts.evaluation.mabe.scores import (
@@ -327,8 +327,7 @@ def evaluate_mabe(
     else:
         table = pd.DataFrame(sound_scores(data, vote=vote or "mean").rows(interval or IntervalConfig()))
     if output is not None:
-        with atomic_path(output) as part:
-            table.to_csv(part, index=False)
+        write_csv(output, table)
     return table
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from workflow_scripts.cards.card import Published
 from workflow_scripts.core.errors import InputError
-from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.evaluation.mabe.data import load
 from workflow_scripts.evaluation.mabe.evaluator import compat_table, sound_scores
 from workflow_scripts.evaluation.mabe.scores import SoundScores, paired_rows
@@ -42,8 +42,7 @@ class Evaluation:
 
 
 def _write(path: Path, table: pd.DataFrame) -> None:
-    with atomic_path(path) as part:
-        table.to_csv(part, index=False, float_format="%.10g")
+    write_csv(path, table, float_format="%.10g")
 
 
 def counts_table(scores: SoundScores) -> pd.DataFrame:

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, softmax
 
-Array: TypeAlias = npt.NDArray[np.float64]
+from workflow_scripts.core.typing import Float64Array
+
 Link: TypeAlias = Literal["decision", "probability", "value"]
 
 
@@ -28,12 +29,12 @@ class LinearModel:
         ``multiclass``: classes that were seen in training; the others are never predicted.
     """
 
-    coef: Array
-    intercept: Array
+    coef: Float64Array
+    intercept: Float64Array
     link: Link
     present: npt.NDArray[np.bool_] | None = None
 
-    def predict(self, x: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.generic], Array]:
+    def predict(self, x: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.generic], Float64Array]:
         """Predict rows.
 
         Parameters
@@ -47,7 +48,7 @@ class LinearModel:
         scores : ndarray, shape (n, n_classes) or (n,)
             Probabilities, decision values or the value; for ``binary`` those of the positive class.
         """
-        decision: Array = x.astype(np.float64, copy=False) @ self.coef.T + self.intercept
+        decision: Float64Array = x.astype(np.float64, copy=False) @ self.coef.T + self.intercept
         if self.link == "value":
             return decision[:, 0].astype(np.float32), decision[:, 0]
         if self.present is None:
@@ -78,7 +79,7 @@ def constant_model(dim: int, code: int, n_classes: int, *, binary: bool, link: L
     return LinearModel(np.zeros((n_classes, dim)), np.where(present, 1.0, -1.0), link, present)
 
 
-def class_weights(counts: Array, balanced: bool) -> Array:
+def class_weights(counts: Float64Array, balanced: bool) -> Float64Array:
     """Weight of a row of each class.
 
     Parameters
@@ -96,7 +97,7 @@ def class_weights(counts: Array, balanced: bool) -> Array:
     return weights
 
 
-def safe_scale(variance: Array, mean: Array) -> Array:
+def safe_scale(variance: Float64Array, mean: Float64Array) -> Float64Array:
     """Return standard deviations to divide by; 1 for a dimension that is constant up to float32 rounding.
 
     Parameters

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from scipy import linalg, optimize
 from scipy.special import expit
 
-from workflow_scripts.evaluation.probe.linear import Array, LinearModel, class_weights, constant_model, safe_scale
+from workflow_scripts.core.typing import Float64Array
+from workflow_scripts.evaluation.probe.linear import LinearModel, class_weights, constant_model, safe_scale
 
 BLOCK = 4096
 """Rows at a time: small enough to stay in cache between the two products."""
@@ -47,7 +48,7 @@ class _Problem:
         self,
         x: npt.NDArray[np.floating],
         codes: npt.NDArray[np.int64],
-        weights: Array,
+        weights: Float64Array,
         n: int,
         scale: bool,
         dtype: type[np.floating] = np.float32,
@@ -61,7 +62,7 @@ class _Problem:
         used = weights > 0
         n_used, dim = int(used.sum()), x.shape[1]
 
-        def rows(block: slice) -> Array:
+        def rows(block: slice) -> Float64Array:
             return x[block].astype(np.float64, copy=False)
 
         self.centre = sum((weights[b] @ rows(b) for b in self.blocks), np.zeros(dim)) / self.total
@@ -84,18 +85,20 @@ class _Problem:
         self.values, self.vectors = linalg.eigh(gram / np.outer(self.scale, self.scale) / self.total, driver="evd")
         self.curvature = 0.25 if n == 2 else (1 - 1 / n) / n
 
-    def preconditioner(self, penalty: float) -> tuple[Array, float]:
+    def preconditioner(self, penalty: float) -> tuple[Float64Array, float]:
         """Scales of the rotated coefficients and of the intercept (inverse square roots of the curvature at 0)."""
         damped = self.curvature * np.maximum(self.values, 0) + penalty
         damped = np.maximum(damped, damped.max() * 1e-12 + np.finfo(np.float64).tiny)
         return 1 / np.sqrt(damped), 1 / np.sqrt(self.curvature)
 
-    def coefficients(self, flat: Array, steps: Array, step: float) -> tuple[Array, Array]:
+    def coefficients(self, flat: Float64Array, steps: Float64Array, step: float) -> tuple[Float64Array, Float64Array]:
         """Turn the optimiser's variables into coef (dim, outputs) of scaled dimensions and intercept (outputs,)."""
         v = flat.reshape(-1, self.outputs)
         return self.vectors @ (v[:-1] * steps[:, None]), v[-1] * step
 
-    def objective(self, flat: Array, penalty: float, steps: Array, step: float) -> tuple[float, Array]:
+    def objective(
+        self, flat: Float64Array, penalty: float, steps: Float64Array, step: float
+    ) -> tuple[float, Float64Array]:
         """Mean loss plus penalty, and its gradient, in the optimiser's variables."""
         coef, intercept = self.coefficients(flat, steps, step)
         scaled = (coef * self.ratio[:, None]).astype(self.x.dtype)
@@ -110,7 +113,9 @@ class _Problem:
         gradient = np.vstack([(self.vectors.T @ slope) * steps[:, None], level / self.total * step])
         return loss / self.total + 0.5 * penalty * float((coef**2).sum()), gradient.ravel()
 
-    def _residual(self, logits: Array, codes: npt.NDArray[np.int64], weights: Array) -> tuple[float, Array]:
+    def _residual(
+        self, logits: Float64Array, codes: npt.NDArray[np.int64], weights: Float64Array
+    ) -> tuple[float, Float64Array]:
         if self.outputs == 1:
             z = logits[:, 0]
             residual = weights * (expit(z) - codes)
@@ -207,7 +212,9 @@ def fit_logistic(
     return [fits[alpha] for alpha in alphas]
 
 
-def _assemble(coef: Array, intercept: Array, seen: npt.NDArray[np.intp], n_classes: int, binary: bool) -> LinearModel:
+def _assemble(
+    coef: Float64Array, intercept: Float64Array, seen: npt.NDArray[np.intp], n_classes: int, binary: bool
+) -> LinearModel:
     if binary:
         return LinearModel(coef, intercept, "probability")
     if len(seen) == 2:  # one logit z is the softmax of (0, z)

@@ -223,7 +223,7 @@ class _Probe:
 
     def write(self, writer: PredictionsWriter, target: Target, model: LinearModel) -> None:
         """Predict the test recordings that hold labels of the task."""
-        writer.task(target.name, kind=target.kind, level=target.level, vocabulary=target.vocabulary, readout="probe")
+        target.declare(writer, readout="probe")
         for recording in target.recordings["test"]:
             labels = read_labels(self.tracks, target, recording)
             parts = [model.predict(x) for _, x in rows(self.embeddings, recording, target.level, len(labels.values))]

@@ -14,14 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 
-from workflow_scripts.evaluation.probe.linear import (
-    Array,
-    LinearModel,
-    Link,
-    class_weights,
-    constant_model,
-    safe_scale,
-)
+from workflow_scripts.core.typing import Float64Array
+from workflow_scripts.evaluation.probe.linear import LinearModel, Link, class_weights, constant_model, safe_scale
 
 
 @dataclass(frozen=True)
@@ -44,8 +38,8 @@ class RidgeTask:
 
 @dataclass
 class _Sums:
-    gram: Array  # (dim + 1, dim + 1): sum of z zᵀ
-    target: Array  # (dim + 1,): sum of z y; regression only
+    gram: Float64Array  # (dim + 1, dim + 1): sum of z zᵀ
+    target: Float64Array  # (dim + 1,): sum of z y; regression only
 
 
 class GramAccumulator:
@@ -62,7 +56,7 @@ class GramAccumulator:
         self.dim = dim
         self.tasks = {task.name: task for task in tasks}
         self._sums: dict[tuple[str, int, int], _Sums] = {}
-        self._shift: Array | None = None
+        self._shift: Float64Array | None = None
 
     def add(self, x: npt.NDArray[np.floating], targets: Mapping[str, npt.NDArray[np.generic]], cell: int = 0) -> None:
         """Add rows.
@@ -98,7 +92,9 @@ class GramAccumulator:
             self._sums[key] = _Sums(np.zeros((size, size)), np.zeros(size))
         return self._sums[key]
 
-    def _add_classes(self, name: str, cell: int, z: Array, total: Array, codes: npt.NDArray[np.int64]) -> None:
+    def _add_classes(
+        self, name: str, cell: int, z: Float64Array, total: Float64Array, codes: npt.NDArray[np.int64]
+    ) -> None:
         counts = np.bincount(codes + 1, minlength=self.tasks[name].n_classes + 1)
         largest = int(counts.argmax()) - 1
         rest = total.copy() if largest >= 0 else None
@@ -115,7 +111,7 @@ class GramAccumulator:
         if rest is not None:
             self._at(name, cell, largest).gram += rest
 
-    def _add_values(self, name: str, cell: int, z: Array, total: Array, values: Array) -> None:
+    def _add_values(self, name: str, cell: int, z: Float64Array, total: Float64Array, values: Float64Array) -> None:
         known = ~np.isnan(values)
         if not known.any():
             return
@@ -131,7 +127,7 @@ class GramAccumulator:
         """Cells that hold rows, sorted."""
         return sorted({cell for _, cell, _ in self._sums})
 
-    def counts(self, task: str, cells: Iterable[int] | None = None) -> Array:
+    def counts(self, task: str, cells: Iterable[int] | None = None) -> Float64Array:
         """Rows of each class (regression: one number)."""
         chosen = self.cells() if cells is None else list(cells)
         n = max(self.tasks[task].n_classes, 1)
@@ -218,7 +214,9 @@ class GramAccumulator:
         ]
 
 
-def _ridge(weighted: Array, targets: Array, scale: Array, alphas: Sequence[float]) -> list[tuple[Array, Array]]:
+def _ridge(
+    weighted: Float64Array, targets: Float64Array, scale: Float64Array, alphas: Sequence[float]
+) -> list[tuple[Float64Array, Float64Array]]:
     """Solve the centred normal equations; returns coef (outputs, dim) and intercept (outputs,) for each penalty."""
     total = weighted[-1, -1]
     mean = weighted[:-1, -1] / total

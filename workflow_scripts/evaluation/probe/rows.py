@@ -11,6 +11,7 @@ import numpy.typing as npt
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.embeddings import EmbeddingsReader
+from workflow_scripts.formats.predictions import PredictionsWriter
 from workflow_scripts.formats.splits import Split
 from workflow_scripts.formats.tracks import Kind, Labels, Level, TracksReader
 
@@ -30,6 +31,8 @@ class Target:
     vocabulary : tuple of str
     recordings : dict of str to list of str
         By side (``train``, ``validation``, ``test``): the recordings that hold labels of the task.
+    background : str or None
+        As in :class:`workflow_scripts.formats.tracks.Labels`.
     """
 
     name: str
@@ -37,11 +40,23 @@ class Target:
     level: Level
     vocabulary: tuple[str, ...]
     recordings: dict[str, list[str]]
+    background: str | None = None
 
     @property
     def n_classes(self) -> int:
         """Number of classes; 0 for ``continuous``."""
         return {"binary": 2, "continuous": 0}.get(self.kind, len(self.vocabulary))
+
+    def declare(self, writer: PredictionsWriter, readout: str) -> None:
+        """Declare the task in a file of predictions."""
+        writer.task(
+            self.name,
+            kind=self.kind,
+            level=self.level,
+            vocabulary=self.vocabulary,
+            background=self.background,
+            readout=readout,
+        )
 
 
 def find_target(tracks: TracksReader, split: Split, task: str) -> Target:
@@ -72,10 +87,11 @@ def find_target(tracks: TracksReader, split: Split, task: str) -> Target:
                 known.update(tracks.tasks(recording))
                 continue
             first = first or labels
-            if (labels.kind, labels.level, labels.vocabulary) != (first.kind, first.level, first.vocabulary):
+            if _definition(labels) != _definition(first):
                 raise InputError(
                     tracks.path,
-                    f"recording {recording!r} has another kind, level or vocabulary for task {task!r} than the others",
+                    f"recording {recording!r} has another kind, level, vocabulary or background for task {task!r} than "
+                    "the others",
                     "convert all recordings with one card",
                 )
             recordings[side].append(recording)
@@ -92,7 +108,11 @@ def find_target(tracks: TracksReader, split: Split, task: str) -> Target:
                 f"task {task!r} has no label in the {side} recordings of split {split.name!r}",
                 "choose another split or leave the task out",
             )
-    return Target(task, first.kind, first.level, first.vocabulary, recordings)
+    return Target(task, first.kind, first.level, first.vocabulary, recordings, first.background)
+
+
+def _definition(labels: Labels) -> tuple[str, str, tuple[str, ...], str | None]:
+    return labels.kind, labels.level, labels.vocabulary, labels.background
 
 
 def read_labels(tracks: TracksReader, target: Target, recording: str) -> Labels:

@@ -15,9 +15,7 @@ from workflow_scripts.formats.datasets import open_dataset
 from workflow_scripts.formats.predictions import Prediction, PredictionsWriter, create_predictions
 from workflow_scripts.formats.splits import Split
 from workflow_scripts.formats.tracks import TracksReader
-
-METHODS = ("majority", "prior")
-"""Chance methods that predict; :func:`.score.score_all_positive` is the third."""
+from workflow_scripts.metrics.chance import MAJORITY, PRIOR
 
 
 def _training_shares(tracks: TracksReader, target: Target) -> npt.NDArray[np.float64]:
@@ -39,7 +37,7 @@ def _predict(
 ) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.float32] | None]:
     if not target.n_classes:
         return np.full(n, shares[0], np.float32), None
-    if method == "majority":
+    if method == MAJORITY.name:
         drawn = np.full(n, shares.argmax())
         certain = np.zeros_like(shares)
         certain[shares.argmax()] = 1.0
@@ -55,7 +53,7 @@ def _write(
     writer: PredictionsWriter, tracks: TracksReader, split: Split, target: Target, method: str, seed: int
 ) -> None:
     shares = _training_shares(tracks, target)
-    writer.task(target.name, kind=target.kind, level=target.level, vocabulary=target.vocabulary, readout="chance")
+    target.declare(writer, readout="chance")
     for recording in target.recordings["test"]:
         labels = read_labels(tracks, target, recording)
         # Seeded by task and recording, so that the draws do not depend on what else is predicted.
@@ -103,8 +101,9 @@ def chance_predictions(
     ConfigError, InputError
         When the method or a task is unknown, or a task has no labels on one side.
     """
-    if method not in METHODS:
-        raise ConfigError(f"There is no chance method {method!r}{nearest(method, list(METHODS))}.")
+    known = [MAJORITY.name, PRIOR.name]
+    if method not in known:
+        raise ConfigError(f"There is no chance method {method!r}{nearest(method, known)}.")
     notes = []
     with open_dataset(tracks) as reader:
         targets = [find_target(reader, split, task) for task in tasks]

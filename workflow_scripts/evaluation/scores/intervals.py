@@ -6,21 +6,13 @@ groups there is no interval (NaN).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-
 import numpy as np
-import numpy.typing as npt
 
+from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.evaluation.options import IntervalConfig
 
-Array = npt.NDArray[np.float64]
 
-_KEPT: ContextVar[list[Array] | None] = ContextVar("kept", default=None)
-
-
-def resample_counts(n_groups: int, interval: IntervalConfig) -> Array:
+def resample_counts(n_groups: int, interval: IntervalConfig) -> Float64Array:
     """How often each group is drawn in each resample.
 
     The draws depend on the seed and the number of groups alone, so that two methods scored on the same groups see
@@ -40,7 +32,7 @@ def resample_counts(n_groups: int, interval: IntervalConfig) -> Array:
     return rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=interval.resamples).astype(np.float64)
 
 
-def resample_sums(statistics: Array, counts: Array) -> Array:
+def resample_sums(statistics: Float64Array, counts: Float64Array) -> Float64Array:
     """Sum per-group statistics over each resample.
 
     Parameters
@@ -57,7 +49,7 @@ def resample_sums(statistics: Array, counts: Array) -> Array:
     return flat.reshape(len(counts), *statistics.shape[1:])
 
 
-def percentile_interval(values: Array, level: float) -> tuple[float, float]:
+def percentile_interval(values: Float64Array, level: float) -> tuple[float, float]:
     """Bounds that hold the middle `level` of the resampled values; NaN where none is defined.
 
     Parameters
@@ -66,9 +58,6 @@ def percentile_interval(values: Array, level: float) -> tuple[float, float]:
         NaN for a resample in which the metric is undefined (its class was not drawn); those are left out.
     level : float
     """
-    kept = _KEPT.get()
-    if kept is not None:
-        kept.append(values)
     defined = values[~np.isnan(values)]
     if not len(defined):
         return float("nan"), float("nan")
@@ -76,43 +65,7 @@ def percentile_interval(values: Array, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def bootstrap(statistics: Array, metric: Callable[[Array], Array], interval: IntervalConfig) -> tuple[float, float]:
-    """Interval of a metric of summed per-group statistics.
-
-    Parameters
-    ----------
-    statistics : ndarray, shape (n_groups, ...)
-    metric : callable
-        Takes (resamples, ...) sums and returns (resamples,) values.
-    interval : IntervalConfig
-
-    Returns
-    -------
-    tuple of float
-        Low and high; NaN with fewer than two groups.
-    """
-    if len(statistics) < 2:
-        return float("nan"), float("nan")
-    sums = resample_sums(statistics, resample_counts(len(statistics), interval))
-    return percentile_interval(metric(sums), interval.level)
-
-
-@contextmanager
-def keep_resamples() -> Iterator[list[Array]]:
-    """Collect the resampled values behind every interval made inside, in the order made.
-
-    The resamples depend on the number of groups alone, so those of several seeds of one method can be put together
-    into an interval over groups and seeds.
-    """
-    kept: list[Array] = []
-    token = _KEPT.set(kept)
-    try:
-        yield kept
-    finally:
-        _KEPT.reset(token)
-
-
-def over_seeds(values: Array, interval: IntervalConfig) -> Array:
+def over_seeds(values: Float64Array, interval: IntervalConfig) -> Float64Array:
     """Second level of the bootstrap: in every resample of groups, draw seeds too and take their mean.
 
     Parameters
@@ -128,9 +81,9 @@ def over_seeds(values: Array, interval: IntervalConfig) -> Array:
     """
     n_seeds, resamples = values.shape
     if n_seeds == 1:
-        alone: Array = values[0]
+        alone: Float64Array = values[0]
         return alone
     rng = np.random.default_rng([interval.seed, n_seeds, 1])
     drawn = rng.integers(0, n_seeds, size=(n_seeds, resamples))
-    mean: Array = np.take_along_axis(values, drawn, axis=0).mean(axis=0)
+    mean: Float64Array = np.take_along_axis(values, drawn, axis=0).mean(axis=0)
     return mean

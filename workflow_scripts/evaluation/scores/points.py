@@ -7,23 +7,24 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.evaluation.options import IntervalConfig
-from workflow_scripts.evaluation.scores.intervals import percentile_interval, resample_counts
+from workflow_scripts.evaluation.scores.estimate import Estimate
+from workflow_scripts.evaluation.scores.intervals import resample_counts
 from workflow_scripts.evaluation.scores.pool import Pool
 from workflow_scripts.formats.images import TASK, open_images
 from workflow_scripts.formats.predictions import Prediction, create_predictions
 from workflow_scripts.formats.splits import Split
-from workflow_scripts.metrics.keypoints import Measure, measures, point_errors
+from workflow_scripts.metrics.entry import Measure
+from workflow_scripts.metrics.keypoints import measures, point_errors
 
-Array = npt.NDArray[np.float64]
-
-MEAN_POSE = "mean_pose"
-"""The chance method of points: the mean of the training points on every image."""
 BATCH = 64
 """Resamples at a time, each of which holds one number an image."""
 
 
-def resampled(values: Array, groups: npt.NDArray[np.int64], counts: Array, measure: Measure) -> Array:
+def resampled(
+    values: Float64Array, groups: npt.NDArray[np.int64], counts: Float64Array, measure: Measure
+) -> Float64Array:
     """Compute a measure on each resample of the groups.
 
     Parameters
@@ -53,33 +54,26 @@ def resampled(values: Array, groups: npt.NDArray[np.int64], counts: Array, measu
     return np.concatenate(found)
 
 
-def point_rows(pool: Pool, interval: IntervalConfig) -> list[tuple[str, float, float, float]]:
-    """Score the pooled points of a task.
+def point_estimates(pool: Pool, interval: IntervalConfig) -> list[Estimate]:
+    """Score the pooled points of a task; without draws with fewer than two groups.
 
     Parameters
     ----------
     pool : Pool
         Of kind ``points``.
     interval : IntervalConfig
-
-    Returns
-    -------
-    list of (str, float, float, float)
-        Metric, value, low and high (NaN with fewer than two groups).
     """
     table = point_errors(np.concatenate(pool.found), np.concatenate(pool.truth), pool.vocabulary)
     names = sorted(pool.statistics)
     lengths = [len(part) for part in pool.truth]
     groups = np.repeat([names.index(group) for group in pool.groups], lengths)
     counts = resample_counts(len(names), interval)
-    rows = []
+    found = []
     for measure in measures(pool.vocabulary):
         values = table[measure.column].to_numpy(np.float64)
-        bounds = (float("nan"), float("nan"))
-        if len(names) > 1:
-            bounds = percentile_interval(resampled(values, groups, counts, measure), interval.level)
-        rows.append((measure.name, measure.of(values), *bounds))
-    return rows
+        draws = resampled(values, groups, counts, measure) if len(names) > 1 else None
+        found.append(Estimate(measure.name, measure.of(values), draws, interval.level))
+    return found
 
 
 def mean_pose_predictions(images: Path, split: Split, predictions: Path) -> None:

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.formats.predictions import Prediction, PredictionsReader, TaskKind, open_predictions
 from workflow_scripts.formats.tracks import Level
 from workflow_scripts.metrics import frames as metrics
+from workflow_scripts.metrics import segments
 from workflow_scripts.metrics.segments import Frames
-
-Array = npt.NDArray[np.float64]
 
 
 @dataclass
@@ -27,6 +27,8 @@ class Pool:
     ----------
     kind, level : str
     vocabulary : tuple of str
+    background : str or None
+        Class that means nothing of interest.
     statistics : dict of str to ndarray
         By group: confusion counts, or the sums of :func:`workflow_scripts.metrics.frames.regression_sums`.
     n : int
@@ -40,7 +42,8 @@ class Pool:
     kind: TaskKind
     level: Level
     vocabulary: tuple[str, ...]
-    statistics: dict[str, Array] = field(default_factory=dict)  # by group
+    background: str | None = None
+    statistics: dict[str, Float64Array] = field(default_factory=dict)  # by group
     n: int = 0
     centre: float | None = None
     seen: dict[str, str] = field(default_factory=dict)  # file by recording
@@ -62,6 +65,11 @@ class Pool:
     def names(self) -> tuple[str, ...]:
         """Class names by index."""
         return self.vocabulary or ("0", "1")
+
+    @property
+    def no_bout(self) -> int | None:
+        """Index of the class that has no bouts; None where every class has."""
+        return segments.background_class(self.kind, self.names, self.background)
 
     def add(self, path: Path, task: str, found: Prediction) -> None:
         """Add one recording.
@@ -113,7 +121,7 @@ class Pool:
         owner = [np.full(len(part), number[group]) for part, group in zip(self.truth, self.groups, strict=True)]
         return Frames(*(np.concatenate(parts) for parts in (self.truth, self.said, self.cuts, owner)))
 
-    def by_group(self) -> Array:
+    def by_group(self) -> Float64Array:
         """Statistics stacked in the order of the groups' names, so that resamples are the same for every method."""
         return np.stack([self.statistics[group] for group in sorted(self.statistics)])
 
@@ -159,11 +167,12 @@ def _extend(
     kind, level, vocabulary, found_readout = reader.info(task)
     if found_readout != readout:
         return pool
-    pool = pool or Pool(kind, level, vocabulary, scored=ranking, whole=ranking)
-    if (pool.kind, pool.level, pool.vocabulary) != (kind, level, vocabulary):
+    background = reader.background(task)
+    pool = pool or Pool(kind, level, vocabulary, background, scored=ranking, whole=ranking)
+    if (pool.kind, pool.level, pool.vocabulary, pool.background) != (kind, level, vocabulary, background):
         raise InputError(
             path,
-            f"task {task!r} has another kind, level or vocabulary than in the files pooled with it",
+            f"task {task!r} has another kind, level, vocabulary or background than in the files pooled with it",
             "predict all folds with one version of the dataset",
         )
     for found in reader.iterate(task):

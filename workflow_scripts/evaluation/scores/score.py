@@ -11,103 +11,98 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.evaluation.options import IntervalConfig
-from workflow_scripts.evaluation.scores.intervals import (
-    bootstrap,
-    percentile_interval,
-    resample_counts,
-    resample_sums,
-)
-from workflow_scripts.evaluation.scores.points import point_rows
+from workflow_scripts.evaluation.scores.estimate import Estimate, Row, table_of
+from workflow_scripts.evaluation.scores.intervals import resample_counts, resample_sums
+from workflow_scripts.evaluation.scores.points import point_estimates
 from workflow_scripts.evaluation.scores.pool import Pool, list_tasks, pool_task
+from workflow_scripts.metrics import chance, registry, segments
 from workflow_scripts.metrics import frames as metrics
-from workflow_scripts.metrics import segments
+from workflow_scripts.metrics.entry import Metric, Statistic
 
-COLUMNS = ["task", "level", "metric", "value", "low", "high", "n", "n_groups", "readout"]
-
-Array: TypeAlias = npt.NDArray[np.float64]
-MetricRow: TypeAlias = tuple[str, float, float, float]
-UNKNOWN = (float("nan"), float("nan"))
-BY_CLASS = {"precision": segments.class_precision, "recall": metrics.class_recall, "iou": segments.class_iou}
-FOREGROUND = {"f1": metrics.class_f1, "precision": segments.class_precision, "recall": metrics.class_recall}
+Function = Callable[[Float64Array], Float64Array]
 
 
 class _Drawn:
     """Statistics by group, their sum, and their sums over resampled groups, which many metrics share."""
 
-    def __init__(self, statistics: Array, interval: IntervalConfig) -> None:
+    def __init__(self, statistics: Float64Array, interval: IntervalConfig) -> None:
         self.statistics, self.level = statistics, interval.level
         self.total = statistics.sum(axis=0)
         enough = len(statistics) > 1
         self.sums = resample_sums(statistics, resample_counts(len(statistics), interval)) if enough else None
 
-    def row(self, name: str, metric: Callable[[Array], Array], *, spread: bool = True) -> MetricRow:
-        """Value and interval of a metric of summed statistics; without spread over groups there is no interval."""
-        bounds = UNKNOWN
-        if self.sums is not None and spread:
-            bounds = percentile_interval(metric(self.sums), self.level)
-        return (name, float(metric(self.total)), *bounds)
+    def estimate(self, name: str, metric: Function, *, spread: bool = True) -> Estimate:
+        """Value and draws of a metric of summed statistics; without spread over groups there are no draws."""
+        draws = metric(self.sums) if self.sums is not None and spread else None
+        return Estimate(name, float(metric(self.total)), draws, self.level)
 
 
-def _of(values: Callable[[Array], Array], code: int) -> Callable[[Array], Array]:
+def _of(values: Function, code: int) -> Function:
     return lambda sums: values(sums)[..., code]
 
 
-def _foreground(values: Callable[[Array], Array], background: int) -> Callable[[Array], Array]:
+def _foreground(values: Function, background: int) -> Function:
     """Mean over the other classes that the truth shows, frames of the background left out; undefined counts as 0."""
 
-    def mean(sums: Array) -> Array:
+    def mean(sums: Float64Array) -> Float64Array:
         kept = segments.without_background(sums, background)
         return metrics.mean_defined(np.where(kept.sum(axis=-1) > 0, np.nan_to_num(values(kept)), np.nan))
 
     return mean
 
 
-def _bouts(number: int) -> Callable[[Array], Array]:
-    return lambda sums: segments.segment_f1(sums[..., number, :])
-
-
-def _class_rows(pool: Pool, interval: IntervalConfig) -> list[MetricRow]:
-    drawn = _Drawn(pool.by_group(), interval)
-    rows = [drawn.row("macro_f1", metrics.macro_f1), drawn.row("balanced_accuracy", metrics.balanced_accuracy)]
-    # A class that one group alone shows says nothing about its spread over groups.
-    shown = (drawn.statistics.sum(axis=-1) > 0).sum(axis=0)
-    for code, label in enumerate(pool.names):
-        rows.append(drawn.row(f"f1/{label}", _of(metrics.class_f1, code), spread=shown[code] > 1))
+def _class_statistics(pool: Pool, interval: IntervalConfig) -> dict[Statistic, _Drawn]:
+    """Statistics of a class task by name; those of bouts where it is labelled frame by frame."""
+    found: dict[Statistic, _Drawn] = {"confusion": _Drawn(pool.by_group(), interval)}
     if not pool.said:
-        return rows
-    frames, n_groups = pool.frames(), len(drawn.statistics)
-    background = segments.background_class(pool.kind, pool.names)
+        return found
+    frames, n_groups = pool.frames(), len(pool.statistics)
     hits = segments.overlaps_by_owner(frames, n_groups, pool.n_classes)
-    if background is not None:
-        hits[:, :, background] = 0
-    by_class = _Drawn(hits[:, -1], interval)
-    bouts = _Drawn(hits.sum(axis=2), interval)
-    rows += [bouts.row(f"bout_f1@{least:g}", _bouts(number)) for number, least in enumerate(segments.OVERLAPS)]
-    rows.append(_Drawn(segments.edits_by_owner(frames, n_groups), interval).row("edit", segments.edit_score))
-    if background is not None and pool.kind != "binary":
-        for name, values in FOREGROUND.items():
-            rows.append(drawn.row(f"macro_{name}_foreground", _foreground(values, background)))
-    for code in map(int, np.flatnonzero(shown)):
-        if pool.kind != "binary" or code:
-            rows += [
-                drawn.row(f"{name}/{pool.names[code]}", _of(values, code), spread=shown[code] > 1)
-                for name, values in BY_CLASS.items()
+    if pool.no_bout is not None:
+        hits[:, :, pool.no_bout] = 0
+    found["bouts"] = _Drawn(hits.sum(axis=2), interval)
+    found["class_bouts"] = _Drawn(hits[:, -1], interval)
+    found["edits"] = _Drawn(segments.edits_by_owner(frames, n_groups), interval)
+    return found
+
+
+def _class_estimates(pool: Pool, interval: IntervalConfig) -> list[Estimate]:
+    found = []
+    drawn = _class_statistics(pool, interval)
+    # A class that one group alone shows says nothing about its spread over groups.
+    shown = (drawn["confusion"].statistics.sum(axis=-1) > 0).sum(axis=0)
+    for metric in registry.METRICS:
+        if metric.statistic in drawn and pool.kind in metric.kinds and pool.level in metric.levels:
+            source = drawn[metric.statistic]
+            if metric.per == "task":
+                found.append(source.estimate(metric.name, metric.compute))
+            elif metric.per == "foreground" and pool.no_bout is not None:
+                found.append(source.estimate(metric.name, _foreground(metric.compute, pool.no_bout)))
+            found += [
+                source.estimate(metric.row(pool.names[code]), _of(metric.compute, code), spread=shown[code] > 1)
+                for code in _classes(metric, pool, shown > 0)
             ]
-            if code != background:
-                label = f"bout_f1@{segments.OVERLAPS[-1]:g}/{pool.names[code]}"
-                rows.append(by_class.row(label, _of(segments.segment_f1, code), spread=shown[code] > 1))
-    return rows
+    return found
 
 
-def _ranking_rows(pool: Pool, interval: IntervalConfig) -> list[MetricRow]:
-    """Rows of AP and AUROC: of the positive class, or the mean over classes (one against the rest) in the truth."""
+def _classes(metric: Metric, pool: Pool, shown: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> list[int]:
+    """Classes that a metric has a row of."""
+    if metric.per == "class":
+        return list(range(pool.n_classes))
+    if metric.per not in ("shown", "bout"):
+        return []
+    left_out = pool.no_bout if metric.per == "bout" or pool.kind == "binary" else None
+    return [code for code in map(int, np.flatnonzero(shown)) if code != left_out]
+
+
+def _ranking_estimates(pool: Pool, interval: IntervalConfig) -> list[Estimate]:
+    """AP and AUROC: of the positive class, or the mean over classes (one against the rest) in the truth."""
     truth, scores = np.concatenate(pool.truth), np.concatenate(pool.scores)
     names = sorted(pool.statistics)
     index = np.concatenate(
@@ -115,9 +110,9 @@ def _ranking_rows(pool: Pool, interval: IntervalConfig) -> list[MetricRow]:
     )
     columns = [(1, scores)] if scores.ndim == 1 else [(code, scores[:, code]) for code in range(pool.n_classes)]
     draws = resample_counts(len(names), interval) if len(names) > 1 else np.zeros((0, len(names)))
-    functions = {"average_precision": metrics.average_precision, "auroc": metrics.auroc}
-    values: dict[str, list[float]] = {name: [] for name in functions}
-    resampled: dict[str, list[Array]] = {name: [] for name in functions}
+    wanted = registry.of_statistic("ranking", pool.kind, pool.level)
+    values: dict[str, list[float]] = {metric.name: [] for metric in wanted}
+    resampled: dict[str, list[Float64Array]] = {metric.name: [] for metric in wanted}
     spread = True
     for code, column in columns:
         positive = truth == code
@@ -129,37 +124,44 @@ def _ranking_rows(pool: Pool, interval: IntervalConfig) -> list[MetricRow]:
         histogram = metrics.score_histograms(positive, column, index, len(names))
         pooled = histogram.sum(axis=0)
         flat = histogram.reshape(len(names), -1)
-        for name, metric in functions.items():
-            values[name].append(float(metric(exact)))
+        for metric in wanted:
+            values[metric.name].append(float(metric.compute(exact)))
             # Resamples see at most MAX_THRESHOLDS levels; what that costs the value is added back to each.
-            rest = values[name][-1] - float(metric(pooled))
-            parts = [metric((draw @ flat).reshape(-1, *pooled.shape)) for draw in np.array_split(draws, 20)]
-            resampled[name].append(np.concatenate(parts) + rest)
+            rest = values[metric.name][-1] - float(metric.compute(pooled))
+            parts = [metric.compute((draw @ flat).reshape(-1, *pooled.shape)) for draw in np.array_split(draws, 20)]
+            resampled[metric.name].append(np.concatenate(parts) + rest)
+    found = []
+    for name in values:
+        value = float(metrics.mean_defined(np.array(values[name])))
+        known = len(names) > 1 and values[name] and spread
+        each = metrics.mean_defined(np.stack(resampled[name], axis=-1)) if known else None
+        found.append(Estimate(name, value, each, interval.level))
+    return found
+
+
+def _value_estimates(pool: Pool, interval: IntervalConfig) -> list[Estimate]:
+    drawn = _Drawn(pool.by_group(), interval)
+    wanted = registry.of_statistic("regression", pool.kind, pool.level)
+    return [drawn.estimate(metric.name, metric.compute) for metric in wanted]
+
+
+def score_rows(paths: Sequence[Path], interval: IntervalConfig) -> list[Row]:
+    """Score as :func:`score_predictions`, with the draws behind every interval."""
     rows = []
-    for name in functions:
-        bounds = UNKNOWN
-        if len(names) > 1 and values[name] and spread:
-            bounds = percentile_interval(metrics.mean_defined(np.stack(resampled[name], axis=-1)), interval.level)
-        rows.append((name, float(metrics.mean_defined(np.array(values[name]))), *bounds))
+    for task, readout in list_tasks(paths):
+        pool = pool_task(paths, task, readout)
+        if not pool.n:
+            continue
+        if pool.kind == "points":
+            found = point_estimates(pool, interval)
+        elif not pool.n_classes:
+            found = _value_estimates(pool, interval)
+        else:
+            found = _class_estimates(pool, interval)
+            if pool.scores:
+                found += _ranking_estimates(pool, interval)
+        rows += [Row.of(pool, task, readout, estimate) for estimate in found]
     return rows
-
-
-def _value_rows(pool: Pool, interval: IntervalConfig) -> list[MetricRow]:
-    statistics = pool.by_group()
-    total = statistics.sum(axis=0)
-    return [
-        (name, float(metric(total)), *bootstrap(statistics, metric, interval))
-        for name, metric in (("mse", metrics.mse), ("r2", metrics.r2))
-    ]
-
-
-def _table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-def _rows(pool: Pool, found: Sequence[MetricRow], task: str, readout: str) -> list[dict[str, Any]]:
-    about = {"task": task, "level": pool.level, "n": pool.n, "n_groups": len(pool.statistics), "readout": readout}
-    return [about | {"metric": name, "value": value, "low": low, "high": high} for name, value, low, high in found]
 
 
 def score_predictions(paths: Sequence[Path], interval: IntervalConfig) -> pd.DataFrame:
@@ -184,24 +186,10 @@ def score_predictions(paths: Sequence[Path], interval: IntervalConfig) -> pd.Dat
     InputError
         When two files predict one recording, or define a task differently.
     """
-    rows: list[dict[str, Any]] = []
-    for task, readout in list_tasks(paths):
-        pool = pool_task(paths, task, readout)
-        if not pool.n:
-            continue
-        if pool.kind == "points":
-            found = point_rows(pool, interval)
-        elif not pool.n_classes:
-            found = _value_rows(pool, interval)
-        else:
-            found = _class_rows(pool, interval)
-            if pool.scores:
-                found += _ranking_rows(pool, interval)
-        rows += _rows(pool, found, task, readout)
-    return _table(rows)
+    return table_of(score_rows(paths, interval))
 
 
-def score_all_positive(paths: Sequence[Path], interval: IntervalConfig) -> pd.DataFrame:
+def all_positive_rows(paths: Sequence[Path], interval: IntervalConfig) -> list[Row]:
     """Score what saying "yes" everywhere would give each class, one against the rest: F1 = 2p/(1+p) for a share p.
 
     No single prediction says "yes" to every class of a multiclass task, so this needs the truth alone: any
@@ -214,31 +202,24 @@ def score_all_positive(paths: Sequence[Path], interval: IntervalConfig) -> pd.Da
 
     Returns
     -------
-    DataFrame
-        As :func:`score_predictions`, with `f1/<class>` and their mean `macro_f1`, readout ``chance``; continuous
-        tasks give no rows.
+    list of Row
+        `f1/<class>` and their mean `macro_f1`, readout ``chance``; continuous tasks give no rows.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     done: set[str] = set()
     for task, readout in list_tasks(paths):
         pool = pool_task(paths, task, readout, ranking=False)
         if task in done or not pool.n or not pool.n_classes:
             continue
         done.add(task)
-        support = pool.by_group().sum(axis=-1)
-        found = [("macro_f1", *_all_positive(support, metrics.mean_defined, interval))]
+        support = _Drawn(pool.by_group().sum(axis=-1), interval)
+        shown = (support.statistics > 0).sum(axis=0)
+        found = [support.estimate("macro_f1", lambda sums: metrics.mean_defined(_yes_everywhere(sums)))]
         for code, label in enumerate(pool.names):
-            spread = (support[:, code] > 0).sum() > 1
-            value, *bounds = _all_positive(support, lambda f1, code=code: f1[..., code], interval)  # type: ignore[misc]
-            found.append((f"f1/{label}", value, *(bounds if spread else UNKNOWN)))
-        rows += _rows(pool, found, task, "chance")
-    return _table(rows)
+            found.append(support.estimate(f"f1/{label}", _of(_yes_everywhere, code), spread=shown[code] > 1))
+        rows += [Row.of(pool, task, "chance", estimate, chance.ALL_POSITIVE.name) for estimate in found]
+    return rows
 
 
-def _all_positive(
-    support: Array, choose: Callable[[Array], Array], interval: IntervalConfig
-) -> tuple[float, float, float]:
-    def metric(sums: Array) -> Array:
-        return choose(metrics.f1(sums, sums.sum(axis=-1, keepdims=True), sums))
-
-    return float(metric(support.sum(axis=0))), *bootstrap(support, metric, interval)
+def _yes_everywhere(support: Float64Array) -> Float64Array:
+    return metrics.f1(support, support.sum(axis=-1, keepdims=True), support)

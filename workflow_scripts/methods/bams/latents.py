@@ -14,6 +14,7 @@ from sklearn.decomposition import PCA
 
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.embeddings import open_embeddings
 from workflow_scripts.formats.sections import Item, Section, write_section
 from workflow_scripts.formats.tracks import Labels, open_tracks
@@ -137,8 +138,7 @@ def write_latents_section(embeddings: Path, tracks: Path, tasks: Sequence[str], 
     with open_tracks(tracks) as reader:
         found = {task: next(filter(None, (reader.labels(name, task) for name in reader.ids)), None) for task in tasks}
     ordered = sorted(tasks, key=lambda task: found[task] is None or found[task].level != "sequence")  # type: ignore[union-attr]
-    with atomic_path(path.parent / "latents.csv") as part:
-        maps.to_csv(part, index=False, float_format="%.6g")
+    write_csv(path.parent / "latents.csv", maps, float_format="%.6g")
     with atomic_path(path.parent / "latents.png") as part:
         latent_figure(maps, ordered[:MOST_TASKS]).savefig(part, format="png", dpi=110)
     items = [

@@ -11,12 +11,13 @@ import numpy.typing as npt
 
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import read_yaml
+from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.core.validation import nearest, validate
+from workflow_scripts.formats.bouts import runs
 from workflow_scripts.formats.tracks import Recording
-from workflow_scripts.kinematics.geometry import Float64Array, nan_mean, norm, rate, rolling_moments
+from workflow_scripts.kinematics.geometry import nan_mean, norm, rate, rolling_moments
 from workflow_scripts.methods.daart.rules_options import Quantity, RuleBook
 from workflow_scripts.sources import daart_csv, read_tracks
-from workflow_scripts.sources.shared.bouts import runs
 
 Codes = npt.NDArray[np.int64]
 COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
@@ -61,13 +62,13 @@ def measure(recording: Recording, quantity: Quantity) -> Float64Array:
 
 
 def _drop_short(codes: Codes, code: int, shortest: int) -> None:
-    for start, stop, value in runs(codes):
+    for start, stop, value in runs(codes).triples():
         if value == code and stop - start < shortest:
             codes[start:stop] = -1
 
 
 def _fill_gaps(codes: Codes, longest: int) -> None:
-    found = runs(codes)
+    found = runs(codes).triples()
     for before, gap, after in zip(found, found[1:], found[2:], strict=False):
         if gap[2] == -1 and before[2] == after[2] and gap[1] - gap[0] <= longest:
             codes[gap[0] : gap[1]] = before[2]

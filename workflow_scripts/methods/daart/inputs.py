@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from workflow_scripts.core.errors import ConfigError, EthoMakeError
+from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.kinematics.body_roles import RoleNames, body_length, find_roles, lay_recording
 from workflow_scripts.kinematics.geometry import (
-    Float64Array,
     FloatArray,
     fill_last_seen,
     lay_names,
@@ -96,17 +96,13 @@ def columns(recording: Recording, config: Config) -> Float64Array:
     return np.concatenate(parts, axis=1)
 
 
-SMOOTH_S, CONTACT, NEAR = 0.2, 0.2, 1.0
-"""Of the quantities: defaults of the control method, whose documentation defines them."""
-
-
 def _quantities(recording: Recording, config: Config) -> Columns:
     """Measure in the recording's own body lengths, so that a camera's scale does not matter."""
     roles = find_roles(recording.keypoints, RoleNames())
     length = body_length(recording.position, roles)
     # Never seen from front to rear: nothing is known of lengths, and any unit is as good.
     length = length if length > 0 else 1.0
-    found = measure(recording, roles, length, smooth_s=SMOOTH_S, contact=CONTACT, near=NEAR)
+    found = measure(recording, roles, length)
     identity: Identity = "named" if config.quantities == "named" else "symmetric"
     return lay_quantities(found, identity, recording.individuals)
 

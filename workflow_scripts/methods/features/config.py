@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from workflow_scripts.kinematics.body_roles import RoleNames
+from workflow_scripts.kinematics.quantities import CONTACT, NEAR, SMOOTH_S
 from workflow_scripts.methods import Options
 
 
@@ -22,9 +23,9 @@ class Config(Options):
     windows_s: list[float] = Field(
         [1.0, 5.0, 20.0], description="Centred windows, in seconds, of the rolling means and deviations."
     )
-    smooth_s: float = Field(0.2, ge=0, description="Centred mean over positions before anything else, in seconds.")
-    contact: float = Field(0.2, gt=0, description="Two points closer than this touch, in body lengths.")
-    near: float = Field(1.0, gt=0, description="Two animals whose centres are closer are near, in body lengths.")
+    smooth_s: float = Field(SMOOTH_S, ge=0, description="Centred mean over positions before anything else, in seconds.")
+    contact: float = Field(CONTACT, gt=0, description="Two points closer than this touch, in body lengths.")
+    near: float = Field(NEAR, gt=0, description="Two animals whose centres are closer are near, in body lengths.")
 
     components: int = Field(
         0,

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from workflow_scripts.core.errors import EthoMakeError
+from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.kinematics.body_roles import body_length, find_roles
-from workflow_scripts.kinematics.geometry import Float64Array, odd_window, rolling_moments
+from workflow_scripts.kinematics.geometry import odd_window, rolling_moments
 from workflow_scripts.kinematics.quantities import Columns, blank_recording, lay_quantities, measure
 from workflow_scripts.methods.features.config import Config
 from workflow_scripts.training.closed_form import (

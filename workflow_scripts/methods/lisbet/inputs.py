@@ -19,9 +19,6 @@ from workflow_scripts.views.tracks import DataSpec
 
 Float32Array = npt.NDArray[np.float32]
 
-# The defaults of the hand features (docs/features.md).
-SMOOTH_S, CONTACT, NEAR = 0.2, 0.2, 1.0
-
 
 @dataclass(frozen=True)
 class Layout:
@@ -116,7 +113,7 @@ def measure_individuals(recording: Recording, config: Config) -> Float32Array:
     roles = find_roles(recording.keypoints, config.roles)
     length = body_length(recording.position, roles)
     length = length if np.isfinite(length) and length > 0 else 1.0
-    found = measure(recording, roles, length, smooth_s=SMOOTH_S, contact=CONTACT, near=NEAR)
+    found = measure(recording, roles, length)
     animals = range(len(recording.individuals))
     subjects: list[list[tuple[int, ...]]] = [
         [(k,) for k in animals],

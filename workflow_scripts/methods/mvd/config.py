@@ -113,7 +113,7 @@ class Config(Options):
     )
     task: str = Field("action", description="Task whose classes are learnt.")
     background: str | None = Field(
-        None, description="The class of no bout; empty = the first of idle, background, other, none there is."
+        None, description="Class that has no bouts; empty = the background of the task on the card."
     )
     init: Literal["small", "fan"] | None = Field(
         None,

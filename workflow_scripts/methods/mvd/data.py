@@ -17,26 +17,26 @@ from workflow_scripts.formats.clips import Clip, ClipRecording
 from workflow_scripts.methods.mvd.config import Config
 from workflow_scripts.methods.mvd.sizes import TUBELET
 from workflow_scripts.methods.mvd.store import FrameStore
-from workflow_scripts.metrics.windows import no_bout
 from workflow_scripts.views.clips import ClipSpec, ClipView
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 
-def background_of(vocabulary: Sequence[str], told: str | None) -> int | None:
-    """Index of the class that stands for no bout, or None where every class is one.
+def background_of(vocabulary: Sequence[str], configured: str | None, card: str | None) -> int | None:
+    """Index of the class that has no bouts, the configured one before the card's; None where every class has.
 
     Raises
     ------
     EthoMakeError
-        When the class told is not there.
+        When the class is not in the vocabulary.
     """
-    if told is not None:
-        if told not in vocabulary:
-            raise EthoMakeError(f"methods.mvd.background: there is no class {told!r} among {', '.join(vocabulary)}.")
-        return list(vocabulary).index(told)
-    return no_bout(vocabulary)
+    name = configured or card
+    if name is None:
+        return None
+    if name not in vocabulary:
+        raise EthoMakeError(f"methods.mvd.background: there is no class {name!r} among {', '.join(vocabulary)}.")
+    return list(vocabulary).index(name)
 
 
 def one_hot(recording: ClipRecording, task: str, classes: int) -> FloatArray:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from workflow_scripts.metrics.windows import runs
+from workflow_scripts.formats.bouts import runs
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
@@ -63,7 +63,7 @@ class Held:
 
 def apply_rule(probability: FloatArray, rule: Rule) -> Mask:
     """Turn one class's probabilities (time,) into its frames: threshold, close gaps, drop short bouts."""
-    start, stop = runs(probability >= rule.threshold)
+    start, stop = runs(probability >= rule.threshold).of(True)
     if rule.gap and len(start) > 1:
         apart = start[1:] - stop[:-1] > rule.gap
         start, stop = start[np.concatenate([[True], apart])], stop[np.concatenate([apart, [True]])]
@@ -104,9 +104,9 @@ def decide(probabilities: FloatArray, rules: Sequence[Rule], background: int | N
 def matched(said: Mask, truth: Mask, mask: Mask, overlap: float = OVERLAP) -> tuple[int, int, int]:
     """Count hits, false alarms and misses of bouts; each true bout is hit once, by the first that overlaps enough."""
     hits = alarms = misses = 0
-    for low, high in zip(*runs(mask), strict=True):
-        start, stop = runs(said[low:high])
-        first, last = runs(truth[low:high])
+    for low, high in zip(*runs(mask).of(True), strict=True):
+        start, stop = runs(said[low:high]).of(True)
+        first, last = runs(truth[low:high]).of(True)
         used = np.zeros(len(first), bool)
         for a, b in zip(start, stop, strict=True):
             shared = np.minimum(b, last) - np.maximum(a, first)

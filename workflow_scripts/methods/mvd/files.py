@@ -11,10 +11,10 @@ from typing import Any
 from workflow_scripts.convert.crop_video import preprocess
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
+from workflow_scripts.formats.bouts import Bout, runs
 from workflow_scripts.methods.mvd.inference import read_chunks
 from workflow_scripts.methods.mvd.module import MvdClassifier
 from workflow_scripts.sources.boris import write_boris
-from workflow_scripts.sources.shared.bouts import Bout, runs
 from workflow_scripts.sources.supervisely import write_annotation, write_meta
 from workflow_scripts.sources.videos import Options
 from workflow_scripts.video.metadata import probe
@@ -58,7 +58,11 @@ def predict_file(model: MvdClassifier, path: Path, folder: Path, *, overlay: boo
         model.spec.check(recording)
         seen, _, logits = model.watch(read_chunks(recording, model.config.side), recording.n_frames)
     codes, probabilities = model.choose(seen, logits), model.probabilities(logits)
-    bouts = [Bout(start, stop, model.classes[code]) for start, stop, code in runs(codes) if code != model.background]
+    bouts = [
+        Bout(start, stop, model.classes[code])
+        for start, stop, code in runs(codes).triples()
+        if code != model.background
+    ]
     files = [folder / name for name in ("bouts.csv", "boris.csv", "probabilities.csv")]
     _write_rows(
         files[0],

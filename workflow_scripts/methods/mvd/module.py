@@ -79,7 +79,7 @@ class MvdClassifier(LightningModule):
         super().__init__()
         self.config, self.spec = config, spec
         self.classes = spec.vocabularies[config.task]
-        self.background = background_of(self.classes, config.background)
+        self.background = background_of(self.classes, config.background, spec.backgrounds.get(config.task))
         self.network = make_network(config, len(self.classes))
         self.average = copy.deepcopy(self.network).requires_grad_(False) if config.ema else None
         self.register_buffer("temperature", torch.ones(()))

@@ -17,7 +17,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from workflow_scripts.core.errors import EthoMakeError
-from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.images import ImageSet, open_images, write_images
 from workflow_scripts.methods.rat_direction.config import AugmentOptions
 
@@ -271,5 +271,4 @@ def augment_file(
 
     write_images(target, copies(), compress=False)
     if index is not None:
-        with atomic_path(index) as part:
-            pd.concat(rows, ignore_index=True).to_csv(part, index_label="row")
+        write_csv(index, pd.concat(rows, ignore_index=True), index_label="row", index=True)

@@ -14,11 +14,12 @@ from pydantic import Field
 from scipy import ndimage
 
 from workflow_scripts.core.errors import InputError
-from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.validation import Strict
 from workflow_scripts.methods.rat_direction.module import DirectionNet, predict_points
 from workflow_scripts.methods.rat_direction.movie import draw_dots, write_movie
-from workflow_scripts.metrics.keypoints import DIRECTIONS, direction
+from workflow_scripts.metrics.keypoints import direction
+from workflow_scripts.metrics.registry import DIRECTIONS
 from workflow_scripts.sources.shared.crops import from_crop, square_crop
 
 UInt8 = npt.NDArray[np.uint8]
@@ -232,6 +233,5 @@ def tag_video(
     for which in DIRECTIONS:
         found[f"{which}_angle"] = direction(points, model.spec.points, which)
     found["crop_x"], found["crop_y"], found["crop_side"] = centres[:, 0], centres[:, 1], side
-    with atomic_path(table) as part:
-        found.to_csv(part, index=False, float_format="%.4f")
+    write_csv(table, found, float_format="%.4f")
     return found

@@ -13,6 +13,7 @@ import pandas as pd
 
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.images import ImageSet
 from workflow_scripts.methods.rat_direction import figures
 from workflow_scripts.methods.rat_direction.module import DirectionNet, predict_points
@@ -191,8 +192,7 @@ def tag_movie(model: DirectionNet, movie: ImageSet, folder: Path, *, overlay: bo
         table[f"{which}_angle"] = direction(found, movie.names, which)
         if np.isfinite(movie.points).any():
             table[f"{which}_true"] = direction(movie.points, movie.names, which)
-    with atomic_path(folder / "angles.csv") as part:
-        table.to_csv(part, index=False, float_format="%.6g")
+    write_csv(folder / "angles.csv", table, float_format="%.6g")
     save_figure(figures.angle_traces(table, fps), folder / "angles.png")
     if overlay:
         tagged_movie(folder / "movie.mp4", movie.images, found, fps)

@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from workflow_scripts.methods.rat_direction import figures
-from workflow_scripts.metrics.keypoints import DIRECTIONS, by_animal
+from workflow_scripts.metrics.keypoints import by_animal
+from workflow_scripts.metrics.registry import DIRECTIONS
 
 Plate = tuple[Figure, pd.DataFrame, str]
 ERRORS, LEAK = "tables/direction_errors.csv", "tables/direction_leak.csv"

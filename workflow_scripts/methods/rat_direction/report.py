@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.sections import Item, Section, write_section
 from workflow_scripts.methods.rat_direction import figures
 from workflow_scripts.methods.rat_direction.study import movie_errors
@@ -87,11 +88,9 @@ def write_report(judged: Sequence[Judged], leaks: pd.DataFrame, tables: Path, se
     """
     section.mkdir(parents=True, exist_ok=True)
     for path, table in (("direction_errors", errors_table(judged)), ("direction_leak", leaks)):
-        with atomic_path(tables / f"{path}.csv") as part:
-            table.to_csv(part, index=False, float_format="%.6g")
+        write_csv(tables / f"{path}.csv", table, float_format="%.6g")
     statistics = _statistics(judged)
-    with atomic_path(section / "statistics.csv") as part:
-        statistics.to_csv(part, index=False)
+    write_csv(section / "statistics.csv", statistics)
     caption = "Errors on held-out images: median, the value that 90 % lie below, and the share far off or backwards."
     items = [Item(kind="table", file="statistics.csv", caption=caption)]
     if len(leaks):

@@ -11,7 +11,8 @@ import pandas as pd
 import torch
 
 from workflow_scripts.core.errors import EthoMakeError, InputError
-from workflow_scripts.core.files import atomic_path, write_json
+from workflow_scripts.core.files import write_json
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.images import TASK, ImageSet, open_images
 from workflow_scripts.formats.predictions import open_predictions
 from workflow_scripts.methods.rat_direction import figures
@@ -23,8 +24,7 @@ from workflow_scripts.views.images import ImageView
 
 
 def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    with atomic_path(path) as part:
-        table.to_csv(part, index=False, float_format="%.6g")
+    write_csv(path, table, float_format="%.6g")
 
 
 def network_of(model: torch.nn.Module) -> DirectionNet:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.kinematics.body_roles import RoleNames, find_roles, lay_recording
-from workflow_scripts.kinematics.geometry import Float64Array, fill_last_seen, flat, lay_names
+from workflow_scripts.kinematics.geometry import fill_last_seen, flat, lay_names
 from workflow_scripts.methods.raw.config import Config
 from workflow_scripts.training.closed_form import (
     ClosedFormModel,

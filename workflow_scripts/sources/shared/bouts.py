@@ -4,35 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from workflow_scripts.cards.card import Task
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.validation import Strict, nearest
+from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.formats.tracks import Labels
 
 MAX_MISMATCH_FRAMES = 100
 MAX_MISMATCH_SHARE = 0.02
 """A label table that differs from the tracks by more than either belongs to another recording, or another fps."""
-
-
-@dataclass(frozen=True)
-class Bout:
-    """One behaviour from frame `start` up to, not including, frame `stop`; frames count from 0.
-
-    `line` is where it stands in its file, 0 where it comes from none.
-    """
-
-    start: int
-    stop: int
-    name: str
-    line: int = 0
-    subject: str = ""
 
 
 class BoutOptions(Strict):
@@ -41,8 +26,9 @@ class BoutOptions(Strict):
     multiclass: str | None = Field(None, description="Task that takes all behaviours, one class a frame.")
     binary: dict[str, str] = Field({}, description="Behaviour → binary task of its own; overlaps are allowed.")
     background: str | None = Field(
-        "other",
-        description="Class of frames without a bout in the multiclass task; empty = such frames are unlabelled.",
+        None,
+        description="Class of frames without a bout in the multiclass task; not given = the task's background on the "
+        "card, null = such frames are unlabelled.",
     )
     rename: dict[str, str] = Field({}, description="Behaviour in the file → class in the vocabulary.")
     ignore: list[str] = Field([], description="Behaviours of the file that are left out.")
@@ -216,6 +202,17 @@ def paint_binary(path: Path, bouts: Sequence[Bout], name: str, task: Task, n_fra
     return Labels(values, np.ones(n_frames, dtype=bool), level="frame", kind="binary", vocabulary=vocabulary)
 
 
+def _background(options: BoutOptions, task: Task) -> str | None:
+    if "background" in options.model_fields_set:
+        return options.background
+    if task.background is None:
+        raise ConfigError(
+            f"The task {options.multiclass!r} has no background on the card, so frames without a bout have no class; "
+            "add background: <class> to the task, or background: null to the label options to leave them unlabelled."
+        )
+    return task.background
+
+
 def label_tasks(
     path: Path,
     bouts: Sequence[Bout],
@@ -264,7 +261,7 @@ def label_tasks(
     made: dict[str, Labels] = {}
     if options.multiclass is not None:
         task = task_of(options.multiclass, tasks, "multiclass")
-        made[options.multiclass] = paint_multiclass(path, named, task, n_frames, options.background)
+        made[options.multiclass] = paint_multiclass(path, named, task, n_frames, _background(options, task))
     for behaviour, name in options.binary.items():
         made[name] = paint_binary(path, named, behaviour, task_of(name, tasks, "binary"), n_frames)
         if not made[name].values.any():
@@ -273,12 +270,3 @@ def label_tasks(
         for labels in made.values():
             labels.mask[length:] = False
     return made
-
-
-def runs(values: npt.NDArray[np.generic]) -> list[tuple[int, int, int]]:
-    """Return (start, stop, value) of every stretch of equal values, in order; `stop` is the frame after the last."""
-    if len(values) == 0:
-        return []
-    borders = np.flatnonzero(values[1:] != values[:-1]) + 1
-    starts, stops = np.r_[0, borders], np.r_[borders, len(values)]
-    return [(int(a), int(b), int(values[a])) for a, b in zip(starts, stops, strict=True)]

@@ -15,8 +15,9 @@ from pydantic import Field
 from workflow_scripts.cards.card import Task
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import nearest
+from workflow_scripts.formats.bouts import Bout, runs
 from workflow_scripts.formats.tracks import Labels
-from workflow_scripts.sources.shared.bouts import Bout, BoutOptions, fit_length, label_tasks, runs
+from workflow_scripts.sources.shared.bouts import BoutOptions, fit_length, label_tasks
 from workflow_scripts.sources.shared.text import read_text, table_rows
 
 EXPECTED = "a csv with one row a frame and one column of 0 and 1 a behaviour"
@@ -50,7 +51,7 @@ def read_labels(
     bouts = [
         Bout(start, stop, name)
         for column, name in enumerate(chosen)
-        for start, stop, value in runs(table[:n_frames, column])
+        for start, stop, value in runs(table[:n_frames, column]).triples()
         if value == 1
     ]
     found = label_tasks(path, bouts, options, n_frames=n_frames, tasks=tasks, warn=warn)

@@ -16,6 +16,7 @@ import yaml
 
 from workflow_scripts.core.errors import EthoMakeError, InputError
 from workflow_scripts.core.files import atomic_path, read_yaml, write_text
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.methods.daart.module import Segmenter, SequenceData
 from workflow_scripts.methods.daart.original import read_original, write_original
 from workflow_scripts.methods.daart.project.data import Project, read_inputs, read_project
@@ -63,8 +64,7 @@ def experiment_folder(results: Path, recordings: list[str]) -> Path:
             if listed.is_file() and set(pd.read_csv(listed, dtype=str)["expt"]) == wanted:
                 return folder
     folder = results / f"multi-{max(taken) + 1}"
-    with atomic_path(folder / "expt_info.csv") as part:
-        pd.DataFrame({"expt": recordings}).to_csv(part, index=False)
+    write_csv(folder / "expt_info.csv", pd.DataFrame({"expt": recordings}))
     return folder
 
 
@@ -226,8 +226,7 @@ def leaderboard(versions: list[Version], axes: list[str]) -> list[Path]:
         order = [name for name in ("val_macro_f1", "val_loss") if name in made]
         if order:
             made = made.sort_values(order, ascending=[name == "val_loss" for name in order], kind="stable")
-        with atomic_path(parent / "leaderboard.csv") as part:
-            made.to_csv(part, index=False, float_format="%.6g")
+        write_csv(parent / "leaderboard.csv", made, float_format="%.6g")
         paths.append(parent / "leaderboard.csv")
     return paths
 

@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.names import slugify
+from workflow_scripts.core.tables import write_csv
+from workflow_scripts.formats.bouts import runs
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.methods.lisbet.inference import predict_recording
 from workflow_scripts.methods.lisbet.module import Lisbet
-from workflow_scripts.motifs.bouts import bout_table, runs
+from workflow_scripts.motifs.bouts import bout_table
 
 
 def classes_of(probabilities: npt.NDArray[np.float32], *, min_frames: int = 1) -> npt.NDArray[np.int64]:
@@ -75,7 +76,6 @@ def annotate(
             onehot = (said[:, None] == np.arange(len(names))).astype(np.int8)
             tables["machineAnnotation_lisbet.csv"] = pd.DataFrame(onehot)
         for name, table in tables.items():
-            with atomic_path(place / name) as part:
-                table.to_csv(part, float_format="%.6g")
+            write_csv(place / name, table, float_format="%.6g", index=True)
         found[task] = said
     return found

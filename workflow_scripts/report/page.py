@@ -1,0 +1,327 @@
+"""What the page shows of each task, dataset and method, made of the report's data for the template."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from workflow_scripts.metrics import chance
+from workflow_scripts.metrics.registry import is_mean
+from workflow_scripts.metrics.registry import title as title_of
+from workflow_scripts.plotting.style import PAGE_COLOURS, class_colours, to_svg
+from workflow_scripts.report import figures, learnt, views
+from workflow_scripts.report.claims import Claim, claims
+from workflow_scripts.report.data import DatasetSection, ExamplePrediction, ReportData, TaskSummary
+from workflow_scripts.report.interactive import Interactive
+from workflow_scripts.report.ranking import rank_plot
+from workflow_scripts.report.sections import SectionView
+from workflow_scripts.report.summary import sentence, verdicts
+from workflow_scripts.report.tables import (
+    Score,
+    Table,
+    count,
+    heading,
+    over_seeds,
+    percent,
+    pool_seeds,
+    primary_metric,
+    scores,
+    with_interval,
+    without_folds,
+)
+from workflow_scripts.report.timeline import Band, band, clock
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure of the page: SVG made by our own code, and a caption that the template escapes."""
+
+    svg: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Ethogram:
+    """An ethogram of the page."""
+
+    recording: str
+    frames: int
+    fps: float
+    length: str
+    bands: tuple[Band, ...]
+    gaps: bool
+    legend: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class TaskView:
+    """One task of one dataset on the page."""
+
+    id: str
+    name: str
+    facts: str
+    sentence: str
+    results: Table | None
+    ceilings: Table | None
+    plots: tuple[Plot, ...]
+    confusions: tuple[Plot, ...]
+    ethograms: tuple[Ethogram, ...]
+    claim: Claim | None
+    tests: Table | None
+
+
+@dataclass(frozen=True)
+class DatasetView:
+    """One dataset on the page."""
+
+    id: str
+    section: DatasetSection
+    facts: tuple[tuple[str, str], ...]
+    shares: Table | None
+    tasks: tuple[TaskView, ...]
+    everything: Table | None
+    added: tuple[SectionView, ...]
+    maps: tuple[tuple[str, Interactive], ...]
+    ranks: tuple[tuple[str, object], ...]
+    published: Table | None
+    protocols: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MethodView:
+    """One method on the page, over all datasets; blocks as in :class:`workflow_scripts.report.sections.SectionView`."""
+
+    id: str
+    name: str
+    blocks: tuple[tuple[str, object], ...]
+    added: tuple[SectionView, ...]
+
+
+def _spoken(found: list[Score], metric: str) -> str:
+    """Put a bar chart into words."""
+    rows = [score for score in found if score.metric == metric]
+    return "; ".join(f"{score.label} {with_interval(score.value, score.low, score.high)}" for score in rows)
+
+
+def _result_plots(rows: pd.DataFrame, identifier: str, background: str | None) -> list[Plot]:
+    found = scores(rows)
+    metric = primary_metric(found)
+    plots = []
+    if metric is not None:
+        svg = to_svg(
+            figures.method_bars(rows, metric),
+            label=f"Bar chart of {title_of(metric)} by method: {_spoken(found, metric)}",
+            prefix=f"{identifier}-methods",
+        )
+        several = " With several seeds a bar is their mean and each seed is drawn on it." if _seeds(found) > 1 else ""
+        floor = (
+            " Hatched grey bars look at no data but the labels; the dashed line is the best that one "
+            "prediction of them reaches."
+            if any(score.chance for score in found)
+            else ""
+        )
+        lines = "Lines across the bars are confidence intervals."
+        caption = f"{heading(title_of(metric))} by method. {lines}{floor}{several}"
+        plots.append(Plot(svg, caption))
+    if any(score.metric.startswith("f1/") and not score.chance for score in found):
+        words = "; ".join(
+            f"{score.label}, {score.metric.removeprefix('f1/')}: {with_interval(score.value, score.low, score.high)}"
+            for score in found
+            if score.metric.startswith("f1/") and not score.chance
+        )
+        svg = to_svg(
+            figures.class_bars(rows, background=background),
+            label=f"Bar chart of F1 by class: {words}",
+            prefix=f"{identifier}-classes",
+        )
+        caption = (
+            "F1 by class and method with confidence intervals. The dotted line across a class is its best chance row."
+        )
+        plots.append(Plot(svg, caption))
+    return plots
+
+
+def _seeds(found: list[Score]) -> int:
+    return len({score.seed for score in found if score.seed is not None and not score.chance})
+
+
+def _confusions(data: ReportData, dataset: str, task: str, order: list[str], identifier: str) -> list[Plot]:
+    here = [item for item in data.confusions if (item.dataset, item.task) == (dataset, task)]
+    here.sort(key=lambda item: order.index(item.method) if item.method in order else len(order))
+    plots = []
+    for index, item in enumerate(here):
+        totals = item.matrix.sum(axis=1)
+        right = "; ".join(
+            f"{name}: {percent(float(item.matrix[k, k] / totals[k]))} found"
+            for k, name in enumerate(item.vocabulary)
+            if totals[k]
+        )
+        svg = to_svg(
+            figures.confusion(item.matrix, item.vocabulary),
+            label=f"Confusion matrix of {item.method}. {right}",
+            prefix=f"{identifier}-confusion{index}",
+        )
+        caption = f"{item.method}: share of each human label (row) by predicted class (column), counts below."
+        plots.append(Plot(svg, caption))
+    return plots
+
+
+def _ethogram(example: ExamplePrediction) -> Ethogram:
+    rows = {"human labels": example.truth, **example.predictions}
+    legend = zip(example.vocabulary, class_colours(example.vocabulary, example.background), strict=True)
+    return Ethogram(
+        recording=example.recording,
+        frames=len(example.truth),
+        fps=example.fps,
+        length=clock(len(example.truth) / example.fps),
+        bands=tuple(band(name, values, example.vocabulary, example.background) for name, values in rows.items()),
+        gaps=bool((example.truth < 0).any()),
+        legend=tuple((name, PAGE_COLOURS.get(fill, fill)) for name, fill in legend),
+    )
+
+
+def _task_facts(summary: TaskSummary | None) -> str:
+    if summary is None:
+        return ""
+    unit = "frames" if summary.level == "frame" else "sequences"
+    classes = f", {len(summary.vocabulary)} classes" if summary.vocabulary else ""
+    return f"{summary.kind}, one label a {summary.level}{classes}; {count(summary.labelled)} labelled {unit}."
+
+
+def _task(data: ReportData, section: DatasetSection, task: str, rows: pd.DataFrame, identifier: str) -> TaskView:
+    found = scores(rows)
+    verdict = verdicts(rows)
+    metric = primary_metric(found)
+    order = list(pool_seeds(found, metric)) if metric else []
+    summary = next((item for item in section.tasks if item.name == task), None)
+    background = summary.background if summary else None
+    chosen = [item for item in data.examples if (item.dataset, item.task) == (section.name, task)]
+    return TaskView(
+        id=identifier,
+        name=task,
+        facts=_task_facts(summary),
+        sentence=sentence(verdict[0]) if verdict else "",
+        results=views.results(rows, section.name, task) if len(rows) else None,
+        ceilings=views.ceilings(rows, section.name, task) if len(rows) else None,
+        plots=(*_result_plots(rows, identifier, background), *_critical(data, section.name, task, identifier)),
+        confusions=tuple(_confusions(data, section.name, task, order, identifier)),
+        ethograms=tuple(_ethogram(item) for item in chosen),
+        claim=next((item for item in claims(data.tests) if (item.dataset, item.task) == (section.name, task)), None)
+        if len(data.tests)
+        else None,
+        tests=_tests(data, section.name, task),
+    )
+
+
+def rows_of(table: pd.DataFrame, **wanted: str) -> pd.DataFrame:
+    """Rows of a small table, none where the table is empty (and so has no columns)."""
+    for name, value in wanted.items():
+        table = table[table[name] == value] if len(table) else table
+    return table
+
+
+def _tests(data: ReportData, dataset: str, task: str) -> Table | None:
+    caption = f"{dataset}, {task}: paired tests on the held-out groups, the smallest p first"
+    return learnt.tests_table(rows_of(data.tests, dataset=dataset, task=task), caption, f"{dataset}-{task}-tests.csv")
+
+
+def _rank_plot(ranks: pd.DataFrame, tests: pd.DataFrame | None, caption: str, prefix: str) -> Plot:
+    spoken = "; ".join(
+        f"{row['label']} {with_interval(row['rank'], row['low'], row['high'])}"
+        for row in ranks.sort_values("rank").to_dict("records")
+    )
+    return Plot(to_svg(rank_plot(ranks, tests), label=f"Ranks: {spoken}", prefix=prefix), caption)
+
+
+def rank_blocks(ranks: pd.DataFrame, what: str, prefix: str) -> list[tuple[str, object]]:
+    """Return a plot and a table of mean ranks as blocks; nothing where there are none."""
+    if ranks.empty:
+        return []
+    plot = _rank_plot(ranks, None, f"Mean rank {what}; lines are bootstrap intervals, chance in grey.", prefix)
+    return [("svg", plot), ("table", learnt.ranks_table(ranks, f"Mean ranks {what}", f"{prefix}.csv"))]
+
+
+def _ours(rows: pd.DataFrame) -> dict[tuple[str, str], list[Score]]:
+    """Our methods' scores by task and metric, best first."""
+    found: dict[tuple[str, str], list[Score]] = {}
+    for (task, metric), mine in rows.groupby(["task", "metric"], sort=False):
+        grouped = pool_seeds(scores(mine), str(metric)).values()
+        found[str(task), str(metric)] = [over_seeds(seeds) for seeds in grouped if not seeds[0].chance]
+    return found
+
+
+def _critical(data: ReportData, dataset: str, task: str, identifier: str) -> list[Plot]:
+    ranks = rows_of(data.ranks, scope="task", dataset=dataset, task=task)
+    if len(ranks) < 2:
+        return []
+    caption = (
+        "Rank of each method with its bootstrap interval over groups. Bars at the side join methods that the paired "
+        "tests do not tell apart (5 % after Holm's correction)."
+    )
+    tests = rows_of(data.tests, dataset=dataset, task=task)
+    return [_rank_plot(ranks, tests if len(tests) else None, caption, f"{identifier}-ranks")]
+
+
+def dataset_view(data: ReportData, section: DatasetSection, index: int) -> DatasetView:
+    """Make the view of one dataset, the `index`-th of the page."""
+    identifier = f"dataset{index}"
+    every = data.comparison[data.comparison["dataset"] == section.name]
+    rows = without_folds(every)
+    named = list(dict.fromkeys([*(str(t) for t in rows["task"].unique()), *(t.name for t in section.tasks)]))
+    tasks = [name for name in named if not is_mean(name)] + [name for name in named if is_mean(name)]
+    return DatasetView(
+        id=identifier,
+        section=section,
+        facts=views.facts(section),
+        shares=views.class_shares(section),
+        tasks=tuple(
+            _task(data, section, task, rows[rows["task"] == task], f"{identifier}-task{k}")
+            for k, task in enumerate(tasks)
+        ),
+        everything=views.everything(every, section.name) if len(every) else None,
+        added=tuple(item for item in data.sections if item.dataset == section.name),
+        maps=tuple(learnt.maps(data.maps, section.name, {task.name: task.vocabulary for task in section.tasks}))
+        if len(data.maps)
+        else (),
+        ranks=tuple(
+            rank_blocks(
+                rows_of(data.ranks, scope="dataset", dataset=section.name), "over the tasks", f"{identifier}-ranks"
+            )
+        ),
+        published=learnt.published_table(data.published.get(section.name, []), _ours(rows), section.name),
+        protocols=tuple(learnt.protocols(data.published.get(section.name, []))),
+    )
+
+
+def method_views(data: ReportData) -> list[MethodView]:
+    """Make the view of every method, by name."""
+    named = data.comparison.loc[data.comparison["readout"] != "chance", "method"].astype(str)
+    names = [name for name in dict.fromkeys(named) if name not in chance.NAMES]
+    names = sorted({*names, *(item.method for item in data.sections if item.method and not item.dataset)})
+    views_ = []
+    for index, name in enumerate(names):
+        added = tuple(item for item in data.sections if item.method == name and not item.dataset)
+        rows = views.method_results(data.comparison, name)
+        blocks: list[tuple[str, object]] = [("table", rows)] if rows else []
+        blocks += [("plot", plot) for _, plot in learnt.curves(data.curves, name)] if len(data.curves) else []
+        elsewhere = [
+            told
+            for dataset, numbers in data.published.items()
+            for told in numbers
+            if told.ours == name and dataset not in {section.name for section in data.datasets}
+        ]
+        table = learnt.published_table(elsewhere, {}, name)
+        blocks += [("table", table), *(("text", text) for text in learnt.protocols(elsewhere))] if table else []
+        views_.append(MethodView(f"method{index}", name, tuple(blocks), added))
+    return views_
+
+
+def orphans(data: ReportData) -> list[DatasetSection]:
+    """Datasets that have results or trouble but no section: shown all the same, so that nothing vanishes."""
+    known = {section.name for section in data.datasets}
+    named = [*data.comparison["dataset"].astype(str), *(item.dataset for item in data.quarantined)]
+    named += [item.dataset for item in data.sections if item.dataset]
+    return [
+        DatasetSection(name, name, "", "", "", (), False, (), ()) for name in dict.fromkeys(named) if name not in known
+    ]
