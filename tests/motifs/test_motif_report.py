@@ -14,11 +14,12 @@ from builders.tracks import walkers_view as make_view
 
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.validation import validate
-from workflow_scripts.formats.embeddings import write_embeddings
+from workflow_scripts.formats.embeddings import open_embeddings, write_embeddings
 from workflow_scripts.formats.splits import write_split
 from workflow_scripts.methods.lisbet.config import Config
 from workflow_scripts.methods.lisbet.module import Lisbet
 from workflow_scripts.methods.lisbet.pretext import task_accuracy
+from workflow_scripts.motifs import hmm as motifs
 from workflow_scripts.motifs.options import MotifConfig
 from workflow_scripts.motifs.report import describe, scan
 
@@ -100,3 +101,20 @@ def test_accuracy_of_the_tasks():
         torch.nn.init.ones_(head.logits.linear2.bias)
     assert task_accuracy(model, RECORDINGS, per_recording=100)["accuracy"].between(0.4, 0.6).all()
     assert task_accuracy(model, []).empty
+
+
+@pytest.mark.parametrize(("mode", "drawn"), [("faithful", 2), ("sound", 1)])
+def test_a_share_of_the_recordings_is_drawn_as_the_mode_says(study, monkeypatch, mode, drawn):
+    """The original draws with replacement, and rounds up: 2 of 3 recordings at a share of 0.4."""
+    folder, split = study
+    split = dataclasses.replace(split, train=["r0", "r1", "r2"], test=[])
+    with open_embeddings(folder / "embeddings.h5") as reader:
+        arrays = [(name, reader.read(name)) for name in reader.ids]
+    write_embeddings(folder / "embeddings.h5", iter(arrays), names=["a", "b"], attributes={"mode": mode})
+    seen = []
+    fit = motifs.GaussianHMM.fit
+    monkeypatch.setattr(
+        motifs.GaussianHMM, "fit", lambda self, data, lengths: seen.append(lengths) or fit(self, data, lengths)
+    )
+    scan(folder / "embeddings.h5", split, folder / "motifs", 2, MotifConfig(fit_frac=0.4))
+    assert [len(lengths) for lengths in seen] == [drawn]

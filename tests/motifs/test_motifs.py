@@ -96,7 +96,11 @@ def test_prototypes(scanned, tmp_path):
         "best_n_clusters",
     }
     assert set(info) >= {"best_score", "best_labels", "prototypes"}
-    assert list(info["prototypes"]) == list(table.columns)
+    # As in the original: clusters count from 0, and prototypes are numbers of motifs.
+    assert info["all_labels"].min() == info["best_labels"].min() == 0
+    assert info["best_labels"].max() == info["best_n_clusters"] - 1
+    assert list(info["names"][info["prototypes"]]) == list(info["prototype_names"]) == list(table.columns)
+    assert list(pd.read_csv(folder / "scan" / "history_hmm4.csv").columns) == ["Unnamed: 0", "History"]
     smallest = prototypes.select_prototypes(folder / "scan", tmp_path, list(truth), method="min", **options)
     for best, first in zip(found.prototypes, smallest.prototypes, strict=True):
         count = [prototypes._state_count(found.names[k]) for k in (best, first)]

@@ -8,7 +8,9 @@ import pytest
 from builders.tracks import walkers
 
 from workflow_scripts.core.errors import InputError
-from workflow_scripts.sources import read_tracks
+from workflow_scripts.methods.lisbet.config import Config
+from workflow_scripts.methods.lisbet.inputs import prepare_recording
+from workflow_scripts.sources import lisbet_archive, read_tracks
 from workflow_scripts.sources.lisbet_archive import write_archive
 
 OPTIONS = {"vocabulary": ["a", "b", "other"]}
@@ -73,3 +75,20 @@ def test_refusals(tmp_path):
     with pytest.raises(InputError, match="unlabelled frames"):
         write_archive(tmp_path / "e.h5", [dataclasses.replace(whole, labels={"behaviour": part})])
     assert not (tmp_path / "e.h5").exists()
+
+
+def test_coordinates_of_no_known_image_reach_the_model_as_they_are_or_by_their_range(tmp_path):
+    """`image_size: null` gives no image to divide by, so `faithful` takes each recording's range; `[1, 1]` does not."""
+    recording = walkers("r", 30, image=(1024.0, 570.0))
+    write_archive(tmp_path / "a.h5", [recording])
+    with h5py.File(tmp_path / "a.h5") as handle:
+        stored = handle["r/keypoints"][()].astype(np.float32)
+    config = Config(mode="faithful").settle()
+    (unknown,) = read(tmp_path / "a.h5", image_size=None)
+    (told,) = read(tmp_path / "a.h5", image_size=[1, 1])
+    np.testing.assert_array_equal(unknown.position.reshape(30, 28), stored)
+    np.testing.assert_allclose(prepare_recording(told, config).reshape(30, 28), stored, atol=1e-7)
+    ranged = prepare_recording(unknown, config)
+    assert (ranged.min(), ranged.max()) == (0, 1)
+    said = str(lisbet_archive.Options.model_fields["image_size"].description)
+    assert "each recording's own range" in said and "[1, 1]" in said

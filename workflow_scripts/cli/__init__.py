@@ -23,6 +23,7 @@ COMMANDS = {
     "trace": "Print where a figure or table came from, back to the downloads.",
     "export-bouts": "Write a run's predictions as bouts for other programs.",
     "export-clips": "Cut a dataset's training clips out of its videos, a file each.",
+    "import-run": "Make a run of a model that a published program trained.",
     "export-original": "Write a trained run in the file layout of the published program.",
     "train-detector": "Fine-tune RT-DETRv2 on your own boxed videos and score it on held-out ones.",
     "evaluate-mabe": "Score a MABe 2022 submission with the linear evaluator.",

@@ -5,9 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workflow_scripts.core.errors import ConfigError
-from workflow_scripts.core.files import read_yaml
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
@@ -19,13 +16,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Write the run's model for the published program, where its method has one that reads it."""
-    from workflow_scripts import methods  # here, since the embedder imports torch
-    from workflow_scripts.methods.runs import load_embedder
+    from workflow_scripts.methods.originals import export_run  # here, since it imports torch
 
-    name = str(read_yaml(options.run_folder / "embedder" / "config.yaml")["method"])
-    export = getattr(methods.load(name), "export_original", None)
-    if export is None:
-        raise ConfigError(f"The method {name!r} has no published program that reads its models.")
-    model, _ = load_embedder(options.run_folder / "embedder")
-    export(model, options.folder, layout=options.layout, embedder=options.embedder)
-    print(f"Written: {options.folder}")
+    chosen = {"layout": options.layout} if options.layout else {}
+    if options.embedder:
+        chosen["embedder"] = True
+    for path in export_run(options.run_folder, options.folder, **chosen):
+        print(path)

@@ -17,7 +17,8 @@ from workflow_scripts.core.files import digest
 from workflow_scripts.core.typing import Float32Array
 from workflow_scripts.core.validation import deep_merge, nearest
 from workflow_scripts.formats.tracks import Labels, Recording
-from workflow_scripts.sources import nan_alone, read_labels, read_tracks, require_file
+from workflow_scripts.sources import check_options, nan_alone, read_labels, read_tracks, require_file
+from workflow_scripts.sources.joined import joined_files
 
 MISSING_WARNING = 0.25
 """A point missing in more than this share of frames is named in the warnings."""
@@ -51,6 +52,13 @@ def convert_shard(card: Card, shard: Shard, resources: Path) -> Iterator[Recordi
     tracks = resources / shard.tracks
     options = deep_merge(card.options, shard.options)
     files = shard.paths()
+    check_options(card.source, options)
+    for name in joined_files(shard.tracks, options.get("join") or {}):
+        if name not in files:
+            raise ConfigError(
+                f"The shard {shard.id!r} joins the file {name!r}; list it under beside, so that it is fetched and a "
+                "change of it is seen."
+            )
     for name in files:
         require_file(resources / name)
     sums: dict[str, str] = {}

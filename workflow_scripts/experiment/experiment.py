@@ -229,13 +229,15 @@ class Experiment:
     def pretraining_results(self) -> list[str]:
         """Paths, below `results/<experiment>/`, of what runs on datasets without tasks end with.
 
-        Embeddings; but an embedder where other runs start from it, or where a kind has no embeddings.
+        Embeddings; but an embedder where other runs start from it, where a kind has no embeddings, or where the
+        experiment asks for none.
         """
         started = {path for run in self.runs for path in self.named_files(run)}
         found = []
         for run in self.pretraining_runs():
             folder = f"results/{self.name}/{run.path()}/"
-            ends = self.cards[run.dataset].kind not in PROBED or any(path.startswith(folder) for path in started)
+            unembedded = self.cards[run.dataset].kind not in PROBED or not self.use(run.dataset).embed
+            ends = unembedded or any(path.startswith(folder) for path in started)
             found.append(f"{run.path()}/{'embedder/config.yaml' if ends else 'embeddings.h5'}")
         return found
 

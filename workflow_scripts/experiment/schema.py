@@ -19,6 +19,10 @@ class DatasetUse(Strict):
     tasks: list[str] | None = Field(None, description="Tasks of the card to probe; empty = all of them.")
     methods: list[str] | None = Field(None, description="Methods run on this dataset; empty = all of the experiment's.")
     overrides: dict[str, dict[str, Any]] = Field({}, description="Method options on this dataset alone, by method.")
+    embed: bool = Field(
+        True,
+        description="Embed the recordings of a dataset without tasks; false where models are only pretrained on it.",
+    )
 
 
 class Configuration(Strict):

@@ -23,14 +23,18 @@ Some have more:
     Predicts one file of its kind (a video, a stack of images, tracks) and returns the paths of what it wrote.
 ``finish(folder)``
     Adds to a run's folder after training what the original leaves there.
-``import_run(path, folder, options, *, data)``
-    Makes weights of the original a run that embeds without training; `data` is a converted dataset's file.
+``recognises(path)``, ``import_original(path, facts)``
+    Whether a path is a model of the original program, and that model as an :class:`Imported`, from which
+    :func:`.originals.import_run` makes a run's folder.
+``export_original(model, run, output, …)``
+    Writes a run's folder in the original program's layout; :func:`.originals.export_run` calls it.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -78,6 +82,47 @@ class Options(Strict):
     def window_frames(self) -> int | None:
         """Frames it sees at a time, where its scores are to stand beside those of faultless windows; else None."""
         return None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the files of an original model leave open and its user may tell; None = untold.
+
+    Attributes
+    ----------
+    individuals, keypoints : tuple of str or None
+        Names in the order of the model's columns.
+    fps : float or None
+        Frames per second of the recordings the model is for.
+    unit : str
+    image_size : tuple of float or None
+    task : str
+        Name of the labelled task that its classes belong to.
+    classes : tuple of str or None
+        Their names, in the order of the model's outputs.
+    window_size : int or None
+        Frames of a window, where the method has one.
+    """
+
+    individuals: tuple[str, ...] | None = None
+    keypoints: tuple[str, ...] | None = None
+    fps: float | None = None
+    unit: str = "px"
+    image_size: tuple[float, float] | None = None
+    task: str = "behaviour"
+    classes: tuple[str, ...] | None = None
+    window_size: int | None = None
+
+
+class Imported(NamedTuple):
+    """An original model in our terms: options, data it is for, weights, source files, version, what was assumed."""
+
+    config: Options
+    spec: Any
+    state: dict[str, Any]
+    files: list[Path]
+    version: str
+    notes: list[str]
 
 
 class Decided(NamedTuple):

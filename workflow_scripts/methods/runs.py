@@ -50,11 +50,13 @@ def save_weights(path: str | Path, model: torch.nn.Module) -> None:
         save_file(state, part)
 
 
-def _write_yaml(path: Path, value: dict[str, Any]) -> None:
+def write_yaml(path: Path, value: dict[str, Any]) -> None:
+    """Write a mapping in its own order, whole or not at all."""
     write_text(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
 
 
-def _plain(spec: Spec) -> dict[str, Any]:
+def plain_spec(spec: Spec) -> dict[str, Any]:
+    """Return a specification of data as values that YAML holds."""
     # safe_dump knows lists, not tuples.
     plain: dict[str, Any] = json.loads(json.dumps(spec.to_dict()))
     return plain
@@ -102,7 +104,7 @@ def train(method: str, settings: dict[str, Any], view: View, *, folder: Path, se
         "options": config.model_dump(mode="json"),
         "dataset": view.split.dataset,
         "split": view.split.name,
-        "spec": _plain(spec),
+        "spec": plain_spec(spec),
         "versions": environment(),
     }
     if hasattr(config, "training"):
@@ -112,7 +114,7 @@ def train(method: str, settings: dict[str, Any], view: View, *, folder: Path, se
         _fit_in_closed_form(model, view, folder)
     if hasattr(functions, "finish"):
         functions.finish(folder)
-    _write_yaml(folder / "hparams.yaml", hparams)
+    write_yaml(folder / "hparams.yaml", hparams)
     write_text(folder / "model_card.md", _model_card(hparams, _training_lines(view, trained, hparams["seed"]), model))
 
 
@@ -215,13 +217,13 @@ def keep_imported(
         "options": config.model_dump(mode="json"),
         "dataset": dataset,
         "split": "imported",
-        "spec": _plain(spec),
+        "spec": plain_spec(spec),
         "versions": environment(),
         "imported": {"file": source.name} | ({"sha256": digest(source)} if source.is_file() else {}),
     }
     for name in ("best", "last"):
         save_weights(folder / f"weights_{name}.safetensors", model)
-    _write_yaml(folder / "hparams.yaml", hparams)
+    write_yaml(folder / "hparams.yaml", hparams)
     lines = [f"Weights of the original project, imported from {source.name}; not trained here.", about]
     write_text(folder / "model_card.md", _model_card(hparams, lines, model))
     export_embedder(folder)
@@ -242,7 +244,7 @@ def export_embedder(folder: Path, weights: str = "best") -> None:
     keys = ("method", "mode", "seed", "options", "spec", "dataset", "split")
     config = {key: hparams[key] for key in keys} | {"dimensions": functions.dimension_names(model)}
     save_weights(folder / "embedder" / "model.safetensors", model)
-    _write_yaml(folder / "embedder" / "config.yaml", config)
+    write_yaml(folder / "embedder" / "config.yaml", config)
 
 
 def _restore(config: dict[str, Any], weights: Path) -> torch.nn.Module:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,9 +72,9 @@ def fit_hmm(
     fit_on : sequence of str, optional
         Recordings fitted on (the training ones); default all.
     fit_frac : float, optional
-        Share of them drawn for the fit.
+        Share of them drawn for the fit, rounded to whole recordings.
     replace : bool
-        Draw with replacement, as the original does.
+        Draw with replacement and round up, as the original does.
 
     Raises
     ------
@@ -82,7 +83,7 @@ def fit_hmm(
     """
     ids = list(embeddings if fit_on is None else fit_on)
     if fit_frac is not None:
-        size = max(1, round(fit_frac * len(ids)))
+        size = math.ceil(fit_frac * len(ids)) if replace else max(1, round(fit_frac * len(ids)))
         ids = [ids[k] for k in np.random.default_rng(seed).choice(len(ids), size, replace=replace)]
     data = np.concatenate([embeddings[identifier] for identifier in ids]).astype(np.float64)
     if len(data) <= n_states * data.shape[1]:
@@ -187,7 +188,7 @@ def scan_motifs(
         onehot = (path[:, None] == np.arange(n_states)).astype(np.int8)
         table = pd.DataFrame(onehot, columns=[f"Motif_{k}" for k in range(n_states)])
         write_csv(annotation_path(folder, identifier, n_states), table, index=True)
-    write_csv(folder / f"history_hmm{n_states}.csv", pd.DataFrame({"log_likelihood": scan.history}), index=True)
+    write_csv(folder / f"history_hmm{n_states}.csv", pd.DataFrame({"History": scan.history}), index=True)
     text = "".join(f"{name}: {value!r}\n" for name, value in scan.metrics.items())
     write_text(folder / f"metrics_hmm{n_states}.yaml", text)
     log.info("%d motifs: %s", n_states, scan.metrics)

@@ -225,7 +225,8 @@ def select_prototypes(
     folder : Path
         Gets, in one folder per recording, `machineAnnotation_hmm{method}_{low}_{high}.csv` (binary columns
         ``HMM_K_Motif_i``, one per cluster; frames may carry several or none), and
-        `info_hmm{method}_{low}_{high}.npz`, read by the figures.
+        `info_hmm{method}_{low}_{high}.npz` with the original's arrays (clusters from 0, prototypes by their number
+        among the motifs that passed the filters) and the names of these (`names`) and of the prototypes.
     recordings : sequence of str
     fps, method, frame_threshold, bout_threshold, distance_threshold
         See :func:`select`.
@@ -255,11 +256,12 @@ def select_prototypes(
             link_matrix=found.tree,
             all_score=found.scores,
             all_n_clusters=found.n_clusters,
-            all_labels=found.labels,
+            all_labels=found.labels - 1,
             best_n_clusters=found.n_clusters[found.best],
             best_score=found.scores[found.best],
-            best_labels=found.best_labels,
-            prototypes=np.asarray(chosen),
+            best_labels=found.best_labels - 1,
+            prototypes=np.asarray(found.prototypes),
+            prototype_names=np.asarray(chosen),
             names=np.asarray(found.names),
         )
     return found

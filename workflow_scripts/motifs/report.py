@@ -36,7 +36,10 @@ def scan(embeddings: Path, split: Split, folder: Path, n_states: int, options: M
         See :func:`.motifs.scan_motifs`.
     n_states : int
     options : MotifConfig
+        Runs in the mode `faithful` draw the share `fit_frac` as the original does.
     """
+    with open_embeddings(embeddings) as reader:
+        faithful = reader.attributes.get("mode") == "faithful"
     scan_motifs(
         embeddings,
         folder,
@@ -46,6 +49,7 @@ def scan(embeddings: Path, split: Split, folder: Path, n_states: int, options: M
         restarts=options.restarts,
         fit_on=split.train,
         fit_frac=options.fit_frac,
+        replace=faithful,
     )
 
 

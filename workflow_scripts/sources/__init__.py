@@ -33,6 +33,7 @@ TRACK_SOURCES = {
     "lisbet_archive": "lisbet_archive",
     "bams_dict": "bams_dict",
     "quadrupeds": "quadrupeds",
+    "movement": "movement",
 }
 """Name → module, imported when asked for."""
 
@@ -46,6 +47,7 @@ LABEL_SOURCES = {
     "supervisely": "supervisely",
     "daart_csv": "daart_csv",
     "behaviordepot": "behaviordepot",
+    "movement": "movement",
 }
 """Name → module, imported when asked for."""
 
@@ -65,6 +67,12 @@ def _load(source: str, known: dict[str, str], what: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{known[source]}")
 
 
+def _options(module: ModuleType, *, labels: bool) -> type[Strict]:
+    """Options of a source; one that reads tracks and labels may have `LabelOptions` for the latter."""
+    model: type[Strict] = getattr(module, "LabelOptions", module.Options) if labels else module.Options
+    return model
+
+
 def check_options(source: str, options: dict[str, Any], *, labels: bool = False) -> None:
     """Refuse an unknown source or option, without reading a file.
 
@@ -74,7 +82,7 @@ def check_options(source: str, options: dict[str, Any], *, labels: bool = False)
         Names the key and the nearest valid one.
     """
     module = _load(source, LABEL_SOURCES, "label") if labels else _load(source, DATA_SOURCES, "data")
-    model: type[Strict] = module.Options
+    model: type[Strict] = _options(module, labels=labels)
     validate(model, options, where=f"options of the source {source}")
 
 
@@ -192,7 +200,7 @@ def read_labels(
         When the file cannot be used.
     """
     module = _load(source, LABEL_SOURCES, "label")
-    checked = validate(module.Options, options, where=f"options of the source {source}")
+    checked = validate(_options(module, labels=True), options, where=f"options of the source {source}")
     require_file(Path(path))
     with _damage_in_words(Path(path)):
         found: dict[str, Labels] = module.read_labels(

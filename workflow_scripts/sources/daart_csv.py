@@ -7,6 +7,7 @@ markers (DeepLabCut or Lightning Pose csv and h5, or npy with all x before all y
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from workflow_scripts.sources import deeplabcut
 from workflow_scripts.sources.shared.bouts import fit_length, task_of
 from workflow_scripts.sources.shared.pandas_hdf import read_hdf
 from workflow_scripts.sources.shared.text import read_text, table_rows
+
+log = logging.getLogger("ethomake.sources")
 
 MARKERS = "markers"
 """Name of the input folder whose csv and h5 are DeepLabCut tables; others hold plain features."""
@@ -157,7 +160,8 @@ def write_one_hot(path: Path, codes: npt.NDArray[np.integer], names: Sequence[st
 def read_features(path: Path) -> tuple[npt.NDArray[np.float64], list[str]]:
     """Read a table of features (csv with one header row, or npy), shape (time, feature), and their names.
 
-    A first column without a name, or called ``frame`` or ``index``, that counts the frames is an index and left out.
+    A first column without a name (or called ``Unnamed: 0``, as pandas names it) is an index and left out, whatever it
+    counts from; any other column is a feature, one called ``frame`` too, as in the original.
 
     Raises
     ------
@@ -181,9 +185,17 @@ def read_features(path: Path) -> tuple[npt.NDArray[np.float64], list[str]]:
             raise InputError(path, f"is no table of numbers ({error})", "mend or export it again") from error
         if values.ndim != 2 or values.shape[1] != len(names):
             raise InputError(path, "has rows of another length than its header", "mend or export it again")
-        index = names[0].lower() in {"", "unnamed: 0", "frame", "index"}
-        if index and np.array_equal(values[:, 0], np.arange(len(values))):
+        if names[0] in {"", "Unnamed: 0"}:
             values, names = values[:, 1:], names[1:]
+        counting = [name for k, name in enumerate(names) if len(values) > 1 and (np.diff(values[:, k]) == 1).all()]
+        if counting:
+            log.warning(
+                "%s: the column %r counts the frames and is a feature; leave its name empty if it is an index",
+                path,
+                counting[0],
+            )
+        if not names:
+            raise InputError(path, "holds an index and no feature", "export it again")
     if np.isinf(values).any():
         raise InputError(path, "holds an infinite value", "mend or export it again")
     return values, names

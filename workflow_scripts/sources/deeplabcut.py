@@ -14,8 +14,9 @@ from pydantic import Field
 
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
-from workflow_scripts.core.validation import Strict, nearest
+from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.tracks import Recording
+from workflow_scripts.sources.joined import JoinOptions, join_animals
 from workflow_scripts.sources.shared.pandas_hdf import read_hdf
 from workflow_scripts.sources.shared.text import refuse_non_text
 
@@ -28,7 +29,7 @@ ONE_ANIMAL = "individual1"
 """Name of the animal in a single-animal file, which states none; the card's name replaces it."""
 
 
-class Options(Strict):
+class Options(JoinOptions):
     """Options of the source `deeplabcut`."""
 
     individuals: list[str] = Field([], description="Animals of the file to read, in this order; empty = all.")
@@ -46,11 +47,15 @@ Column = tuple[str, str, str, str]
 
 def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]:
     """Read one recording from a csv or h5; see :func:`workflow_scripts.sources.read_tracks`."""
+    yield join_animals(path, options, lambda file: _read_one(file, options, recording))
+
+
+def _read_one(path: Path, options: Options, recording: str) -> Recording:
     if path.suffix.lower() in {".h5", ".hdf5", ".hdf"}:
         columns, values = _read_h5(path, options.key)
     else:
         columns, values = _read_csv(path)
-    yield _arrange(path, columns, values, options, recording)
+    return _arrange(path, columns, values, options, recording)
 
 
 def _check_levels(path: Path, levels: Sequence[str]) -> None:

@@ -28,7 +28,10 @@ class Options(Strict):
     keypoints: list[str] = Field(list(PARTS), min_length=1)
     space: int = Field(2, ge=2, le=3)
     image_size: tuple[float, float] | None = Field(
-        IMAGE_SIZE, description="Width and height the coordinates were divided by; empty = leave them as they are."
+        IMAGE_SIZE,
+        description="Width and height the coordinates were divided by. Empty = coordinates in pixels of an image of "
+        "unknown size, which LISBET then scales by each recording's own range; [1, 1] = take them into the model as "
+        "the file has them.",
     )
     task: str = Field("behaviour", description="Name given to the task in `annotations`.")
     vocabulary: list[str] = Field(

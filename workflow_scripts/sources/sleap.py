@@ -19,14 +19,15 @@ from pydantic import Field
 
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.typing import Float32Array
-from workflow_scripts.core.validation import Strict, nearest
+from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.tracks import Recording
+from workflow_scripts.sources.joined import JoinOptions, join_animals
 
 ORDERS = {"matlab": ("track", "xy", "node", "frame"), "standard": ("frame", "track", "node", "xy")}
 WANTED = ("frame", "track", "node", "xy")
 
 
-class Options(Strict):
+class Options(JoinOptions):
     """Options of the source `sleap`."""
 
     tracks: list[str] = Field([], description="Tracks to read, in this order; empty = all.")
@@ -37,6 +38,10 @@ class Options(Strict):
 
 def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]:
     """Read one recording from an analysis h5 or a .slp; see :func:`workflow_scripts.sources.read_tracks`."""
+    yield join_animals(path, options, lambda file: _read_one(file, options, recording))
+
+
+def _read_one(path: Path, options: Options, recording: str) -> Recording:
     warnings: list[str] = []
     if path.suffix.lower() == ".slp":
         names, nodes, position, confidence = _read_slp(path)
@@ -53,7 +58,7 @@ def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]
         if len(set(values)) != len(values):
             twice = next(value for value in values if values.count(value) > 1)
             raise InputError(path, f"two {kind}s are called {twice!r}", "rename one in SLEAP and export again")
-    yield Recording(
+    return Recording(
         id=recording,
         position=np.ascontiguousarray(position[:, keep]),
         confidence=np.ascontiguousarray(confidence[:, keep]),

@@ -21,6 +21,7 @@ import yaml
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.core.files import write_text
 from workflow_scripts.training.checkpoints import AtomicIO, Keeper, StopSignals, read_checkpoint, save_weights
 from workflow_scripts.training.curves import curves, save_figure
@@ -154,7 +155,7 @@ def fit(
     Raises
     ------
     EthoMakeError
-        When the monitored metric does not exist or is no number any more.
+        When a GPU is asked for and there is none, or the monitored metric does not exist or is no number any more.
     InputError
         When `resume.ckpt` is damaged.
     SystemExit
@@ -162,6 +163,10 @@ def fit(
     TrainingInterrupted
         On SIGTERM, SIGUSR1 or SIGINT (a SystemExit of status 75), after `resume.ckpt` is written.
     """
+    if options.accelerator == "gpu" and not (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        raise EthoMakeError(
+            "training.accelerator is gpu, and torch finds no GPU on this machine; set it to auto or cpu, or run there."
+        )
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     hparams = dict(hparams or {})

@@ -278,7 +278,7 @@ def test_no_label_at_all_is_a_sentence(tmp_path):
 @pytest.mark.parametrize("backbone", BACKBONES)
 @pytest.mark.parametrize("variational", [False, True])
 def test_original_checkpoints_go_both_ways(tmp_path, backbone, variational):
-    network = NetworkOptions(backbone=backbone, variational=variational, n_lags=3, n_hid_units=8)
+    network = NetworkOptions(backbone=backbone, variational=variational, n_lags=3, n_hid_units=8, activations="first")
     loss = LossOptions(lambda_weak=1, lambda_pred=1)
     model = Segmenter(5, 4, network=network, loss=loss, learning_rate=1e-3)
     write_original(tmp_path / "best_val_model.pt", model.state_dict(), network)

@@ -123,3 +123,17 @@ def test_reading_the_options_imports_no_torch():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
     assert config_model("lisbet").neural
+
+
+def test_recordings_without_labels_are_embedded_unless_refused():
+    from pathlib import Path
+
+    root = Path(__file__).parents[2]
+    use = {"methods": ["raw"], "splits": ["official"]}
+
+    def ends(**more):
+        told = {"experiment": "x", "datasets": {"calms21_unlabeled": use | more}, "methods": {"raw": {}}}
+        return [path.split("/seed0/")[1] for path in load_experiment(root, told).unjudged_files()]
+
+    assert ends() == ["embedder/config.yaml", "embeddings.h5"]
+    assert ends(embed=False) == ["embedder/config.yaml"]

@@ -12,6 +12,8 @@ import torch
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.kinematics.geometry import odd_window, rolling_moments
+from workflow_scripts.methods import Facts, Imported
+from workflow_scripts.methods.daart import imported
 from workflow_scripts.methods.daart.config import Config
 from workflow_scripts.methods.daart.inputs import column_names, columns, signals, standardise, strong_task
 from workflow_scripts.methods.daart.module import Segmenter, SequenceData
@@ -59,7 +61,8 @@ def prepare(view: TrackView, config: Config) -> SequenceData:
     Raises
     ------
     ConfigError
-        When the best epoch is to be chosen by validation frames with hand labels and there are none.
+        When the best epoch is to be chosen by validation frames with hand labels and there are none, or by a loss that
+        the model does not have.
     """
     spec = view.spec()
     data = SequenceData(
@@ -72,7 +75,12 @@ def prepare(view: TrackView, config: Config) -> SequenceData:
         scale=config.normalise == "global",
     )
     monitor = config.training.monitor
-    if monitor == "val_macro_f1" and not data.scored:
+    if monitor == "val_loss_strong" and not config.loss.lambda_strong:
+        raise ConfigError(
+            "methods.daart.training.monitor: val_loss_strong needs loss.lambda_strong above 0; set monitor: "
+            "val_macro_f1 and mode: max, which judge the weak head."
+        )
+    if monitor in {"val_macro_f1", "val_loss_strong"} and not data.scored:
         raise ConfigError(
             f"methods.daart.training.monitor: no validation frame of split {view.split.name!r} is labelled by hand; "
             "give trial_splits a larger validation share, or set monitor: null for the last epoch."
@@ -105,6 +113,16 @@ def predict(model: Model, recording: Recording) -> dict[str, npt.NDArray[np.floa
 def dimension_names(model: Model) -> list[str]:
     """Number the dimensions of the embedding."""
     return [f"z{k}" for k in range(model.config.network.n_hid_units)]
+
+
+def recognises(path: Path) -> bool:
+    """Whether a path is a ``version_N`` folder of the original's command, theirs or ours."""
+    return imported.recognises(path)
+
+
+def import_original(path: Path, facts: Facts) -> Imported:
+    """Read a ``version_N`` folder trained on markers, as a model of tracks."""
+    return imported.imported(path, facts)
 
 
 def import_weights(path: str | Path) -> dict[str, Any]:

@@ -23,6 +23,15 @@ def activation(name: str) -> nn.Module:
     return made[name]
 
 
+def _later_activation(options: NetworkOptions) -> nn.Module:
+    """Return what follows a hidden layer after the first.
+
+    The original registers one activation under several names and walks its parts by `named_children`, which yields
+    each part once, so that only the first activation acts. An identity keeps the places, and so the tensors' names.
+    """
+    return activation(options.activation) if options.activations == "every" else nn.Identity()
+
+
 class TemporalMLP(nn.Module):
     """One convolution over time, then layers within each frame; (batch, time, in) → (batch, time, out)."""
 
@@ -34,7 +43,7 @@ class TemporalMLP(nn.Module):
         for k in range(options.n_hid_layers):
             layers.append(nn.Linear(width, width))
             if k < options.n_hid_layers - 1:
-                layers.append(activation(options.activation))
+                layers.append(_later_activation(options))
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -48,8 +57,8 @@ class FrameDecoder(nn.Sequential):
 
     def __init__(self, outputs: int, options: NetworkOptions) -> None:
         width, layers = options.n_hid_units, []
-        for _ in range(options.n_hid_layers):
-            layers += [nn.Linear(width, width), activation(options.activation)]
+        for k in range(options.n_hid_layers):
+            layers += [nn.Linear(width, width), _later_activation(options) if k else activation(options.activation)]
         super().__init__(*layers, nn.Linear(width, outputs))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.errors import EthoMakeError, InputError
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.methods.daart.config import NetworkOptions
 from workflow_scripts.training.checkpoints import read_checkpoint
@@ -154,6 +154,7 @@ def guess_network(path: Path, found: Mapping[str, Tensor]) -> NetworkOptions:
         weight = found[f"{inner}conv1d_layer_00.weight"]
         layers = len({name.split(".")[0] for name in names if name.startswith("dense_layer_")})
         told |= {"backbone": "temporal-mlp", "n_lags": weight.shape[2] // 2, "n_hid_units": len(weight)}
+        told["activations"] = "first"
     elif any(name.startswith(("LSTM_layer_00", "GRU_layer_00")) for name in names):
         kind = "lstm" if any(name.startswith("LSTM") for name in names) else "gru"
         layers = len([name for name in names if re.search(r"\.weight_hh_l\d+$", name)])
@@ -166,6 +167,18 @@ def guess_network(path: Path, found: Mapping[str, Tensor]) -> NetworkOptions:
 
 
 def write_original(path: Path, state: Mapping[str, Tensor], options: NetworkOptions) -> None:
-    """Write ``best_val_model.pt`` for the original's scripts, whole or not at all."""
+    """Write ``best_val_model.pt`` for the original's scripts, whole or not at all.
+
+    Raises
+    ------
+    EthoMakeError
+        When the original would compute something else with these weights.
+    """
+    deep = options.backbone == "temporal-mlp" and options.n_hid_layers > 1
+    if deep and options.activations != "first" and options.activation != "linear":
+        raise EthoMakeError(
+            "The original's temporal-mlp has an activation after the first layer alone and would compute something "
+            "else with these weights; train with network.activations: first."
+        )
     with atomic_path(path) as part:
         torch.save(to_original(state, options), part)

@@ -90,8 +90,8 @@ class Config(Options):
 
     tasks: list[str] = Field(
         ["order", "cons", "warp", "shift"],
-        min_length=1,
-        description="order|nwp, cons|smp, warp|vsp, shift|dmp, geom (self-supervised); multiclass|cfc, multilabel.",
+        description="order|nwp, cons|smp, warp|vsp, shift|dmp, geom (self-supervised); multiclass|cfc, multilabel. "
+        "Empty = an imported embedder, which has no heads and cannot be trained.",
     )
     recipe: Literal["pretrain", "finetune", "supervised"] | None = Field(
         None,
@@ -234,7 +234,7 @@ class Config(Options):
         return self
 
     def _check_phases(self) -> None:
-        if not self.task_ids:
+        if self.tasks and not self.task_ids:
             raise ValueError(f"recipe {self.recipe} leaves none of the tasks {', '.join(self.tasks)}")
         kinds = {task in SUPERVISED for task in self.task_ids}
         if self.recipe == "finetune" and not self.pretrain_epochs:

@@ -124,7 +124,7 @@ class Drawer:
         if task == "warp":
             return int(np.ceil(self.span * (1 + self.config.warp_max))), self.offset
         if task == "order" and self.config.order_cut == "half":
-            return max(2, round(self.config.fps_scaling * (self.window - self.window // 2))), 0
+            return max(2, round(self.config.fps_scaling * (self.window - self.window // 2))), self.offset
         return self.span, self.offset
 
     def _domain(self, task: str) -> Domain:
@@ -284,8 +284,9 @@ class Drawer:
         if self.config.order_cut == "half":
             half = self.window // 2
             step = np.full(n, (self._spans("order")[0] - 1) / max(self.window - half - 1, 1))
-            # Each half ends at its own frame.
-            starts = {"first": row - (half - 1) * step, "second": second - (self.window - 1) * step}
+            # Each half ends `offset` frames after its own frame, as whole windows do.
+            ends = row + self.offset, second + self.offset
+            starts = {"first": ends[0] - (half - 1) * step, "second": ends[1] - (self.window - 1) * step}
             return self._plan(row, label=label, cut=np.full(n, half), step=step, **starts)
         cut = rng.integers(1, self.window, n)
         start = second + self.offset - (self.span - 1.0)

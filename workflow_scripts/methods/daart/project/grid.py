@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.core.errors import ConfigError
-from workflow_scripts.methods.daart.project.options import PLACES, ProjectOptions, grid, read_configs
+from workflow_scripts.methods.daart.project.options import PLACES, ProjectOptions, Told, grid, read_configs
 
 FILES = ("data_config", "model_config", "train_config")
 
@@ -28,11 +28,14 @@ class Grid:
     points : dict of str to ProjectOptions
         By a digest of the options.
     axes : list of str
+    told : Told
+        All that the files say.
     """
 
     paths: list[Path]
     points: dict[str, ProjectOptions]
     axes: list[str]
+    told: Told
 
     @property
     def folder(self) -> Path:
@@ -69,9 +72,10 @@ def read_grid(told: Mapping[str, Any]) -> Grid:
     if missing:
         raise ConfigError(f"Name the project's files: --config {' '.join(f'{name}=FILE' for name in missing)}.")
     paths = [Path(str(told[name])).resolve() for name in FILES]
-    points, axes = grid(read_configs(*paths), where=str(paths[1]))
+    said = read_configs(*paths)
+    points, axes = grid(said)
     named = {}
     for options in points:
         told_of = options.model_dump_json(exclude=set(PLACES) - {"data_dir", "results_dir", "tt_experiment_name"})
         named[hashlib.sha256(told_of.encode()).hexdigest()[:12]] = options
-    return Grid(paths, named, axes)
+    return Grid(paths, named, axes, said)

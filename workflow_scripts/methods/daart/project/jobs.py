@@ -8,7 +8,14 @@ from pathlib import Path
 from workflow_scripts.core.files import write_json
 from workflow_scripts.methods.daart.project.data import read_project
 from workflow_scripts.methods.daart.project.grid import Grid
-from workflow_scripts.methods.daart.project.versions import Version, claim, leaderboard, plan, train_version
+from workflow_scripts.methods.daart.project.versions import (
+    Version,
+    check_devices,
+    claim,
+    leaderboard,
+    plan,
+    train_version,
+)
 
 
 def settle(found: Grid) -> dict[str, Version]:
@@ -16,6 +23,7 @@ def settle(found: Grid) -> dict[str, Version]:
 
     Whichever job comes first does it for all; without that, jobs side by side would take the same next number.
     """
+    check_devices(list(found.points.values()))
     read: dict[str, dict[str, str]] = {}
     for options in found.points.values():
         if options.data_key not in read:
@@ -24,7 +32,7 @@ def settle(found: Grid) -> dict[str, Version]:
     found.folder.mkdir(parents=True, exist_ok=True)
     with open(found.folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        versions = plan(points, [read[options.data_key] for options in points])
+        versions = plan(points, [read[options.data_key] for options in points], found.told)
         for version in versions:
             claim(version)
     return dict(zip(found.points, versions, strict=True))

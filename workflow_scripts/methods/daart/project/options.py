@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import read_yaml
-from workflow_scripts.core.validation import Strict, nearest, validate
+from workflow_scripts.core.validation import Strict, explain, nearest
 from workflow_scripts.methods.daart.config import LossOptions, NetworkOptions, SequenceOptions
 from workflow_scripts.training.options import LoopOptions
 
@@ -30,7 +31,15 @@ UNUSED = (
 """Options of the original that change nothing here (nor, most of them, there)."""
 PLACES = ("data_dir", "results_dir", "device", "tt_n_cpu_trials", "tt_experiment_name", "save_last_model", *UNUSED)
 """Options that a trained model does not hang on."""
-NEW = ("input_dropout", "semi_supervised_algo", "passes", "weight_power")
+ALWAYS_TOLD = {
+    "gpus_vis": "0",
+    "hpc_exp_number": None,
+    "lambda_recon": 0,
+    "plot_train_curves": True,
+    "tt_n_cpu_workers": 1,
+}
+"""What every hparams.yaml of the original has and scripts of its users read; the values where the files say nothing."""
+NEW = ("input_dropout", "activations", "semi_supervised_algo", "passes", "weight_power")
 """Options of the method that the original's files do not have, or spell otherwise."""
 NETWORK = tuple(name for name in NetworkOptions.model_fields if name not in NEW)
 LOSS = tuple(name for name in LossOptions.model_fields if name not in NEW)
@@ -82,8 +91,10 @@ class ProjectOptions(Strict):
     val_check_interval: int = Field(10, ge=1)
     enable_early_stop: bool = True
     early_stop_history: int = Field(5, ge=1)
-    monitor: Literal["val_macro_f1", "val_loss"] | None = Field(
-        None, description="New: what chooses the best epoch; empty = macro F1 where validation has hand labels."
+    monitor: Literal["val_loss_strong", "val_macro_f1", "val_loss"] | None = Field(
+        None,
+        description="New: what chooses the best epoch; empty = the loss of the hand labels where validation has any, "
+        "their macro F1 where lambda_strong is 0.",
     )
     save_last_model: bool = False
     train_frac: float = 1.0
@@ -92,7 +103,7 @@ class ProjectOptions(Strict):
     device: Literal["cpu", "cuda"] = "cpu"
     tt_n_cpu_trials: int | None = Field(None, ge=1, description="Points of the grid at most.")
 
-    @field_validator("expt_ids_to_keep", mode="before")
+    @field_validator("expt_ids", "expt_ids_to_keep", mode="before")
     @classmethod
     def _joined(cls, value: Any) -> Any:
         return value.split(";") if isinstance(value, str) else value
@@ -107,8 +118,8 @@ class ProjectOptions(Strict):
 
     @property
     def network(self) -> NetworkOptions:
-        """Shape of the network."""
-        return NetworkOptions.model_validate(self._some(NETWORK))
+        """Shape of the network, as the original computes it: its scripts load the weights that are written."""
+        return NetworkOptions.model_validate(self._some(NETWORK) | {"activations": "first"})
 
     @property
     def loss(self) -> LossOptions:
@@ -145,7 +156,8 @@ class ProjectOptions(Strict):
         validates : bool
             There is any validation.
         """
-        monitor = self.monitor or ("val_macro_f1" if scored else "val_loss")
+        own = "val_loss_strong" if self.lambda_strong else "val_macro_f1"
+        monitor = self.monitor or (own if scored else "val_loss")
         # Stopping early waits for min_epochs: the first epoch may be the best, so patience must span them.
         patience = max(self.early_stop_history, -(-self.min_epochs // self.val_check_interval))
         return LoopOptions(
@@ -161,10 +173,31 @@ class ProjectOptions(Strict):
     def identity(self, files: dict[str, str]) -> str:
         """Digest of all that a model hangs on: these options and the input files' own digests."""
         told = self.model_dump(mode="json", exclude=set(PLACES)) | {"files": files}
+        if self.backbone == "temporal-mlp" and self.n_hid_layers > 1:
+            told["activations"] = "first"  # versions before had one after every layer
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
-def read_configs(*paths: Path) -> dict[str, Any]:
+class Told(dict[str, Any]):
+    """What the YAML files say, flat, and which file says it.
+
+    Attributes
+    ----------
+    files : list of str
+    origin : dict of str to str
+        File by name of the option.
+    """
+
+    def __init__(self, files: list[str]) -> None:
+        super().__init__()
+        self.files, self.origin = files, dict[str, str]()
+
+    def place(self, name: str) -> str:
+        """Name the file that says an option, all of them where none does."""
+        return self.origin.get(name, ", ".join(self.files))
+
+
+def read_configs(*paths: Path) -> Told:
     """Merge the YAML files into one flat mapping, in the order of the files.
 
     Raises
@@ -172,7 +205,7 @@ def read_configs(*paths: Path) -> dict[str, Any]:
     ConfigError
         When two files say different things under one name, or a name is unknown; names the nearest valid one.
     """
-    merged: dict[str, Any] = {}
+    merged = Told([str(path) for path in paths])
     known = [*ProjectOptions.model_fields, *UNUSED]
     for path in paths:
         told = read_yaml(path) or {}
@@ -182,12 +215,50 @@ def read_configs(*paths: Path) -> dict[str, Any]:
             if name not in known:
                 raise ConfigError(f"{path}: unknown name {name!r}{nearest(str(name), known)}.")
             if name in merged and merged[name] != value:
-                raise ConfigError(f"{path}: {name} is {value!r} here and {merged[name]!r} in a file before; keep one.")
+                raise ConfigError(
+                    f"{path}: {name} is {value!r} here and {merged[name]!r} in a file before; keep one "
+                    f"({merged.place(name)} is the other)."
+                )
             merged[name] = value
+            merged.origin.setdefault(name, str(path))
     return merged
 
 
-def grid(told: dict[str, Any], where: str) -> tuple[list[ProjectOptions], list[str]]:
+def read_point(values: dict[str, Any], told: Told) -> ProjectOptions:
+    """Validate one point.
+
+    Raises
+    ------
+    ConfigError
+        Names the file that holds the value at fault.
+    """
+    try:
+        return ProjectOptions.model_validate(values)
+    except ValidationError as error:
+        found: ValidationError = error
+        model: type[Strict] = ProjectOptions
+        inner = error.errors()[0].get("ctx", {}).get("error")
+        if isinstance(inner, ValidationError):  # of one of the parts that a point consists of
+            found = inner
+            model = {part.__name__: part for part in PARTS}[inner.title]
+        raise ConfigError(explain(found, model, _place(found, told))) from error
+
+
+PARTS = (NetworkOptions, LossOptions, SequenceOptions)
+
+
+def _place(error: ValidationError, told: Told) -> str:
+    problems = error.errors()
+    first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
+    if first["type"] == "missing":
+        return told.files[0]  # only data.yaml has options without a default
+    if first["loc"]:
+        return told.place(str(first["loc"][0]))
+    named = [name for name in told.origin if re.search(rf"\b{re.escape(name)}\b", first["msg"])]
+    return told.place(named[0] if named else "")
+
+
+def grid(told: Told) -> tuple[list[ProjectOptions], list[str]]:
     """Spread every list into the points of a full product, the last file's last axis fastest.
 
     Returns
@@ -204,14 +275,15 @@ def grid(told: dict[str, Any], where: str) -> tuple[list[ProjectOptions], list[s
     axes = [name for name, value in told.items() if isinstance(value, list) and name not in (*NEVER_GRIDDED, *UNUSED)]
     for name in axes:
         if not told[name]:
-            raise ConfigError(f"{where}: {name} is an empty list; give it at least one value.")
+            raise ConfigError(f"{told.place(name)}: {name} is an empty list; give it at least one value.")
     points = []
     for values in itertools.product(*(told[name] for name in axes)):
         flat = {key: value for key, value in told.items() if key not in UNUSED and value is not None}
-        points.append(validate(ProjectOptions, flat | dict(zip(axes, values, strict=True)), where=where))
+        points.append(read_point(flat | dict(zip(axes, values, strict=True)), told))
     most = points[0].tt_n_cpu_trials
     if most is not None and len(points) > most:
         raise ConfigError(
-            f"{where}: the grid has {len(points)} points and tt_n_cpu_trials allows {most}; raise it or cut a list."
+            f"{told.place('tt_n_cpu_trials')}: the grid has {len(points)} points and tt_n_cpu_trials allows {most}; "
+            "raise it or cut a list."
         )
     return points, axes

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import importlib
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import read_yaml
-from workflow_scripts.core.validation import validate
 from workflow_scripts.methods.daart.project.data import Project, read_project
-from workflow_scripts.methods.daart.project.options import NEVER_GRIDDED, UNUSED, ProjectOptions, read_configs
-from workflow_scripts.methods.daart.project.versions import HPARAMS, Version, leaderboard, plan, train_version
+from workflow_scripts.methods.daart.project.options import NEVER_GRIDDED, UNUSED, Told, read_configs, read_point
+from workflow_scripts.methods.daart.project.versions import (
+    HPARAMS,
+    Version,
+    check_devices,
+    leaderboard,
+    plan,
+    train_version,
+)
 
 log = logging.getLogger("ethomake.daart")
 
@@ -31,7 +38,7 @@ def _optuna() -> Any:
     return optuna
 
 
-def search_space(told: dict[str, Any], where: str) -> dict[str, Any]:
+def search_space(told: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Find what is searched: lists (their values) and mappings with low and high (a range, on a log scale with log).
 
     Raises
@@ -47,8 +54,9 @@ def search_space(told: dict[str, Any], where: str) -> dict[str, Any]:
             numbers = [value.get("low"), value.get("high")]
             plain = all(isinstance(x, int | float) for x in numbers) and not set(value) - RANGE
             if not plain or not value["low"] < value["high"] or (value.get("log") and value["low"] <= 0):
+                place = told.place(name) if isinstance(told, Told) else where
                 raise ConfigError(
-                    f"{where}: {name} is no range; write it as {{low: 1.0e-5, high: 1.0e-2, log: true}}, with low "
+                    f"{place}: {name} is no range; write it as {{low: 1.0e-5, high: 1.0e-2, log: true}}, with low "
                     "above 0 where log is true."
                 )
             space[name] = value
@@ -113,11 +121,12 @@ def search(
     monitors: set[str] = set()
 
     def judge(trial: Any) -> float:
-        options = validate(ProjectOptions, fixed | _suggest(trial, space), where=where)
+        options = read_point(fixed | _suggest(trial, space), told)
+        check_devices([options])
         if options.data_key not in projects:
             projects[options.data_key] = read_project(options)
         project = projects[options.data_key]
-        (version,) = plan([options], [project.digests])
+        (version,) = plan([options], [project.digests], told)
         versions.append(version)
         if not version.existed:
             train_version(version, project)

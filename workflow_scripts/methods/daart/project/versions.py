@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,15 @@ import pandas as pd
 import torch
 import yaml
 
-from workflow_scripts.core.errors import EthoMakeError, InputError
+from workflow_scripts.core.errors import ConfigError, EthoMakeError, InputError
 from workflow_scripts.core.files import atomic_path, read_yaml, write_text
 from workflow_scripts.core.tables import write_csv
+from workflow_scripts.core.validation import validate
+from workflow_scripts.methods.daart.config import NetworkOptions
 from workflow_scripts.methods.daart.module import Segmenter, SequenceData
 from workflow_scripts.methods.daart.original import read_original, write_original
 from workflow_scripts.methods.daart.project.data import Project, read_inputs, read_project
-from workflow_scripts.methods.daart.project.options import ProjectOptions, grid, read_configs
+from workflow_scripts.methods.daart.project.options import ALWAYS_TOLD, ProjectOptions, Told, grid, read_configs
 from workflow_scripts.training.checkpoints import load_weights
 from workflow_scripts.training.logs import read_metrics
 from workflow_scripts.training.loop import fit
@@ -43,12 +45,15 @@ class Version:
         Digest of options and data.
     existed : bool
         It was there, finished, so nothing ran.
+    beside : dict
+        What `hparams.yaml` also tells: the three files, and options that change nothing.
     """
 
     folder: Path
     options: ProjectOptions
     identity: str
     existed: bool
+    beside: dict[str, Any] = field(default_factory=dict)
 
 
 def experiment_folder(results: Path, recordings: list[str]) -> Path:
@@ -77,7 +82,26 @@ def _known_versions(parent: Path) -> dict[int, dict[str, Any]]:
     return found
 
 
-def plan(points: list[ProjectOptions], digests: list[dict[str, str]]) -> list[Version]:
+def check_devices(points: list[ProjectOptions]) -> None:
+    """Refuse `device: cuda` where there is none, before any folder is made.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if any(options.device == "cuda" for options in points) and not torch.cuda.is_available():
+        raise ConfigError("device is cuda, and torch finds no such device here; set device: cpu in train.yaml.")
+
+
+def _beside(told: Told | None) -> dict[str, Any]:
+    """Say what the original's hparams.yaml has beside the options that count."""
+    if told is None:
+        return {}
+    names = dict(zip(("data_config", "model_config", "train_config"), told.files, strict=False))
+    return names | {name: told.get(name, value) for name, value in ALWAYS_TOLD.items()}
+
+
+def plan(points: list[ProjectOptions], digests: list[dict[str, str]], told: Told | None = None) -> list[Version]:
     """Give every point its folder: the one it has, finished or not, else the next number, in the grid's order."""
     versions: list[Version] = []
     taken: dict[Path, dict[int, dict[str, Any]]] = {}
@@ -90,7 +114,7 @@ def plan(points: list[ProjectOptions], digests: list[dict[str, str]]) -> list[Ve
         number = same[0] if same else max(known, default=-1) + 1
         existed = bool(same) and bool(known[number].get("training_completed"))
         known.setdefault(number, {"identity": identity})
-        versions.append(Version(parent / f"version_{number}", options, identity, existed))
+        versions.append(Version(parent / f"version_{number}", options, identity, existed, _beside(told)))
     return versions
 
 
@@ -114,18 +138,23 @@ def _hparams(version: Version, project: Project, told: dict[str, Any]) -> None:
         "class_names": list(project.classes),
         "input_names": list(project.columns),
         "identity": version.identity,
+        **version.beside,
     }
+    if options.backbone == "temporal-mlp":
+        flat["activations"] = options.network.activations
     write_text(version.folder / HPARAMS, yaml.safe_dump(flat | told, sort_keys=False, allow_unicode=True))
 
 
-def make_model(options: ProjectOptions, inputs: int, classes: int, targets: int = 0) -> Segmenter:
+def make_model(
+    options: ProjectOptions, inputs: int, classes: int, targets: int = 0, network: NetworkOptions | None = None
+) -> Segmenter:
     """Make the model of a point, its first weights drawn with `rng_seed_model`."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.rng_seed_model)
         return Segmenter(
             inputs,
             classes,
-            network=options.network,
+            network=network or options.network,
             loss=options.loss,
             learning_rate=options.learning_rate,
             l2_reg=options.l2_reg,
@@ -250,12 +279,14 @@ def run(data_config: Path, model_config: Path, train_config: Path, *, workers: i
     EthoMakeError
         When the files or the data cannot be used, before anything is trained; or when a point failed, after the others.
     """
-    points, axes = grid(read_configs(data_config, model_config, train_config), where=str(model_config))
+    told = read_configs(data_config, model_config, train_config)
+    points, axes = grid(told)
+    check_devices(points)
     read: dict[str, dict[str, str]] = {}
     for options in points:  # everything is checked before anything is trained, and what points share is read once
         if options.data_key not in read:
             read[options.data_key] = read_project(options).digests
-    versions = plan(points, [read[options.data_key] for options in points])
+    versions = plan(points, [read[options.data_key] for options in points], told)
     waiting = [version for version in versions if not version.existed]
     for version in versions:
         if version.existed:
@@ -286,12 +317,15 @@ def load_version(folder: Path) -> tuple[Segmenter, ProjectOptions, dict[str, Any
     """
     hparams = read_yaml(folder / HPARAMS)
     known = {k: v for k, v in hparams.items() if k in ProjectOptions.model_fields and v is not None}
-    options = ProjectOptions.model_validate(known | {"device": "cpu"})
+    options = validate(ProjectOptions, known | {"device": "cpu"}, where=str(folder / HPARAMS))
     state, network = read_original(folder / "best_val_model.pt")
     if network.backbone != options.backbone:
         raise InputError(folder / HPARAMS, f"says {options.backbone}, the weights are {network.backbone}", "mend it")
     targets = len(state["network.task.2.bias"]) if "network.task.2.bias" in state else 0
-    model = make_model(options, len(state["centre"]), len(state["class_weights"]), targets)
+    # Folders that tell nothing are the original's, or ours from before its single activation was known.
+    activations = hparams.get("activations") or ("every" if "identity" in hparams else "first")
+    shape = options.network.model_copy(update={"activations": activations})
+    model = make_model(options, len(state["centre"]), len(state["class_weights"]), targets, shape)
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
