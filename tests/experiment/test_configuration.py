@@ -129,7 +129,7 @@ def test_a_nested_mapping_is_laid_over_the_defaults_of_its_method() -> None:
     bams = parse("bams", {"training": {"threads": 2}}).training
     assert (bams.max_epochs, bams.monitor, bams.threads) == (500, None, 2)
     daart = parse("daart", {"training": {"max_epochs": 2}}).training
-    assert (daart.max_epochs, daart.monitor, daart.mode, daart.checkpoint_every) == (2, "val_macro_f1", "max", 10)
+    assert (daart.max_epochs, daart.monitor, daart.mode, daart.checkpoint_every) == (2, "val_loss_strong", "min", 10)
 
 
 def test_a_partial_mapping_of_an_experiment_keeps_the_methods_defaults(root: Path) -> None:

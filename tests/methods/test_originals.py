@@ -14,11 +14,12 @@ from workflow_scripts.formats.embeddings import open_embeddings
 from workflow_scripts.formats.predictions import open_predictions
 from workflow_scripts.formats.splits import Split
 from workflow_scripts.formats.tracks import Labels, Recording, write_tracks
-from workflow_scripts.methods import Facts, lisbet
+from workflow_scripts.methods import Facts
 from workflow_scripts.methods.daart.project import versions as project
 from workflow_scripts.methods.lisbet import method as lisbet_method
 from workflow_scripts.methods.lisbet.config import Config
 from workflow_scripts.methods.lisbet.module import Lisbet
+from workflow_scripts.methods.lisbet.original import write
 from workflow_scripts.methods.lisbet.original.read import read_original
 from workflow_scripts.methods.lisbet.original.write import write_original
 from workflow_scripts.methods.originals import export_run, facts_of, import_run
@@ -147,7 +148,7 @@ def test_a_run_is_exported_to_the_originals_folders_and_comes_back(tmp_path):
     np.testing.assert_allclose(table, lisbet_method.embed(again, recording("s/a")), atol=1e-6)
     sound = Lisbet(Config(preset="16x2", window_size=20), made.spec)
     with pytest.raises(EthoMakeError, match="cannot compute this model's input"):
-        lisbet.export_original.export_folders(sound, run, tmp_path / "no")
+        write.export_folders(sound, run, tmp_path / "no")
 
 
 FLIES = ("still", "walk", "groom")

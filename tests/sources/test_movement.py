@@ -19,7 +19,7 @@ from workflow_scripts.sources.netcdf import write_classic
 
 FILES = Path(__file__).parent / "netcdf"
 TASKS = {
-    "behaviour": Task(vocabulary=["attack", "mount", "other"]),
+    "behaviour": Task(vocabulary=["attack", "mount", "other"], background="other"),
     "fight": Task(kind="binary", vocabulary=["n", "y"]),
 }
 

@@ -18,10 +18,11 @@ from pydantic import Field
 from workflow_scripts.cards.card import Task
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import nearest
+from workflow_scripts.formats.bouts import Bout, runs
 from workflow_scripts.formats.tracks import Labels, Recording
 from workflow_scripts.sources.joined import JoinOptions, join_animals
 from workflow_scripts.sources.netcdf import AGAIN, Dataset, read_netcdf, write_classic
-from workflow_scripts.sources.shared.bouts import Bout, BoutOptions, label_tasks, runs
+from workflow_scripts.sources.shared.bouts import BoutOptions, label_tasks
 
 NAN_ALONE = True
 """Missing points are NaN; zeros are values."""
@@ -149,7 +150,7 @@ def read_labels(
     bouts = [
         Bout(start, stop, name)
         for name, column in zip(behaviours, table.T, strict=True)
-        for start, stop, on in runs(column)
+        for start, stop, on in zip(*runs(column), strict=True)
         if on
     ]
     bouts.sort(key=lambda bout: bout.start)
