@@ -163,3 +163,37 @@ def test_a_split_is_judged_as_the_kind_it_is_meant_to_be(root, split, said):
     with pytest.raises(ConfigError) as caught:
         validate(Card, card | {"splits": {"folds": split}}, where="card")
     assert said in str(caught.value) and "Split" not in str(caught.value)
+
+
+def test_a_pattern_stands_for_the_entries_of_each_video(tmp_path):
+    for name in ("line A/m1.mp4", "line A/m2.MP4.txt", "line B/m1.mp4"):
+        (tmp_path / "videos" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "videos" / name).write_bytes(b"x")
+    (tmp_path / "all.csv").write_text("video,label,start,end\n")
+    (tmp_path / "boxes").mkdir()
+    (tmp_path / "boxes" / "m1.csv").write_text("frame,x1,y1,x2,y2\n")
+    label = {"source": "bouts_csv", "file": "all.csv", "options": {"video": "{name}", "multiclass": "action"}}
+    pattern = {"tracks": "videos/**/*.mp4", "labels": [label], "group": "{folder}", "beside": ["boxes/{stem}.csv"]}
+    changes = {"recordings": pattern, "local": str(tmp_path), "kind": "clips", "source": "videos"}
+    card = Card.model_validate({k: v for k, v in minimal(**changes).items() if k not in ("files", "shards")})
+    assert [shard.id for shard in card.shards] == ["videos/line A/m1", "videos/line B/m1"]
+    assert [shard.group for shard in card.shards] == ["videos/line A", "videos/line B"]
+    assert card.shards[0].labels[0].options["video"] == "m1.mp4"
+    assert [file.path for file in card.files] == [
+        "videos/line A/m1.mp4",
+        "all.csv",
+        "boxes/m1.csv",
+        "videos/line B/m1.mp4",
+    ]
+    # Jobs are given the recordings, not the pattern.
+    assert Card.model_validate_json(card.model_dump_json(exclude_defaults=True)).shards == card.shards
+    with pytest.raises(ValueError, match=r"holds no file \*\.avi"):
+        bare = {k: v for k, v in minimal(**changes).items() if k not in ("files", "shards")}
+        Card.model_validate(bare | {"recordings": {"tracks": "*.avi"}})
+    with pytest.raises(ValueError, match="name it under local"):
+        Card.model_validate(minimal(recordings=pattern))
+
+
+def test_a_tasks_background_is_one_of_its_classes():
+    with pytest.raises(ValueError, match="the background 'idle' is not in the vocabulary"):
+        Card.model_validate(minimal(tasks={"act": {"vocabulary": ["a", "b"], "background": "idle"}}))

@@ -211,3 +211,16 @@ def test_unlabelled_recordings_may_all_train(tracks):
     unlabelled = card({"official": {"train": []}}).model_copy(update={"tasks": {}})
     split = splits.make_split(tracks, unlabelled, "official")
     assert (split.train, split.test) == (["s1", "s1b", "s2", "s3", "s4"], [])
+
+
+def test_a_number_of_recordings_is_held_out_at_random_in_whole_groups(tracks):
+    drawn = card({"whole": {"hold_out": 2, "validation": 1, "seed": 3}})
+    one = splits.make_split(tracks, drawn, "whole")
+    assert one == splits.make_split(tracks, drawn, "whole")
+    assert len(one.test) >= 2 and len(one.validation) >= 1 and one.train
+    sides = [{one.groups[name] for name in getattr(one, side)} for side in ("train", "validation", "test")]
+    assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
+    tests = {tuple(splits.make_split(tracks, card({"w": {"hold_out": 2, "seed": k}}), "w").test) for k in range(9)}
+    assert len(tests) > 2
+    with pytest.raises(ConfigError, match="leaves none to train on; lower hold_out or validation"):
+        splits.make_split(tracks, card({"w": {"hold_out": 4, "validation": 1}}), "w")

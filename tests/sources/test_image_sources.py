@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from workflow_scripts.cards.card import load_card
+from workflow_scripts.convert.images import read_movie
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.formats.images import ImageSet, open_images, write_images
+from workflow_scripts.methods.rat_direction.movie import read_stack
 from workflow_scripts.sources import read_images
 from workflow_scripts.sources.shared.crops import from_crop, square_crop, to_crop
+from workflow_scripts.views.images import ImageSpec
 
 KEYS = ("locs_base", "locs_neck", "locs_head")
 
@@ -119,6 +123,42 @@ def test_objects_are_refused_then_read_restricted(tmp_path):
         read_images("rat_npz", path, {})
     found = read_images("rat_npz", path, {"object_arrays": True})
     assert np.array_equal(found.points[:, 2], arrays()["locs_head"])
+
+
+def test_images_whose_pixels_are_objects_are_read_too(tmp_path):
+    whole = np.empty((6, 50, 50), object)  # numpy keeps the shape, and each pixel is an object
+    whole[:] = arrays()["images"].tolist()
+    found = read_images("rat_npz", npz(tmp_path, images=whole), {"object_arrays": True})
+    assert found.images.dtype == np.uint8 and np.array_equal(found.images, arrays()["images"])
+
+
+def test_shifted_copies_are_within_the_default_margin(tmp_path):
+    # Shifted by 3 pixels, and the noise of the label on top of it.
+    path = npz(tmp_path, locs_base=np.full((6, 2), 49 + 3 + 4 * 0.5, np.float32))
+    assert read_images("rat_npz", path, {}).points[0, 0].tolist() == [54.0, 54.0]
+
+
+def test_labels_are_read_where_the_file_has_them(tmp_path):
+    np.savez(tmp_path / "bare.npz", images=arrays()["images"])
+    assert np.isnan(read_images("rat_npz", tmp_path / "bare.npz", {"labels": None}).points).all()
+    assert np.isfinite(read_images("rat_npz", npz(tmp_path), {"labels": None}).points).all()
+
+
+def test_the_published_movie_needs_no_option(tmp_path):
+    card = load_card(Path(__file__).parents[2] / "config/datasets/rat_direction_twin.yaml")
+    (tmp_path / card.movies[0].file).parent.mkdir(parents=True, exist_ok=True)
+    np.savez(tmp_path / card.movies[0].file, images=arrays()["images"])
+    bare = card.model_copy(update={"movies": [card.movies[0].model_copy(update={"options": {}})]})
+    assert len(read_movie(bare, tmp_path)) == 6
+
+
+def test_an_empty_stack_is_one_sentence(tmp_path):
+    np.save(tmp_path / "none.npy", np.zeros((0, 50, 50), np.uint8))
+    with pytest.raises(InputError, match="holds no image"):
+        read_stack(tmp_path / "none.npy", ImageSpec(50, 50, ("base", "neck", "head")))
+    np.savez(tmp_path / "none.npz", images=np.zeros((0, 50, 50), np.uint8))
+    with pytest.raises(InputError, match=r"images have shape \(0, 50, 50\)"):
+        read_stack(tmp_path / "none.npz", ImageSpec(50, 50, ("base", "neck", "head")))
 
 
 def test_code_in_objects_is_never_run(tmp_path, monkeypatch):

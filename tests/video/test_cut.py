@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 from pathlib import Path
 
 import av
@@ -15,6 +16,9 @@ from workflow_scripts.cli import main
 from workflow_scripts.convert.crop_video import preprocess
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.clips import Clip, write_clips
+from workflow_scripts.formats.splits import Split, write_split
+from workflow_scripts.formats.tracks import Labels
+from workflow_scripts.sources.supervisely import read_bouts, read_boxes
 from workflow_scripts.sources.videos import Options
 from workflow_scripts.video.cut import cut_clip, scaled_size
 from workflow_scripts.video.metadata import probe
@@ -85,10 +89,49 @@ def test_the_seeds_folder_of_clips(tmp_path: Path, capsys: pytest.CaptureFixture
         "3",
         "11",
     )
-    assert printed == [str(tmp_path / "out" / row["clip_file"]) for row in rows] + [str(tmp_path / "out/clips.csv")]
+    cut = [tmp_path / "out" / row["clip_file"] for row in rows]
+    beside = [path.parent.parent / "ann" / f"{path.name}.json" for path in cut]
+    every = [str(path) for pair in zip(cut, beside, strict=True) for path in pair]
+    assert printed == [*every, str(tmp_path / "out/clips.csv"), str(tmp_path / "out/meta.json")]
+    # The clip is larger than the video, and its boxes with it.
+    boxes = read_boxes(beside[1], 30)
+    assert boxes[10] == pytest.approx(4 * made.boxes[30], abs=1)
+    assert [(b.start, b.stop, b.name) for b in read_bouts(beside[0], 9, ["Head/Body TWITCH"])] == [
+        (0, 9, "Head/Body TWITCH")
+    ]
     assert [len(read(tmp_path / "out" / row["clip_file"])[0]) for row in rows] == [9, 30]
     (videos / "m.mp4").write_bytes(b"other")
     with pytest.raises(InputError, match=r"m\.mp4: is another file than the one that was cropped"):
         list(export_clips(tmp_path / "index.h5", tmp_path / "videos", tmp_path / "out2"))
     with pytest.raises(InputError, match="is not there"):
         list(export_clips(tmp_path / "index.h5", tmp_path / "out", tmp_path / "out2"))
+
+
+def test_test_videos_stay_whole_and_equal_names_apart(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    made, clips = [], []
+    for number, name in enumerate(("a b", "a-b", "A-B", "t")):
+        toy.write(tmp_path / "videos" / f"{number}.mp4", toy.frames(40))
+        one = preprocess(
+            tmp_path / "videos" / f"{number}.mp4", Options(size=64), tmp_path / f"{number}.mp4", recording=name
+        )
+        codes = np.repeat([0, 1, 0], [10, 20, 10]).astype(np.int16)
+        labels = Labels(codes, np.ones(40, bool), "frame", "multiclass", ("idle", "groom"), background="idle")
+        made.append(dataclasses.replace(one, labels={"action": labels}))
+        clips.append(Clip(name, 10, 30, "groom", "positive"))
+    write_clips(tmp_path / "index.h5", made, {"faithful": clips})
+    groups = {name: name for name in ("a b", "a-b", "A-B", "t")}
+    write_split(tmp_path / "split.json", Split("d", "one", "one", ["A-B", "a b"], ["a-b"], ["t"], groups))
+    list(export_clips(tmp_path / "index.h5", tmp_path / "videos", tmp_path / "out", split=tmp_path / "split.json"))
+    found = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.mp4"))
+    assert found == [
+        "test/video/t.mp4",
+        "train/groom/video/A-B_clip_000.mp4",
+        "train/groom/video/a-b-2_clip_000.mp4",
+        "validation/groom/video/a-b-3_clip_000.mp4",
+    ]
+    assert (tmp_path / "out/test/video/t.mp4").read_bytes() == (tmp_path / "videos/3.mp4").read_bytes()
+    annotation = tmp_path / "out/test/ann/t.mp4.json"
+    assert [(b.start, b.stop, b.name) for b in read_bouts(annotation, 40, ["groom"])] == [(10, 30, "groom")]
+    assert read_boxes(annotation, 40)[20] == pytest.approx(made[3].boxes[20], abs=1)
+    assert not list((tmp_path / "out" / "test").rglob("*clip*"))

@@ -70,6 +70,74 @@ class Shard(Strict):
         return [self.tracks, *(labels.file for labels in self.labels), *self.beside]
 
 
+class Pattern(Strict):
+    """Recordings found in the card's local folder, instead of an entry of `files` and one of `shards` for each.
+
+    In `labels`, `group` and `beside`, `{path}`, `{folder}`, `{name}` and `{stem}` stand for the path of the recording's
+    file below that folder, for the folder it is in, for its name, and for its name without its end.
+    """
+
+    tracks: str = Field(description="Pattern of the files below the local folder; ** stands for any folders.")
+    labels: list[LabelSource] = Field(
+        [], description="Label files; one that is not there leaves its recording unlabelled."
+    )
+    group: str | None = Field(None, description="Animal, session or source video; the source decides where empty.")
+    options: dict[str, Any] = Field({}, description="Overrides of the card's source options.")
+    beside: list[str] = []
+
+    def expand(self, local: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Return the entries of `files` and `shards` of what the folder holds now.
+
+        Raises
+        ------
+        ValueError
+            When it holds no such file.
+        """
+        found = sorted(path for path in local.glob(self.tracks) if path.is_file())
+        if not found:
+            raise ValueError(f"recordings: {local} holds no file {self.tracks}")
+        paths: dict[str, None] = {}
+        shards = []
+        for path in found:
+            here = path.relative_to(local)
+            told = {"path": here.as_posix(), "folder": here.parent.as_posix(), "name": here.name, "stem": here.stem}
+            labels = [
+                {
+                    "source": label.source,
+                    "file": _filled(label.file, told),
+                    "options": {key: _filled(value, told) for key, value in label.options.items()},
+                }
+                for label in self.labels
+            ]
+            labels = [label for label in labels if (local / label["file"]).is_file()]
+            beside = [_filled(name, told) for name in self.beside]
+            paths |= dict.fromkeys([told["path"], *(label["file"] for label in labels), *beside])
+            shards.append(
+                {
+                    "id": here.with_suffix("").as_posix(),
+                    "tracks": told["path"],
+                    "labels": labels,
+                    "group": None if self.group is None else _filled(self.group, told),
+                    "options": {key: _filled(value, told) for key, value in self.options.items()},
+                    "beside": beside,
+                }
+            )
+        return [{"path": path} for path in paths], shards
+
+
+def _filled(value: Any, told: dict[str, str]) -> Any:
+    """Put the names of a recording into a text; other values stay."""
+    if isinstance(value, dict):
+        return {key: _filled(item, told) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, told) for item in value]
+    if not isinstance(value, str):
+        return value
+    for key, text in told.items():
+        value = value.replace(f"{{{key}}}", text)
+    return value
+
+
 class Task(Strict):
     """A question the probe asks of the labels."""
 
@@ -139,6 +207,16 @@ class DealtSplit(Strict):
     seed: int = Field(0, ge=0)
 
 
+class RandomSplit(Strict):
+    """A number of whole recordings, drawn at random, held out for the test (and for validation)."""
+
+    hold_out: int = Field(
+        ge=1, description="Recordings to test on, at least: groups are drawn whole until there are so many."
+    )
+    validation: int = Field(0, ge=0, description="Recordings to validate on, drawn after those.")
+    seed: int = Field(0, ge=0)
+
+
 class Movie(Strict):
     """A movie that trained models tag; nothing is trained or judged on it."""
 
@@ -194,13 +272,30 @@ class Card(Strict):
     source: str = Field(description="Name of a track source (workflow_scripts/sources).")
     options: dict[str, Any] = Field({}, description="Options of that source.")
     gaps: Gaps = Gaps()
+    recordings: Pattern | None = Field(
+        None, description="Pattern of the recordings in the local folder, in place of `files` and `shards`."
+    )
     files: list[RemoteFile] = Field(min_length=1)
     shards: list[Shard] = Field(min_length=1)
     tasks: dict[str, Task] = {}
     movies: list[Movie] = []
-    splits: dict[str, GroupSplit | FoldSplit | DealtSplit] = {}
+    splits: dict[str, GroupSplit | FoldSplit | DealtSplit | RandomSplit] = {}
     simulate: Simulation | None = None
     published: list[Published] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand(cls, value: Any) -> Any:
+        """Replace a pattern by what the folder holds: jobs are given the recordings themselves."""
+        if not isinstance(value, dict) or not value.get("recordings"):
+            return value
+        if not value.get("local"):
+            raise ValueError("recordings are found in a local folder: name it under local")
+        if value.get("files") or value.get("shards"):
+            raise ValueError("recordings stand in place of files and shards: keep one of the two")
+        pattern = Pattern.model_validate(value["recordings"])
+        files, shards = pattern.expand(Path(value["local"]).expanduser())
+        return {key: item for key, item in value.items() if key != "recordings"} | {"files": files, "shards": shards}
 
     @model_validator(mode="after")
     def _consistent(self) -> Card:

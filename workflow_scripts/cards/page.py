@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from workflow_scripts.cards.card import Card, DealtSplit, FoldSplit, GroupSplit, RemoteFile
+from workflow_scripts.cards.card import Card, DealtSplit, FoldSplit, GroupSplit, RandomSplit, RemoteFile
 
 UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
@@ -92,7 +92,10 @@ def _recording_facts(card: Card) -> str:
     return markdown_table(["", ""], facts)
 
 
-def _split(split: GroupSplit | FoldSplit | DealtSplit) -> str:
+def _split(split: GroupSplit | FoldSplit | DealtSplit | RandomSplit) -> str:
+    if isinstance(split, RandomSplit):
+        drawn = f"{split.hold_out} recordings or more, groups whole, held out at random (seed {split.seed})"
+        return f"{drawn}, {split.validation} more validate" if split.validation else drawn
     if isinstance(split, DealtSplit):
         return f"held out in turn: {split.deal} parts of the groups, dealt at random (seed {split.seed})"
     if isinstance(split, FoldSplit):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from workflow_scripts.cli.tables import print_table
+from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.experiment.experiment import named_experiment
 
 
@@ -16,6 +18,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Validate an experiment and its cards, and print what it would run."""
     experiment = named_experiment(options.root, options.experiment)
+    for started in experiment.runs:
+        for path in experiment.named_files(started):
+            # Weights below results/ are made by other runs, and come first.
+            if Path(path).parts[:1] != ("results",) and not Path(path).exists():
+                raise ConfigError(f"methods.{started.method}: there is no file {path}; check the path.")
     rows = [["dataset", "method", "point", "splits", "seeds"]]
     for dataset in experiment.cards:
         for method in dict.fromkeys(run.method for run in experiment.runs if run.dataset == dataset):

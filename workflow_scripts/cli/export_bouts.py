@@ -11,8 +11,14 @@ from workflow_scripts.behaviour.exports import export_bouts
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("predictions", type=Path, help="predictions.h5 or probe_predictions.h5 of a run")
-    parser.add_argument("--tracks", type=Path, required=True, help="tracks.h5 of its dataset")
-    parser.add_argument("--format", choices=["csv", "boris", "elan", "nwb"], default="csv", help="format of the files")
+    parser.add_argument(
+        "--data", "--tracks", dest="data", type=Path, required=True, help="tracks.h5 or clips/index.h5 of its dataset"
+    )
+    parser.add_argument(
+        "--format", choices=["csv", "boris", "elan", "nwb", "supervisely"], default="csv", help="format of the files"
+    )
+    parser.add_argument("--confidence", type=float, default=0.0, help="leave out bouts of a lower mean probability")
+    parser.add_argument("--videos", type=Path, help="folder of the videos, which a Supervisely project then contains")
     parser.add_argument("--task", action="append", help="task to write, repeatable (default: all by frame)")
     parser.add_argument("--output", type=Path, default=Path("bouts"), help="folder of the files (default: bouts)")
 
@@ -21,7 +27,14 @@ def run(options: argparse.Namespace) -> None:
     """Write a run's predictions as bouts for other programs."""
     path = options.predictions
     found = export_bouts(
-        path, options.tracks, options.output, form=options.format, tasks=options.task, method=path.parent.as_posix()
+        path,
+        options.data,
+        options.output,
+        form=options.format,
+        tasks=options.task,
+        method=path.parent.as_posix(),
+        confidence=options.confidence,
+        videos=options.videos,
     )
     for written in found:
         print(written)

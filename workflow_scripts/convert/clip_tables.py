@@ -22,7 +22,8 @@ def clip_tables(clips: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     -------
     quality, labels : DataFrame
         In the columns of :func:`workflow_scripts.convert.quality.quality_tables`; `missing` and `filled` are
-        shares of frames without a box, and with an interpolated one.
+        shares of frames without a box, and with an interpolated one; `outside` is the share of the moving pixels that
+        lie outside the boxes.
     """
     quality: list[dict[str, object]] = []
     spread: Spread = []
@@ -38,6 +39,7 @@ def clip_tables(clips: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
                     "keypoints": 0,
                     "missing": float((recording.origin == MISSING).mean()),
                     "filled": float((recording.origin == INTERPOLATED).mean()),
+                    "outside": recording.outside,
                     "status": "ok",
                     "warnings": "\n".join(recording.warnings),
                 }
@@ -46,4 +48,6 @@ def clip_tables(clips: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
                 spread += label_rows(recording.id, task, labels)
         for shard, reason in reader.quarantined.items():
             quality.append({"recording": shard, "status": "quarantined", "warnings": reason})
-    return pd.DataFrame(quality, columns=QUALITY), pd.DataFrame(spread, columns=LABELS)
+    return pd.DataFrame(quality, columns=[*QUALITY[:-2], "outside", *QUALITY[-2:]]), pd.DataFrame(
+        spread, columns=LABELS
+    )

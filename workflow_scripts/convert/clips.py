@@ -76,7 +76,7 @@ def _labelled(recording: ClipRecording, card: Card, shard: Shard, resources: Pat
     sums = dict(recording.source_sha256)
     options = shard_options(card, shard)
     if options.label is not None:
-        labels[TASK] = _whole(options.label, recording.n_frames, card)
+        labels |= _whole(options.label, recording.n_frames, card)
     for source in shard.labels:
         found = _read(resources / source.file, source, recording, card.tasks, warnings)
         if both := set(found) & set(labels):
@@ -87,13 +87,17 @@ def _labelled(recording: ClipRecording, card: Card, shard: Shard, resources: Pat
     return dataclasses.replace(recording, labels=labels, source_sha256=sums, warnings=warnings)
 
 
-def _whole(label: str, n_frames: int, card: Card) -> Labels:
-    task = task_of(TASK, card.tasks, "multiclass")
+def _whole(label: str, n_frames: int, card: Card) -> dict[str, Labels]:
+    several = [name for name, task in card.tasks.items() if (task.kind, task.level) == ("multiclass", "frame")]
+    name = several[0] if len(several) == 1 else TASK
+    task = task_of(name, card.tasks, "multiclass")
     if label not in task.vocabulary:
         near = nearest(label, task.vocabulary).removesuffix("?")
         raise ConfigError(f"config/datasets/{card.name}.yaml: the class {label!r} is not in the vocabulary{near}.")
     values = np.full(n_frames, task.vocabulary.index(label), np.int16)
-    return Labels(values, np.ones(n_frames, bool), "frame", "multiclass", tuple(task.vocabulary))
+    spans = ((0, n_frames, int(values[0])),) if n_frames else ()
+    known = np.ones(n_frames, bool)
+    return {name: Labels(values, known, "frame", "multiclass", tuple(task.vocabulary), task.background, spans)}
 
 
 def _read(
@@ -123,14 +127,40 @@ def _in_seconds(source: LabelSource) -> bool:
     return bool(says(validate(module.Options, source.options, where=f"options of the source {source.source}")))
 
 
-def _bouts(recording: ClipRecording, idle: str | None) -> tuple[list[tuple[int, int, str]], npt.NDArray[np.bool_]]:
-    """Return (start, stop, class) of every bout that is not idle, and the frames known to be idle (None: no class)."""
-    labels = recording.labels.get(TASK)
+def _tasks(recordings: Sequence[ClipRecording]) -> list[str]:
+    """Tasks whose bouts make clips: those labelled frame by frame with classes."""
+    found = {
+        task: None
+        for recording in recordings
+        for task, labels in recording.labels.items()
+        if labels.level == "frame" and labels.kind in ("multiclass", "binary")
+    }
+    return list(found)
+
+
+def _idle_of(recordings: Sequence[ClipRecording], task: str, balance: BalanceOptions) -> str:
+    """Name the class that stands for no bout: the balance options' where it is one, else the task's; "" = none."""
+    for recording in recordings:
+        if (labels := recording.labels.get(task)) is not None:
+            if balance.idle in labels.vocabulary:
+                return str(balance.idle)
+            if labels.background in labels.vocabulary:
+                return str(labels.background)
+    return ""
+
+
+def _bouts(recording: ClipRecording, task: str, idle: str) -> tuple[list[tuple[int, int, str]], npt.NDArray[np.bool_]]:
+    """Return (start, stop, class) of every bout that is not idle, and the frames known to be idle.
+
+    Bouts that overlap are all there, each whole, where the labels' source kept them.
+    """
+    labels = recording.labels.get(task)
     if labels is None:
         return [], np.zeros(recording.n_frames, bool)
     names = labels.vocabulary
     codes = np.where(labels.mask, labels.values, -1)
-    bouts = [(a, b, names[code]) for a, b, code in runs(codes).triples() if code >= 0 and names[code] != idle]
+    spans: Sequence[tuple[int, int, int]] = labels.spans or runs(codes).triples()
+    bouts = [(a, b, names[code]) for a, b, code in spans if code >= 0 and names[code] != idle]
     quiet = codes == names.index(idle) if idle in names else np.zeros(len(codes), bool)
     return bouts, quiet
 
@@ -148,30 +178,39 @@ def sound_clips(recordings: Sequence[ClipRecording], balance: BalanceOptions) ->
     Returns
     -------
     list of Clip
-        A positive clip reaches `context` seconds over either end of its bout; the label of a frame within is in the
-        recording's labels.
+        Of all tasks, one after the other. A positive clip reaches `context` seconds over either end of its bout; the
+        label of a frame within is in the recording's labels.
     """
+    return [clip for task in _tasks(recordings) for clip in _sound(recordings, task, balance)]
+
+
+def _sound(recordings: Sequence[ClipRecording], task: str, balance: BalanceOptions) -> list[Clip]:
     table: list[Clip] = []
     quiet: list[npt.NDArray[np.bool_]] = []
-    positive = 0
+    positive, name = 0, _idle_of(recordings, task, balance)
     for recording in recordings:
-        bouts, idle = _bouts(recording, balance.idle)
+        bouts, idle = _bouts(recording, task, name)
         quiet.append(idle)
         more = round(balance.context * recording.fps)
         for start, stop, label in bouts:
             positive += stop - start
             ends = max(0, start - more), min(recording.n_frames, stop + more)
-            table.append(Clip(recording.id, *ends, label, "positive"))
+            table.append(Clip(recording.id, *ends, label, "positive", task))
     still = sum(int(idle.sum()) for idle in quiet)
     wanted = still if positive == 0 else min(still, round(balance.idle_ratio * positive))
     for recording, idle in zip(recordings, quiet, strict=True):
         share = round(wanted * int(idle.sum()) / still) if still else 0
-        table += _idle_clips(recording, idle, share, balance)
+        table += _idle_clips(recording, idle, share, balance, name, task)
     return table
 
 
 def _idle_clips(
-    recording: ClipRecording, idle: npt.NDArray[np.bool_], frames: int, balance: BalanceOptions
+    recording: ClipRecording,
+    idle: npt.NDArray[np.bool_],
+    frames: int,
+    balance: BalanceOptions,
+    name: str,
+    task: str,
 ) -> list[Clip]:
     """Draw about `frames` frames of idle clips: the liveliest first, the rest at random."""
     # By name, so that another video in the dataset does not change what is drawn from this one.
@@ -200,10 +239,7 @@ def _idle_clips(
         if int(k) not in taken:
             taken.add(int(k))
             gathered += pieces[k][1] - pieces[k][0]
-    return [
-        Clip(recording.id, *pieces[k], balance.idle or "", "hard_negative" if k in hard else "idle")
-        for k in sorted(taken)
-    ]
+    return [Clip(recording.id, *pieces[k], name, "hard_negative" if k in hard else "idle", task) for k in sorted(taken)]
 
 
 def faithful_clips(recordings: Sequence[ClipRecording], balance: BalanceOptions) -> list[Clip]:
@@ -213,7 +249,12 @@ def faithful_clips(recordings: Sequence[ClipRecording], balance: BalanceOptions)
     context. Idle clips of 3 to 5 s are cut back to back from the start of each video that has a bout, until it has the
     mean number of bout frames of such videos. Their lengths are drawn with a seed, which the seed project did not.
     """
-    bouts = {recording.id: _bouts(recording, balance.idle) for recording in recordings}
+    return [clip for task in _tasks(recordings) for clip in _faithful(recordings, task, balance)]
+
+
+def _faithful(recordings: Sequence[ClipRecording], task: str, balance: BalanceOptions) -> list[Clip]:
+    name = _idle_of(recordings, task, balance)
+    bouts = {recording.id: _bouts(recording, task, name) for recording in recordings}
     with_bouts = [recording for recording in recordings if bouts[recording.id][0]]
     if not with_bouts:
         return []
@@ -222,7 +263,9 @@ def faithful_clips(recordings: Sequence[ClipRecording], balance: BalanceOptions)
     table: list[Clip] = []
     for recording in with_bouts:
         parts = [part for bout in bouts[recording.id][0] for part in _parts(bout, recording)]
-        table += [Clip(recording.id, start, stop, label, "positive") for start, stop, label in parts]
+        table += [Clip(recording.id, start, stop, label, "positive", task) for start, stop, label in parts]
+        if not name:
+            continue
         rng = np.random.default_rng([balance.seed, zlib.crc32(recording.id.encode()), 1])
         gathered, here = 0, 0
         for start, stop, _ in [*sorted(parts), (recording.n_frames, recording.n_frames, "")]:
@@ -230,7 +273,7 @@ def faithful_clips(recordings: Sequence[ClipRecording], balance: BalanceOptions)
                 length = round(float(rng.uniform(3, 5)) * recording.fps)
                 if here + length > start:
                     break
-                table.append(Clip(recording.id, here, here + length, balance.idle, "idle"))
+                table.append(Clip(recording.id, here, here + length, name, "idle", task))
                 here, gathered = here + length, gathered + length
             here = max(here, stop)
     return table

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.detectors import Detector, make
+from workflow_scripts.detectors.coverage import OUTSIDE_WARNING, Coverage
 from workflow_scripts.formats.clips import MISSING, ClipRecording
 from workflow_scripts.sources.videos import Options
 from workflow_scripts.video.crop import Cropper, CropWriter, motion_meter
@@ -61,19 +62,26 @@ def preprocess(
     width, height = (region.width, region.height) if region else (info.width, info.height)
     length = _moving_frames(info, options, region)
     every = options.every or max(1, round(info.fps / DETECTIONS_A_SECOND))
-    detector = make(options.detector.name, options.detector.options, folder or path.parent)
+    where = folder or path.parent
+    detector = make(
+        options.detector.name, options.detector.options, where, animals=options.animals, animal=options.animal
+    )
     side = _fit(detector, info, options, region, min(width, height))
     boxes = BoxPath(every, info.fps, options.max_gap, options.smooth)
     windows, motion = [np.zeros((0, 4), np.float32)], []
     waiting: deque[Planes] = deque()
     batch: list[tuple[int, Planes]] = []
-    crop, measure = Cropper(options.size), motion_meter()
+    crop, measure, coverage = Cropper(options.size), motion_meter(), Coverage()
     done = read = 0
     last: npt.NDArray[np.float64] | None = None
 
     def detect() -> None:
         if batch:
-            boxes.found.extend(detector.detect([planes for _, planes in batch], [number for number, _ in batch]))
+            found = detector.detect([planes for _, planes in batch], [number for number, _ in batch])
+            boxes.found.extend(found)
+            everyone = getattr(detector, "everyone", [row[None] for row in found])
+            for (_, planes), rows in zip(batch, everyone, strict=True):
+                coverage.add(planes, rows[:, :4])
             batch.clear()
 
     def write(writer: CropWriter, stop: int) -> None:
@@ -120,7 +128,9 @@ def preprocess(
         image_size=(info.width, info.height),
         rotation=info.rotation,
         source_sha256={path.name: checksum(path)},
-        warnings=_warnings(info, read, length, found, window, origin),
+        warnings=_warnings(info, read, length, found, window, origin) + _missed(coverage.share(), options),
+        outside=coverage.share(),
+        preprocessing=options.model_dump(mode="json", exclude={"label", "balance"}) | {"folder": str(where)},
     )
 
 
@@ -154,7 +164,8 @@ def _fit(detector: Detector, info: VideoInfo, options: Options, region: Region |
     detector.fit(info, [planes for _, planes in taken], region)
     if options.side is not None:
         return options.side // 2 * 2
-    found = detector.detect([planes for _, planes in taken], [number for number, _ in taken])
+    look = getattr(detector, "survey", detector.detect)
+    found = look([planes for _, planes in taken], [number for number, _ in taken])
     sides = np.maximum(found[:, 2] - found[:, 0], found[:, 3] - found[:, 1])
     sides = sides[~np.isnan(sides)]
     if not len(sides):
@@ -163,6 +174,15 @@ def _fit(detector: Detector, info: VideoInfo, options: Options, region: Region |
     longest = float(sides[sides <= 2 * np.median(sides)].max())
     side = max(MIN_SIDE, 2 * math.ceil(longest / (1 - 2 * options.pad) / 2))
     return min(side, largest // 2 * 2)
+
+
+def _missed(outside: float, options: Options) -> list[str]:
+    if not outside > OUTSIDE_WARNING:
+        return []
+    return [
+        f"{outside:.0%} of the moving pixels lie outside the box: the detector {options.detector.name} cannot handle "
+        "this picture, or it shows several animals; set polarity, region or animals, or use another detector"
+    ]
 
 
 def _warnings(

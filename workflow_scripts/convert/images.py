@@ -90,5 +90,8 @@ def read_movie(card: Card, resources: Path, number: int = 0) -> ImageSet:
         With the card's frame rate where the source knows none.
     """
     movie = card.movies[number]
-    images = read_images(card.source, resources / movie.file, deep_merge(card.options, movie.options))
+    options = deep_merge(card.options, movie.options)
+    if card.source == "rat_npz":
+        options = {"labels": None} | options  # the published movie has images and no points
+    images = read_images(card.source, resources / movie.file, options)
     return images if np.isfinite(images.fps) else replace(images, fps=card.fps or images.fps)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow_scripts.cards.card import Card, DealtSplit, FoldSplit, GroupSplit
+from workflow_scripts.cards.card import Card, DealtSplit, FoldSplit, GroupSplit, RandomSplit
 from workflow_scripts.core.errors import ConfigError, LeakError
 from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.datasets import DatasetReader, open_dataset
@@ -42,7 +42,7 @@ def make_split(tracks: Path, card: Card, name: str) -> Split:
     definition = card.splits[family]
     with open_dataset(tracks) as reader:
         unit = reader.group
-        if not isinstance(definition, DealtSplit) and definition.by == "animal":
+        if isinstance(definition, GroupSplit | FoldSplit) and definition.by == "animal":
             if not hasattr(reader, "animal_of"):
                 raise ConfigError(f"Split {name!r} of {card.name!r}: only images are split by animal; name groups.")
             unit = reader.animal_of
@@ -50,6 +50,8 @@ def make_split(tracks: Path, card: Card, name: str) -> Split:
         missing = _quarantined_groups(card, reader)
     if isinstance(definition, DealtSplit):
         definition = _deal(definition, sorted(set(groups.values())), card, name)
+    if isinstance(definition, RandomSplit):
+        definition = _draw(definition, groups, card, name)
     if isinstance(definition, FoldSplit):
         folds = definition.folds
         definition = _fold(definition, int(name.removeprefix(family)), card, name)
@@ -96,6 +98,27 @@ def _deal(definition: DealtSplit, groups: list[str], card: Card, name: str) -> F
     return FoldSplit(
         folds=[[group for group, p in zip(groups, part, strict=True) if p == k] for k in range(definition.deal)]
     )
+
+
+def _draw(definition: RandomSplit, groups: dict[str, str], card: Card, name: str) -> GroupSplit:
+    """Draw whole groups until each side has as many recordings as it asks for."""
+    members: dict[str, list[str]] = {}
+    for recording, group in groups.items():
+        members.setdefault(group, []).append(recording)
+    order = np.random.default_rng(definition.seed).permutation(sorted(members)).tolist()
+    sides: dict[str, list[str]] = {}
+    for side, wanted in (("test", definition.hold_out), ("validation", definition.validation)):
+        taken: list[str] = []
+        while order and sum(len(members[group]) for group in taken) < wanted:
+            taken.append(order.pop(0))
+        sides[side] = taken
+    if not order:
+        raise ConfigError(
+            f"Split {name!r} of {card.name!r}: holding out {definition.hold_out} and {definition.validation} of "
+            f"{len(groups)} recordings, groups whole, leaves none to train on; lower hold_out or validation in "
+            f"config/datasets/{card.name}.yaml."
+        )
+    return GroupSplit(**sides)
 
 
 def _fold(definition: FoldSplit, number: int, card: Card, name: str) -> GroupSplit:

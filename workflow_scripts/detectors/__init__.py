@@ -13,6 +13,9 @@ the dataset's own (files its options name lie below it):
     How many frames to hand over at a time.
 ``samples``
     How many sample frames `fit` wants.
+
+One that can tell animals apart also has ``detect_all(frames, numbers)``: for each frame a float32 array (n, 5), one row
+an animal, the surest first; :mod:`.linked` follows one of them.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +32,8 @@ import numpy.typing as npt
 from workflow_scripts.cards.kinds import DETECTORS
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.validation import Strict, nearest, validate
+from workflow_scripts.detectors.linked import Linked, Several
+from workflow_scripts.detectors.lookup import Lookup
 from workflow_scripts.video.frames import Planes, Region
 from workflow_scripts.video.metadata import VideoInfo
 
@@ -64,7 +69,7 @@ def check_options(name: str, options: dict[str, Any]) -> Strict:
     return validate(model, options, where=f"options of the detector {name}")
 
 
-def make(name: str, options: dict[str, Any], folder: Path) -> Detector:
+def make(name: str, options: dict[str, Any], folder: Path, *, animals: int = 1, animal: int = 0) -> Detector:
     """Make a detector.
 
     Parameters
@@ -75,11 +80,40 @@ def make(name: str, options: dict[str, Any], folder: Path) -> Detector:
         Options of that detector.
     folder : Path
         The dataset's folder, below which files named in the options lie.
+    animals : int
+        Animals in the picture, each with a box of its own.
+    animal : int
+        Which of them is followed, from 0.
 
     Raises
     ------
     ConfigError, InputError
-        When the detector or an option is unknown, or a file it needs cannot be used.
+        When the detector or an option is unknown, a file it needs cannot be used, or it cannot tell animals apart.
     """
+    if animals > 1 and name == "background":
+        options = {"animals": 1} | options
+        if options["animals"] != 1:
+            raise ConfigError(
+                "The option animals of the detector background draws one box around all animals, the option animals "
+                "of the videos one around each; set one of the two."
+            )
     detector: Detector = _module(name).Detector(check_options(name, options), folder)
-    return detector
+    if animals == 1:
+        return detector
+    if not hasattr(detector, "detect_all"):
+        raise ConfigError(
+            f"The detector {name} gives one box a frame and cannot tell {animals} animals apart; use background or "
+            "rtdetrv2, or from_tracks with its option individual."
+        )
+    return Linked(cast(Several, detector), animals, animal)
+
+
+def files_of(name: str, options: dict[str, Any]) -> list[str]:
+    """Return the files that a detector needs for any video, as its options name them (weights)."""
+    checked = check_options(name, options)
+    return [str(checked.weights)] if hasattr(checked, "weights") else []
+
+
+def by_video(name: str) -> bool:
+    """Tell whether a detector looks boxes up in a file that belongs to one video."""
+    return issubclass(_module(name).Detector, Lookup)

@@ -18,6 +18,12 @@ from workflow_scripts.video.metadata import VideoInfo
 MOVING = 1.5
 """A blob of the median that changes this many times as much as the floor is an animal, not a thing."""
 
+SHADOW = 0.5
+"""A shadow differs from the background by less than this share of what the animal differs by."""
+
+TAIL = 0.35
+"""A tail is thinner than this share of the trunk."""
+
 Gray = npt.NDArray[np.float32]
 
 
@@ -142,11 +148,7 @@ class Detector:
     def _largest(self, gray: Gray) -> npt.NDArray[np.float32]:
         """Return box (in reduced pixels) and score of the blob with the most difference in it."""
         nothing = np.full(5, np.nan, np.float32)
-        difference = gray - self._background
-        if self.options.polarity == "both":
-            difference = np.abs(difference)
-        elif self.options.polarity == "dark":
-            difference = -difference
+        difference = self._difference(gray)
         mask = _opened(difference > self._cut)
         labels, count = ndimage.label(mask)
         if not count:
@@ -178,16 +180,80 @@ class Detector:
 
     def detect(self, frames: Sequence[Planes], numbers: Sequence[int]) -> npt.NDArray[np.float32]:
         """Find the animal; see :mod:`workflow_scripts.detectors`."""
-        found = np.empty((len(frames), 5), np.float32)
-        for row, planes in enumerate(frames):
-            gray = planes.gray(self._step)
-            gray -= _drift(gray[None], self._background)[0]
-            found[row] = self._largest(gray)
+        found = np.stack([self._largest(self._level(planes)) for planes in frames])
+        return self._grown(found, frames[0])
+
+    def detect_all(self, frames: Sequence[Planes], numbers: Sequence[int]) -> list[npt.NDArray[np.float32]]:
+        """Find every blob that is large enough; animals that touch are one. See :mod:`workflow_scripts.detectors`."""
+        return [self._grown(self._every(self._level(planes)), planes) for planes in frames]
+
+    def body(self, planes: Planes) -> tuple[float, float, float] | None:
+        """Find the trunk of the animal, without its tail, its shadow and reflections of it.
+
+        What differs less than half as much as the animal itself is a shadow, what is thinner than a third of the
+        trunk a tail, and what is not connected with it another thing.
+
+        Parameters
+        ----------
+        planes : Planes
+
+        Returns
+        -------
+        tuple of float or None
+            x and y of the middle of the trunk's box and the length of the trunk, in pixels of the frame; None where
+            nothing differs from the background.
+        """
+        difference = self._difference(self._level(planes))
+        mask = _opened(difference > self._cut)
+        labels, count = ndimage.label(mask)
+        if not count:
+            return None
+        weights = np.bincount(labels.ravel(), weights=difference.ravel(), minlength=count + 1)[1:]
+        best = labels == 1 + int(weights.argmax())
+        if best.sum() < self.options.min_area * mask.size:
+            return None
+        core = _heaviest(difference > max(self._cut, SHADOW * float(np.quantile(difference[best], 0.9))), difference)
+        depth = ndimage.distance_transform_edt(np.pad(core, 1))[1:-1, 1:-1]
+        reach = TAIL * float(depth.max())
+        trunk = _heaviest(depth > reach, depth)
+        trunk = core & (ndimage.distance_transform_edt(~trunk) <= reach)
+        rows, columns = np.nonzero(trunk)
+        middle = [((k.min() + k.max()) / 2 + 0.5) * self._step - 0.5 for k in (columns, rows)]
+        return float(middle[0]), float(middle[1]), float(_length(columns, rows) * self._step)
+
+    def _difference(self, gray: Gray) -> Gray:
+        difference = gray - self._background
+        if self.options.polarity == "both":
+            return np.asarray(np.abs(difference), np.float32)
+        return -difference if self.options.polarity == "dark" else difference
+
+    def _level(self, planes: Planes) -> Gray:
+        gray = planes.gray(self._step)
+        return np.asarray(gray - _drift(gray[None], self._background)[0], np.float32)
+
+    def _every(self, gray: Gray) -> npt.NDArray[np.float32]:
+        """Return boxes and scores of all blobs between the smallest and the largest area, the weightiest first."""
+        difference = self._difference(gray)
+        mask = _opened(difference > self._cut)
+        labels, count = ndimage.label(mask)
+        areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+        weights = np.bincount(labels.ravel(), weights=difference.ravel(), minlength=count + 1)[1:]
+        low, high = self.options.min_area * mask.size, self.options.max_area * mask.size
+        rows, places = [], ndimage.find_objects(labels)
+        for k in np.argsort(-weights):
+            if low <= areas[k] <= high:
+                mean = float(weights[k]) / int(areas[k])
+                box = _trunk(labels[places[k]] == k + 1, places[k], self.options.tail)
+                rows.append([*box, mean / (mean + 2 * self._cut)])
+        return np.array(rows, np.float32).reshape(-1, 5)
+
+    def _grown(self, found: npt.NDArray[np.float32], planes: Planes) -> npt.NDArray[np.float32]:
+        """Scale boxes (n, 5) of reduced pixels to the frame's, and add the border."""
         found[:, :4] *= self._step
         grow = self.options.grow * np.maximum(found[:, 2:3] - found[:, :1], found[:, 3:4] - found[:, 1:2])
         found[:, :2] -= grow
         found[:, 2:4] += grow
-        height, width = frames[0].y.shape
+        height, width = planes.y.shape
         found[:, [0, 2]] = np.clip(found[:, [0, 2]], 0, width)
         found[:, [1, 3]] = np.clip(found[:, [1, 3]], 0, height)
         return found
@@ -203,6 +269,22 @@ def _opened(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     grown[:, 1:] |= core[:, :-1]
     grown[:, :-1] |= core[:, 1:]
     return grown
+
+
+def _heaviest(mask: npt.NDArray[np.bool_], weight: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
+    """Return the connected part of a mask with the largest sum of weights."""
+    labels, count = ndimage.label(mask)
+    if count < 2:
+        return mask
+    return np.asarray(labels == 1 + int(np.bincount(labels.ravel(), weights=weight.ravel())[1:].argmax()))
+
+
+def _length(columns: npt.NDArray[np.integer], rows: npt.NDArray[np.integer]) -> float:
+    """Return the extent of pixels along their longest axis."""
+    points = np.stack([columns, rows], axis=1).astype(np.float64)
+    points -= points.mean(axis=0)
+    along = points @ np.linalg.eigh(points.T @ points)[1][:, -1]
+    return float(np.ptp(along)) + 1
 
 
 def _drift(stack: Gray, background: Gray) -> npt.NDArray[np.float32]:

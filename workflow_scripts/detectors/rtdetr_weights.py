@@ -21,6 +21,7 @@ from transformers.models.rt_detr_v2.modeling_rt_detr_v2 import RTDetrV2ForObject
 from workflow_scripts.core.errors import InputError
 
 Size: TypeAlias = Literal["tiny", "r18", "r34", "r50m", "r50", "r101"]
+Sampling: TypeAlias = Literal["default", "discrete"]
 Weights: TypeAlias = dict[str, torch.Tensor]
 
 SMALL = {"hidden_sizes": [64, 128, 256, 512], "layer_type": "basic"}
@@ -56,7 +57,7 @@ HEADS: dict[str, dict[str, Any]] = {
 }
 
 
-def build(size: Size, classes: int = 1) -> Any:
+def build(size: Size, classes: int = 1, sampling: Sampling = "default") -> Any:
     """Return an untrained network of one of the published sizes (or a tiny one for tests).
 
     Parameters
@@ -64,11 +65,13 @@ def build(size: Size, classes: int = 1) -> Any:
     size : str
     classes : int
         Number of classes of objects.
+    sampling : {"default", "discrete"}
+        How the decoder samples the picture; `discrete` in the published files whose names hold `dsp`.
     """
     told: dict[str, Any] = {"embedding_size": 64, **BACKBONES[size], "out_features": ["stage2", "stage3", "stage4"]}
     backbone = RTDetrResNetConfig(**told)
     told = {"backbone_config": backbone, "encoder_in_channels": told["hidden_sizes"][1:], "num_labels": classes}
-    config = RTDetrV2Config(**told, **HEADS[size])
+    config = RTDetrV2Config(**told, **HEADS[size], decoder_method=sampling)
     return RTDetrV2ForObjectDetection(config)
 
 
@@ -152,18 +155,13 @@ def from_original(state: Mapping[str, torch.Tensor]) -> Weights:
     return found
 
 
-def load_weights(path: Path, model: Any) -> None:
-    """Load an original checkpoint (.pth) or our own file (.safetensors), strictly.
-
-    Parameters
-    ----------
-    path : Path
-    model : RTDetrV2ForObjectDetection
+def read_state(path: Path) -> Weights:
+    """Read an original checkpoint (.pth) or our own file (.safetensors), by our names.
 
     Raises
     ------
     InputError
-        When the file is no such checkpoint, or was made for another size or number of classes.
+        When the file is no such checkpoint.
     """
     try:
         if path.suffix == ".safetensors":
@@ -179,6 +177,44 @@ def load_weights(path: Path, model: Any) -> None:
         raise InputError(
             path, "holds more than weights, or is damaged", "give a checkpoint of weights alone"
         ) from error
+    return state
+
+
+def size_of(path: Path) -> Size:
+    """Tell which size a checkpoint is of, by the names and shapes of its tensors.
+
+    Raises
+    ------
+    InputError
+        When it is of no published size, or tells more than one class apart.
+    """
+    state = read_state(path)
+    given = {name: tuple(tensor.shape) for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
+    classes = len(state["class_embed.0.bias"]) if "class_embed.0.bias" in state else 1
+    for size in BACKBONES:
+        with torch.device("meta"):
+            own = build(size, classes).state_dict()  # type: ignore[arg-type]
+        if given == {name: tuple(t.shape) for name, t in own.items() if not name.endswith("num_batches_tracked")}:
+            if classes != 1:
+                raise InputError(path, f"tells {classes} classes apart", "a detector of mice has one class")
+            return size  # type: ignore[return-value]
+    raise InputError(path, "is an RT-DETRv2 of no published size", f"expected one of {', '.join(BACKBONES)}")
+
+
+def load_weights(path: Path, model: Any) -> None:
+    """Load an original checkpoint (.pth) or our own file (.safetensors), strictly.
+
+    Parameters
+    ----------
+    path : Path
+    model : RTDetrV2ForObjectDetection
+
+    Raises
+    ------
+    InputError
+        When the file is no such checkpoint, or was made for another size or number of classes.
+    """
+    state = read_state(path)
     own = model.state_dict()
     wanted = {name for name in own if not name.endswith("num_batches_tracked")}
     given = {name for name in state if not name.endswith("num_batches_tracked")}

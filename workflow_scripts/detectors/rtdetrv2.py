@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,9 @@ import torch
 from pydantic import Field
 from torch.nn import functional
 
+from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import Strict
-from workflow_scripts.detectors.rtdetr_weights import Size, build, load_weights
+from workflow_scripts.detectors.rtdetr_weights import Sampling, Size, build, load_weights
 from workflow_scripts.sources import require_file
 from workflow_scripts.video.frames import Planes, Region
 from workflow_scripts.video.metadata import VideoInfo
@@ -23,6 +24,9 @@ class Options(Strict):
 
     weights: str = Field(description="Checkpoint below resources/<dataset>/; list it under the shards' `beside` too.")
     size: Size = Field("r50", description="Size of the network the weights are of.")
+    sampling: Sampling = Field(
+        "default", description="How the decoder samples the picture: discrete for the published files named dsp."
+    )
     image_size: int = Field(640, ge=64, multiple_of=32, description="Side of the square the picture is resized to.")
     threshold: float = Field(0.4, ge=0, le=1, description="Boxes with a lower score are left out.")
     batch: int = Field(8, ge=1, description="Pictures in one pass.")
@@ -58,7 +62,14 @@ class Detector:
         self.options = options
         self.batch = options.batch
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        model = build(options.size)
+        if "dsp" in Path(options.weights).stem and options.sampling == "default":
+            # The tensors have the same names and shapes either way, and give other boxes.
+            raise InputError(
+                folder / options.weights,
+                "is by its name of the variant with discrete sampling (dsp)",
+                "set sampling: discrete in the options of the detector rtdetrv2",
+            )
+        model = build(options.size, sampling=options.sampling)
         load_weights(folder / options.weights, model)
         self.model = model.eval().to(self.device)
 
@@ -66,18 +77,41 @@ class Detector:
         """Nothing to learn from one video."""
 
     @torch.inference_mode()
+    def _answer(self, frames: Sequence[Planes]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield boxes (queries, 4) in pixels and scores (queries,) of each frame; batches halve on a full memory."""
+        start = 0
+        while start < len(frames):
+            part = frames[start : start + self.batch]
+            try:
+                pixels = resize([planes.rgb() for planes in part], self.options.image_size).to(self.device)
+                said = self.model(pixel_values=pixels)
+            except torch.cuda.OutOfMemoryError:
+                if self.batch == 1:
+                    raise
+                self.batch //= 2
+                torch.cuda.empty_cache()
+                continue
+            height, width = part[0].y.shape
+            boxes = corners(said.pred_boxes.float()).clamp(0, 1)
+            boxes = boxes * boxes.new_tensor([width, height, width, height])
+            scores = said.logits.float().sigmoid().amax(dim=-1)
+            yield from zip(boxes.cpu(), scores.cpu(), strict=True)
+            start += len(part)
+
     def detect(self, frames: Sequence[Planes], numbers: Sequence[int]) -> npt.NDArray[np.float32]:
         """Find the animal; see :mod:`workflow_scripts.detectors`."""
         rows = []
-        for start in range(0, len(frames), self.batch):
-            part = frames[start : start + self.batch]
-            said = self.model(
-                pixel_values=resize([planes.rgb() for planes in part], self.options.image_size).to(self.device)
-            )
-            scores, best = said.logits.float().sigmoid().amax(dim=-1).max(dim=1)
-            boxes = corners(said.pred_boxes.float()[torch.arange(len(part)), best]).clamp(0, 1)
-            height, width = part[0].y.shape
-            found = torch.cat([boxes * boxes.new_tensor([width, height, width, height]), scores[:, None]], dim=1)
-            found[scores < self.options.threshold] = torch.nan
-            rows.append(found.cpu().numpy())
-        return np.concatenate(rows).astype(np.float32)
+        for boxes, scores in self._answer(frames):
+            best = int(scores.argmax())
+            row = torch.cat([boxes[best], scores[best : best + 1]])
+            rows.append(row if scores[best] >= self.options.threshold else torch.full((5,), torch.nan))
+        return np.asarray(torch.stack(rows).numpy(), np.float32)
+
+    def detect_all(self, frames: Sequence[Planes], numbers: Sequence[int]) -> list[npt.NDArray[np.float32]]:
+        """Find every animal; see :mod:`workflow_scripts.detectors`."""
+        found = []
+        for boxes, scores in self._answer(frames):
+            order = torch.argsort(scores, descending=True)
+            order = order[scores[order] >= self.options.threshold]
+            found.append(np.asarray(torch.cat([boxes[order], scores[order, None]], dim=1).numpy(), np.float32))
+        return found

@@ -13,7 +13,7 @@ import numpy.typing as npt
 class Bout:
     """One behaviour from frame `start` up to, not including, frame `stop`; frames count from 0.
 
-    `line` is its line in the file it was read from, 0 where it comes from none.
+    `line` is its line in the file it was read from, 0 where it comes from none; `confidence` is a model's, in [0, 1].
     """
 
     start: int
@@ -21,6 +21,7 @@ class Bout:
     name: str
     line: int = 0
     subject: str = ""
+    confidence: float | None = None
 
 
 class Runs(NamedTuple):

@@ -49,7 +49,8 @@ _COLUMNS = {
 class Clip:
     """Frames `start` up to, not including, `stop` of one recording, with the class they show.
 
-    `kind` is ``positive`` (a bout), ``idle`` (drawn from between the bouts) or ``hard_negative`` (idle, but moving).
+    `kind` is ``positive`` (a bout), ``idle`` (drawn from between the bouts) or ``hard_negative`` (idle, but moving);
+    `task` is the task that the class is one of.
     """
 
     video: str
@@ -57,6 +58,7 @@ class Clip:
     stop: int
     label: str
     kind: ClipKind
+    task: str = TASK
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,12 @@ class ClipRecording:
     labels : dict of str to Labels
     source_sha256 : dict of str to str
     warnings : list of str
+    outside : float
+        Share of the moving pixels of the video that lie outside the boxes; NaN where it was not measured or nothing
+        moves. Much of it outside means that the boxes miss an animal.
+    preprocessing : dict
+        How the video was cropped: options of the source `videos` but for its labels, and the folder below which files
+        named in them are found (`folder`). What was trained on such crops needs the same ones.
     """
 
     id: str
@@ -112,6 +120,8 @@ class ClipRecording:
     labels: dict[str, Labels] = field(default_factory=dict)
     source_sha256: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    outside: float = float("nan")
+    preprocessing: dict[str, Any] = field(default_factory=dict)
 
     @property
     def n_frames(self) -> int:
@@ -230,6 +240,8 @@ def _write_video(parent: h5py.Group, recording: ClipRecording, folder: Path) -> 
     node.attrs["path"] = os.path.relpath(recording.path, folder)
     node.attrs["source_sha256"] = json.dumps(recording.source_sha256)
     node.attrs["warnings"] = json.dumps(recording.warnings)
+    node.attrs["outside"] = recording.outside
+    node.attrs["preprocessing"] = json.dumps(recording.preprocessing)
     write_labels(node, recording.labels)
 
 
@@ -266,7 +278,7 @@ def write_clips(
         handle.attrs["quarantined"] = json.dumps(quarantined or {})
         for mode, table in (clips or {}).items():
             node = handle.create_group(f"clips/{mode}")
-            for name in ("video", "label", "kind"):
+            for name in ("video", "label", "kind", "task"):
                 node.create_dataset(name, data=np.array([getattr(c, name) for c in table], dtype=object), dtype=TEXT)
             for name in ("start", "stop"):
                 node.create_dataset(name, data=np.array([getattr(c, name) for c in table], dtype=np.int64))
@@ -298,6 +310,8 @@ class ClipsReader(RecordingsReader):
             labels=self.all_labels(recording),
             source_sha256=json.loads(node.attrs["source_sha256"]),
             warnings=json.loads(node.attrs["warnings"]),
+            outside=float(node.attrs.get("outside", float("nan"))),
+            preprocessing=json.loads(node.attrs.get("preprocessing", "{}")),
             **columns,
         )
 
@@ -313,8 +327,11 @@ class ClipsReader(RecordingsReader):
         node = self._handle[f"clips/{mode}"]
         kept = set(self.ids if videos is None else videos)
         text = {name: node[name].asstr()[:] for name in ("video", "label", "kind")}
-        rows = zip(text["video"], node["start"][:], node["stop"][:], text["label"], text["kind"], strict=True)
-        return [Clip(str(v), int(a), int(b), str(x), k) for v, a, b, x, k in rows if v in kept]
+        text["task"] = node["task"].asstr()[:] if "task" in node else np.full(len(text["video"]), TASK, object)
+        rows = zip(
+            text["video"], node["start"][:], node["stop"][:], text["label"], text["kind"], text["task"], strict=True
+        )
+        return [Clip(str(v), int(a), int(b), str(x), k, str(t)) for v, a, b, x, k, t in rows if v in kept]
 
     def __iter__(self) -> Iterator[ClipRecording]:
         """Yield every recording, one in memory at a time."""

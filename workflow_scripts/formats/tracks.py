@@ -42,6 +42,9 @@ class Labels:
         Class names by index (two names for ``binary``, none for ``continuous``).
     background : str or None
         Class that means nothing of interest, which has no bouts; None in files older than the attribute.
+    spans : tuple of (int, int, int)
+        First frame, frame after the last, and class of every bout as its annotator gave it, where the source keeps
+        them: of bouts that overlap, `values` hold one class a frame. Not stored.
     """
 
     values: npt.NDArray[np.generic]
@@ -50,6 +53,7 @@ class Labels:
     kind: Kind
     vocabulary: tuple[str, ...] = ()
     background: str | None = None
+    spans: tuple[tuple[int, int, int], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ import hashlib
 import json
 import logging
 import platform
+import shutil
 from collections.abc import Iterator, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from workflow_scripts.core.files import atomic_path, digest, read_yaml, write_te
 from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.embeddings import write_embeddings
 from workflow_scripts.formats.predictions import Prediction, create_predictions
+from workflow_scripts.training.devices import inference_device, set_up, sparing
 from workflow_scripts.views.registry import SPECS, Spec, View
 
 log = logging.getLogger("ethomake.runs")
@@ -243,6 +246,13 @@ def export_embedder(folder: Path, weights: str = "best") -> None:
     functions = methods.load(hparams["method"])
     keys = ("method", "mode", "seed", "options", "spec", "dataset", "split")
     config = {key: hparams[key] for key in keys} | {"dimensions": functions.dimension_names(model)}
+    files: dict[str, Path] = getattr(_spec(hparams), "files", dict)()
+    for name, path in files.items():  # a model that crops new videos takes its detector's weights along
+        if not path.is_file():
+            log.warning("%s is not there: new files can be predicted only where it is", path)
+            continue
+        with atomic_path(folder / "embedder" / "files" / name) as part:
+            shutil.copyfile(path, part)
     save_weights(folder / "embedder" / "model.safetensors", model)
     write_yaml(folder / "embedder" / "config.yaml", config)
 
@@ -274,16 +284,24 @@ def load_embedder(folder: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
     return _restore(config, folder / "model.safetensors"), config
 
 
+def _on_device(embedder: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
+    """Read an exported embedder, on the GPU where the rules of its method ask for one and one is there."""
+    set_up()
+    model, config = load_embedder(embedder)
+    if methods.config_model(config["method"]).neural:
+        model = model.to(inference_device())
+    return model, config
+
+
 def embed(embedder: Path, view: View, output: Path) -> None:
-    """Embed every recording of a split, one in memory at a time.
+    """Embed every recording of a split, one in memory at a time, on the GPU where there is one.
 
     Raises
     ------
     EthoMakeError
         When a recording has another skeleton, order, unit or frame rate than the model was made for.
     """
-    torch.set_num_threads(1)
-    model, config = load_embedder(embedder)
+    model, config = _on_device(embedder)
     functions = methods.load(config["method"])
     spec = _spec(config)
 
@@ -291,7 +309,7 @@ def embed(embedder: Path, view: View, output: Path) -> None:
         with torch.inference_mode():
             for recording in view.everything():
                 spec.check(recording)
-                array = functions.embed(model, recording)
+                array = sparing(partial(functions.embed, model, recording))
                 if len(array) != recording.n_frames:
                     raise EthoMakeError(
                         f"{config['method']} gave {len(array)} rows for the {recording.n_frames} frames of "
@@ -323,15 +341,14 @@ def predict(embedder: Path, view: View, tasks: Sequence[str], output: Path, *, r
     EthoMakeError
         When the model predicts none of the tasks, or knows other classes than the labels.
     """
-    torch.set_num_threads(1)
-    model, config = load_embedder(embedder)
+    model, config = _on_device(embedder)
     functions = methods.load(config["method"])
     spec = _spec(config)
     declared: set[str] = set()
     with create_predictions(output) as writer, torch.inference_mode():
         for recording in view.test():
             spec.check(recording)
-            said = functions.predict(model, recording) or {}
+            said = sparing(partial(functions.predict, model, recording)) or {}
             for task in tasks:
                 labels = recording.labels.get(task)
                 if task not in said or labels is None:

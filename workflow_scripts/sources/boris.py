@@ -250,6 +250,7 @@ HEADER = (
     "Behavior",
     "Behavior type",
     "Time",
+    "Comment",
 )
 
 
@@ -264,6 +265,8 @@ def write_boris(
     media: str = "",
 ) -> None:
     """Write bouts as flat tabular events (START and STOP rows) that BORIS's own columns name.
+
+    BORIS has no column for a model's confidence; the comment of each event carries it.
 
     Parameters
     ----------
@@ -292,7 +295,8 @@ def write_boris(
             order = (round(time, decimals), status == "START")
             who = bout.subject or subject
             text = [observation, media, f"{n_frames / fps:.{decimals}f}", f"{fps:g}", who, bout.name, status]
-            rows.append((order, [*text, f"{time:.{decimals}f}"]))
+            comment = "" if bout.confidence is None else f"confidence {bout.confidence:.3f}"
+            rows.append((order, [*text, f"{time:.{decimals}f}", comment]))
     with atomic_path(path) as part, open(part, "w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle)
         writer.writerow(HEADER)

@@ -23,6 +23,9 @@ class Options(BoutOptions):
     """Options of the source `bouts_csv`."""
 
     video: str | None = Field(None, description="Name in the column video whose rows are read, where it has several.")
+    absent: Literal["refuse", "no_bouts"] = Field(
+        "refuse", description="A video without a row: an error, or one in which nothing was seen."
+    )
     unit: Literal["frame", "second"] = Field("frame", description="What start and end count, if no column unit says.")
     end_included: bool = Field(True, description="The frame under end still belongs to the bout; not for seconds.")
 
@@ -77,10 +80,14 @@ def read_bouts(path: Path, options: Options, fps: float) -> list[Bout]:
     names = sorted(set(videos))
     if options.video is None and len(names) > 1:
         raise InputError(path, f"holds bouts of {len(names)} videos ({', '.join(names[:3])} …)", "name one under video")
+    if options.absent == "no_bouts":
+        return bouts
     if options.video is not None and not any(_same(name, options.video) for name in names):
         near = nearest(options.video, names).removesuffix("?")
         raise InputError(
-            path, f"has no row of the video {options.video!r}{near}", "check video in the label options, and the names"
+            path,
+            f"has no row of the video {options.video!r}{near}",
+            "check video in the label options, or set absent: no_bouts",
         )
     return bouts
 

@@ -85,6 +85,9 @@ def write_nwb(
         )
         for bout in bouts:
             table.add_row(start_time=bout.start / fps, stop_time=bout.stop / fps, label=bout.name)
+        if any(bout.confidence is not None for bout in bouts):
+            values = [float("nan") if bout.confidence is None else bout.confidence for bout in bouts]
+            table.add_column("confidence", "Mean probability of the class over the bout.", data=values)
         behaviour.add(catalogue)
         behaviour.add(table)
     with atomic_path(path) as part, pynwb.NWBHDF5IO(part, "w") as handle:

@@ -32,7 +32,10 @@ LABEL_KEYS = {"base": "locs_base", "neck": "locs_neck", "head": "locs_head"}
 class Options(Strict):
     """Options of the source `rat_npz`."""
 
-    labels: bool = Field(True, description="The file has hand points; false for a movie of images alone.")
+    labels: bool | None = Field(
+        True,
+        description="The file has hand points; false: a movie of images alone; empty: where it has all their keys.",
+    )
     object_arrays: bool = Field(
         False, description="Read arrays of Python objects by an unpickler that knows numpy arrays and nothing else."
     )
@@ -40,7 +43,12 @@ class Options(Strict):
     copies_are: str = Field(
         "adjacent", pattern="^(adjacent|strided)$", description="Copies of a frame follow each other, or every n-th."
     )
-    margin: float = Field(2.0, ge=0, description="Pixels a point may lie outside the image (shifted copies do).")
+    margin: float = Field(
+        6.0,
+        ge=0,
+        description="Pixels a point may lie outside the image: copies are shifted by up to 3, and the noise of their "
+        "labels adds to it.",
+    )
     fps: float | None = Field(None, gt=0, description="Frames per second of a movie.")
 
 
@@ -80,7 +88,9 @@ def _read_member(path: Path, archive: zipfile.ZipFile, key: str, options: Option
     try:
         objects = _ArrayUnpickler(buffer).load()
         # A ragged list of equal parts (the usual accident) stacks to the plain array it was meant to be.
-        return np.stack([np.asarray(item) for item in np.asarray(objects, dtype=object)])
+        whole = np.stack([np.asarray(item) for item in np.asarray(objects, dtype=object)])
+        # Numbers that are objects one by one: numpy finds the type they share.
+        return whole if whole.dtype != object else np.array(whole.tolist())
     except (pickle.UnpicklingError, ValueError, TypeError, EOFError, AttributeError, ImportError) as error:
         raise InputError(
             path, f"key {key!r} holds objects that are no arrays of one shape ({error})", "save it as a plain array"
@@ -112,6 +122,15 @@ def _open(path: Path, wanted: list[str], options: Options) -> dict[str, npt.NDAr
         raise InputError(path, what, again) from error
     except (EOFError, ValueError, zlib.error, NotImplementedError, OSError) as error:
         raise InputError(path, f"cannot be read ({error})", again) from error
+
+
+def _has_labels(path: Path) -> bool:
+    """Say whether an archive has all keys of points; a damaged one is reported when it is read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {f"{key}.npy" for key in LABEL_KEYS.values()} <= set(archive.namelist())
+    except (zipfile.BadZipFile, OSError):
+        return False
 
 
 def _checked_images(path: Path, images: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
@@ -170,13 +189,15 @@ def read(path: Path, options: Options) -> ImageSet:
     Returns
     -------
     ImageSet
-        Without points (NaN) where `options.labels` is false and the file has none.
+        Without points (NaN) where `options.labels` is false, or empty and the file has none.
 
     Raises
     ------
     InputError
         One sentence for each way in which such a file can be broken.
     """
+    if options.labels is None:
+        options = options.model_copy(update={"labels": _has_labels(path)})
     keys = list(LABEL_KEYS.values()) if options.labels else []
     arrays = _open(path, ["images", *keys], options)
     images = _checked_images(path, arrays["images"])

@@ -6,6 +6,8 @@ A project is a folder with `meta.json` and, in each dataset, `video/<name>`, `an
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from pydantic import Field
 
 from workflow_scripts.cards.card import Task
 from workflow_scripts.core.errors import InputError
-from workflow_scripts.core.files import read_json, write_json
+from workflow_scripts.core.files import atomic_path, read_json, write_json
 from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.formats.tracks import Labels
 from workflow_scripts.sources.shared.bouts import BoutOptions, label_tasks
@@ -175,7 +177,11 @@ def write_annotation(
     if boxes is not None:
         objects = [{"key": "0" * 31 + "1", "classTitle": title, "tags": []}]
         for index in np.flatnonzero(~np.isnan(boxes[:, 0])):
-            x1, y1, x2, y2 = (round(float(value)) for value in boxes[index])
+            x1, y1, x2, y2 = (
+                min(max(round(float(value)), 0), last)
+                # The format counts pixels, and refuses corners past the last one.
+                for value, last in zip(boxes[index], (size[0] - 1, size[1] - 1) * 2, strict=True)
+            )
             points = {"exterior": [[x1, y1], [x2, y2]], "interior": []}
             figure = {
                 "key": f"{int(index) + 2:032x}",
@@ -212,6 +218,15 @@ def write_meta(project: Path, tags: Sequence[str], title: str = "mouse") -> None
     classes = [{"title": title, "shape": "rectangle", "color": "#0072B2"}]
     named = [{"name": name, "value_type": "any_number", "color": "#D55E00"} for name in tags]
     write_json(project / "meta.json", {"classes": classes, "tags": named, "projectType": "videos"})
+
+
+def place_video(video: Path, copy: Path) -> None:
+    """Put a video into a project: as a second name of the same file where the disk allows it, else as a copy."""
+    with atomic_path(copy) as part:
+        try:
+            os.link(video.resolve(), part)
+        except OSError:  # another disk, or one without links
+            shutil.copyfile(video, part)
 
 
 def videos(project: Path) -> dict[str, tuple[Path, Path]]:

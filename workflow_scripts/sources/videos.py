@@ -20,7 +20,7 @@ class BalanceOptions(Strict):
     """Which clips training draws from."""
 
     idle: str | None = Field(
-        None, description="Class of frames in no bout; empty = the background of the task `action` on the card."
+        None, description="Class of frames in no bout; empty = the task's background, or that of its labels."
     )
     idle_ratio: float = Field(1.0, ge=0, description="Idle frames for each frame of a bout, over the whole dataset.")
     hard_share: float = Field(
@@ -41,6 +41,8 @@ class Options(Strict):
     held_change: float = Field(0.3, gt=0, description="Mean change in grey levels below which a picture stands still.")
     label: str | None = Field(None, description="Class of every frame, where a whole video shows one.")
     detector: DetectorUse = DetectorUse()
+    animals: int = Field(1, ge=1, description="Animals in the picture, each followed by itself.")
+    animal: int = Field(0, ge=0, description="Which of them this recording follows; 0 is the leftmost at first.")
     every: int | None = Field(None, ge=1, description="Frames between detections; empty = eight a second.")
     size: int = Field(256, ge=32, multiple_of=2, description="Side of the crop video in pixels.")
     pad: float = Field(0.1, ge=0, le=1, description="Border around the animal, as share of the window's side.")
@@ -53,4 +55,6 @@ class Options(Strict):
     def _region_fits(self) -> Options:
         if self.region is not None and (min(self.region) < 0 or min(self.region[2:]) < 16):
             raise ValueError("region is x, y, width, height, with a width and height of at least 16 pixels")
+        if self.animal >= self.animals:
+            raise ValueError(f"animal {self.animal} is none of {self.animals}; they count from 0")
         return self

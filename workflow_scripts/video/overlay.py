@@ -90,7 +90,7 @@ def write_overlay(
     boxes : ndarray, shape (time, 4)
         x1, y1, x2, y2 in pixels of the upright video; NaN = none is drawn. The film ends with them.
     codes : ndarray of int, shape (time,)
-        Class of every frame.
+        Class of every frame; negative = none, of which nothing is drawn.
     probabilities : ndarray, shape (time, classes)
     classes : sequence of str
     background : int or None
@@ -118,11 +118,12 @@ def write_overlay(
                 break
             picture = planes.rgb()
             code = int(codes[number])
-            if not np.isnan(boxes[number]).any():
-                draw_box(picture, boxes[number], ground[code], thick)
-            _paste(picture, labels[code], 0, 0)
-            bar = round(float(probabilities[number, code]) * width)
-            picture[size : size + thick, :bar] = ground[code]
+            if code >= 0:
+                if not np.isnan(boxes[number]).any():
+                    draw_box(picture, boxes[number], ground[code], thick)
+                _paste(picture, labels[code], 0, 0)
+                bar = round(float(probabilities[number, code]) * width)
+                picture[size : size + thick, :bar] = ground[code]
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts, frame.time_base = int(ticks[number]), CLOCK
             container.mux(stream.encode(frame))

@@ -10,6 +10,7 @@ from typing import Any
 from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.formats.clips import Clip, ClipRecording, open_clips
 from workflow_scripts.formats.splits import Split
+from workflow_scripts.training.crops import files, shared_preprocessing
 
 RATE_TOLERANCE = 0.05
 """Relative difference of frame rates up to which a window lasts about as long as in training."""
@@ -31,12 +32,16 @@ class ClipSpec:
         By task: the class that means nothing of interest, where the dataset's card names one.
     side : int or None
         Side of the window in pixels of the source videos, where several videos share one; None where each has its own.
+    preprocessing : dict
+        How the videos were cropped (:func:`workflow_scripts.training.crops.shared_preprocessing`), so that new ones can
+        be cropped alike; empty where nobody knows.
     """
 
     fps: float
     size: int = 256
     vocabularies: dict[str, tuple[str, ...]] = field(default_factory=dict)
     side: int | None = None
+    preprocessing: dict[str, Any] = field(default_factory=dict)
     backgrounds: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -54,8 +59,12 @@ class ClipSpec:
     def from_dict(cls, value: dict[str, Any]) -> ClipSpec:
         """Undo :meth:`to_dict`."""
         vocabularies = {task: tuple(names) for task, names in value["vocabularies"].items()}
-        backgrounds = dict(value.get("backgrounds", {}))
-        return cls(float(value["fps"]), int(value["size"]), vocabularies, value.get("side"), backgrounds)
+        more = {key: value[key] for key in ("preprocessing", "backgrounds") if key in value}
+        return cls(float(value["fps"]), int(value["size"]), vocabularies, value.get("side"), **more)
+
+    def files(self) -> dict[str, Path]:
+        """Return the files that cropping a new video needs, which belong to the exported model: name → path."""
+        return files(self.preprocessing)
 
     def describe(self) -> str:
         """Say in a few words what goes in."""
@@ -132,4 +141,6 @@ class ClipView:
             sides += [round(float(x2 - x1)) for x1, _, x2, _ in recording.windows[:1]]
         if spec is None:
             raise EthoMakeError(f"Split {self.split.name!r} of {self.split.dataset!r} trains on no video.")
+        # Which animals a video shows is seen in all of them, whichever are held out.
+        spec = replace(spec, preprocessing=shared_preprocessing(self.everything()))
         return replace(spec, side=sides[0]) if len(sides) > 1 and len(set(sides)) == 1 else spec

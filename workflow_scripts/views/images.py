@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,15 @@ class ImageSpec:
         Pixels.
     points : tuple of str
         Names of the points, in the order of the model's outputs.
+    body : float or None
+        Length of the animal (median distance of its first and last point) as share of the image's width, by which new
+        videos are cropped to the same scale; None where it is not known.
     """
 
     height: int
     width: int
     points: tuple[str, ...]
+    body: float | None = None
 
     @classmethod
     def of(cls, images: ImageSet) -> ImageSpec:
@@ -51,7 +55,7 @@ class ImageSpec:
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> ImageSpec:
         """Undo :meth:`to_dict`."""
-        return cls(int(value["height"]), int(value["width"]), tuple(value["points"]))
+        return cls(int(value["height"]), int(value["width"]), tuple(value["points"]), value.get("body"))
 
     def check(self, images: ImageSet) -> None:
         """Refuse images of another size or with other points.
@@ -136,4 +140,7 @@ class ImageView:
     def spec(self) -> ImageSpec:
         """Describe the images."""
         with open_images(self.path) as reader:
-            return ImageSpec.of(reader.read(0, 1))
+            spec = ImageSpec.of(reader.read(0, 1))
+        points = self.train().points
+        length = np.hypot(*(points[:, -1] - points[:, 0]).T) / spec.width
+        return replace(spec, body=float(np.nanmedian(length)) if np.isfinite(length).any() else None)

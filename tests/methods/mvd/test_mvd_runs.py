@@ -207,25 +207,29 @@ def test_a_raw_video_becomes_bouts_in_files(run, tmp_path):
         container.mux(stream.encode(None))
     written = predict_files(run, [tmp_path / "raw.mp4"], tmp_path / "out")
     out = tmp_path / "out" / "raw"
-    names = ["bouts.csv", "boris.csv", "probabilities.csv", "supervisely/meta.json"]
-    assert [path.relative_to(out).as_posix() for path in written] == [
+    names = ["bouts.csv", "boris.csv", "probabilities.csv", "quality.csv", "supervisely/meta.json"]
+    *mine, summary = written
+    assert [path.relative_to(out).as_posix() for path in mine] == [
         *names,
         "supervisely/dataset/ann/raw.mp4.json",
+        "supervisely/dataset/video/raw.mp4",
         "overlay.mp4",
     ]
-    boxes = read_boxes(written[4], 90, None)
+    assert summary == tmp_path / "out" / "summary.csv"
+    boxes = read_boxes(written[5], 90, None)
     middle = (boxes[45, :2] + boxes[45, 2:]) / 2
     assert np.abs(middle - (30 + 0.7 * 45, 48)).max() < 5
     without = predict_files(run, [tmp_path / "raw.mp4"], tmp_path / "plain", overlay=False)
-    assert [path.name for path in without] == [path.name for path in written[:-1]]
+    assert [path.name for path in without] == [path.name for path in written if path.name != "overlay.mp4"]
     assert without[0].read_bytes() == written[0].read_bytes()
     table = pd.read_csv(written[2])
-    assert list(table.columns) == ["frame", "seconds", *CLASSES] and len(table) == 90
+    assert list(table.columns) == ["frame", "seconds", *CLASSES, "label", "confidence", "note"] and len(table) == 90
     assert table[list(CLASSES)].sum(axis=1).to_numpy() == pytest.approx(np.ones(90), abs=1e-3)
     bouts = pd.read_csv(written[0])
-    assert list(bouts.columns) == ["video", "label", "start", "end"]
+    assert list(bouts.columns) == ["video", "label", "start", "end", "confidence"]
+    assert bouts["confidence"].between(0, 1).all()
     assert set(bouts["label"]) <= set(CLASSES[1:]) and (bouts["end"] < 90).all()
-    tagged = read_bouts(written[4], 90, CLASSES)
+    tagged = read_bouts(written[5], 90, CLASSES)
     assert [(b.name, b.start, b.stop - 1) for b in tagged] == list(
         bouts[["label", "start", "end"]].itertuples(index=False, name=None)
     )

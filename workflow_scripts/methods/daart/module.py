@@ -13,6 +13,7 @@ from workflow_scripts.methods.daart.config import LossOptions, NetworkOptions, S
 from workflow_scripts.methods.daart.losses import Batch, loss_sums
 from workflow_scripts.methods.daart.network import Network
 from workflow_scripts.methods.daart.sequences import Batches, SequenceStore, Signals, split_store
+from workflow_scripts.training.devices import batch_of
 from workflow_scripts.training.distributed import over_processes
 
 PIECE = 8192
@@ -308,8 +309,9 @@ class Segmenter(LightningModule):
         former = self.network.training
         self.network.train(noisy)
         pad, parts = self.network.pad, []
-        for start in range(0, len(pieces), SEQUENCES):
-            encoded = self.network.encode(pieces[start : start + SEQUENCES])[0]
+        many = batch_of(SEQUENCES)
+        for start in range(0, len(pieces), many):
+            encoded = self.network.encode(pieces[start : start + many])[0]
             parts.append(encoded[:, pad : pad + length].flatten(0, 1))
         self.network.train(former)
         return torch.cat(parts)[: len(x)]

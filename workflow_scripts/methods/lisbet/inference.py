@@ -16,6 +16,7 @@ from workflow_scripts.methods.lisbet.inputs import prepare_recording
 from workflow_scripts.methods.lisbet.module import Lisbet
 from workflow_scripts.methods.lisbet.store import padding
 from workflow_scripts.methods.lisbet.windows import Windows, lay_frame
+from workflow_scripts.training.devices import batch_of
 
 Float32Array = npt.NDArray[np.float32]
 
@@ -37,9 +38,9 @@ def _windows(model: Lisbet, recording: Recording, *, swap: bool) -> tuple[Window
 
 
 def _batches(model: Lisbet, recording: Recording, *, swap: bool) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Yield the windows of every frame, `embed_batch` at a time."""
+    """Yield the windows of every frame, at most `embed_batch` at a time."""
     source, first = _windows(model, recording, swap=swap)
-    size = model.config.embed_batch
+    size = batch_of(model.config.embed_batch)
     for start in range(0, recording.n_frames, size):
         windows, valid = source.every_frame(first, start, min(start + size, recording.n_frames))
         windows = lay_frame(windows, valid, model.layout, model.config).flatten(2)

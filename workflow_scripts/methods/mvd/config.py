@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.validation import Strict
 from workflow_scripts.methods import Options
 from workflow_scripts.methods.mvd.sizes import SIZES, TUBELET, Size
@@ -111,7 +113,10 @@ class Config(Options):
     load_backbone: str | None = Field(
         None, description="MVD or VideoMAE checkpoint, or weights of another run, to start from."
     )
-    task: str = Field("action", description="Task whose classes are learnt.")
+    task: str | None = Field(
+        None,
+        description="Task whose classes are learnt; empty = the only one there is, of several the one called action.",
+    )
     background: str | None = Field(
         None, description="Class that has no bouts; empty = the background of the task on the card."
     )
@@ -212,7 +217,17 @@ class Config(Options):
         """Peak learning rate of the head."""
         return self.learning_rate or 6e-4 * self.batch / 256
 
-    def filled(self) -> Config:
-        """Return the options with what was left empty filled in as the mode says."""
+    def filled(self, vocabularies: Mapping[str, Sequence[str]] | None = None) -> Config:
+        """Return the options with what was left empty filled in, as the mode says and by the tasks of the videos.
+
+        Raises
+        ------
+        ConfigError
+            When several tasks are there and the options name none.
+        """
         empty = {name: value for name, value in MODES[self.mode].items() if getattr(self, name) is None}
+        if self.task is None and vocabularies and self.objective == "classify":
+            if len(vocabularies) > 1 and "action" not in vocabularies:
+                raise ConfigError(f"methods.mvd.task: choose one of the tasks {', '.join(vocabularies)}.")
+            empty["task"] = "action" if "action" in vocabularies else next(iter(vocabularies))
         return self.model_copy(update=empty)

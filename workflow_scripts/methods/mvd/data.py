@@ -26,6 +26,14 @@ IntArray = npt.NDArray[np.int64]
 def background_of(vocabulary: Sequence[str], configured: str | None, card: str | None) -> int | None:
     """Index of the class that has no bouts, the configured one before the card's; None where every class has.
 
+    Parameters
+    ----------
+    vocabulary : sequence of str
+    told : str or None
+        What the options say.
+    stated : str or None
+        What the dataset's card or its labels say.
+
     Raises
     ------
     EthoMakeError
@@ -39,9 +47,9 @@ def background_of(vocabulary: Sequence[str], configured: str | None, card: str |
     return list(vocabulary).index(name)
 
 
-def one_hot(recording: ClipRecording, task: str, classes: int) -> FloatArray:
+def one_hot(recording: ClipRecording, task: str | None, classes: int) -> FloatArray:
     """Classes of every frame, (time, classes); a row of zeros where nobody labelled."""
-    labels = recording.labels.get(task)
+    labels = recording.labels.get(task or "")
     rows = np.zeros((recording.n_frames, classes), np.float32)
     if labels is not None:
         known = np.flatnonzero(labels.mask)
@@ -237,21 +245,21 @@ class ClipData(LightningDataModule):
 
     def __init__(self, view: ClipView, config: Config) -> None:
         super().__init__()
-        self.config = config
         self.spec: ClipSpec = view.spec()
+        self.config = config = config.filled(self.spec.vocabularies)
         distil = config.objective == "distil"
         if not distil and config.task not in self.spec.vocabularies:
-            raise EthoMakeError(
-                f"The videos have no labels {config.task!r}, but {', '.join(self.spec.vocabularies) or 'none at all'}."
-            )
+            found = ", ".join(self.spec.vocabularies) or "none at all"
+            raise EthoMakeError(f"methods.mvd.task: the videos have no labels {config.task!r}, but {found}.")
         train, validation = divide(view, config)
         self.store = FrameStore(train, config.side, config.cache_mb)
         self.held = FrameStore(validation, config.side, config.cache_mb)
-        vocabulary = self.spec.vocabularies.get(config.task, ("",))
+        vocabulary = self.spec.vocabularies.get(config.task or "", ("",))
         if distil:  # what is seen anywhere teaches
             clips = [Clip(item.id, 0, item.n_frames, vocabulary[0], "idle") for item in train]
         else:
             clips = view.clips(config.mode, [recording.id for recording in train])
+            clips = [clip for clip in clips if clip.task == config.task]
         self.windows = Windows(self.store, clips, config, vocabulary)
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor, Tensor]]:

@@ -21,6 +21,12 @@ THRESHOLDS = tuple(k / 20 for k in range(2, 19))
 DURATIONS = (0.0, 0.05, 0.1, 0.2, 0.4)
 """Shortest bouts and longest closed gaps that are tried, in seconds."""
 
+LOWEST_KEPT = 0.25
+"""Lowest threshold where the best one is the lowest of all that are tried."""
+
+LEARNT = 0.05
+"""A class is learnt where its frame F1 on held-out videos is better than that of calling every frame by this."""
+
 OVERLAP = 0.5
 """Least IoU of a predicted and a true bout that match."""
 
@@ -144,7 +150,7 @@ def shown_classes(held: Sequence[Held], classes: int, background: int | None) ->
     return [code for code in range(classes) if code != background and any((truth == code).any() for truth in labelled)]
 
 
-def tune(held: Sequence[Held], classes: int, background: int | None, fps: float) -> list[Rule]:
+def tune(held: Sequence[Held], classes: int, background: int | None, fps: float, *, lowest: float = 0.0) -> list[Rule]:
     """Choose each class's rule by the mean of its bout F1 and its frame F1.
 
     The bout F1 alone is a coarse staircase where the held-out bouts are few; frames break its ties.
@@ -157,6 +163,8 @@ def tune(held: Sequence[Held], classes: int, background: int | None, fps: float)
     background : int or None
     fps : float
         Frames per second: durations are tried in seconds.
+    lowest : float
+        Lowest threshold that is tried.
     """
     rules = [Rule() for _ in range(classes)]
     if background is None:
@@ -166,11 +174,50 @@ def tune(held: Sequence[Held], classes: int, background: int | None, fps: float)
     for code in shown_classes(held, classes, background):
         best = -1.0
         for rule in _grid(lengths, gaps):
+            if rule.threshold < lowest:
+                continue
             said = [np.where(apply_rule(video.probabilities[:, code], rule), code, -1) for video in held]
             bout, frame = class_scores(held, said, code)
             if bout + frame > best + 1e-9:
                 best, rules[code] = bout + frame, rule
     return rules
+
+
+def guarded(
+    held: Sequence[Held], rules: Sequence[Rule], background: int | None, fps: float, shown: Sequence[int]
+) -> list[Rule]:
+    """Return the rules to be kept, which must not call every frame of another video.
+
+    A class whose frame F1 is hardly better than that of calling every frame was not learnt, and keeps the plain rule.
+    One whose best threshold is the lowest that is tried is tuned again without the low ones: the best threshold is half
+    of the best F1 (Lipton et al. 2014), so that so low a one fits the few held-out videos and nothing else.
+
+    Parameters
+    ----------
+    held : sequence of Held
+    rules : sequence of Rule
+        Of :func:`tune`.
+    background : int or None
+    fps : float
+    shown : sequence of int
+        Classes that were tuned.
+    """
+    kept = list(rules)
+    if any(kept[code].threshold < LOWEST_KEPT for code in shown):
+        higher = tune(held, len(rules), background, fps, lowest=LOWEST_KEPT)
+        kept = [higher[code] if np.isclose(rule.threshold, THRESHOLDS[0]) else rule for code, rule in enumerate(kept)]
+    for code in shown:
+        found, chance = skill(held, [apply_rule(video.probabilities[:, code], kept[code]) for video in held], code)
+        if found < chance + LEARNT:
+            kept[code] = Rule()
+    return kept
+
+
+def skill(held: Sequence[Held], said: Sequence[Mask], code: int) -> tuple[float, float]:
+    """Return the frame F1 of a class on held-out videos, and that of calling every labelled frame by it."""
+    own = [np.where(active, code, -1) for active in said]
+    every = [np.full(len(video.truth), code) for video in held]
+    return class_scores(held, own, code)[1], class_scores(held, every, code)[1]
 
 
 def _grid(lengths: Sequence[int], gaps: Sequence[int]) -> Iterator[Rule]:

@@ -15,6 +15,7 @@ from workflow_scripts.methods.mvd.augment import normalise, resize, to_float
 from workflow_scripts.methods.mvd.config import Config
 from workflow_scripts.methods.mvd.sizes import TUBELET
 from workflow_scripts.methods.mvd.store import CHUNK, shrink, stored_side
+from workflow_scripts.training.devices import batch_of
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -133,7 +134,7 @@ def make_slider(config: Config) -> Slider:
         config.sampling_rate,
         config.stride,
         config.side,
-        config.infer_batch,
+        batch_of(config.infer_batch),
         config.motion,
         tail=config.decision != "merge",
     )

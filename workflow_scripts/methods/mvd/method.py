@@ -13,13 +13,14 @@ from workflow_scripts.methods import Decided
 from workflow_scripts.methods.mvd.config import Config
 from workflow_scripts.methods.mvd.data import ClipData
 from workflow_scripts.methods.mvd.distil import MvdDistiller
-from workflow_scripts.methods.mvd.files import predict_file
+from workflow_scripts.methods.mvd.files import predict_file, watch
+from workflow_scripts.methods.mvd.imported import import_run
 from workflow_scripts.methods.mvd.inference import make_slider, read_chunks, slide
 from workflow_scripts.methods.mvd.module import MvdClassifier
 from workflow_scripts.methods.mvd.original import read_state
 from workflow_scripts.views.clips import ClipSpec, ClipView
 
-__all__ = ["build", "dimension_names", "embed", "import_weights", "predict", "predict_file", "prepare"]
+__all__ = ["build", "dimension_names", "embed", "import_run", "import_weights", "predict", "predict_file", "prepare"]
 
 
 def prepare(view: ClipView, config: Config) -> ClipData:
@@ -29,15 +30,8 @@ def prepare(view: ClipView, config: Config) -> ClipData:
 
 def build(config: Config, spec: ClipSpec) -> MvdClassifier | MvdDistiller:
     """Return the model; training starts from `load_backbone` where the options name one."""
-    config = config.filled()
+    config = config.filled(spec.vocabularies)
     return MvdClassifier(config, spec) if config.objective == "classify" else MvdDistiller(config, spec)
-
-
-def _watch(model: MvdClassifier, recording: ClipRecording) -> tuple[npt.NDArray[np.float32], Decided]:
-    model.eval()
-    chunks = read_chunks(recording, model.config.side)
-    seen, features, logits = model.watch(chunks, recording.n_frames)
-    return features, Decided(model.choose(seen, logits), model.probabilities(logits))
 
 
 def embed(model: MvdClassifier | MvdDistiller, recording: ClipRecording) -> npt.NDArray[np.float32]:
@@ -47,12 +41,13 @@ def embed(model: MvdClassifier | MvdDistiller, recording: ClipRecording) -> npt.
         chunks = read_chunks(recording, config.side)
         embed = model.network.patch_embed
         return slide(embed, model.moments, chunks, recording.n_frames, make_slider(config), model.device).frames
-    return _watch(model, recording)[0]
+    return watch(model, recording).features
 
 
 def predict(model: MvdClassifier, recording: ClipRecording) -> dict[str, Decided]:
     """Class of every frame after the stored rules, and the calibrated probabilities (time, classes)."""
-    return {model.config.task: _watch(model, recording)[1]}
+    said = watch(model, recording)
+    return {model.task: Decided(said.codes, said.probabilities)}
 
 
 def import_weights(path: str | Path) -> dict[str, torch.Tensor]:

@@ -17,12 +17,16 @@ from workflow_scripts.methods.mvd.augment import augment, normalise
 from workflow_scripts.methods.mvd.config import Config
 from workflow_scripts.methods.mvd.data import ClipData, background_of
 from workflow_scripts.methods.mvd.decision import (
+    LEARNT,
+    THRESHOLDS,
     Held,
     Rule,
     class_scores,
     decide,
     fit_temperature,
+    guarded,
     shown_classes,
+    skill,
     tune,
 )
 from workflow_scripts.methods.mvd.inference import Slider, Windowed, make_slider, slide
@@ -60,6 +64,11 @@ def make_network(config: Config, classes: int) -> VideoTransformer:
     return network
 
 
+def _without_skill(module: MvdClassifier, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
+    """Let weights be loaded that were saved before the skill was kept with them."""
+    state.setdefault(f"{prefix}skill", -torch.ones_like(module.skill))
+
+
 class MvdClassifier(LightningModule):
     """Network, its averaged copy, and how its probabilities become bouts; all of it is in the state dict.
 
@@ -74,17 +83,22 @@ class MvdClassifier(LightningModule):
     temperature: Tensor
     rules: Tensor
     loss_weights: Tensor
+    skill: Tensor
 
     def __init__(self, config: Config, spec: ClipSpec) -> None:
         super().__init__()
         self.config, self.spec = config, spec
-        self.classes = spec.vocabularies[config.task]
-        self.background = background_of(self.classes, config.background, spec.backgrounds.get(config.task))
+        self.task = config.task or "action"
+        self.classes = spec.vocabularies[self.task]
+        self.background = background_of(self.classes, config.background, spec.backgrounds.get(self.task))
         self.network = make_network(config, len(self.classes))
         self.average = copy.deepcopy(self.network).requires_grad_(False) if config.ema else None
         self.register_buffer("temperature", torch.ones(()))
         self.register_buffer("rules", torch.zeros(len(self.classes), 3))
         self.set_rules([Rule()] * len(self.classes))
+        # Of each class, frame F1 on the validation videos and that of calling every frame; -1 = never measured.
+        self.register_buffer("skill", -torch.ones(len(self.classes), 2))
+        self.register_load_state_dict_pre_hook(_without_skill)  # type: ignore[no-untyped-call]
         if config.decision == "path":
             self.set_prices(Prices.plain(len(self.classes)))
         self.register_buffer("loss_weights", torch.ones(len(self.classes)), persistent=False)
@@ -186,6 +200,34 @@ class MvdClassifier(LightningModule):
         found = torch.softmax(torch.from_numpy(logits) / self.temperature.cpu(), dim=1)
         return np.asarray(found.numpy())
 
+    def notes(self) -> list[str]:
+        """Return what a user must know of how well the classes were learnt: one sentence each, none where all is well.
+
+        A class is reported that no held-out video shows, that was not learnt better than by calling every frame, or
+        whose threshold is at the edge of those that are tried.
+        """
+        said = []
+        measured = {code: self.skill[code].tolist() for code in range(len(self.classes)) if code != self.background}
+        known = {code: values for code, values in measured.items() if min(values) >= 0}
+        if not known:
+            return ["the model was never tried on held-out videos: how well it does is not known"]
+        if unseen := [self.classes[code] for code in measured if code not in known]:
+            said.append(f"no held-out video shows {', '.join(unseen)}: how well that is told is not known")
+        poor = {code: values for code, values in known.items() if values[0] < values[1] + LEARNT}
+        if poor:
+            told = ", ".join(
+                f"{self.classes[c]} (F1 {a:.2f}, calling every frame {b:.2f})" for c, (a, b) in poor.items()
+            )
+            said.append(f"hardly learnt, by the held-out videos: {told}; train longer or on more bouts")
+        if self.config.decision == "tuned" and self.background is not None:
+            rules = self.get_rules()
+            ends = (THRESHOLDS[0], THRESHOLDS[-1])
+            edges = [code for code in known if np.isclose(rules[code].threshold, ends).any()]
+            if edges:
+                told = ", ".join(f"{self.classes[code]} ({rules[code].threshold:g})" for code in edges)
+                said.append(f"the threshold is at the edge of those that are tried: {told}")
+        return said
+
     def get_rules(self) -> list[Rule]:
         """Return the rules stored with the weights."""
         return [Rule(float(t), round(float(s)), round(float(g))) for t, s, g in self.rules.cpu()]
@@ -217,7 +259,7 @@ class MvdClassifier(LightningModule):
         """Watch one held-out video whole."""
         store = self._data.held
         recording = store.recordings[int(batch)]
-        labels = recording.labels.get(self.config.task)
+        labels = recording.labels.get(self.task)
         if labels is None:
             return
         seen, _, logits = self.watch(store.stream(int(batch)), recording.n_frames)
@@ -244,12 +286,27 @@ class MvdClassifier(LightningModule):
                 self.set_rules(tune(videos, len(self.classes), self.background, self.spec.fps))
                 said = [decide(item.probabilities, self.get_rules(), self.background) for item in videos]
         shown = shown_classes(videos, len(self.classes), self.background)
+        self._keep(videos, said, shown)
         scores = np.array([class_scores(videos, said, code) for code in shown]).reshape(-1, 2)
         bout, frame = (float(np.nan_to_num(scores[:, k]).mean()) if len(scores) else 0.0 for k in (0, 1))
         self.log("val_bout_f1", bout)
         self.log("val_frame_f1", frame)
         # Few bouts make many epochs equal; frames tell those apart.
         self.log("val_score", (bout + frame) / 2)
+
+    def _keep(self, videos: list[Held], said: list[npt.NDArray[np.int64]], shown: list[int]) -> None:
+        """Keep rules that do not call every frame of other videos, and how well the classes were learnt by them.
+
+        The scores that choose the epoch are those of what was tuned.
+        """
+        if self.config.decision == "tuned" and self.background is not None:
+            rules = self.get_rules()
+            self.set_rules(guarded(videos, rules, self.background, self.spec.fps, shown))
+            if self.get_rules() != rules:
+                said = [decide(item.probabilities, self.get_rules(), self.background) for item in videos]
+        self.skill.fill_(-1)
+        for code in shown:
+            self.skill[code] = torch.tensor(skill(videos, [codes == code for codes in said], code))
 
     def layer_rates(self) -> list[dict[str, Any]]:
         """Group what learns by its layer's factor of the rate and by its weight decay (none on vectors)."""

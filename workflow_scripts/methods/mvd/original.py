@@ -7,7 +7,7 @@ import logging
 import pickle
 import re
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PosixPath, PurePosixPath, PureWindowsPath, WindowsPath
 from typing import Any
 
 import torch
@@ -22,6 +22,29 @@ log = logging.getLogger("ethomake.mvd")
 CONTAINERS = ("model", "module", "state_dict")
 """Where a checkpoint keeps its weights: MVD and VideoMAE, DeepSpeed, others."""
 
+HUGGING_FACE = (
+    (r"^videomae\.", ""),
+    (r"^embeddings\.patch_embeddings\.projection\.", "patch_embed.proj."),
+    (r"^encoder\.layer\.(\d+)\.attention\.output\.dense\.", r"blocks.\1.attn.proj."),
+    (r"^encoder\.layer\.(\d+)\.attention\.attention\.q_bias$", r"blocks.\1.attn.q_bias"),
+    (r"^encoder\.layer\.(\d+)\.attention\.attention\.v_bias$", r"blocks.\1.attn.v_bias"),
+    (r"^encoder\.layer\.(\d+)\.attention\.attention\.query\.bias$", r"blocks.\1.attn.q_bias"),
+    (r"^encoder\.layer\.(\d+)\.attention\.attention\.value\.bias$", r"blocks.\1.attn.v_bias"),
+    (r"^encoder\.layer\.(\d+)\.layernorm_before\.", r"blocks.\1.norm1."),
+    (r"^encoder\.layer\.(\d+)\.layernorm_after\.", r"blocks.\1.norm2."),
+    (r"^encoder\.layer\.(\d+)\.intermediate\.dense\.", r"blocks.\1.mlp.fc1."),
+    (r"^encoder\.layer\.(\d+)\.output\.dense\.", r"blocks.\1.mlp.fc2."),
+    (r"^classifier\.", "head."),
+    (r"^layernorm\.", "norm."),
+    (r"^embeddings\.position_embeddings$", "pos_embed"),
+)
+"""Names of VideoMAE in transformers → those of MVD."""
+
+JOINT = re.compile(r"^encoder\.layer\.(\d+)\.attention\.attention\.(query|key|value)\.weight$")
+
+PATHS = (PurePosixPath, PureWindowsPath, PosixPath, WindowsPath)
+"""Paths in the command line that some training kept in its checkpoints: plain text, which opens nothing."""
+
 PREFIX = re.compile(r"^(?:module\.|backbone\.|encoder\.)+")
 
 PRETRAINING = re.compile(
@@ -34,8 +57,8 @@ PRETRAINING = re.compile(
 def read_file(path: str | Path) -> dict[str, Any]:
     """Read a torch file of tensors and plain values, or safetensors; no code in it is run.
 
-    The published files also hold the command line they were made with, an `argparse.Namespace`: a bare container,
-    which is let through.
+    The published files also hold the command line they were made with, an `argparse.Namespace`, at times with paths in
+    it: bare containers, which are let through.
 
     Raises
     ------
@@ -46,11 +69,13 @@ def read_file(path: str | Path) -> dict[str, Any]:
     if path.suffix == ".safetensors":
         return dict(load_weights(path))
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        # Paths moved to a module of their own in Python 3.13, and back in 3.14.
+        moved = [(kind, f"{module}.{kind.__name__}") for kind in PATHS for module in ("pathlib", "pathlib._local")]
+        with torch.serialization.safe_globals([argparse.Namespace, *moved]):
             found = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise InputError(path, "the file does not exist", "check the path") from error
-    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except (RuntimeError, EOFError, ValueError, KeyError, NotImplementedError, pickle.UnpicklingError) as error:
         raise InputError(
             path, "is no torch file of plain tensors", "download it again, or save its state dict alone"
         ) from error
@@ -61,6 +86,8 @@ def read_file(path: str | Path) -> dict[str, Any]:
 
 def read_state(path: str | Path) -> dict[str, Tensor]:
     """Read a checkpoint's weights by MVD's names, those of pre-training left behind.
+
+    MVD's and VideoMAE's own files are read, VideoMAE of transformers, and weights of runs of our own.
 
     Returns
     -------
@@ -77,6 +104,8 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     if "network.patch_embed.proj.weight" in inner:  # a run of our own
         chosen = "average." if "average.patch_embed.proj.weight" in inner else "network."
         state = {name.removeprefix(chosen): value for name, value in inner.items() if name.startswith(chosen)}
+    elif any("patch_embeddings.projection" in name for name in inner):
+        state = from_hugging_face(inner)
     else:
         state = {PREFIX.sub("", name): value for name, value in inner.items()}
     state = {name: value for name, value in state.items() if not PRETRAINING.match(name)}
@@ -85,6 +114,25 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
             path, "holds no weights of a video transformer (patch_embed.proj.weight)", "give an MVD or VideoMAE file"
         )
     return state
+
+
+def from_hugging_face(state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Rename the tensors of VideoMAE in transformers, and join its query, key and value matrices."""
+    found: dict[str, Tensor] = {}
+    parts: dict[str, dict[str, Tensor]] = {}
+    for old, value in state.items():
+        name = old.removeprefix("videomae.")
+        if joint := JOINT.match(name):
+            parts.setdefault(joint[1], {})[joint[2]] = value
+            continue
+        for pattern, new in HUGGING_FACE:
+            name = re.sub(pattern, new, name)
+        found[name] = value
+    for layer, three in parts.items():
+        if len(three) == 3:
+            found[f"blocks.{layer}.attn.qkv.weight"] = torch.cat([three[key] for key in ("query", "key", "value")])
+    # Its keys have no bias: one that is stored is zero.
+    return {name: value for name, value in found.items() if not name.endswith("attention.key.bias")}
 
 
 def compare(path: str | Path, wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-import av
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -16,11 +15,15 @@ from scipy import ndimage
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.validation import Strict
+from workflow_scripts.detectors.background import Detector
+from workflow_scripts.detectors.background import Options as BackgroundOptions
 from workflow_scripts.methods.rat_direction.module import DirectionNet, predict_points
 from workflow_scripts.methods.rat_direction.movie import draw_dots, write_movie
 from workflow_scripts.metrics.keypoints import direction
 from workflow_scripts.metrics.registry import DIRECTIONS
 from workflow_scripts.sources.shared.crops import from_crop, square_crop
+from workflow_scripts.video.frames import decode, samples, to_frame
+from workflow_scripts.video.metadata import probe
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -28,126 +31,71 @@ UInt8 = npt.NDArray[np.uint8]
 class LocatorOptions(Strict):
     """How the animal is found."""
 
-    background_frames: int = Field(60, ge=3, description="Frames whose median is the background.")
-    threshold: float = Field(5.0, gt=0, description="Difference from the background, in deviations of its noise.")
+    polarity: Literal["both", "dark", "bright"] = Field("both", description="The animal against its background.")
     minimum: float = Field(0.0005, gt=0, lt=1, description="Smallest animal, as a part of the image.")
-    side: float | None = Field(None, gt=0, description="Side of the crop in pixels; empty = 1.25 long animals.")
-    working_size: int = Field(320, ge=64, description="Longer side of the image in which the animal is looked for.")
+    side: float | None = Field(
+        None, gt=0, description="Side of the crop in pixels; empty = so that the animal is as large as in the training."
+    )
 
 
-@dataclass(frozen=True)
-class Background:
-    """What a video shows without its animal.
-
-    Attributes
-    ----------
-    median : ndarray, float32, shape (height, width)
-        At the working size.
-    noise : float
-        Standard deviation of a still pixel.
-    step : int
-        Pixels of the video to one of the working size.
-    """
-
-    median: npt.NDArray[np.float32]
-    noise: float
-    step: int
+LENGTHS = 1.6
+"""Side of the crop in lengths of the animal where the model does not say how large it was in its training images."""
 
 
 def read_frames(path: str | Path) -> Iterator[UInt8]:
-    """Yield the frames of a video as grey images, uint8 (height, width).
+    """Yield the upright frames of a video as grey images, uint8 (height, width), both even.
 
     Raises
     ------
     InputError
         When the file is absent or no video.
     """
-    if not Path(path).is_file():
-        raise InputError(path, "the file does not exist", "check the path")
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise InputError(path, "has no video stream", "check that it is the right file")
-            container.streams.video[0].thread_type = "AUTO"
-            for frame in container.decode(video=0):
-                yield frame.to_ndarray(format="gray").astype(np.uint8, copy=False)
-    except av.error.FFmpegError as error:
-        raise InputError(path, f"cannot be decoded ({error.strerror})", "convert it to mp4 again") from error
+    for planes in decode(probe(path)):
+        height, width = (side // 2 * 2 for side in planes.y.shape)
+        frame = to_frame(planes.y[:height, :width], planes.u, planes.v)
+        yield frame.to_ndarray(format="gray", threads=1).astype(np.uint8, copy=False)
 
 
 def frame_rate(path: str | Path) -> float:
-    """Return the frames per second a video states; 30 where it states none."""
-    with av.open(str(path)) as container:
-        rate = container.streams.video[0].average_rate
-        return float(rate) if rate else 30.0
+    """Return the frames per second of a video."""
+    return probe(path).fps
 
 
-def _small(frame: UInt8, step: int) -> npt.NDArray[np.float32]:
-    height, width = (side // step * step for side in frame.shape)
-    blocks = frame[:height, :width].reshape(height // step, step, width // step, step)
-    mean: npt.NDArray[np.float32] = blocks.mean(axis=(1, 3), dtype=np.float32)
-    return mean
-
-
-def learn_background(path: str | Path, options: LocatorOptions) -> Background:
-    """Take the median over frames spread over the whole video (one pass, the sample in memory at the working size).
+def learn_background(path: str | Path, options: LocatorOptions) -> Detector:
+    """Let the background detector look at a video.
 
     Raises
     ------
     InputError
         When the video is unreadable or too short.
     """
-    kept: list[npt.NDArray[np.float32]] = []
-    every, step = 1, 1
-    for number, frame in enumerate(read_frames(path)):
-        if number == 0:
-            step = max(1, round(max(frame.shape) / options.working_size))
-        if number % every == 0:
-            kept.append(_small(frame, step))
-            if len(kept) == 2 * options.background_frames:
-                # Thinning out as the video goes on needs no frame count beforehand, which files often state wrong.
-                kept, every = kept[::2], every * 2
-    if len(kept) < 3:
+    info = probe(path)
+    if info.n_frames < 3:
         raise InputError(
-            path, f"has {len(kept)} frames, too few to tell the animal from the floor", "use a longer video"
+            path, f"has {info.n_frames} frames, too few to tell the animal from the floor", "use a longer video"
         )
-    sample = np.stack(kept)
-    median = np.median(sample, axis=0)
-    noise = 1.4826 * float(np.median(np.abs(sample - median)))
-    return Background(median.astype(np.float32), max(noise, 1.0), step)
+    detector = Detector(BackgroundOptions(polarity=options.polarity, min_area=options.minimum), Path(path).parent)
+    detector.fit(info, [planes for _, planes in samples(info, detector.samples)], None)
+    return detector
 
 
-def locate(frame: UInt8, background: Background, options: LocatorOptions) -> tuple[float, float, float] | None:
-    """Find the largest thing that is not background.
+def places_of(path: str | Path, options: LocatorOptions) -> npt.NDArray[np.float64]:
+    """Find the animal in every frame of a video.
 
     Parameters
     ----------
-    frame : ndarray, uint8, shape (height, width)
-    background : Background
+    path : str or Path
     options : LocatorOptions
 
     Returns
     -------
-    tuple of float or None
-        x and y of the middle of its box and the box's diagonal, in pixels of the video; None where nothing moved.
+    ndarray, shape (time, 3)
+        x and y of the middle of its trunk and the trunk's length in pixels; NaN where nothing differs from the
+        background.
     """
-    difference = ndimage.gaussian_filter(np.abs(_small(frame, background.step) - background.median), 1.0)
-    found, count = ndimage.label(difference > options.threshold * background.noise)
-    if not count:
-        return None
-    sizes = np.bincount(found.ravel())[1:]
-    if sizes.max() < options.minimum * found.size:
-        return None
-    rows, columns = ndimage.find_objects(found)[int(sizes.argmax())]
-    middle = [(part.start + part.stop) / 2 * background.step - 0.5 for part in (columns, rows)]
-    diagonal = np.hypot(rows.stop - rows.start, columns.stop - columns.start) * background.step
-    return middle[0], middle[1], float(diagonal)
-
-
-def _places(path: str | Path, background: Background, options: LocatorOptions) -> npt.NDArray[np.float64]:
-    """Middle and diagonal by frame, (n, 3); NaN where nothing moved."""
+    detector = learn_background(path, options)
     nothing = (np.nan, np.nan, np.nan)
-    return np.array([locate(frame, background, options) or nothing for frame in read_frames(path)])
+    return np.array([detector.body(planes) or nothing for planes in decode(probe(path))])
 
 
 def tag_video(
@@ -169,7 +117,8 @@ def tag_video(
     video : str or Path
     table : str or Path
         A csv: `frame`, `time_s`, `located`, `<point>_x`, `<point>_y` (pixels of the video), `head_angle`, `body_angle`
-        (degrees, counter-clockwise from the right), `crop_x`, `crop_y`, `crop_side`.
+        (degrees, counter-clockwise from the right), `crop_x`, `crop_y`, `crop_side`, `body_length` (pixels; empty where
+        nothing was found).
     overlay : str or Path, optional
         An mp4 with the points as white dots.
     options : LocatorOptions, optional
@@ -187,11 +136,13 @@ def tag_video(
         When the video is unreadable, or nothing moves in it.
     """
     options = options or LocatorOptions()
-    places = _places(video, learn_background(video, options), options)
+    info = probe(video)
+    places = places_of(video, options)
     located = np.isfinite(places[:, 0])
     if not located.any():
-        raise InputError(video, "shows nothing that moves", "lower the locator's threshold or minimum")
-    side = options.side or 1.25 * float(np.nanpercentile(places[:, 2], 75))
+        raise InputError(video, "shows nothing that moves", "lower the locator's minimum, or check the video")
+    length = float(np.nanmedian(places[:, 2]))
+    side = options.side or length * (1 / model.spec.body if model.spec.body else LENGTHS)
     # Where it was last seen; before it was first seen, where it was seen first.
     centres = pd.DataFrame(places[:, :2]).ffill().bfill().to_numpy()
     centres = ndimage.median_filter(centres, size=(5, 1), mode="nearest")
@@ -221,17 +172,19 @@ def tag_video(
         if held:
             yield tag()
 
-    fps = frame_rate(video)
+    fps = info.fps
     if overlay is not None:
         write_movie(overlay, overlaid(), fps)
     else:
         for _ in overlaid():
             pass
-    found = pd.DataFrame({"frame": np.arange(len(points)), "time_s": np.arange(len(points)) / fps, "located": located})
+    times = info.times[: len(points)]
+    found = pd.DataFrame({"frame": np.arange(len(points)), "time_s": times, "located": located})
     for column, name in enumerate(model.spec.points):
         found[f"{name}_x"], found[f"{name}_y"] = points[:, column, 0], points[:, column, 1]
     for which in DIRECTIONS:
         found[f"{which}_angle"] = direction(points, model.spec.points, which)
     found["crop_x"], found["crop_y"], found["crop_side"] = centres[:, 0], centres[:, 1], side
+    found["body_length"] = places[:, 2]
     write_csv(table, found, float_format="%.4f")
     return found

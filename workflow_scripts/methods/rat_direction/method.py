@@ -21,6 +21,7 @@ from workflow_scripts.methods.rat_direction.module import DirectionNet, predict_
 from workflow_scripts.methods.rat_direction.movie import read_stack, tag_movie
 from workflow_scripts.training.checkpoints import read_checkpoint
 from workflow_scripts.training.curves import save_figure
+from workflow_scripts.training.devices import batch_of
 from workflow_scripts.training.logs import read_metrics
 from workflow_scripts.views.images import ImageSpec, ImageView
 
@@ -58,9 +59,10 @@ def embed(model: DirectionNet, images: ImageSet) -> npt.NDArray[np.float32]:
     """Embed every image, float32 (n, dim)."""
     model.eval()
     found = np.empty((len(images), model.dimensions), np.float32)
-    for start in range(0, len(images), 512):
-        part = torch.from_numpy(images.images[start : start + 512]).to(model.device)
-        found[start : start + 512] = model.embed(part).cpu().numpy()
+    many = batch_of(512)
+    for start in range(0, len(images), many):
+        part = torch.from_numpy(images.images[start : start + many]).to(model.device)
+        found[start : start + many] = model.embed(part).cpu().numpy()
     return found
 
 

@@ -15,6 +15,7 @@ from torch.nn import functional
 from workflow_scripts.methods.rat_direction.augment import orient, undo_points
 from workflow_scripts.methods.rat_direction.augment_online import random_affine, random_copy
 from workflow_scripts.methods.rat_direction.config import Config
+from workflow_scripts.training.devices import batch_of
 from workflow_scripts.views.images import ImageSpec
 
 
@@ -217,6 +218,7 @@ def predict_points(
     size = model.spec.width
     elements = [(r, f) for r in range(4) for f in range(2)] if (model.config.tta if tta is None else tta) else [(0, 0)]
     model.eval()
+    batch = batch_of(batch)
     found = np.empty((len(images), len(model.spec.points), 2), np.float32)
     for start in range(0, len(images), batch):
         part = images[start : start + batch]

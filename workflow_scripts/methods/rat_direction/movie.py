@@ -153,6 +153,8 @@ def read_stack(path: Path, spec: ImageSpec) -> ImageSet:
             images = np.load(path, mmap_mode="r", allow_pickle=False)
         except (ValueError, OSError, EOFError) as error:
             raise InputError(path, f"is no plain npy file ({error})", "save it with numpy.save") from error
+    if images.ndim and not len(images):
+        raise InputError(path, "holds no image", "save a stack of at least one")
     if images.dtype != np.uint8 or images.shape[1:] != (spec.height, spec.width):
         raise InputError(
             path,

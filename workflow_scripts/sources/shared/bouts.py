@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -33,6 +34,11 @@ class BoutOptions(Strict):
     rename: dict[str, str] = Field({}, description="Behaviour in the file → class in the vocabulary.")
     ignore: list[str] = Field([], description="Behaviours of the file that are left out.")
     subjects: list[str] = Field([], description="Keep the bouts of these subjects; empty = all.")
+    overlaps: Literal["refuse", "shorter"] = Field(
+        "refuse",
+        description="Bouts of two behaviours at once in the multiclass task: an error, or the shorter bout has the "
+        "frames of both, and each bout still makes a clip of its own (a twitch within grooming).",
+    )
 
     @model_validator(mode="after")
     def _some_task(self) -> BoutOptions:
@@ -143,9 +149,14 @@ def fit_length(path: Path, task: str, length: int, n_frames: int, warn: list[str
 
 
 def paint_multiclass(
-    path: Path, bouts: Sequence[Bout], task: Task, n_frames: int, background: str | None = None
+    path: Path,
+    bouts: Sequence[Bout],
+    task: Task,
+    n_frames: int,
+    background: str | None = None,
+    overlaps: Literal["refuse", "shorter"] = "refuse",
 ) -> Labels:
-    """Make one class a frame of bouts that may not overlap.
+    """Make one class a frame of bouts, which may overlap only where `overlaps` says who has the frame.
 
     Parameters
     ----------
@@ -158,6 +169,8 @@ def paint_multiclass(
     n_frames : int
     background : str or None
         Class of frames in no bout; None leaves them unlabelled.
+    overlaps : {"refuse", "shorter"}
+        Whether bouts that overlap are an error, or the shorter one has the frames of both.
 
     Raises
     ------
@@ -179,16 +192,26 @@ def paint_multiclass(
                 f"{_near(bout.name, index)}",
                 "add it to the vocabulary, or to rename or ignore in the label options",
             )
-        if previous is not None and bout.start < previous.stop:
+        if overlaps == "refuse" and previous is not None and bout.start < previous.stop:
             raise InputError(
                 path,
                 f"lines {previous.line} and {bout.line}: the bouts of {previous.name!r} and {bout.name!r} overlap",
-                "mend them, or give each behaviour a binary task",
+                "correct them, set overlaps: shorter in the label options, or give each behaviour a binary task",
             )
+        previous = bout
+    for bout in sorted(bouts, key=lambda b: b.start - b.stop):  # the longest first: the shorter ones are painted over
         values[bout.start : bout.stop] = index[bout.name]
         mask[bout.start : bout.stop] = True
-        previous = bout
-    return Labels(values=values, mask=mask, level="frame", kind="multiclass", vocabulary=tuple(task.vocabulary))
+    spans = sorted((bout.start, min(bout.stop, n_frames), index[bout.name]) for bout in bouts if bout.start < n_frames)
+    return Labels(
+        values=values,
+        mask=mask,
+        level="frame",
+        kind="multiclass",
+        vocabulary=tuple(task.vocabulary),
+        background=background if task.background is None else task.background,
+        spans=tuple(spans),
+    )
 
 
 def paint_binary(path: Path, bouts: Sequence[Bout], name: str, task: Task, n_frames: int) -> Labels:
@@ -199,7 +222,11 @@ def paint_binary(path: Path, bouts: Sequence[Bout], name: str, task: Task, n_fra
     for bout in own:
         values[bout.start : bout.stop] = 1
     vocabulary = tuple(task.vocabulary) or (f"no {name}", name)
-    return Labels(values, np.ones(n_frames, dtype=bool), level="frame", kind="binary", vocabulary=vocabulary)
+    whole = np.ones(n_frames, dtype=bool)
+    spans = sorted((bout.start, min(bout.stop, n_frames), 1) for bout in own if bout.start < n_frames)
+    return Labels(
+        values, whole, level="frame", kind="binary", vocabulary=vocabulary, background=vocabulary[0], spans=tuple(spans)
+    )
 
 
 def _background(options: BoutOptions, task: Task) -> str | None:
@@ -261,7 +288,9 @@ def label_tasks(
     made: dict[str, Labels] = {}
     if options.multiclass is not None:
         task = task_of(options.multiclass, tasks, "multiclass")
-        made[options.multiclass] = paint_multiclass(path, named, task, n_frames, _background(options, task))
+        made[options.multiclass] = paint_multiclass(
+            path, named, task, n_frames, _background(options, task), options.overlaps
+        )
     for behaviour, name in options.binary.items():
         made[name] = paint_binary(path, named, behaviour, task_of(name, tasks, "binary"), n_frames)
         if not made[name].values.any():
