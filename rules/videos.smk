@@ -1,7 +1,7 @@
 # Consumes: predictions of runs on videos. Produces: results/<experiment>/{tables/video_scores.csv, sections/videos/}:
 # precision, recall and F1 by class and by video.
 
-VIDEO_RUNS = [run for run in EXPERIMENT.predicting() if CARDS[run.dataset].kind == "clips"]
+VIDEO_RUNS = [run for run in EXPERIMENT.predicting_runs() if EXPERIMENT.cards[run.dataset].kind == "clips"]
 VIDEO_SECTION = f"{RESULTS}/sections/videos/section.json"
 if VIDEO_RUNS:
     SECTIONS.append(VIDEO_SECTION)
@@ -9,8 +9,7 @@ if VIDEO_RUNS:
 
 rule video_scores:
     input:
-        predictions=[f"{RESULTS}/{run.path()}/predictions.h5" for run in VIDEO_RUNS],
-        config=ancient(f"{RESULTS}/provenance/configuration.json"),
+        predictions=PLAN.of_runs(VIDEO_RUNS, "predictions.h5"),
     output:
         table=f"{RESULTS}/tables/video_scores.csv",
         section=VIDEO_SECTION,
@@ -27,10 +26,11 @@ rule video_scores:
         mem_mb=scaled(1500),
         runtime=30,
     params:
-        config=CONFIG_DIGEST,
+        experiment=PLAN.resolved,
+        config=PLAN.tables_digest,
         results=lambda wildcards, output: str(Path(output.section).parents[2]),
         code=code_digest("stages.video_scores"),
     shell:
-        'python -m workflow_scripts.stages.video_scores --log {log:q} --root "$ETHOMAKE_ROOT"'
-        " --config {input.config:q} --results {params.results:q} --table {output.table:q}"
+        "python -m workflow_scripts.stages.video_scores --log {log:q}"
+        " --config {params.experiment:q} --results {params.results:q} --table {output.table:q}"
         " --section {output.section:q}"

@@ -13,11 +13,11 @@ import numpy.typing as npt
 
 from workflow_scripts.convert.crop_video import preprocess
 from workflow_scripts.core.errors import InputError
+from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.formats.clips import INTERPOLATED, MISSING, ClipRecording
 from workflow_scripts.methods.mvd.inference import read_chunks
 from workflow_scripts.methods.mvd.module import MvdClassifier
 from workflow_scripts.sources.bout_files import bouts_of, write_rows, write_tables, write_video_bouts
-from workflow_scripts.sources.shared.bouts import Bout
 from workflow_scripts.sources.supervisely import place_video, write_annotation, write_meta
 from workflow_scripts.sources.videos import Options
 from workflow_scripts.training.crops import parts_of
