@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts import methods
-from workflow_scripts.cli.predict import predict_files
 from workflow_scripts.core.errors import ConfigError, EthoMakeError
+from workflow_scripts.methods.predict_files import predict_files
 
 
 def run_of(model: Path, environment: Mapping[str, str], scratch: Path) -> Path:

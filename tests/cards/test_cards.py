@@ -192,8 +192,3 @@ def test_a_pattern_stands_for_the_entries_of_each_video(tmp_path):
         Card.model_validate(bare | {"recordings": {"tracks": "*.avi"}})
     with pytest.raises(ValueError, match="name it under local"):
         Card.model_validate(minimal(recordings=pattern))
-
-
-def test_a_tasks_background_is_one_of_its_classes():
-    with pytest.raises(ValueError, match="the background 'idle' is not in the vocabulary"):
-        Card.model_validate(minimal(tasks={"act": {"vocabulary": ["a", "b"], "background": "idle"}}))

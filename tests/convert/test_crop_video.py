@@ -269,7 +269,9 @@ def test_a_killed_job_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
 
     def command(folder: str) -> list[str]:
         out = tmp_path / folder
-        stage = [sys.executable, "-m", "workflow_scripts.stages.detect", "--card", card.model_dump_json()]
+        (tmp_path / "card.json").write_text(card.model_dump_json(exclude_defaults=True))
+        stage = [sys.executable, "-m", "workflow_scripts.stages.detect", "--card", str(tmp_path / "card.json")]
+        stage += ["--shard", "mouse"]
         return [*stage, "--resources", str(tmp_path), "--video", str(out / "m.mp4"), "--output", str(out / "m.h5")]
 
     subprocess.run(command("whole"), check=True)

@@ -59,16 +59,20 @@ def card(*videos: str, label: str | None = None, labels: list[LabelSource] | Non
 def find(made: Card, resources: Path, out: Path, *, keep_going: bool = False) -> Path:
     """Run the stage on the card's one shard."""
     (shard,) = made.shards
-    target = out / f"{shard.id}.h5"
-    detect.work(
-        argparse.Namespace(
-            card=made.model_dump_json(),
-            resources=resources,
-            keep_going=keep_going,
-            video=out / f"{shard.id}.mp4",
-            output=target,
+    target, path = out / f"{shard.id}.h5", resources.parent / f"{shard.id}.json"
+    path.write_text(made.model_dump_json(exclude_defaults=True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(resources.parent)  # where failures are noted
+        patch.setenv("ETHOMAKE_KEEP_GOING", str(int(keep_going)))
+        detect.work(
+            argparse.Namespace(
+                card=path,
+                shard=shard.id,
+                resources=resources,
+                video=out / f"{shard.id}.mp4",
+                output=target,
+            )
         )
-    )
     return target
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from workflow_scripts.cards.card import Task
 from workflow_scripts.convert.clips import faithful_clips, sound_clips
+from workflow_scripts.convert.labels import with_background
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.clips import Clip, ClipRecording, open_clips, write_clips
 from workflow_scripts.formats.tracks import Labels
@@ -58,12 +59,12 @@ def test_a_twitch_within_grooming_makes_a_clip_of_each(tmp_path: Path) -> None:
         assert positive == [(100, 140, "groom"), (120, 125, "twitch")]
 
 
-@pytest.mark.parametrize("stated", ["task", "labels"])
-def test_frames_of_a_background_named_other_are_no_positive_clips(tmp_path: Path, stated: str) -> None:
+def test_frames_of_a_background_named_other_are_no_positive_clips(tmp_path: Path) -> None:
     path = tmp_path / "b.csv"
     path.write_text("video,label,start,end\nv,groom,100,139\n")
-    task = Task(vocabulary=["other", "groom"], background="other" if stated == "task" else None)
-    found = [video(read(path, {"action": task}, multiclass="action", background="other"))]
+    task = Task(vocabulary=["other", "groom"], background="other")
+    labels = read(path, {"action": task}, multiclass="action", background="other")
+    found = [video(with_background(labels, {"action": task}))]
     for clips in (faithful_clips(found, BalanceOptions()), sound_clips(found, BalanceOptions())):
         assert {clip.label for clip in clips if clip.kind == "positive"} == {"groom"}
         assert {clip.label for clip in clips if clip.kind != "positive"} == {"other"}

@@ -22,7 +22,9 @@ def run(options: argparse.Namespace) -> None:
         for path in experiment.named_files(started):
             # Weights below results/ are made by other runs, and come first.
             if Path(path).parts[:1] != ("results",) and not Path(path).exists():
-                raise ConfigError(f"methods.{started.method}: there is no file {path}; check the path.")
+                raise ConfigError(
+                    f"methods.{started.method}: there is no file {path}, which its options name; check the path."
+                )
     rows = [["dataset", "method", "point", "splits", "seeds"]]
     for dataset in experiment.cards:
         for method in dict.fromkeys(run.method for run in experiment.runs if run.dataset == dataset):

@@ -11,6 +11,7 @@ from workflow_scripts.cards.card import Card
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import digest, read_json, read_yaml
 from workflow_scripts.experiment.experiment import Experiment, load_experiment
+from workflow_scripts.workflow.environment import NOTES
 
 
 def trace(root: Path, path: Path) -> Iterator[str]:
@@ -37,10 +38,14 @@ def trace(root: Path, path: Path) -> Iterator[str]:
     """
     if not path.exists():
         raise InputError(path, "the file does not exist", "name a file below results/<experiment>/")
-    results = next((above for above in path.resolve().parents if (above / CONFIGURATION).is_file()), None)
-    if results is None:
+    results = next((above for above in path.resolve().parents if above.parent.name == "results"), None)
+    # Of a single file that was asked for by name, the configuration is only among what the jobs read.
+    known = [] if results is None else [results / CONFIGURATION, _resolved(results)]
+    configuration = next((file for file in known if file.is_file()), None)
+    if results is None or configuration is None:
         raise InputError(path, f"no folder above it holds {CONFIGURATION}", "name a file below results/<experiment>/")
-    experiment = load_experiment(root, read_json(results / CONFIGURATION))
+    told = read_json(configuration)
+    experiment = load_experiment(root, told.get("config", told))
     yield f"{path.name}, of the experiment {experiment.name}"
     origin = path.with_suffix(".json")
     selected: dict[str, str] = {}
@@ -48,7 +53,7 @@ def trace(root: Path, path: Path) -> Iterator[str]:
         told = read_json(origin)
         selected = told["select"]
         yield from _figure(told, results)
-    yield f"  configuration {results / CONFIGURATION}, sha256 {digest(results / CONFIGURATION)}"
+    yield f"  configuration {configuration}, sha256 {digest(configuration)}"
     datasets = [selected["dataset"]] if "dataset" in selected else list(experiment.cards)
     for dataset in datasets:
         yield from _runs(experiment, dataset, results)
@@ -56,6 +61,11 @@ def trace(root: Path, path: Path) -> Iterator[str]:
 
 
 CONFIGURATION = "provenance/configuration.json"
+
+
+def _resolved(results: Path) -> Path:
+    """File of the experiment that the jobs in the folder above `results/` read."""
+    return results.parents[1] / NOTES / "experiments" / f"{results.name}.json"
 
 
 def _figure(told: dict[str, Any], results: Path) -> Iterator[str]:

@@ -64,8 +64,6 @@ def index_clips(card: Card, shards: Sequence[Path], resources: Path, target: Pat
         reason = next(iter(quarantined.values()), "the card names none")
         raise InputError(target, f"not one video is usable ({reason})", "mend the files of the dataset")
     balance = validate(Options, card.options, where=f"options of the source {card.source}").balance
-    if balance.idle is None and TASK in card.tasks:
-        balance = balance.model_copy(update={"idle": card.tasks[TASK].background})
     tables = {"sound": sound_clips(recordings, balance), "faithful": faithful_clips(recordings, balance)}
     write_clips(target, recordings, tables, quarantined)
 
@@ -269,7 +267,7 @@ def _faithful(recordings: Sequence[ClipRecording], task: str, balance: BalanceOp
         rng = np.random.default_rng([balance.seed, zlib.crc32(recording.id.encode()), 1])
         gathered, here = 0, 0
         for start, stop, _ in [*sorted(parts), (recording.n_frames, recording.n_frames, "")]:
-            while balance.idle is not None and gathered < target:
+            while gathered < target:
                 length = round(float(rng.uniform(3, 5)) * recording.fps)
                 if here + length > start:
                     break

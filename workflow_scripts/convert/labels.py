@@ -9,5 +9,10 @@ from workflow_scripts.formats.tracks import Labels
 
 
 def with_background(labels: dict[str, Labels], tasks: dict[str, Task]) -> dict[str, Labels]:
-    """Return labels with the background that the card names for each task."""
-    return {name: dataclasses.replace(found, background=tasks[name].background) for name, found in labels.items()}
+    """Return labels with the background that the card names for each task; of a binary task it is the first class."""
+    return {
+        name: dataclasses.replace(
+            found, background=tasks[name].background or (found.background if found.kind == "binary" else None)
+        )
+        for name, found in labels.items()
+    }

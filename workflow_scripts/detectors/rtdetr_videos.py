@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from workflow_scripts.core.errors import EthoMakeError
-from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.detectors import boxes_file, make
 from workflow_scripts.detectors.rtdetr_training import Recipe, fine_tune
 from workflow_scripts.metrics.detection import average_precision, mean_average_precision
@@ -73,11 +73,9 @@ def fine_tune_on_videos(
     frames = list(_boxed_frames(train, every))
     boxes = np.array([box for _, box in frames], np.float32).reshape(-1, 4)
     losses = fine_tune([planes.rgb() for planes, _ in frames], boxes, folder / WEIGHTS, recipe, start=start)
-    with atomic_path(folder / "loss.csv") as part:
-        pd.DataFrame({"epoch": range(len(losses)), "loss": losses}).to_csv(part, index=False)
+    write_csv(folder / "loss.csv", pd.DataFrame({"epoch": range(len(losses)), "loss": losses}))
     table = score_on_videos(folder, test, recipe, every=every, trained_on=len(frames))
-    with atomic_path(folder / "test.csv") as part:
-        table.to_csv(part, index=False, float_format="%.6g")
+    write_csv(folder / "test.csv", table, float_format="%.6g")
     return table
 
 

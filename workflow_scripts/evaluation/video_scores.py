@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from workflow_scripts.core.files import atomic_path, failure
+from workflow_scripts.core.files import failure
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.predictions import open_predictions
 from workflow_scripts.formats.sections import Item, Section, write_section
 
@@ -113,8 +114,7 @@ def write_video_section(tables: Sequence[pd.DataFrame], table: Path, section: Pa
         (section.parent / "classes.csv", by_class),
         (section.parent / "videos.csv", by_video[by_video["support"] > 0]),
     ):
-        with atomic_path(path) as part:
-            rows.to_csv(part, index=False, float_format="%.4f")
+        write_csv(path, rows, float_format="%.4f")
     note = "Frames that nobody labelled do not count."
     items = [
         Item(kind="table", file="classes.csv", caption=f"Every class over all held-out videos, by frame. {note}"),

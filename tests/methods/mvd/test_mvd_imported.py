@@ -9,20 +9,20 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from builders.clips import film
 from safetensors.torch import save_file
-from test_mvd_predict import film
 
-from workflow_scripts.cli.predict import predict_files
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.detectors.rtdetr_training import save
 from workflow_scripts.detectors.rtdetr_weights import build, size_of
 from workflow_scripts.methods.mvd import method
 from workflow_scripts.methods.mvd.network import VideoTransformer
 from workflow_scripts.methods.mvd.sizes import SIZES
+from workflow_scripts.methods.predict_files import predict_files
 from workflow_scripts.methods.runs import load_embedder
 
 CLASSES = ["idle", "Self-Grooming", "Head/Body TWITCH"]
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CONTAINER = importlib.util.spec_from_file_location("container_predict", ROOT / "containers" / "predict.py")
 
 

@@ -4,16 +4,14 @@ import dataclasses
 import json
 import shutil
 
-import av
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 import yaml
-from builders.clips import settings, split
+from builders.clips import film, settings, split
 
 from workflow_scripts.behaviour.exports import export_bouts
-from workflow_scripts.cli.predict import gather, predict_files
 from workflow_scripts.convert.crop_video import preprocess
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.formats.clips import MISSING, Clip, open_clips, write_clips
@@ -22,6 +20,7 @@ from workflow_scripts.formats.tracks import Labels
 from workflow_scripts.methods.mvd import method
 from workflow_scripts.methods.mvd.decision import Held, Rule, guarded, tune
 from workflow_scripts.methods.mvd.module import MvdClassifier
+from workflow_scripts.methods.predict_files import gather, predict_files
 from workflow_scripts.methods.runs import embed, export_embedder, load_embedder, predict, train
 from workflow_scripts.sources.boris import Options as BorisOptions
 from workflow_scripts.sources.videos import Options
@@ -36,23 +35,6 @@ OPTIONS = {
     "detector": {"name": "background", "options": {"polarity": "bright", "min_area": 0.002}},
 }
 """Two panels: a bright mouse in the left one, and in the right one, larger, what is none."""
-
-
-def film(path, seed, frames=60, animal=True):
-    rng = np.random.default_rng(seed)
-    rows, columns = np.mgrid[:96, :192]
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=30, options={"crf": "15"})
-        stream.width, stream.height, stream.pix_fmt = 192, 96, "yuv420p"
-        for t in range(frames):
-            grey = 90 + rng.normal(0, 1, (96, 192))
-            if animal:
-                grey[np.hypot(columns - 30 - 0.6 * t, rows - 40) < 8] = 220
-                grey[np.abs(columns - 150 - 15 * np.sin(t / 5)) + np.abs(rows - 50) < 26] = 10
-            image = np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
-        container.mux(stream.encode(None))
-    return path
 
 
 def labelled(recording, task="action"):
@@ -318,7 +300,7 @@ def test_a_backbone_that_is_not_there_fails_the_check(tmp_path, capsys):
 
     from workflow_scripts.cli import main
 
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     told = {
         "experiment": "x",
         "datasets": {"mouse_action_twin": {"splits": ["official"], "methods": ["mvd"]}},
@@ -327,4 +309,4 @@ def test_a_backbone_that_is_not_there_fails_the_check(tmp_path, capsys):
     }
     (tmp_path / "x.yaml").write_text(yaml.safe_dump(told))
     assert main(["--root", str(root), "check", str(tmp_path / "x.yaml")]) == 1
-    assert "methods.mvd.load_backbone: there is no file /nonexistent.pth" in capsys.readouterr().err
+    assert "methods.mvd: there is no file /nonexistent.pth" in capsys.readouterr().err

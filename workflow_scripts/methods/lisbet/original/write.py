@@ -13,6 +13,7 @@ from torch import Tensor
 from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.core.files import atomic_path, write_text
 from workflow_scripts.core.names import slugify
+from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.embeddings import open_embeddings
 from workflow_scripts.methods.lisbet.module import Lisbet
 from workflow_scripts.methods.lisbet.original.read import FLAT, NESTED, NEW_NAMES, POSITIONS
@@ -174,7 +175,6 @@ def export_folders(
                 if place.is_absolute() or ".." in place.parts:
                     raise EthoMakeError(f"The recording {identifier!r} cannot name a folder; rename it in the card.")
                 path = output / "embeddings" / place / "features_lisbet_embedding.csv"
-                with atomic_path(path) as part:
-                    pd.DataFrame(reader.read(identifier)).to_csv(part)
+                write_csv(path, pd.DataFrame(reader.read(identifier)), index=True)
                 written.append(path)
     return written
