@@ -63,7 +63,7 @@ def main() -> None:
     torch.set_num_threads(1)
     found: dict[str, float] = {}
 
-    config = Config(mode="faithful", preset="64x8", seed=1234, train_sample=0.05).settle()
+    config = Config(mode="faithful", preset="64x8", seed=1234, train_sample=0.05).resolved()
     n, length = (282, 2_128) if options.quick else (282, 21_280)
     spec = DataSpec.of(recording("r", 2))
     before = memory_gb()

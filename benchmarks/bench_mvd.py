@@ -52,7 +52,7 @@ def seconds(work):
 
 def inference(name, recording, **options):
     """Compare a prediction with the forward passes in it."""
-    model = MvdClassifier(parse("mvd", options).filled(), ClipSpec(30.0, 256, {"action": CLASSES})).eval()
+    model = MvdClassifier(parse("mvd", options).resolved(), ClipSpec(30.0, 256, {"action": CLASSES})).eval()
     chunks = read_chunks(recording, model.config.side)
     # (n, steps, channel, 2, side, side) → whole windows (n, channel, time, side, side)
     batches = [tubes.transpose(1, 2).flatten(2, 3) for _, tubes in model.slider.batches(chunks, torch.Tensor.clone)]
@@ -74,7 +74,7 @@ def inference(name, recording, **options):
 
 def step_shares(name, batch, **options):
     """Print the parts of a training step."""
-    config = parse("mvd", options).filled()
+    config = parse("mvd", options).resolved()
     model = MvdClassifier(config, ClipSpec(30.0, 256, {"action": CLASSES}))
     optimizer = torch.optim.AdamW(model.layer_rates(), fused=True)
     kept = stored_side(256, config.side)

@@ -32,7 +32,7 @@ def show(name, rates):
 
 def training(images, points, batch, **options):
     """Print the parts of a training step."""
-    config = parse("rat_direction", options).filled()
+    config = parse("rat_direction", options).resolved()
     model = DirectionNet(config, ImageSpec.of(images))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     x, y = torch.from_numpy(images.images[:batch]), points[:batch]
@@ -55,7 +55,7 @@ def main():
     torch.set_num_threads(arguments.threads)
     frames, movie = make_frames(Options(frames=512)), make_movie(Options(movie_frames=1200))
     points = torch.from_numpy(frames.points)
-    config = parse("rat_direction", {}).filled()
+    config = parse("rat_direction", {}).resolved()
     x, y = torch.from_numpy(frames.images[:64]), points[:64]
     show("one of 64 copies on the fly", rate(lambda: random_copy(x, y, config.copies), 64))
     show("turn, scale and shift on the fly", rate(lambda: random_affine(x, y, config.affine), 64))

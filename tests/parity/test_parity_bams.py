@@ -20,7 +20,7 @@ from workflow_scripts.methods.bams.network import LONG, SHORT
 from workflow_scripts.methods.bams.statistics import quantise
 from workflow_scripts.views.tracks import DataSpec, TrackView
 
-FAITHFUL = Config(mode="faithful").settle()
+FAITHFUL = Config(mode="faithful").resolved()
 
 
 def track(keypoints: np.ndarray, name: str = "clip") -> Recording:

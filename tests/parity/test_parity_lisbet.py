@@ -102,7 +102,7 @@ def test_facts_of_the_published_code_hold():
         assert sum(value.numel() for value in model.parameters()) == wanted
     recordings = [dataclasses.replace(sines(20_000), id=f"r{k}", group=f"r{k}") for k in range(2)]
     for task, wanted in facts["positive_rates"].items():
-        config = Config(mode="faithful", tasks=[task]).settle()
+        config = Config(mode="faithful", tasks=[task]).resolved()
         frames = load_frames(recordings, [20_000] * 2, DataSpec.of(recordings[0]), config)
         drawer = Drawer(frames, config)
         index = np.random.default_rng(0).integers(1_000, 19_000, 20_000)

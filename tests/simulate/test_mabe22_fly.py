@@ -67,7 +67,7 @@ def test_training_labels_and_pairs_can_be_left_out(twin):
 
 def test_bams_sees_flies_as_coordinates_and_their_change(twin):
     *_, recordings = twin
-    config = Config().settle()
+    config = Config().resolved()
     layout = Layout.of(DataSpec.of(recordings[0]), config)
     assert (layout.kind, len(layout.inputs), len(layout.targets)) == ("keypoints", 96, 48)
     found = compute(recordings[0].position, layout, config)

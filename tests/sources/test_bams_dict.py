@@ -100,9 +100,9 @@ def test_a_plain_array_of_any_number_of_features(tmp_path):
     assert [r.id for r in found] == ["clip1", "clip2", "clip3"] and found[0].keypoints[6] == "feature7"
     np.testing.assert_array_equal(found[0].position.reshape(40, 7), data[0])
     config = Config(mode="faithful", short_term=[4], long_term=[4])
-    layout = Layout.of(DataSpec.of(found[0]), config.settle())
+    layout = Layout.of(DataSpec.of(found[0]), config.resolved())
     assert (len(layout.inputs), len(layout.targets)) == (14, 7)  # features and their change, as the original's F = 7
-    sequence = compute(found[0].position, layout, config.settle())
+    sequence = compute(found[0].position, layout, config.resolved())
     filled = np.nan_to_num(data[0])
     np.testing.assert_allclose(sequence.inputs[:, 0, :7], filled, rtol=1e-6)
     np.testing.assert_allclose(sequence.inputs[1:, 0, 7:], np.diff(filled, axis=0), rtol=1e-5, atol=1e-6)

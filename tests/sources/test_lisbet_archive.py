@@ -83,7 +83,7 @@ def test_coordinates_of_no_known_image_reach_the_model_as_they_are_or_by_their_r
     write_archive(tmp_path / "a.h5", [recording])
     with h5py.File(tmp_path / "a.h5") as handle:
         stored = handle["r/keypoints"][()].astype(np.float32)
-    config = Config(mode="faithful").settle()
+    config = Config(mode="faithful").resolved()
     (unknown,) = read(tmp_path / "a.h5", image_size=None)
     (told,) = read(tmp_path / "a.h5", image_size=[1, 1])
     np.testing.assert_array_equal(unknown.position.reshape(30, 28), stored)

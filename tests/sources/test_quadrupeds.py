@@ -76,7 +76,7 @@ def test_a_fifth_trains_as_scikit_learn_deals(twin):
 def test_bams_takes_angles_as_state_and_velocities_as_action(twin):
     card, folder = twin
     item = next(convert_shard(card, card.shards[0], folder))
-    config = Config(features="state_action").settle()
+    config = Config(features="state_action").resolved()
     layout = Layout.of(DataSpec.of(item), config)
     assert len(layout.inputs) == 24 and layout.targets[:2] == ("LF_hip.y", "LF_thigh.y")
     found = compute(item.position, layout, config)

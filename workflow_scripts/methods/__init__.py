@@ -1,47 +1,25 @@
 """The registry of methods: a folder here with `config.py` and `method.py` is a method.
 
 `config.py` holds the options (class `Config`) and is light: it is imported while the graph is built.
-`method.py` holds the five functions of DESIGN §4 and may import torch:
-
-``prepare(view, config)``
-    The data module a model is fitted on.
-``build(config, spec)``
-    The model, a `torch.nn.Module` (a LightningModule where it is trained by gradient).
-``embed(model, recording)``
-    float32 array (time, dim), one row a frame.
-``predict(model, recording)``
-    Probabilities or points by task, or None where the method has none; :class:`Decided` where a class is not simply
-    the most probable one.
-``import_weights(path)``
-    The original project's checkpoint as a state dict.
-
-Some have more:
-
-``augment_file(data, output, index, options, seed)``
-    Writes the augmented set of a dataset, where the options' `stored_copies` says that training reads one.
-``predict_file(model, file, folder, overlay)``
-    Predicts one file of its kind (a video, a stack of images, tracks) and returns the paths of what it wrote.
-``finish(folder)``
-    Adds to a run's folder after training what the original leaves there.
-``recognises(path)``, ``import_original(path, facts)``
-    Whether a path is a model of the original program, and that model as an :class:`Imported`, from which
-    :func:`.originals.import_run` makes a run's folder.
-``export_original(model, run, output, …)``
-    Writes a run's folder in the original program's layout; :func:`.originals.export_run` calls it.
+`method.py` holds the functions of DESIGN §4 and may import torch;
+they and what only some methods can do are typed in :mod:`workflow_scripts.methods.protocol`.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self, cast
 
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.validation import Strict, nearest, validate
+from workflow_scripts.methods.protocol import Method
+
+Vocabularies = Mapping[str, Sequence[str]]
 
 
 class Options(Strict):
@@ -61,6 +39,32 @@ class Options(Strict):
     """Tables that the method's own rules make of a pretraining run, below the run's folder."""
     reads: ClassVar[tuple[str, ...]] = ()
     """Options that name a file a training starts from."""
+
+    mode_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """By mode: what the options left empty mean."""
+
+    def resolved(self, mode: str | None = None, vocabularies: Vocabularies | None = None) -> Self:
+        """Return the options as they run: what was left empty filled in as the mode says.
+
+        Parameters
+        ----------
+        mode : {"sound", "faithful"}, optional
+            Mode of the run; None = as the options say.
+        vocabularies : mapping of str to sequence of str, optional
+            Class names of the dataset's tasks, where some option depends on them.
+
+        Raises
+        ------
+        ConfigError
+            When options contradict each other in that mode.
+        """
+        known = type(self).model_fields
+        chosen = str(mode or getattr(self, "mode", "sound"))
+        update = {"mode": chosen} if "mode" in known else {}
+        defaults = {key: value for key, value in self.mode_defaults.get(chosen, {}).items() if key in known}
+        return self.model_copy(
+            update=update | {key: value for key, value in defaults.items() if getattr(self, key) is None}
+        )
 
     def files(self) -> list[str]:
         """Files that the options name: inputs of a training, which runs again when one changes."""
@@ -155,6 +159,6 @@ def parse(name: str, options: dict[str, Any]) -> Options:
     return validate(config_model(name), options, where=f"methods.{name}")
 
 
-def load(name: str) -> Any:
-    """Import a method's five functions."""
-    return _submodule(name, "method")
+def load(name: str) -> Method:
+    """Import a method's functions."""
+    return cast(Method, _submodule(name, "method"))

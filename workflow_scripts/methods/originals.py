@@ -14,6 +14,7 @@ from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import digest, write_text
 from workflow_scripts.core.validation import deep_merge, nearest
 from workflow_scripts.formats.tracks import open_tracks
+from workflow_scripts.methods.protocol import ExportsOriginals, ImportsOriginals, ImportsRuns
 from workflow_scripts.methods.runs import (
     environment,
     export_embedder,
@@ -92,14 +93,14 @@ def import_run(
     """
     name = method or _method_of(source)
     functions = methods.load(name)
-    if hasattr(functions, "import_run"):  # it needs the recordings themselves
+    if isinstance(functions, ImportsRuns):  # it needs the recordings themselves
         if data is None:
             raise ConfigError(
                 f"The method {name} takes what its weights leave open from recordings; name them by data."
             )
         functions.import_run(source, folder, dict(options or {}), data=data)
         return []
-    if not hasattr(functions, "import_original"):
+    if not isinstance(functions, ImportsOriginals):
         raise ConfigError(f"The method {name} imports no models of an original program.")
     told = facts or (facts_of(data) if data is not None else methods.Facts())
     made: methods.Imported = functions.import_original(source, told)
@@ -140,9 +141,9 @@ def import_run(
 
 
 def _method_of(source: Path) -> str:
-    able = [name for name in methods.names() if hasattr(methods.load(name), "recognises")]
-    for name in able:
-        if methods.load(name).recognises(source):
+    able = {name: found for name in methods.names() if isinstance(found := methods.load(name), ImportsOriginals)}
+    for name, functions in able.items():
+        if functions.recognises(source):
             return name
     raise InputError(source, "is no model of an original program", f"expected one of {', '.join(able)}; check the path")
 
@@ -185,7 +186,7 @@ def export_run(run: Path, output: Path, **options: Any) -> list[Path]:
     """
     model, config = load_embedder(run / "embedder")
     functions = methods.load(config["method"])
-    if not hasattr(functions, "export_original"):
+    if not isinstance(functions, ExportsOriginals):
         raise ConfigError(f"Runs of the method {config['method']} are exported to no original program.")
     written: list[Path] = functions.export_original(model, run, output, **options)
     return written

@@ -13,6 +13,7 @@ from typing import Any
 
 from workflow_scripts import methods
 from workflow_scripts.core.errors import ConfigError, EthoMakeError, InputError
+from workflow_scripts.methods.protocol import PredictsFiles
 from workflow_scripts.methods.runs import load_embedder
 from workflow_scripts.sources.bout_files import write_rows
 from workflow_scripts.training.devices import inference_device, set_up, sparing
@@ -146,8 +147,8 @@ def predict_files(
     folder = embedder_of(run)
     model, config = load_embedder(folder)
     functions = methods.load(config["method"])
-    if not hasattr(functions, "predict_file"):
-        able = [name for name in methods.names() if hasattr(methods.load(name), "predict_file")]
+    if not isinstance(functions, PredictsFiles):
+        able = [name for name in methods.names() if isinstance(methods.load(name), PredictsFiles)]
         raise ConfigError(
             f"{config['method']} predicts no single files, {', '.join(able)} can; make a dataset of them instead "
             "(ethomake new-dataset)."

@@ -27,6 +27,7 @@ from workflow_scripts.core.files import atomic_path, digest, read_yaml, write_te
 from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.embeddings import write_embeddings
 from workflow_scripts.formats.predictions import Prediction, create_predictions
+from workflow_scripts.methods.protocol import Finishes
 from workflow_scripts.training.devices import inference_device, set_up, sparing
 from workflow_scripts.views.registry import SPECS, Spec, View
 
@@ -93,9 +94,9 @@ def train(method: str, settings: dict[str, Any], view: View, *, folder: Path, se
     options = dict(settings["options"])
     known = methods.config_model(method).model_fields
     options |= {key: value for key, value in {"seed": seed, "mode": settings["mode"]}.items() if key in known}
-    config = methods.parse(method, options)
     functions = methods.load(method)
     spec = view.spec()
+    config = methods.parse(method, options).resolved(settings["mode"], spec.vocabularies)
     data = functions.prepare(view, config)
     model = functions.build(config, spec)
     # What a method trains on is not always what the split trains on: some add recordings without their labels.
@@ -110,12 +111,13 @@ def train(method: str, settings: dict[str, Any], view: View, *, folder: Path, se
         "spec": plain_spec(spec),
         "versions": environment(),
     }
-    if hasattr(config, "training"):
+    training = getattr(config, "training", None)
+    if training is not None:
         seen = data_digest(view, trained, config.files())
-        _train_by_gradient(model, data, config.training, hparams, folder, f"{code} {seen}")
+        _train_by_gradient(model, data, training, hparams, folder, f"{code} {seen}")
     else:
         _fit_in_closed_form(model, view, folder)
-    if hasattr(functions, "finish"):
+    if isinstance(functions, Finishes):
         functions.finish(folder)
     write_yaml(folder / "hparams.yaml", hparams)
     write_text(folder / "model_card.md", _model_card(hparams, _training_lines(view, trained, hparams["seed"]), model))

@@ -7,14 +7,16 @@ import json
 from pathlib import Path
 
 from workflow_scripts import methods
+from workflow_scripts.methods.protocol import Augments
 from workflow_scripts.stages import parser, start
 
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    methods.load(options.method).augment_file(
-        options.data, options.output, options.index, json.loads(options.options), options.seed
-    )
+    functions = methods.load(options.method)
+    if not isinstance(functions, Augments):
+        raise TypeError(f"{options.method} has no augment_file")
+    functions.augment_file(options.data, options.output, options.index, json.loads(options.options), options.seed)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from workflow_scripts.methods.bams.statistics import bin_edges, fit, quantise
 from workflow_scripts.views.tracks import DataSpec
 
 # Without smoothing, which would hide what is computed by hand here.
-SOUND, FAITHFUL = Config(smooth=1).settle(), Config(mode="faithful").settle()
+SOUND, FAITHFUL = Config(smooth=1).resolved(), Config(mode="faithful").resolved()
 
 # One mouse facing along +x, image coordinates; then what it does from frame to frame.
 STILL = {
@@ -221,7 +221,7 @@ def test_an_animal_or_point_never_seen_gives_finite_features():
 
 def test_smoothing_is_a_centred_mean_that_keeps_what_is_missing():
     item = recording("a", missing=0)
-    spec, config = DataSpec.of(item), Config(smooth=3).settle()
+    spec, config = DataSpec.of(item), Config(smooth=3).resolved()
     layout = Layout.of(spec, config)
     plain, smoothed = compute(item.position, layout, SOUND), compute(item.position, layout, config)
     k = layout.inputs.index("back x")
@@ -231,7 +231,7 @@ def test_smoothing_is_a_centred_mean_that_keeps_what_is_missing():
     item.position[50, 0, 6] = np.nan
     gap = compute(item.position, layout, config)
     assert gap.ignore[:, 0].nonzero()[0].tolist() == [50, 51] and np.isfinite(gap.inputs).all()
-    joints = Config(smooth=3, features="state_action").settle()
+    joints = Config(smooth=3, features="state_action").resolved()
     angles = compute(item.position, Layout.of(spec, joints), joints).inputs[:, 0, 0]
     np.testing.assert_array_equal(angles, item.position[:, 0, 0, 0])
 
@@ -254,7 +254,7 @@ def test_other_skeletons_get_coordinates_and_their_change():
     np.testing.assert_array_equal(found.inputs[..., :4], item.position.reshape(150, 3, 4))
     np.testing.assert_allclose(found.targets[1:], np.diff(item.position.reshape(150, 3, 4), axis=0), atol=1e-4)
     with pytest.raises(ConfigError, match=r"twelve points .* missing: left_ear"):
-        Layout.of(DataSpec.of(item), Config(features="mouse").settle())
+        Layout.of(DataSpec.of(item), Config(features="mouse").resolved())
 
 
 def test_bins_by_hand():

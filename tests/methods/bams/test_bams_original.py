@@ -25,7 +25,7 @@ from workflow_scripts.methods.bams.original import options_of, read_original
 from workflow_scripts.methods.bams.statistics import bin_edges, quantise
 from workflow_scripts.views.tracks import DataSpec
 
-FAITHFUL = Config(mode="faithful").settle()
+FAITHFUL = Config(mode="faithful").resolved()
 
 
 @pytest.mark.parametrize("heading", [(1, 1), (-1, 1), (1, -1), (-1, -1)])
@@ -37,7 +37,7 @@ def test_a_paw_on_the_back_has_one_direction(heading, mode):
     position = np.round(mouse.position)
     position[:, :, tail] = position[:, :, back] - np.array(heading) * (30, 20)
     position[:, :, paw] = position[:, :, back]
-    config = Config(mode=mode, smooth=1, social=False, slow=[]).settle()
+    config = Config(mode=mode, smooth=1, social=False, slow=[]).resolved()
     found = compute(position, Layout.of(DataSpec.of(mouse), config), config).inputs[:, 0]
     assert (found[:, MOUSE_INPUTS.index("left hindpaw length")] == 0).all()
     np.testing.assert_array_equal(found[:, MOUSE_INPUTS.index("cos left hindpaw angle")], 1)
@@ -52,7 +52,7 @@ def test_a_value_on_the_edge_of_a_bin(tmp_path):
     mouse = recording("r", missing=0)
     layout = Layout.of(DataSpec.of(mouse), FAITHFUL)
     assert compute(mouse.position, layout, FAITHFUL).targets.dtype == np.float64
-    sound = Config(social=False, slow=[]).settle()
+    sound = Config(social=False, slow=[]).resolved()
     assert compute(mouse.position, layout, sound).targets.dtype == np.float32  # half the memory
     data = BamsData(view(tmp_path, [mouse], train=1), FAITHFUL)
     heading = np.concatenate([compute(mouse.position, layout, FAITHFUL).targets[:, k, 1] for k in range(3)])
@@ -82,17 +82,17 @@ def test_the_released_loss_counts_every_frame(tmp_path):
     (released,) = BamsData(folder, Config(mode="faithful")).train_dataloader()
     assert released.frames.tolist() == list(range(200))
     store = BamsData(folder, Config(social=False, slow=[])).train_dataloader().store
-    future = next(iter(Batches(store, Config(crop=0, hoa_sample=1.0).settle(), TRAIN)))
+    future = next(iter(Batches(store, Config(crop=0, hoa_sample=1.0).resolved(), TRAIN)))
     assert int(future.frames[0]) == 50  # a quarter of the sequence: less than the sixty frames of warm-up
 
 
 def test_weights_of_the_original_see_its_inputs_in_every_mode(tmp_path):
     for mode in MODES:
-        settled = Config(mode=mode, weights="bams.pt").settle()
+        settled = Config(mode=mode, weights="bams.pt").resolved()
         assert {key: getattr(settled, key) for key in OF_THE_WEIGHTS} == {
             key: MODES["faithful"][key] for key in OF_THE_WEIGHTS
         }
-    assert Config(weights="bams.pt").settle().crop == MODES["sound"]["crop"]  # how it is trained is free
+    assert Config(weights="bams.pt").resolved().crop == MODES["sound"]["crop"]  # how it is trained is free
     for key, value in [("normalise", "deviation"), ("smooth", 7), ("fill", "last"), ("noise_thresh", 1.0)]:
         with pytest.raises(ConfigError, match=rf"weights were trained with {key}: .*; leave {key} out"):
             parse("bams", {"weights": "bams.pt", key: value})

@@ -111,7 +111,7 @@ def test_an_absent_mouse_is_far_and_last():
 
 def test_the_option_adds_columns_and_targets():
     item = recording("a")
-    plain, more = Config(social=False, slow=[]).settle(), Config(encounters=False, slow=[]).settle()
+    plain, more = Config(social=False, slow=[]).resolved(), Config(encounters=False, slow=[]).resolved()
     layout, alone_layout = (Layout.of(DataSpec.of(item), config) for config in (more, plain))
     assert layout.inputs == (*MOUSE_INPUTS, *social.names(3)) and len(layout.inputs) == 89
     assert layout.targets == (*TARGETS, *social.targets(3)) and len(layout.targets) == 21
@@ -123,7 +123,7 @@ def test_the_option_adds_columns_and_targets():
         column = with_others.inputs[..., layout.inputs.index(name)]
         np.testing.assert_array_equal(with_others.targets[..., layout.targets.index(name)], column)
     assert np.isfinite(with_others.inputs).all()
-    everything = Config().settle()
+    everything = Config().resolved()
     whole = Layout.of(DataSpec.of(item), everything)
     assert whole.inputs == (*layout.inputs, *social.ENCOUNTERS, *slow_means.names([600])) and len(whole.inputs) == 106
     found = compute(item.position, whole, everything)
@@ -135,18 +135,18 @@ def test_the_option_adds_columns_and_targets():
 def test_only_sound_mice_in_company_are_told_of_others():
     spec = DataSpec.of(recording("a"))
     for config in (Config(mode="faithful"), Config(weights="bams.pt")):  # the original's weights know of nobody
-        assert Layout.of(spec, config.settle()).inputs == MOUSE_INPUTS
-    alone = Layout.of(DataSpec.of(recording("b", animals=1)), Config().settle())
+        assert Layout.of(spec, config.resolved()).inputs == MOUSE_INPUTS
+    alone = Layout.of(DataSpec.of(recording("b", animals=1)), Config().resolved())
     assert alone.inputs == (*MOUSE_INPUTS, *slow_means.names([600])) and not alone.encounters
-    tails = Layout.of(DataSpec.of(recording("c", keypoints=("nose", "tail"))), Config().settle())
+    tails = Layout.of(DataSpec.of(recording("c", keypoints=("nose", "tail"))), Config().resolved())
     assert len(tails.inputs) == 8
     with pytest.raises(ConfigError, match="two animals or more"):
-        Layout.of(DataSpec.of(recording("d", animals=1, keypoints=("nose", "tail"))), Config(social=True).settle())
+        Layout.of(DataSpec.of(recording("d", animals=1, keypoints=("nose", "tail"))), Config(social=True).resolved())
 
 
 def test_other_skeletons_are_told_of_others_on_demand():
     item = recording("a", animals=2, keypoints=("tail_base", "nose"), missing=0)
-    config = Config(social=True, smooth=1).settle()
+    config = Config(social=True, smooth=1).resolved()
     layout = Layout.of(DataSpec.of(item), config)
     assert len(layout.inputs) == 8 + 11 + 12 and len(layout.targets) == 4 + 6
     found = compute(item.position, layout, config)
@@ -159,7 +159,7 @@ def test_other_skeletons_are_told_of_others_on_demand():
 
 def test_closeness_tells_of_any_other_and_speed_by_body_length():
     item = recording("a", animals=2, keypoints=("tail_base", "nose"), missing=0)
-    config = Config(social=True, smooth=1, slow=[5, -3]).settle()
+    config = Config(social=True, smooth=1, slow=[5, -3]).resolved()
     layout = Layout.of(DataSpec.of(item), config)
     found = compute(item.position, layout, config)
     points = item.position.astype(np.float64)
@@ -177,7 +177,7 @@ def test_closeness_tells_of_any_other_and_speed_by_body_length():
     np.testing.assert_allclose(still[10], np.exp(-speed[8:13] / 0.4).mean(0), rtol=1e-5)
     with pytest.raises(ConfigError, match="two dimensions"):
         flat = DataSpec(("a",), ("nose", "tail"), 3, 30.0, "px", None)
-        Layout.of(flat, Config(slow=[5]).settle())
+        Layout.of(flat, Config(slow=[5]).resolved())
 
 
 @pytest.mark.parametrize("slow_windows", [[1], [5, 5]])

@@ -19,7 +19,7 @@ from workflow_scripts.methods.lisbet.windows import PlanTensors, Windows
 
 
 def faithful(**options):
-    return Config(mode="faithful", **options).settle()
+    return Config(mode="faithful", **options).resolved()
 
 
 def count(module):

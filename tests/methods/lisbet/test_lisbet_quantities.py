@@ -30,7 +30,7 @@ SMALL = {
 
 
 def settled(**other):
-    return Config(**SMALL | other).settle()
+    return Config(**SMALL | other).resolved()
 
 
 def swapped(recording):

@@ -92,7 +92,7 @@ def test_the_paper_experiments_are_valid():
     root = Path(__file__).parents[3]
     full = load_experiment(root, {"experiment": "paper_lisbet_calms21"})
     run = next(run for run in full.runs if run.method == "lisbet" and run.dataset == "calms21_unlabeled")
-    config = Config(**run.options | {"mode": run.mode}).settle()
+    config = Config(**run.options | {"mode": run.mode}).resolved()
     assert (config.backbone.embedding_dim, config.backbone.num_layers, config.backbone.max_length) == (64, 8, 400)
     assert (config.training.max_epochs, config.train_sample, run.seed, config.schedule) == (
         100,

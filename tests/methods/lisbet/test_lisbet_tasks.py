@@ -176,7 +176,7 @@ def test_missing_points_are_filled_and_told(tmp_path):
 
 def test_pair_frame_is_blind_to_place_and_direction():
     recording = walkers("r", 60)
-    config = Config(**SMALL, seen=False).settle()
+    config = Config(**SMALL, seen=False).resolved()
     layout = Layout(2, 7, 2, False)
     points = torch.from_numpy(recording.position[None, :40]) / 50
     turned = torch.stack([-points[..., 1], points[..., 0]], dim=-1) + torch.tensor([3.0, -2.0])

@@ -157,7 +157,7 @@ def test_a_backbone_of_a_run_is_held_to_the_runs_inputs(spec, tmp_path):
 def test_both_halves_of_order_end_as_far_behind_their_frames_as_windows_do(offset, negatives):
     config = Config(
         mode="faithful", preset="16x2", tasks=["nwp"], window_size=20, window_offset=offset, negatives=negatives
-    ).settle()
+    ).resolved()
     recordings = [walkers(f"r{k}", 300) for k in range(2)]
     frames = load_frames(recordings, [300, 300], DataSpec.of(recordings[0]), config)
     drawer = Drawer(frames, config)

@@ -241,17 +241,17 @@ def test_drop_path_drops_whole_samples_and_keeps_the_mean():
 
 
 def test_networks_of_the_options():
-    network = make_network(config(motion=True, num_frames=16).filled(), 3)
+    network = make_network(config(motion=True, num_frames=16).resolved(), 3)
     assert network.patch_embed.proj.weight.shape == (96, 4, 2, 8, 8)
     assert network.positions.shape == (8 * 4 * 4, 96) and network.head_kind == "tubelet"
-    assert make_network(config(mode="faithful").filled(), 3).head_kind == "window"
+    assert make_network(config(mode="faithful").resolved(), 3).head_kind == "window"
 
 
 def test_first_weights_are_by_width_unless_faithful_or_loaded():
     def spreads(**options):
         torch.manual_seed(0)
         mode = options.pop("mode", "sound")
-        network = make_network(config(mode=mode, **options).filled(), 3)
+        network = make_network(config(mode=mode, **options).resolved(), 3)
         layer = network.blocks[0].mlp.fc1.weight
         return float(layer.detach().std()), float(network.patch_embed.proj.weight.detach().std())
 

@@ -109,7 +109,7 @@ def test_targets_are_shares_of_labelled_frames():
 
 
 def test_windows_hang_on_seed_epoch_and_batch_alone(view):
-    data = ClipData(view, config(samples=24).filled())
+    data = ClipData(view, config(samples=24).resolved())
     first = data.windows[1]
     data.windows[0]
     for a, b in zip(first, data.windows[1], strict=True):
@@ -121,7 +121,7 @@ def test_windows_hang_on_seed_epoch_and_batch_alone(view):
 
 def test_pixels_and_targets_are_of_the_same_frames(view):
     # The disc jerks in every frame of a twitch: a window's own pixels say when.
-    data = ClipData(view, config(samples=64, batch=64, sampling_rate=1, num_frames=16).filled())
+    data = ClipData(view, config(samples=64, batch=64, sampling_rate=1, num_frames=16).resolved())
     pixels, targets, weights = data.windows[0]
     change = (pixels[:, 1::2].float() - pixels[:, ::2].float()).abs().mean(dim=(2, 3, 4))
     twitch = targets[..., CLASSES.index("twitch")]
@@ -130,14 +130,14 @@ def test_pixels_and_targets_are_of_the_same_frames(view):
 
 
 def test_class_balance_draws_rare_classes_as_often(view):
-    windows = ClipData(view, config(class_balance=1.0).filled()).windows
+    windows = ClipData(view, config(class_balance=1.0).resolved()).windows
     assert np.bincount(windows.code, windows.chance, 3) == pytest.approx([1 / 3] * 3)
-    plain = Windows(windows.store, view.clips("sound", ["v0", "v1"]), config(class_balance=0.0).filled(), CLASSES)
+    plain = Windows(windows.store, view.clips("sound", ["v0", "v1"]), config(class_balance=0.0).resolved(), CLASSES)
     assert plain.chance == pytest.approx(np.full(len(plain.code), 1 / len(plain.code)))
 
 
 def test_faithful_windows_spread_short_clips_and_repeat_their_end(view):
-    data = ClipData(view, config(mode="faithful", num_frames=8, sampling_rate=2).filled())
+    data = ClipData(view, config(mode="faithful", num_frames=8, sampling_rate=2).resolved())
     windows = data.windows
     clip = int(np.flatnonzero(windows.stop - windows.start == 6)[0])
     drawn = windows._inside(clip, np.random.default_rng(0))
@@ -157,13 +157,13 @@ def test_frames_come_alike_from_memory_and_from_disk(view):
 
 def test_a_clip_view_without_labels_or_groups_is_refused(view):
     with pytest.raises(EthoMakeError, match="no labels 'walk', but action"):
-        ClipData(view, config(task="walk").filled())
+        ClipData(view, config(task="walk").resolved())
     with pytest.raises(EthoMakeError, match="second animal"):
-        ClipData(ClipView(view.path, split(["v0"])), config().filled())
+        ClipData(ClipView(view.path, split(["v0"])), config().resolved())
     with pytest.raises(EthoMakeError, match="no class 'rest' among idle, groom, twitch"):
         background_of(CLASSES, "rest", "idle")
     # Without a validation part of the split, training groups are held out, never cut.
-    held = ClipData(ClipView(view.path, split(["v0", "v1", "v2"])), config().filled())
+    held = ClipData(ClipView(view.path, split(["v0", "v1", "v2"])), config().resolved())
     assert [len(held.store.recordings), len(held.held.recordings)] == [2, 1]
 
 

@@ -111,27 +111,27 @@ def test_a_card_of_images_becomes_one_file(root, tmp_path):
 
 
 def test_published_validation_shares_frames_and_ours_does_not(frames):
-    published = divide(frames, config(mode="faithful").filled())
+    published = divide(frames, config(mode="faithful").resolved())
     assert set(published[1].source_frame) <= set(published[0].source_frame)
     assert len(published[0]) + len(published[1]) == 64 * len(frames)
     for holdout, column in (("frame", "source_frame"), ("animal", "animal")):
-        train, validation = divide(frames, config(mode="faithful", holdout=holdout).filled())
+        train, validation = divide(frames, config(mode="faithful", holdout=holdout).resolved())
         assert not set(getattr(train, column)) & set(getattr(validation, column))
         assert len(validation)
-    train, validation = divide(frames, config().filled())
+    train, validation = divide(frames, config().resolved())
     assert (len(train), len(validation)) == (84, 12)
 
 
 def test_one_animal_cannot_be_held_out(frames):
     with pytest.raises(EthoMakeError, match=r"are of 'ada'; hold out frames"):
-        divide(frames.take(frames.animal == "ada"), config(holdout="animal").filled())
+        divide(frames.take(frames.animal == "ada"), config(holdout="animal").resolved())
     with pytest.raises(ConfigError, match="holdout: copy needs augment: stored"):
-        config(holdout="copy").filled()
+        config(holdout="copy").resolved()
 
 
 def test_the_mode_fills_what_is_empty_after_the_options_are_read():
     options = parse("rat_direction", {}).model_dump(mode="json") | {"mode": "faithful"}
-    filled = parse("rat_direction", options).filled()
+    filled = parse("rat_direction", options).resolved()
     assert (filled.head, filled.augment, filled.holdout, filled.bootstrap) == ("dense", "stored", "copy", True)
     assert filled.learning_rate == 3e-4
     assert "rat_direction" in names()
@@ -167,7 +167,7 @@ def test_prepare_uses_the_splits_validation(frames, tmp_path):
 @pytest.mark.parametrize("head", ["dense", "heatmap"])
 def test_both_heads_learn(frames, head):
     torch.manual_seed(0)
-    model = DirectionNet(config(head=head, width=8).filled(), SPEC)
+    model = DirectionNet(config(head=head, width=8).resolved(), SPEC)
     images, points = torch.from_numpy(frames.images[:32]), torch.from_numpy(frames.points[:32])
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     wanted = (points - 25) / 25
@@ -182,7 +182,7 @@ def test_both_heads_learn(frames, head):
 
 
 def test_heat_maps_point_where_they_are_hot():
-    model = DirectionNet(config(head="heatmap").filled(), SPEC)
+    model = DirectionNet(config(head="heatmap").resolved(), SPEC)
     # Shift the image by four pixels, and the maps shift by one.
     image = np.zeros((2, 50, 50), np.uint8)
     image[0, 20:26, 20:26] = image[1, 24:30, 24:30] = 255
@@ -193,7 +193,7 @@ def test_heat_maps_point_where_they_are_hot():
 
 def test_averaging_over_turns_makes_the_prediction_turn_along(frames):
     torch.manual_seed(0)
-    model = DirectionNet(config().filled(), SPEC).eval()
+    model = DirectionNet(config().resolved(), SPEC).eval()
     images = frames.images[:8]
     plain, averaged = (predict_points(model, images, tta=tta) for tta in (False, True))
     assert not np.allclose(plain, averaged)

@@ -104,7 +104,7 @@ def test_training_reads_the_copies_from_the_file(faithful):
     index = pd.read_csv(folder / "copies.csv")
     assert len(index) == 64 * 320
     assert {"row", "source_frame", "animal", "rotation", "flip", "noise", "shift", "label_noise"} <= set(index)
-    config = Config(mode="faithful").filled()
+    config = Config(mode="faithful").resolved()
     for stored, made in zip(
         divide(view.train(), config, view.train_copies()), divide(view.train(), config), strict=True
     ):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from workflow_scripts.methods import Options
+from workflow_scripts.methods import Options, Vocabularies
 from workflow_scripts.training.options import LoopOptions
 
 MODES: dict[str, dict[str, Any]] = {
@@ -73,6 +73,7 @@ class Config(Options):
     seeded: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("weights",)
     faithful: ClassVar[bool] = True
+    mode_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = MODES
 
     mode: Literal["sound", "faithful"] = Field("sound", description="Fills the options left empty.")
     seed: int = Field(0, ge=0, description="Comes from the run.")
@@ -219,7 +220,7 @@ class Config(Options):
         from workflow_scripts.methods.bams.features import Layout  # which imports this module
         from workflow_scripts.views.tracks import DataSpec
 
-        layout = Layout.of(DataSpec(tuple(individuals), tuple(keypoints), 2, 30.0, "px", None), self.settle())
+        layout = Layout.of(DataSpec(tuple(individuals), tuple(keypoints), 2, 30.0, "px", None), self.resolved())
         inputs, targets = len(layout.inputs), len(layout.targets)
         return len(individuals) * (4 * inputs + (2 * 4 + 1) * targets + 1)
 
@@ -234,9 +235,9 @@ class Config(Options):
             return self.warm_up
         return 100 if self.mode == "faithful" and kind != "mouse" else 60
 
-    def settle(self) -> Config:
-        """Return a copy in which the mode has filled what was left empty."""
+    def resolved(self, mode: str | None = None, vocabularies: Vocabularies | None = None) -> Self:
+        """Return the options as they run; see :meth:`.Options.resolved`."""
         # The original's weights fit its inputs and its head alone.
         own = {key: MODES["faithful"][key] for key in OF_THE_WEIGHTS} if self.weights else {}
-        values = MODES[self.mode] | own
-        return self.model_copy(update={key: value for key, value in values.items() if getattr(self, key) is None})
+        values = {key: value for key, value in own.items() if getattr(self, key) is None}
+        return super(Config, self.model_copy(update=values)).resolved(mode, vocabularies)

@@ -178,7 +178,7 @@ class BamsData(LightningDataModule):
 
     def __init__(self, view: TrackView, config: Config) -> None:
         super().__init__()
-        self.config = config = config.settle()
+        self.config = config = config.resolved()
         self.view, self.spec = view, view.spec()
         self.layout = Layout.of(self.spec, config)
         split = view.split

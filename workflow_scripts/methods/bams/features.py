@@ -270,7 +270,7 @@ def mouse_columns(points: Floats, config: Config) -> dict[str, Floats]:
 
 
 def _mouse_inputs() -> tuple[str, ...]:
-    names = mouse_columns(np.zeros((3, 1, 12, 2)), Config().settle())
+    names = mouse_columns(np.zeros((3, 1, 12, 2)), Config().resolved())
     return (*(name for name in names if not name.startswith("target ")), "missing")
 
 

@@ -71,7 +71,7 @@ class Bams(LightningModule):
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__()
-        self.config, self.spec = config.settle(), spec
+        self.config, self.spec = config.resolved(), spec
         config = self.config
         self.layout = Layout.of(spec, config)
         n_inputs, n_targets = len(self.layout.inputs), len(self.layout.targets)

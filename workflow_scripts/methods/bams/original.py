@@ -168,7 +168,7 @@ def import_run(path: str | Path, folder: str | Path, options: Mapping[str, Any],
     shown = options_of(read_original(path), spec, path)
     told = shown | {"mode": "faithful"} | dict(options) | {"weights": str(path)}
     config: Any = parse("bams", told)
-    config = config.settle()
+    config = config.resolved()
     model = Bams(config, spec)
     load_original(model, path)
     statistics, count = largest_inputs(data, config, spec)

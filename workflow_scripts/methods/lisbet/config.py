@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.kinematics.body_roles import RoleNames
-from workflow_scripts.methods import Options
+from workflow_scripts.methods import Options, Vocabularies
 from workflow_scripts.methods.lisbet.augment_spec import parse_augmentations
 from workflow_scripts.training.options import LoopOptions
 
@@ -83,6 +84,7 @@ class Config(Options):
     seeded: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("load_backbone",)
     faithful: ClassVar[bool] = True
+    mode_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = MODES
     pretraining_tables: ClassVar[tuple[str, ...]] = ("pretext.csv",)
 
     mode: Literal["sound", "faithful"] = Field("sound", description="Fills the options left empty.")
@@ -274,8 +276,7 @@ class Config(Options):
             chosen.setdefault("max_length", self.window_size * (2 if self.mode == "faithful" else 1))
         return BackboneOptions(**chosen)
 
-    def settle(self) -> Config:
-        """Return a copy in which the mode has filled what was left empty."""
-        known = {key: value for key, value in MODES[self.mode].items() if key in type(self).model_fields}
-        filled = {key: value for key, value in known.items() if getattr(self, key) is None}
-        return self.model_copy(update={**filled, "backbone": self.shape()})
+    def resolved(self, mode: str | None = None, vocabularies: Vocabularies | None = None) -> Self:
+        """Return the options as they run; see :meth:`.Options.resolved`."""
+        filled = super().resolved(mode, vocabularies)
+        return filled.model_copy(update={"backbone": filled.shape()})

@@ -173,7 +173,7 @@ class LisbetData(LightningDataModule):
 
     def __init__(self, view: TrackView, config: Config) -> None:
         super().__init__()
-        self.config = config = config.settle()
+        self.config = config = config.resolved()
         self.spec = view.spec()
         self.layout = Layout.of(self.spec, config)
         self.heads = {head.name: head for head in heads(config, self.spec)}

@@ -35,7 +35,7 @@ class Lisbet(LightningModule):
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__()
-        self.config, self.spec = config.settle(), spec
+        self.config, self.spec = config.resolved(), spec
         self.layout = Layout.of(spec, self.config)
         self.heads: list[Head] = heads(self.config, spec)
         shape = self.config.backbone

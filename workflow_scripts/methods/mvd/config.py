@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.validation import Strict
-from workflow_scripts.methods import Options
+from workflow_scripts.methods import Options, Vocabularies
 from workflow_scripts.methods.mvd.sizes import SIZES, TUBELET, Size
 from workflow_scripts.training.options import LoopOptions
 
@@ -101,6 +101,7 @@ class Config(Options):
     seeded: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("load_backbone",)
     faithful: ClassVar[bool] = True
+    mode_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = MODES
 
     mode: Literal["sound", "faithful"] = Field("sound", description="Statistics as they should be, or as published.")
     seed: int = Field(0, ge=0, description="Set by the run.")
@@ -217,17 +218,17 @@ class Config(Options):
         """Peak learning rate of the head."""
         return self.learning_rate or 6e-4 * self.batch / 256
 
-    def filled(self, vocabularies: Mapping[str, Sequence[str]] | None = None) -> Config:
-        """Return the options with what was left empty filled in, as the mode says and by the tasks of the videos.
+    def resolved(self, mode: str | None = None, vocabularies: Vocabularies | None = None) -> Self:
+        """Return the options as they run, as the mode says and by the tasks of the videos.
 
         Raises
         ------
         ConfigError
             When several tasks are there and the options name none.
         """
-        empty = {name: value for name, value in MODES[self.mode].items() if getattr(self, name) is None}
+        empty: dict[str, Any] = {}
         if self.task is None and vocabularies and self.objective == "classify":
             if len(vocabularies) > 1 and "action" not in vocabularies:
                 raise ConfigError(f"methods.mvd.task: choose one of the tasks {', '.join(vocabularies)}.")
             empty["task"] = "action" if "action" in vocabularies else next(iter(vocabularies))
-        return self.model_copy(update=empty)
+        return super().resolved(mode, vocabularies).model_copy(update=empty)

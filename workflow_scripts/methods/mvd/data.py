@@ -246,7 +246,7 @@ class ClipData(LightningDataModule):
     def __init__(self, view: ClipView, config: Config) -> None:
         super().__init__()
         self.spec: ClipSpec = view.spec()
-        self.config = config = config.filled(self.spec.vocabularies)
+        self.config = config = config.resolved(vocabularies=self.spec.vocabularies)
         distil = config.objective == "distil"
         if not distil and config.task not in self.spec.vocabularies:
             found = ", ".join(self.spec.vocabularies) or "none at all"

@@ -159,7 +159,7 @@ def import_run(
     background = facts.background or facts.classes[0]
     merged = shown | _settings(source.parent) | {"task": facts.task, "background": background} | given
     parsed = parse("mvd", merged)
-    config = Config.model_validate(parsed.model_dump()).filled()
+    config = Config.model_validate(parsed.model_dump()).resolved()
     spec = _spec(facts, background)
     model = MvdClassifier(config, spec)
     wanted = dict(model.network.state_dict())

@@ -25,12 +25,12 @@ __all__ = ["build", "dimension_names", "embed", "import_run", "import_weights", 
 
 def prepare(view: ClipView, config: Config) -> ClipData:
     """Return the training windows and validation videos of a split (a LightningDataModule)."""
-    return ClipData(view, config.filled())
+    return ClipData(view, config.resolved())
 
 
 def build(config: Config, spec: ClipSpec) -> MvdClassifier | MvdDistiller:
     """Return the model; training starts from `load_backbone` where the options name one."""
-    config = config.filled(spec.vocabularies)
+    config = config.resolved(vocabularies=spec.vocabularies)
     return MvdClassifier(config, spec) if config.objective == "classify" else MvdDistiller(config, spec)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.validation import Strict
-from workflow_scripts.methods import Options
+from workflow_scripts.methods import Options, Vocabularies
 from workflow_scripts.training.options import LoopOptions
 
 MODES: dict[str, dict[str, Any]] = {
@@ -59,6 +60,7 @@ class Config(Options):
     predicts: ClassVar[bool] = True
     seeded: ClassVar[bool] = True
     faithful: ClassVar[bool] = True
+    mode_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = MODES
 
     mode: Literal["sound", "faithful"] = Field("sound", description="Statistics as they should be, or as published.")
     seed: int = Field(0, ge=0, description="Set by the run.")
@@ -92,18 +94,15 @@ class Config(Options):
         stored = self.augment or MODES[mode]["augment"]
         return self.copies.model_dump(mode="json") if stored == "stored" else None
 
-    def filled(self) -> Config:
-        """Return the options with what was left empty filled in as the mode says.
-
-        Not done when the options are read: the run's mode is set after that.
+    def resolved(self, mode: str | None = None, vocabularies: Vocabularies | None = None) -> Self:
+        """Return the options as they run, as the mode says.
 
         Raises
         ------
         ConfigError
             When copies are to be held out that are not stored.
         """
-        empty = {name: value for name, value in MODES[self.mode].items() if getattr(self, name) is None}
-        config = self.model_copy(update=empty)
+        config = super().resolved(mode, vocabularies)
         if config.holdout == "copy" and config.augment not in ("stored", "given"):
             raise ConfigError(
                 "methods.rat_direction: holdout: copy needs augment: stored (or given); other copies are not kept."

@@ -31,7 +31,7 @@ def prepare(view: ImageView, config: Config) -> DirectionData:
 
     Validation images are the split's where it names any and the mode is sound, else a part of the training images.
     """
-    config = config.filled()
+    config = config.resolved()
     train, validation = view.train(), view.validation()
     if len(validation) and config.mode == "sound":
         return DirectionData(train, validation, config)
@@ -51,7 +51,7 @@ def finish(folder: Path) -> None:
 
 def build(config: Config, spec: ImageSpec) -> DirectionNet:
     """Return the untrained network."""
-    return DirectionNet(config.filled(), spec)
+    return DirectionNet(config.resolved(), spec)
 
 
 @torch.inference_mode()
