@@ -20,6 +20,7 @@ from workflow_scripts.methods.rat_direction.module import DirectionNet, predict_
 from workflow_scripts.methods.rat_direction.movie import draw_dots, write_movie
 from workflow_scripts.metrics.keypoints import DIRECTIONS, direction
 from workflow_scripts.sources.shared.crops import from_crop, square_crop
+from workflow_scripts.video.metadata import open_container
 
 UInt8 = npt.NDArray[np.uint8]
 
@@ -64,7 +65,7 @@ def read_frames(path: str | Path) -> Iterator[UInt8]:
     if not Path(path).is_file():
         raise InputError(path, "the file does not exist", "check the path")
     try:
-        with av.open(str(path)) as container:
+        with open_container(path) as container:
             if not container.streams.video:
                 raise InputError(path, "has no video stream", "check that it is the right file")
             container.streams.video[0].thread_type = "AUTO"
@@ -76,7 +77,7 @@ def read_frames(path: str | Path) -> Iterator[UInt8]:
 
 def frame_rate(path: str | Path) -> float:
     """Return the frames per second a video states; 30 where it states none."""
-    with av.open(str(path)) as container:
+    with open_container(path) as container:
         rate = container.streams.video[0].average_rate
         return float(rate) if rate else 30.0
 
