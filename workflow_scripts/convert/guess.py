@@ -18,6 +18,7 @@ from workflow_scripts.cards.card import Card
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import digest
 from workflow_scripts.core.validation import validate
+from workflow_scripts.formats.hdf5 import open_hdf5
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.sources import boris, caltech_annotator, read_tracks
 
@@ -70,12 +71,12 @@ def detect(path: Path) -> str | None:
 
 def _detect_hdf5(path: Path) -> str | None:
     try:
-        with h5py.File(path, "r") as handle:
+        with open_hdf5(path) as handle:
             if {"tracks", "node_names"} <= set(handle):
                 return "sleap"
             is_pandas = any(isinstance(n, h5py.Group) and {"table", "block0_values"} & set(n) for n in handle.values())
             return "deeplabcut" if is_pandas else None
-    except OSError:
+    except InputError:
         return None
 
 

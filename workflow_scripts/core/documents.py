@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import stat
 from collections.abc import Hashable
@@ -34,7 +33,7 @@ def require_plain(path: str | Path) -> int:
         When the path is absent, a folder, a pipe, a socket or a device.
     """
     try:
-        status = os.stat(path)
+        status = Path(path).stat()
     except (OSError, ValueError) as error:
         if isinstance(error, PermissionError):
             raise InputError(path, "may not be read", "change its permissions") from error
@@ -44,6 +43,18 @@ def require_plain(path: str | Path) -> int:
     if not stat.S_ISREG(status.st_mode):
         raise InputError(path, "is a pipe, a socket or a device, not a regular file", "copy its content into a file")
     return status.st_size
+
+
+def require_inside(folder: str | Path, path: str | Path, *others: str | Path) -> None:
+    """Refuse a file that, once links are followed, is outside the folder it was found in (and outside `others`).
+
+    Raises
+    ------
+    InputError
+    """
+    place = Path(path).resolve()
+    if not any(place.is_relative_to(Path(above).resolve()) for above in (folder, *others)):
+        raise InputError(path, f"is a link out of the folder {folder}", "put the file itself there")
 
 
 def read_bounded(path: str | Path, most: int) -> bytes:

@@ -29,6 +29,8 @@ HDF5_OBJECTS = 2_000_000
 """Groups, datasets and links of one HDF5 file."""
 FRAMES = 100_000_000
 """Frames of one recording: 11 days at 100 a second."""
+FPS = 100_000.0
+"""Frames a second."""
 CLASSES = 10_000
 """Classes of one task."""
 PIXELS = 100_000_000

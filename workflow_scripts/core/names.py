@@ -44,3 +44,22 @@ def slugify(identifier: str) -> str:
     digits = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:10]
     readable = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:_KEPT].strip("-.")
     return f"{readable or 'name'}--{digits}"
+
+
+LONGEST_NAME = 500
+"""Characters of a name of a recording, animal, point, task or class."""
+
+
+def why_no_name(name: str) -> str:
+    """Say in words why a text cannot name a recording, an animal, a point, a task or a class; empty where it can.
+
+    A line break would write lines of its own into tables, YAML and logs; half a character cannot be written at all.
+    """
+    if not name.strip():
+        return "is empty"
+    if len(name) > LONGEST_NAME:
+        return f"has {len(name)} characters, and {LONGEST_NAME} are allowed"
+    for character in name:
+        if unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}:
+            return f"holds the control character U+{ord(character):04X}"
+    return ""

@@ -2,8 +2,8 @@
 
 HDF5 can name other files in four ways: external links, external storage of a dataset, virtual datasets, and soft links
 that pass through one of these. A foreign file that does so would copy whatever its reader may read into the results,
-so :func:`open_hdf5` looks at every link and every dataset first. The only exception is our own index of a dataset, whose
-links name files of its own folder.
+so :func:`open_hdf5` looks at every link and every dataset first. The only exception is our own index of a dataset,
+whose links name files of its own folder.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ _LINKED = "write it again with the data in the file itself"
 def _inside(path: Path, link: h5py.h5l.LinkProxy, name: bytes) -> bool:
     """Whether an external link is one of our index: to the same recording in a file of the index's folder."""
     file, target = link.get_val(name)
-    if not name.startswith(b"recordings/") or target != b"/" + name or os.path.isabs(file):
+    if not name.startswith(b"recordings/") or target != b"/" + name or file.startswith(b"/"):
         return False
     folder = path.parent.resolve()
     return (folder / os.fsdecode(file)).resolve().is_relative_to(folder)

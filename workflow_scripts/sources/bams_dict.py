@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from workflow_scripts.core import limits
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.formats.tracks import Labels, Recording
@@ -108,6 +109,7 @@ def _tags(
             known_classes = array[~np.isnan(array)] if array.dtype.kind == "f" else array
             if (known_classes != np.floor(known_classes)).any() or not (known_classes >= 0).any():
                 raise InputError(path, f"{name} holds no class numbers 0, 1, 2 …", "number the classes")
+            limits.require_most(path, f"the largest class number of {name}", known_classes.max(), limits.CLASSES - 1)
             vocabulary = tuple(str(number) for number in range(int(known_classes.max()) + 1))
         found[name] = array.reshape(shape[0], -1), level, vocabulary
     return found, [str(key) for key in annotations if key not in found and key != "video_name"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import pickletools
+import tokenize
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -18,14 +19,19 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from workflow_scripts.core import limits
 from workflow_scripts.core.errors import InputError
+
+NODES = 5_000_000
+"""Values of one file, shared ones counted as often as they are named."""
 
 STORED_ABOVE = 1 << 16
 """Bytes from which on an array stays in the file."""
 
 _RECONSTRUCT = {"numpy.core.multiarray _reconstruct", "numpy._core.multiarray _reconstruct"}
 _SCALAR = {"numpy.core.multiarray scalar", "numpy._core.multiarray scalar"}
-_ALLOWED = {*_RECONSTRUCT, *_SCALAR, "numpy ndarray", "numpy dtype"}
+_ENCODE = "_codecs encode"
+_ALLOWED = {*_RECONSTRUCT, *_SCALAR, _ENCODE, "numpy ndarray", "numpy dtype"}
 
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _LITERALS = {"BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"}
@@ -98,14 +104,14 @@ class _Skipped:
 class _Stepper:
     """A file that steps over long runs of bytes instead of reading them."""
 
-    def __init__(self, handle: BinaryIO, size: int) -> None:
-        self.handle, self.size = handle, size
+    def __init__(self, handle: BinaryIO, size: int, stored_above: int = STORED_ABOVE) -> None:
+        self.handle, self.size, self.stored_above = handle, size, stored_above
         self.last = 0
 
     def read(self, n: int) -> Any:
         self.last = self.handle.tell()
-        if n < STORED_ABOVE:
-            return self.handle.read(n)
+        if n < self.stored_above:
+            return self.handle.read(n) if 0 <= n <= self.size else b""
         if self.last + n > self.size:
             return b""
         self.handle.seek(n, io.SEEK_CUR)
@@ -149,6 +155,7 @@ class _Machine:
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
         self.finished: set[int] = set()
+        self.tuples: dict[int, tuple[Any, Any]] = {}
 
     def refuse(self, what: str) -> InputError:
         return InputError(
@@ -161,7 +168,9 @@ class _Machine:
         try:
             for op, argument, _ in pickletools.genops(self.stepper):  # type: ignore[arg-type]
                 if op.name == "STOP":
-                    return self._finish(self.stack.pop())
+                    value = self._finish(self.stack.pop())
+                    require_size(self.path, value)
+                    return value
                 self._step(op.name, argument)
         except (ValueError, UnicodeDecodeError) as error:
             raise InputError(
@@ -271,6 +280,9 @@ class _Machine:
             raise self.refuse("found a call of something that is no function")
         if called.name in _RECONSTRUCT:
             self.stack.append(_Pending())
+        elif called.name == _ENCODE and arguments[1:] == ("latin1",) and isinstance(arguments[0], str):
+            data = arguments[0].encode("latin1")  # how pickles of the old protocols write bytes
+            self.stack.append(_Bytes(len(data), 0, data))
         elif called.name == "numpy dtype" and isinstance(arguments[0], str):
             self.stack.append(_Dtype(arguments[0]))
         elif called.name in _SCALAR:
@@ -324,10 +336,89 @@ class _Machine:
         elif isinstance(value, list):
             value[:] = [self._finish(item) for item in value]
         elif isinstance(value, tuple):
-            return tuple(self._finish(item) for item in value)
+            if id(value) not in self.tuples:  # the tuple is kept, or its id could be another's later
+                self.tuples[id(value)] = value, tuple(self._finish(item) for item in value)
+            return self.tuples[id(value)][1]
         elif isinstance(value, _Bytes | _Name | _Dtype):
             raise self.refuse("found bytes or a name where a value should be")
         return value
+
+
+def require_size(path: Path, value: Any, most: int = NODES) -> None:
+    """Refuse nested values that are too deep, or too many once what is shared in them is written out.
+
+    A tuple of two references to a tuple of two references … has few bytes and, printed or copied, fills any memory.
+
+    Raises
+    ------
+    InputError
+    """
+    count, waiting = 0, [(value, 0)]
+    while waiting:
+        item, depth = waiting.pop()
+        if isinstance(item, np.ndarray) and item.dtype == object:
+            item = list(item.flat)
+        if not isinstance(item, dict | list | tuple):
+            continue
+        count += len(item)
+        if count > most or depth > limits.DEPTH:
+            raise InputError(
+                path, f"holds values nested over {limits.DEPTH} deep, or more than {most:,}", "check the file's origin"
+            )
+        if isinstance(item, dict):
+            waiting += [(key, depth + 1) for key in item if isinstance(key, tuple)]
+        children = item.values() if isinstance(item, dict) else item
+        waiting += [(child, depth + 1) for child in children]
+
+
+def from_bytes(path: Path, content: bytes, place: str, *, objects: bool) -> npt.NDArray[Any]:
+    """Read an npy that is in memory.
+
+    Parameters
+    ----------
+    path : Path
+        File it came from, for the error's sentence.
+    content : bytes
+    place : str
+        Where in that file.
+    objects : bool
+        Read arrays of objects too, by the interpreter of this module.
+
+    Raises
+    ------
+    InputError
+        When it is no npy, has not the bytes of its shape, or holds objects.
+    """
+    buffer = io.BytesIO(content)
+    try:
+        shape, _, dtype = _header(buffer)
+    except (ValueError, EOFError, SyntaxError, TypeError, tokenize.TokenError) as error:
+        raise InputError(path, f"{place} is no npy ({error})", "export it again") from error
+    if not dtype.hasobject:
+        held = len(content) - buffer.tell()
+        if held != prod(shape) * dtype.itemsize:
+            raise InputError(path, f"{place} has {held} bytes, not those of the shape {shape}", "export it again")
+        buffer.seek(0)
+        return np.asarray(np.load(buffer, allow_pickle=False))
+    if not objects:
+        raise InputError(
+            path,
+            f"{place} holds Python objects, which are not read by default because they could run code",
+            "save it as a plain array, or set the source option object_arrays: true to read it restricted",
+        )
+    value = _Machine(path, _Stepper(buffer, len(content), stored_above=2**63)).run()
+    if not isinstance(value, np.ndarray):
+        raise InputError(path, f"{place} holds objects that are no array", "save it as a plain array")
+    return value
+
+
+def _header(handle: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    major, _ = np.lib.format.read_magic(handle)  # type: ignore[arg-type]
+    reader = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = reader(handle)  # type: ignore[arg-type]
+    if any(size < 0 for size in shape):
+        raise ValueError(f"the shape {shape} is negative")
+    return shape, fortran, dtype
 
 
 def load(path: str | Path) -> Any:
@@ -355,9 +446,7 @@ def load(path: str | Path) -> Any:
         raise InputError(path, "the file cannot be opened", "check the path") from error
     with handle:
         try:
-            major, _ = np.lib.format.read_magic(handle)
-            reader = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
-            shape, fortran, dtype = reader(handle)
+            shape, fortran, dtype = _header(handle)
         except ValueError as error:
             raise InputError(path, f"is no npy file ({error})", "download or export it again") from error
         size = path.stat().st_size
