@@ -9,7 +9,7 @@ from pathlib import Path
 
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import atomic_path
-from workflow_scripts.core.names import slugify
+from workflow_scripts.core.names import plain_cell, slugify
 from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.clips import ClipRecording, open_clips
 from workflow_scripts.formats.predictions import Prediction, PredictionsReader, open_predictions
@@ -116,7 +116,7 @@ def _write(
             for task, bouts in found.items():
                 for bout in bouts:
                     times = (f"{bout.start / fps:.6f}", f"{bout.stop / fps:.6f}")
-                    writer.writerow([task, bout.name, bout.start, bout.stop, *times])
+                    writer.writerow([plain_cell(task), plain_cell(bout.name), bout.start, bout.stop, *times])
     elif form == "boris":
         # BORIS knows no tasks: with several, the behaviour carries its task's name.
         named = [
@@ -172,9 +172,10 @@ def export_clips(index: Path, videos: Path, folder: Path, *, mode: str = "faithf
             info = probe(path)
             for number, clip in enumerate(reader.clips(mode, [recording.id])):
                 label = clip.label.replace("/", "-").replace(" ", "_")
+                label = label if label.strip(".") else slugify(label)  # `..` is no folder of ours
                 name = Path(label) / "video" / f"{slugify(recording.id)}_clip_{number:03d}.mp4"
                 cut_clip(info, clip.start, clip.stop, folder / name)
-                rows.append([path.name, name.as_posix(), clip.start, clip.stop - 1, clip.label])
+                rows.append([plain_cell(path.name), name.as_posix(), clip.start, clip.stop - 1, plain_cell(clip.label)])
                 yield folder / name
     with atomic_path(folder / "clips.csv") as part, part.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle)

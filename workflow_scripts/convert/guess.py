@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 
 from workflow_scripts.cards.card import Card
-from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.errors import InputError, one_line
 from workflow_scripts.core.files import digest
 from workflow_scripts.core.validation import validate
 from workflow_scripts.formats.hdf5 import open_hdf5
@@ -332,6 +332,6 @@ def _splits(shards: Sequence[dict[str, Any]], source: str, guess: Guess) -> dict
 
 def card_yaml(guess: Guess) -> str:
     """Return the guessed card as YAML, with what is left to do as comments on top."""
-    todo = "".join(f"# - {line}\n" for line in guess.unknown)
+    todo = "".join(f"# - {one_line(line)}\n" for line in guess.unknown)
     body = yaml.safe_dump(guess.card, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
     return f"# Guessed by ethomake new-dataset. Left to you:\n{todo}{body}"

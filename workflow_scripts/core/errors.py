@@ -20,6 +20,14 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in " ".join(text.splitlines()))
 
 
+LONGEST = 1200
+"""Characters of a problem in words; one that lists thousands of columns helps nobody."""
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 3 :]}"
+
+
 class InputError(EthoMakeError):
     """An input file (or an entry in it) that cannot be used.
 
@@ -36,7 +44,7 @@ class InputError(EthoMakeError):
 
     def __init__(self, path: str | Path, problem: str, remedy: str) -> None:
         self.path = str(path)
-        self.problem = one_line(problem)  # it may quote the file
+        self.problem = _shortened(one_line(problem))  # it may quote the file
         self.remedy = remedy
         super().__init__(f"{one_line(self.path)}: {self.problem}; {remedy}.")
 

@@ -50,6 +50,14 @@ LONGEST_NAME = 500
 """Characters of a name of a recording, animal, point, task or class."""
 
 
+_FORMULA = re.compile(r"[=+@]|-.*[(|!+*/=]", re.DOTALL)
+
+
+def plain_cell(text: str) -> str:
+    """Return a cell of a csv as no spreadsheet takes it for a formula: with an apostrophe before it, where needed."""
+    return f"'{text}" if _FORMULA.match(text.lstrip()) or text[:1] in {"\t", "\r"} else text
+
+
 def why_no_name(name: str) -> str:
     """Say in words why a text cannot name a recording, an animal, a point, a task or a class; empty where it can.
 
@@ -59,6 +67,8 @@ def why_no_name(name: str) -> str:
         return "is empty"
     if len(name) > LONGEST_NAME:
         return f"has {len(name)} characters, and {LONGEST_NAME} are allowed"
+    if _FORMULA.match(name):
+        return f"begins with {name[0]!r}, which a spreadsheet would take for a formula"
     for character in name:
         if unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}:
             return f"holds the control character U+{ord(character):04X}"

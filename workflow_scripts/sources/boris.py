@@ -18,6 +18,7 @@ from pydantic import Field
 from workflow_scripts.cards.card import Task
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.names import plain_cell
 from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.tracks import Labels
 from workflow_scripts.sources.shared.bouts import Bout, BoutOptions, check_bouts, label_tasks, seconds_to_frames
@@ -290,7 +291,15 @@ def write_boris(
             # Of two events at one time the STOP comes first, so that adjoining bouts pair up.
             order = (round(time, decimals), status == "START")
             who = bout.subject or subject
-            text = [observation, media, f"{n_frames / fps:.{decimals}f}", f"{fps:g}", who, bout.name, status]
+            text = [
+                plain_cell(observation),
+                plain_cell(media),
+                f"{n_frames / fps:.{decimals}f}",
+                f"{fps:g}",
+                plain_cell(who),
+                plain_cell(bout.name),
+                status,
+            ]
             rows.append((order, [*text, f"{time:.{decimals}f}"]))
     with atomic_path(path) as part, open(part, "w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle)

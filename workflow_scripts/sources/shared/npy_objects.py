@@ -353,22 +353,21 @@ def require_size(path: Path, value: Any, most: int = NODES) -> None:
     ------
     InputError
     """
-    count, waiting = 0, [(value, 0)]
-    while waiting:
-        item, depth = waiting.pop()
-        if isinstance(item, np.ndarray) and item.dtype == object:
-            item = list(item.flat)
-        if not isinstance(item, dict | list | tuple):
-            continue
-        count += len(item)
-        if count > most or depth > limits.DEPTH:
-            raise InputError(
-                path, f"holds values nested over {limits.DEPTH} deep, or more than {most:,}", "check the file's origin"
+    sizes: dict[int, int] = {}
+
+    def size(item: Any, depth: int) -> int:
+        if depth > limits.DEPTH:
+            raise InputError(path, f"holds values nested over {limits.DEPTH} deep", "check where the file comes from")
+        if id(item) not in sizes:  # each is looked at once, however often it is named
+            children = [*item, *item.values()] if isinstance(item, dict) else list(item)
+            inner = (child for child in children if isinstance(child, dict | list | tuple | np.ndarray))
+            sizes[id(item)] = len(children) + sum(
+                size(child, depth + 1) for child in inner if not isinstance(child, np.ndarray) or child.dtype == object
             )
-        if isinstance(item, dict):
-            waiting += [(key, depth + 1) for key in item if isinstance(key, tuple)]
-        children = item.values() if isinstance(item, dict) else item
-        waiting += [(child, depth + 1) for child in children]
+        return sizes[id(item)]
+
+    if isinstance(value, dict | list | tuple) and size(value, 0) > most:
+        raise InputError(path, f"holds more than {most:,} values, written out", "check where the file comes from")
 
 
 def from_bytes(path: Path, content: bytes, place: str, *, objects: bool) -> npt.NDArray[Any]:
