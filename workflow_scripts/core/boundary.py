@@ -90,7 +90,7 @@ def is_defect(error: BaseException) -> bool:
 
 def _is_library(file: str) -> bool:
     """Whether a code file belongs to Python or an installed library, compiled ones included."""
-    if file.startswith(PACKAGE):
+    if file.startswith(PACKAGE) or file in {"<string>", "<stdin>"}:
         return False
     return not file.startswith("/") or file.startswith(_LIBRARIES) or "-packages/" in file
 

@@ -20,7 +20,7 @@ from workflow_scripts.core import limits
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.hdf5 import open_hdf5, read_values
-from workflow_scripts.sources.shared.npy_objects import require_size
+from workflow_scripts.sources.shared.nested import require_size
 
 
 @dataclass(frozen=True)
