@@ -5,8 +5,8 @@ names are looked up in the places they had. An outcome is
 
 - ``read``: accepted, without a word; right for the cases that are valid, and for odd but harmless ones (``may``);
 - ``sentence``: refused in one line;
-- ``traceback``, ``hang`` (over 20 s), ``memory`` (over 3 GB, or MemoryError), ``crash`` (the process died), ``leak`` (bytes of another
-  file came back).
+- ``traceback``, ``hang`` (over 20 s), ``memory`` (a MemoryError, at 3 GB), ``crash`` (it died), ``leak`` (bytes
+  of another file came back, or a password left).
 """
 
 from __future__ import annotations
@@ -503,7 +503,7 @@ def special() -> Iterator[Case]:
         )
     yield Case(
         "lisbet_archive: storage",
-        hdf5(lambda h, f: h.create_dataset("s/keypoints", (25, 28), "<f8", external=[(str(f / "secret.ts"), 0, 800)])),
+        hdf5(lambda h, f: h.create_dataset("s/keypoints", (25, 4), "<f8", external=[(str(f / "secret.ts"), 0, 800)])),
         leaking(READERS["lisbet_archive"][1]),
     )
     yield Case(
@@ -721,8 +721,8 @@ def videos(file: Callable[[str, bytes], Callable[[Path], Path]]) -> Iterator[Cas
         "m3u8 of a file": "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nother.mp4\n#EXT-X-ENDLIST\n",
         "ffconcat of a sibling": "ffconcat version 1.0\nfile other.mp4\n",
         "sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
-        "dash": "<?xml version='1.0'?><MPD xmlns='urn:mpeg:dash:schema:mpd:2011'><Period><AdaptationSet><Representation>"
-        "<BaseURL>other.mp4</BaseURL></Representation></AdaptationSet></Period></MPD>",
+        "dash": "<?xml version='1.0'?><MPD xmlns='urn:mpeg:dash:schema:mpd:2011'><Period><AdaptationSet>"
+        "<Representation><BaseURL>other.mp4</BaseURL></Representation></AdaptationSet></Period></MPD>",
     }
     for name, text in texts.items():
         for suffix in (".m3u8", ".mp4", ".txt"):

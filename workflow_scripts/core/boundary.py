@@ -39,6 +39,10 @@ _LIBRARIES = tuple({sysconfig.get_path(name) + "/" for name in ("stdlib", "plats
 _CALL = ("unexpected keyword argument", "required positional argument", "required keyword-only", "positional argument")
 
 
+class DamageError(ValueError):
+    """Raised by our parsers on foreign content: no defect, and no sentence yet, since they do not know the file."""
+
+
 class _Checked:
     """Marks the frame of :func:`checked` in a traceback."""
 
@@ -65,7 +69,7 @@ def is_defect(error: BaseException) -> bool:
     """
     if _Checked.__name__ in getattr(error, "__notes__", ()):
         return True
-    if isinstance(error, MemoryError | RecursionError):
+    if isinstance(error, MemoryError | RecursionError | DamageError):
         return False
     if isinstance(error, NameError | ImportError):
         return True

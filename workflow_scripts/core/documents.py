@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from workflow_scripts.core import limits
-from workflow_scripts.core.boundary import reading
+from workflow_scripts.core.boundary import DamageError, reading
 from workflow_scripts.core.errors import InputError
 
 _LONG_NUMBER = re.compile(rf"\d{{{limits.DIGITS + 1}}}")
@@ -93,7 +93,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-class _DocumentError(ValueError):
+class _DocumentError(DamageError):
     """A document that is refused; becomes an InputError with the file's name."""
 
 

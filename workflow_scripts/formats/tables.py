@@ -36,6 +36,9 @@ COLUMNS = [
 `seed` stands for the mean over all of them, and `note` says why a value is lacking."""
 
 
+COLUMNS_MOST = 5000
+"""Columns of a table that is read."""
+
 TYPES: Any = {"point": str, "split": str, "seed": "Int64", "method": str, "task": str, "note": str}
 
 
@@ -60,6 +63,8 @@ def _read(path: str | Path, what: str, types: Any) -> pd.DataFrame:
     if not Path(path).exists():
         raise InputError(path, "the file does not exist", "run the workflow, which makes it")
     limits.require_memory(path, "the table", 10 * require_plain(path))
+    with open(path, "rb") as handle:  # pandas takes the square of the number of columns
+        limits.require_most(path, "its number of columns", handle.readline().count(b",") + 1, COLUMNS_MOST)
     try:
         return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""])
     except Exception as error:  # pandas has no common base of its errors

@@ -40,6 +40,9 @@ _NAMES = {
 }
 
 
+_KNOWN = {name for names in _NAMES.values() for name in names}
+
+
 class Options(BoutOptions):
     """Options of the source `boris`."""
 
@@ -83,6 +86,9 @@ def _table(path: Path) -> _Table:
         lowered = [cell.lower() for cell in cells]
         if not columns:
             found = {key: next((lowered.index(n) for n in names if n in lowered), -1) for key, names in _NAMES.items()}
+            twice = next((word for word in lowered if word and word in _KNOWN and lowered.count(word) > 1), None)
+            if twice and found["behavior"] >= 0:
+                raise InputError(path, f"line {number}: the column {twice!r} stands twice", "keep one of them")
             if found["behavior"] >= 0 and (found["time"] >= 0 or found["start"] >= 0):
                 columns = {key: place for key, place in found.items() if place >= 0}
         else:

@@ -76,6 +76,8 @@ def _read_analysis(path: Path, axes: str, warnings: list[str]) -> _Read:
 
 def _strings(path: Path, handle: h5py.File, name: str) -> list[str]:
     values = np.ravel(read_values(path, handle, name))
+    if values.dtype.kind not in "SOU":
+        raise InputError(path, f"{name} is no dataset of text", "export the analysis HDF5 from SLEAP again")
     return [value.decode("utf-8") if isinstance(value, bytes) else str(value) for value in values]
 
 

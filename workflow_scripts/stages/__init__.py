@@ -21,7 +21,7 @@ log = logging.getLogger("ethomake")
 
 def parser(description: str | None) -> argparse.ArgumentParser:
     """Return an argument parser with the `--log` every stage takes."""
-    made = argparse.ArgumentParser(description=(description or "").splitlines()[0])
+    made = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
     made.add_argument("--log", type=Path, help="file that gets every message, and the traceback of a defect")
     made.add_argument("--given", type=Path, nargs="*", default=[], help="inputs; one that failed is passed on")
     made.add_argument("--survive", type=Path, nargs="*", default=[], help="outputs that say why, if this fails")
