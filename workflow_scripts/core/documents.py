@@ -165,7 +165,7 @@ def _check_events(text: str) -> None:
     opened: list[tuple[str | None, int]] = []
     count = added = 0
     for event in yaml.parse(text, Loader=_Loader):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else 0
         if isinstance(event, yaml.CollectionStartEvent):
             opened.append((event.anchor, count))
             count += 1

@@ -7,6 +7,7 @@ import difflib
 import functools
 import types
 import typing
+from collections.abc import Hashable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -27,7 +28,7 @@ class Strict(BaseModel):
         """Refuse `fps: true`, which Python would take for 1."""
         if isinstance(value, dict):
             for name, field in cls.model_fields.items():
-                if name in value and _is_number(field.annotation) and _holds_truth(value[name]):
+                if name in value and _is_number(typing.cast(Hashable, field.annotation)) and _holds_truth(value[name]):
                     raise ValueError(f"{name}: a number was expected, found {value[name]!r}"[:200])
         return value
 

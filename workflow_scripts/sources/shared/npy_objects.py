@@ -58,16 +58,20 @@ def from_bytes(path: Path, content: bytes, place: str, *, objects: bool) -> npt.
             f"{place} holds Python objects, which are not read by default because they could run code",
             "save it as a plain array, or set the source option object_arrays: true to read it restricted",
         )
-    value = Machine(path, Stepper(buffer, len(content), stored_above=2**63)).run()
+    try:
+        value = Machine(path, Stepper(buffer, len(content), stored_above=2**63)).run()
+    except InputError as error:
+        problem = f"{place} holds objects that are no arrays ({error.problem})"
+        raise InputError(path, problem, "save it as a plain array") from error
     if not isinstance(value, np.ndarray):
         raise InputError(path, f"{place} holds objects that are no array", "save it as a plain array")
     return value
 
 
 def _header(handle: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    major, _ = np.lib.format.read_magic(handle)  # type: ignore[arg-type]
+    major, _ = np.lib.format.read_magic(handle)
     reader = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = reader(handle)  # type: ignore[arg-type]
+    shape, fortran, dtype = reader(handle)
     if any(size < 0 for size in shape):
         raise ValueError(f"the shape {shape} is negative")
     return shape, fortran, dtype

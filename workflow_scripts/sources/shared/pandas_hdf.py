@@ -33,7 +33,7 @@ class HdfTable:
     values: npt.NDArray[np.float32]
 
 
-class _PlainUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
+class _PlainUnpickler(pickle._Unpickler):
     # The one written in Python: that in C believes the number of memo entries a pickle claims.
 
     def find_class(self, module: str, name: str) -> Any:
