@@ -115,17 +115,20 @@ def _check_dataset(path: Path, name: str, node: Any) -> None:
 
 
 def _audit(path: Path, handle: h5py.File, *, index: bool) -> None:
-    links, count = handle.id.links, 0
+    found: list[tuple[bytes, int]] = []
 
-    def visit(name: bytes, info: Any) -> None:
-        nonlocal count
-        count += 1
+    def note(name: bytes, info: Any) -> bool | None:
+        # An exception must not pass through the library, which goes on in an undefined state.
+        found.append((name, info.type))
+        return True if len(found) > limits.HDF5_OBJECTS else None
+
+    handle.id.links.visit(note, info=True)
+    limits.require_most(path, "the number of its objects", len(found), limits.HDF5_OBJECTS)
+    for name, kind in found:
         shown = name.decode("utf-8", "replace")
-        if count > limits.HDF5_OBJECTS:
-            limits.require_most(path, "the number of its objects", count, limits.HDF5_OBJECTS)
-        if info.type == h5py.h5l.TYPE_EXTERNAL and index and _inside(path, links, name):
-            return
-        if info.type not in (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT) or (index and info.type != h5py.h5l.TYPE_HARD):
+        if kind == h5py.h5l.TYPE_EXTERNAL and index and _inside(path, handle.id.links, name):
+            continue
+        if kind not in (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT) or (index and kind != h5py.h5l.TYPE_HARD):
             raise InputError(path, f"the link {shown!r} leads to another file", _LINKED)
         try:
             node = h5py.h5o.open(handle.id, name)
@@ -133,8 +136,6 @@ def _audit(path: Path, handle: h5py.File, *, index: bool) -> None:
             raise InputError(path, f"the link {shown!r} leads nowhere", _LINKED) from error
         if isinstance(node, h5py.h5d.DatasetID):
             _check_dataset(path, shown, node)
-
-    links.visit(visit, info=True)
 
 
 @contextmanager
