@@ -20,6 +20,8 @@ from workflow_scripts.core.files import atomic_path, write_text
 from workflow_scripts.core.places import require_places
 from workflow_scripts.fetch.partial import lock_partial
 from workflow_scripts.formats.tracks import Recording, index_tracks, open_tracks, write_tracks
+from workflow_scripts.report.graph import parse_rulegraph
+from workflow_scripts.stages.rulegraph import settled
 from workflow_scripts.training.checkpoints import load_weights, save_weights
 
 ROOT = Path(__file__).parents[2]
@@ -119,3 +121,10 @@ def test_damaged_weights(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(data)
         with pytest.raises(InputError):
             load_weights(tmp_path / name)
+
+
+def test_the_rule_graph_is_the_same_each_time() -> None:
+    one = 'digraph x {\n\t0[label = "all"];\n\t1[label = "fit"];\n\t2[label = "a"];\n\t1 -> 0\n\t2 -> 1\n}'
+    two = 'digraph x {\n\t0[label = "a"];\n\t1[label = "all"];\n\t2[label = "fit"];\n\t2 -> 1\n\t0 -> 2\n}'
+    assert settled(one) == settled(two)
+    assert parse_rulegraph(settled(one)) == [("a", "fit"), ("fit", "all")]
