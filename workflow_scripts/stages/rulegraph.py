@@ -15,7 +15,7 @@ from workflow_scripts.stages import parser, start
 
 def settled(dot: str) -> str:
     """Return a graph with its rules and edges in alphabetical order: Snakemake's order differs from run to run."""
-    names = {number: label for number, label in NODE.findall(dot)}
+    names = dict(NODE.findall(dot))
     rules = sorted(set(names.values()))
     lines = ["digraph snakemake_dag {", "    graph[bgcolor=white, margin=0];", "    node[shape=box, style=rounded];"]
     lines += [f'    {number}[label = "{rule}"];' for number, rule in enumerate(rules)]
