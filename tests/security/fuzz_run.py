@@ -173,7 +173,8 @@ def main() -> int:
             failed.append(reader)
             print(f"{reader}: failed ({done.returncode})\n  " + "\n  ".join(last), flush=True)
         else:
-            print(f"{reader}: " + (last[-1] if last else "ok"), flush=True)
+            done_line = next((line for line in last if " runs in " in line), last[-1] if last else "ok")
+            print(f"{reader}: {done_line.removeprefix(f'{reader}: ')}", flush=True)
     print(f"{len(failed)} of {len(options.readers or FUZZED)} readers failed: {', '.join(failed) or '-'}")
     return int(bool(failed))
 

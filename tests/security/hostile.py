@@ -597,6 +597,8 @@ def special() -> Iterator[Case]:
     for reader, key in (("mabe22", b"sequences"), ("bams_dict", b"data"), ("quadrupeds", b"dof_pos")):
         payload = b"\x80\x04}" + b"X" + struct.pack("<I", len(key)) + key + inner + b"s."
         yield Case(f"{reader}: tuples in a dictionary", file("x.npy", _npy_pickle(payload)), READERS[reader][1])
+    named = nested_tuples()[:-1] + b"h\x00\x93."
+    yield Case("mabe22: tuples for a name", file("x.npy", _npy_pickle(named)), READERS["mabe22"][1])
     loop = b"\x80\x04}\x94X\x04\x00\x00\x00datah\x00s."
     yield Case("bams_dict: itself", file("x.npy", _npy_pickle(loop)), READERS["bams_dict"][1])
 

@@ -211,6 +211,8 @@ class Machine:
     def _name(self, opcode: str, argument: Any) -> None:
         if opcode == "STACK_GLOBAL":
             attribute, module = self.stack.pop(), self.stack.pop()
+            if not (isinstance(attribute, str) and isinstance(module, str)):  # nested tuples would be written out
+                raise self.refuse("found a call of something without a name")
             argument = f"{module} {attribute}"
         if argument not in _ALLOWED:
             raise self.refuse(f"the file wants to call {str(argument).replace(' ', '.')!r}")
@@ -296,7 +298,9 @@ class Machine:
         if isinstance(target, _Dtype):
             if any(part is not None for part in state[2:5]):
                 raise self.refuse("found an array with named fields")
-            target.order = str(state[1])
+            if not isinstance(state[1], str):
+                raise self.refuse("found an array of unknown byte order")
+            target.order = state[1]
         elif isinstance(target, _Pending):
             _, shape, dtype, fortran, data = state
             target.value = self._array(shape, dtype, fortran, data)
