@@ -602,14 +602,7 @@ def special() -> Iterator[Case]:
     loop = b"\x80\x04}\x94X\x04\x00\x00\x00datah\x00s."
     yield Case("bams_dict: itself", file("x.npy", _npy_pickle(loop)), READERS["bams_dict"][1])
 
-    zeros = np.zeros(2**32 // 8, np.uint8)
-    bomb = _zip(
-        {
-            "images.npy": _claim((2**32,), "|u1") + zeros.tobytes() * 8,
-            **{f"locs_{p}.npy": _npy(np.zeros((1, 2))) for p in ("head", "neck", "base")},
-        }
-    )
-    yield Case("rat_npz: 4 MB of 4 GB", file("x.npz", bomb), READERS["rat_npz"][1])
+    yield Case("rat_npz: 4 MB of 4 GB", lambda folder: _bomb(folder / "x.npz"), READERS["rat_npz"][1])
     yield Case(
         "rat_npz: claimed shape",
         file(
@@ -679,6 +672,24 @@ def special() -> Iterator[Case]:
     yield from archives(file)
     yield from sections()
     yield from downloads()
+
+
+def _bomb(path: Path) -> Path:
+    """Write an npz whose member `images` has 4 GB in 4 MB: one deflated block of zeros, again and again."""
+    import zlib
+
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    head = _claim((2**32,), "|u1")
+    first = packer.compress(head) + packer.flush(zlib.Z_FULL_FLUSH)
+    block = packer.compress(b"\0" * 2**26) + packer.flush(zlib.Z_FULL_FLUSH)
+    body = first + block * 64 + packer.flush()
+    points = {f"locs_{part}.npy": _npy(np.zeros((1, 2))) for part in ("head", "neck", "base")}
+    data = bytearray(_zip({"images.npy": body} | points, zipfile.ZIP_STORED))
+    for place, kind, size in ((0, 8, 22), (data.index(b"PK\x01\x02"), 10, 24)):
+        data[place + kind : place + kind + 2] = struct.pack("<H", zipfile.ZIP_DEFLATED)
+        data[place + size : place + size + 4] = struct.pack("<I", min(len(head) + 2**32, 2**32 - 2))
+    path.write_bytes(data)
+    return path
 
 
 def _long_id(handle: h5py.File, folder: Path) -> None:
