@@ -1,6 +1,6 @@
 # `make demo` and `make test` need Python ≥ 3.11 (with venv and pip) and make, nothing else.
 .DELETE_ON_ERROR:
-.PHONY: demo test test-fast test-slurm test-faults check lint types unit lock help
+.PHONY: demo test test-fast test-slurm test-faults fuzz check lint types unit lock help
 
 PYTHON ?= python3
 CORES ?= 2
@@ -58,3 +58,8 @@ lock:
 	build/lock/bin/python -m pip install --quiet '.[test]'
 	{ grep '^#' requirements.lock; build/lock/bin/python -m pip freeze --all --exclude ethomake | grep -v '^pip=' | sed 's/+cpu//'; } > build/requirements.lock
 	mv build/requirements.lock requirements.lock
+
+# Coverage-guided and seeded; FUZZ_SECONDS for each of about 40 readers. With atheris installed libFuzzer does the mutations.
+FUZZ_SECONDS ?= 60
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.security.fuzz_run --seconds $(FUZZ_SECONDS) --seed 1

@@ -207,7 +207,13 @@ def remote(*urls: str, checksum: bool = True, size: bool = False, path: str = "s
 
 
 def get(file: RemoteFile, target: Path, mirrors: list[Path] | None = None, **options: object) -> Source:
-    settings: dict[str, object] = {"timeout": (2, 0.4), "sleep": Sleeper(), "rng": random.Random(0), **options}
+    settings: dict[str, object] = {
+        "timeout": (2, 0.4),
+        "sleep": Sleeper(),
+        "rng": random.Random(0),
+        "allow_unverified": True,
+    }
+    settings |= options
     return fetch(file, target, mirrors=mirrors or [], mirror_name="rats", **settings)  # type: ignore[arg-type]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from workflow_scripts.core.errors import EthoMakeError
 
-SOURCES = str(Path(__file__).parents[2] / "workflow_scripts" / "sources")
+PACKAGE = str(Path(__file__).parents[2] / "workflow_scripts")
 TOKENS = [b"", b"\0", b"\xff\xfe", b"nan", b"inf", b"-1", b"1e400", b"9" * 21, b'"', b",", b"\n", b"\r", b"[" * 2000]
 TOKENS += [b"../../etc", b"=cmd|'/c calc'!A0", b"<script>", b"{}", b"[]", b"null", b"\xe2\x80\xae"]
 
@@ -38,11 +38,11 @@ def mutate(data: bytes, rng: random.Random) -> bytes:
 
 
 def lines_reached(work: Callable[[], object]) -> set[tuple[str, int]]:
-    """Run and tell which lines of the sources it ran; refusals in words are fine, anything else is raised."""
+    """Run and tell which lines of the package it ran; refusals in words are fine, anything else is raised."""
     reached: set[tuple[str, int]] = set()
 
     def trace(frame: FrameType, event: str, argument: Any) -> Any:
-        if not frame.f_code.co_filename.startswith(SOURCES):
+        if not frame.f_code.co_filename.startswith(PACKAGE):
             return None
         reached.add((frame.f_code.co_filename, frame.f_lineno))
         return trace

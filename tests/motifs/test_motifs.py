@@ -10,6 +10,7 @@ from scipy.spatial.distance import pdist, squareform
 from sklearn.metrics import f1_score
 
 from workflow_scripts.core.errors import EthoMakeError, InputError
+from workflow_scripts.core.names import slugify
 from workflow_scripts.formats.embeddings import write_embeddings
 from workflow_scripts.methods.lisbet.config import Config
 from workflow_scripts.methods.lisbet.module import Lisbet
@@ -44,7 +45,7 @@ def test_a_scan_of_2_to_10_has_54_columns(scanned):
     for name, array in active.items():
         assert array.shape == (len(truth[name]), 54)
         assert (array.sum(axis=1) == 9).all()  # one motif per model
-    table = pd.read_csv(folder / "scan" / "a-1" / "machineAnnotation_hmm4.csv")
+    table = pd.read_csv(folder / "scan" / slugify("a/1") / "machineAnnotation_hmm4.csv")
     assert list(table.columns) == ["Unnamed: 0", *[f"Motif_{k}" for k in range(4)]]
     metrics = (folder / "scan" / "metrics_hmm4.yaml").read_text()
     assert all(name in metrics for name in ("ll:", "aic:", "bic:"))
@@ -79,7 +80,7 @@ def test_prototypes(scanned, tmp_path):
     folder, truth, _ = scanned
     options = {"fps": 30.0, "low": 4, "high": 10, "bout_threshold": 0.1}
     found = prototypes.select_prototypes(folder / "scan", tmp_path, list(truth), **options)
-    table = pd.read_csv(tmp_path / "a-1" / "machineAnnotation_hmmbest_4_10.csv", index_col=0)
+    table = pd.read_csv(tmp_path / slugify("a/1") / "machineAnnotation_hmmbest_4_10.csv", index_col=0)
     assert len(table.columns) == len(found.prototypes) == found.n_clusters[found.best] == found.best_labels.max()
     assert all(column.startswith("HMM_") and "_Motif_" in column for column in table.columns)
     assert set(np.unique(table.to_numpy())) <= {0, 1}
@@ -173,14 +174,14 @@ def test_annotation_tables(spec, tmp_path):
     model = Lisbet(Config(preset="16x2", window_size=20, tasks=["multiclass"], labels=["behaviour"]), spec)
     recording = walkers("m/1", 60)
     said = annotate(model, recording, tmp_path)["behaviour"]
-    table = pd.read_csv(tmp_path / "m-1" / "behaviour_probabilities.csv", index_col="frame")
+    table = pd.read_csv(tmp_path / slugify("m/1") / "behaviour_probabilities.csv", index_col="frame")
     assert list(table.columns) == ["a", "b", "other"]
     np.testing.assert_allclose(table.sum(axis=1), 1, atol=1e-4)
-    classes = pd.read_csv(tmp_path / "m-1" / "behaviour_classes.csv")["class"]
+    classes = pd.read_csv(tmp_path / slugify("m/1") / "behaviour_classes.csv")["class"]
     assert classes.tolist() == [("a", "b", "other")[k] for k in said]
-    listed = pd.read_csv(tmp_path / "m-1" / "behaviour_bouts.csv")
+    listed = pd.read_csv(tmp_path / slugify("m/1") / "behaviour_bouts.csv")
     assert listed["end_frame"].iloc[-1] == 60
-    assert pd.read_csv(tmp_path / "m-1" / "machineAnnotation_lisbet.csv").shape == (60, 4)
+    assert pd.read_csv(tmp_path / slugify("m/1") / "machineAnnotation_lisbet.csv").shape == (60, 4)
 
 
 def test_short_bouts_are_merged():

@@ -168,6 +168,7 @@ def read_h5(path: Path, **options):
 
 def test_h5_of_the_table_layout(tmp_path):
     values = np.arange(18, dtype=float).reshape(3, 6)
+    values[:, 2::3] /= 20  # likelihoods
     values[1, :3] = np.nan
     write_table(tmp_path / "t.h5", values)
     made = read_h5(tmp_path / "t.h5")

@@ -61,7 +61,7 @@ def test_refusals(tmp_path):
         with pytest.raises(InputError, match=sentence):
             read(path, **options)
     (tmp_path / "b.h5").write_text("no")
-    with pytest.raises(InputError, match="is no HDF5 file"):
+    with pytest.raises(InputError, match="is no readable HDF5 file"):
         read(tmp_path / "b.h5")
     with h5py.File(tmp_path / "c.h5", "w") as handle:
         handle["tracks"] = [1]

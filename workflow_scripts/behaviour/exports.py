@@ -236,6 +236,7 @@ def export_clips(
             info = probe(path)
             for number, clip in enumerate(clips):
                 label = clip.label.replace("/", "-").replace(" ", "_")
+                label = label if label.strip(".") else slugify(label)  # `..` is no folder of ours
                 name = Path(side) / label / "video" / f"{stems[recording.id]}_clip_{number:03d}.mp4"
                 cut_clip(info, clip.start, clip.stop, folder / name)
                 yield folder / name

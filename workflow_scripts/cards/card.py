@@ -6,14 +6,18 @@ import hashlib
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from workflow_scripts.cards.names import Fps, Label, Name, PlainPath, Seed, Side, TaskName, require_unique
+from workflow_scripts.core import limits
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import read_yaml
 from workflow_scripts.core.names import slugify
 from workflow_scripts.core.validation import Strict, nearest, validate
+
+MOST_FOLDS = 1000
 
 UNPACKED = ".unpacked/"
 """Archive members live in `resources/<dataset>/<archive>.unpacked/<member>`."""
@@ -21,13 +25,11 @@ UNPACKED = ".unpacked/"
 Purpose = Literal["recording", "video", "dataset", "movies", "file"]
 """What a cut-down card is for; see :meth:`Card.conversion_inputs`."""
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-
 
 class RemoteFile(Strict):
     """One file to download (or, for a twin, to simulate)."""
 
-    path: str = Field(description="Where it lands below resources/<dataset>/, and where a mirror folder has it.")
+    path: PlainPath = Field(description="Where it lands below resources/<dataset>/, and where a mirror folder has it.")
     urls: list[str] = Field([], description="Public addresses, tried in this order after the mirrors.")
     bytes: int | None = Field(None, ge=0, description="Exact size.")
     about: int | None = Field(
@@ -35,7 +37,7 @@ class RemoteFile(Strict):
     )
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
     md5: str | None = Field(None, pattern=r"^[0-9a-f]{32}$")
-    members: list[str] = Field([], description="For an archive: the members to unpack, and no others.")
+    members: list[PlainPath] = Field([], description="For an archive: the members to unpack, and no others.")
 
     @field_validator("path")
     @classmethod
@@ -43,6 +45,11 @@ class RemoteFile(Strict):
         if value.startswith("/") or "\\" in value or ".." in Path(value).parts or UNPACKED in value:
             raise ValueError("must be a plain relative path inside the dataset's folder")
         return value
+
+    @model_validator(mode="after")
+    def _once(self) -> RemoteFile:
+        require_unique("members", self.members)
+        return self
 
 
 class LabelSource(Strict):
@@ -56,10 +63,10 @@ class LabelSource(Strict):
 class Shard(Strict):
     """What one convert job reads: usually one recording, or one file that holds many."""
 
-    id: str = Field(description="Recording id, or name of the shard where the file names its own recordings.")
+    id: Label = Field(description="Recording id, or name of the shard where the file names its own recordings.")
     tracks: str = Field(description="Tracking file below resources/<dataset>/.")
     labels: list[LabelSource] = []
-    group: str | None = Field(None, description="Animal, session or source video; the source decides where empty.")
+    group: Label | None = Field(None, description="Animal, session or source video; the source decides where empty.")
     options: dict[str, Any] = Field({}, description="Overrides of the card's source options.")
     beside: list[str] = Field(
         [], description="Other files below resources/<dataset>/ that those options name and the source reads."
@@ -145,7 +152,9 @@ class Task(Strict):
         "multiclass", description="points: the keypoints of images, found and not classified."
     )
     level: Literal["frame", "sequence"] = "frame"
-    vocabulary: list[str] = Field([], description="Class names in the order of their indices.")
+    vocabulary: list[Label] = Field(
+        [], max_length=limits.CLASSES, description="Class names in the order of their indices."
+    )
     background: str | None = Field(
         None, description="Class that means nothing of interest: it has no bouts; empty = every class has."
     )
@@ -165,6 +174,13 @@ class Task(Strict):
                 f"background: expected {self.vocabulary[0]!r}, the first class of the binary task, found "
                 f"{self.background!r}; the second class is the behaviour"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _classes(self) -> Task:
+        require_unique("vocabulary", self.vocabulary)
+        if self.kind == "binary" and len(self.vocabulary) not in (0, 2):
+            raise ValueError(f"a binary task has two classes, and vocabulary names {len(self.vocabulary)}")
         return self
 
 
@@ -196,15 +212,17 @@ class GroupSplit(Strict):
 class FoldSplit(Strict):
     """Leave-groups-out folds; each list is held out once."""
 
-    folds: list[list[str]] = Field(min_length=2, description="Groups held out together, one list a fold.")
+    folds: list[list[str]] = Field(
+        min_length=2, max_length=MOST_FOLDS, description="Groups held out together, one list a fold."
+    )
     by: Literal["group", "animal"] = Field("group", description="Whether the lists name groups or animals (of images).")
 
 
 class DealtSplit(Strict):
     """Folds for many small groups: they are dealt at random, and each fold is held out once."""
 
-    deal: int = Field(ge=2, description="Number of folds.")
-    seed: int = Field(0, ge=0)
+    deal: int = Field(ge=2, le=MOST_FOLDS, description="Number of folds.")
+    seed: Seed = 0
 
 
 class RandomSplit(Strict):
@@ -214,7 +232,7 @@ class RandomSplit(Strict):
         ge=1, description="Recordings to test on, at least: groups are drawn whole until there are so many."
     )
     validation: int = Field(0, ge=0, description="Recordings to validate on, drawn after those.")
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
 
 
 class Movie(Strict):
@@ -263,12 +281,12 @@ class Card(Strict):
     frames: int | None = Field(
         None, ge=0, description="Frames of all recordings together, roughly: training asks for memory by it."
     )
-    fps: float | None = Field(None, gt=0)
+    fps: Fps | None = None
     fps_note: str = ""
     unit: str = "px"
-    image_size: tuple[float, float] | None = None
-    individuals: list[str] = []
-    keypoints: list[str] = []
+    image_size: tuple[Side, Side] | None = None
+    individuals: list[Label] = []
+    keypoints: list[Label] = []
     source: str = Field(description="Name of a track source (workflow_scripts/sources).")
     options: dict[str, Any] = Field({}, description="Options of that source.")
     gaps: Gaps = Gaps()
@@ -277,9 +295,9 @@ class Card(Strict):
     )
     files: list[RemoteFile] = Field(min_length=1)
     shards: list[Shard] = Field(min_length=1)
-    tasks: dict[str, Task] = {}
+    tasks: dict[TaskName, Task] = {}
     movies: list[Movie] = []
-    splits: dict[str, GroupSplit | FoldSplit | DealtSplit | RandomSplit] = {}
+    splits: dict[Name, GroupSplit | FoldSplit | DealtSplit | RandomSplit] = {}
     simulate: Simulation | None = None
     published: list[Published] = []
 
@@ -309,11 +327,26 @@ class Card(Strict):
                 raise ValueError(f"movies names {movie.file!r}, which no entry of files provides")
         if len(self._shards) != len(self.shards):
             counts = Counter(slugify(shard.id) for shard in self.shards)
-            raise ValueError(f"two shards are called {counts.most_common(1)[0][0]!r}")
+            slug = counts.most_common(1)[0][0]
+            raise ValueError(f"two shards are called {next(s.id for s in self.shards if slugify(s.id) == slug)!r}")
+        require_unique("individuals", self.individuals)
+        require_unique("keypoints", self.keypoints)
+        # Of two entries of one path only the last would count, and the checksum of the first would be lost.
+        require_unique("files", self.resource_paths())
+        self._check_split_names()
         for file in self.files:
             if not (file.urls or self.simulate or self.local):
                 raise ValueError(f"file {file.path!r} has no url, and the card names no local folder")
         return self
+
+    def _check_split_names(self) -> None:
+        """Refuse two families that share a split: `fold` with folds and a split of its own called `fold0`."""
+        families: dict[str, str] = {}
+        for family in self.splits:
+            for name in self.split_names(family):
+                if name in families:
+                    raise ValueError(f"the splits {families[name]!r} and {family!r} both make a split {name!r}")
+                families[name] = family
 
     def resource_paths(self) -> list[str]:
         """Every file below `resources/<dataset>/`, unpacked members included."""

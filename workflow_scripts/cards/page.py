@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from workflow_scripts.cards.card import Card, DealtSplit, FoldSplit, GroupSplit, RandomSplit, RemoteFile
+from workflow_scripts.core.redact import redact
 
 UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
@@ -52,7 +53,7 @@ def _checksum(file: RemoteFile) -> str:
 def _origin(file: RemoteFile, card: Card) -> str:
     if card.simulate:
         return f"simulated by `{card.simulate.generator}`"
-    return " ".join(f"<{url}>" for url in file.urls) or f"`{card.local}`"
+    return " ".join(f"<{redact(url)}>" for url in file.urls) or f"`{card.local}`"
 
 
 def _files(card: Card) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from workflow_scripts.cards.card import Card
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import digest, read_json, read_yaml
+from workflow_scripts.core.redact import redact
 from workflow_scripts.experiment.experiment import Experiment, load_experiment
 from workflow_scripts.workflow.environment import NOTES
 
@@ -102,7 +103,7 @@ def _dataset(card: Card, base: Path) -> Iterator[str]:
         else:
             yield f"      {file.path} ({there}{asked if file.sha256 or file.md5 else ''})"
             for url in file.urls:
-                yield f"        from {url}"
+                yield f"        from {redact(url)}"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

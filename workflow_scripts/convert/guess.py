@@ -15,9 +15,10 @@ import pandas as pd
 import yaml
 
 from workflow_scripts.cards.card import Card
-from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.errors import InputError, one_line
 from workflow_scripts.core.files import digest
 from workflow_scripts.core.validation import validate
+from workflow_scripts.formats.hdf5 import open_hdf5
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.sources import boris, caltech_annotator, read_tracks
 
@@ -70,12 +71,12 @@ def detect(path: Path) -> str | None:
 
 def _detect_hdf5(path: Path) -> str | None:
     try:
-        with h5py.File(path, "r") as handle:
+        with open_hdf5(path) as handle:
             if {"tracks", "node_names"} <= set(handle):
                 return "sleap"
             is_pandas = any(isinstance(n, h5py.Group) and {"table", "block0_values"} & set(n) for n in handle.values())
             return "deeplabcut" if is_pandas else None
-    except OSError:
+    except InputError:
         return None
 
 
@@ -333,6 +334,6 @@ def _splits(shards: Sequence[dict[str, Any]], source: str, guess: Guess) -> dict
 
 def card_yaml(guess: Guess) -> str:
     """Return the guessed card as YAML, with what is left to do as comments on top."""
-    todo = "".join(f"# - {line}\n" for line in guess.unknown)
+    todo = "".join(f"# - {one_line(line)}\n" for line in guess.unknown)
     body = yaml.safe_dump(guess.card, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
     return f"# Guessed by ethomake new-dataset. Left to you:\n{todo}{body}"

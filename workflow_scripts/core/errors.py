@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from workflow_scripts.core.redact import redact
+
 
 class EthoMakeError(Exception):
-    """Anything a user can mend; stages and the CLI print it as one line and exit with status 1."""
+    """Anything a user can fix; stages and the CLI print it as one line and exit with status 1."""
 
     def __init__(self, message: str) -> None:
         # Sentences end in a full stop, and some of them in a question (`did you mean …?`).
-        super().__init__(message.replace("?.", "?"))
+        super().__init__(redact(message.replace("?.", "?")))
+
+
+def one_line(text: str) -> str:
+    """Return a text without line breaks and other control characters, which would forge lines of a log."""
+    return "".join(c if c.isprintable() else " " for c in " ".join(text.splitlines()))
+
+
+LONGEST = 1200
+"""Characters of a problem in words; one that lists thousands of columns helps nobody."""
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 3 :]}"
 
 
 class InputError(EthoMakeError):
@@ -29,9 +44,9 @@ class InputError(EthoMakeError):
 
     def __init__(self, path: str | Path, problem: str, remedy: str) -> None:
         self.path = str(path)
-        self.problem = " ".join(problem.splitlines())  # it may quote the file
+        self.problem = _shortened(one_line(problem))  # it may quote the file
         self.remedy = remedy
-        super().__init__(f"{self.path}: {self.problem}; {remedy}.")
+        super().__init__(f"{one_line(self.path)}: {self.problem}; {remedy}.")
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.path, self.problem, self.remedy)

@@ -6,17 +6,20 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Hashable, Iterator
+import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from workflow_scripts.core.documents import read_json as read_json
+from workflow_scripts.core.documents import read_yaml as read_yaml
 from workflow_scripts.core.errors import EthoMakeError, InputError
 
 CHUNK = 1 << 20
 """Bytes read or written at a time."""
+
+_UMASK_LOCK = threading.Lock()
 
 UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS}
 """Errors of the place, not of the program."""
@@ -28,6 +31,20 @@ def _sync_directory(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _umask() -> int:
+    """Return the user's umask."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    except (OSError, ValueError):
+        pass
+    with _UMASK_LOCK:  # asking means setting, which another thread must not see
+        mask = os.umask(0o077)
+        os.umask(mask)
+    return mask
 
 
 def explain_os_error(error: OSError, path: str | Path) -> EthoMakeError:
@@ -59,6 +76,14 @@ def explain_os_error(error: OSError, path: str | Path) -> EthoMakeError:
     return InputError(path, f"cannot be written because {what}", remedy)
 
 
+def _short(stem: str) -> str:
+    """Shorten a name, with a digest, so that what is put around it still fits into 255 bytes."""
+    raw = stem.encode("utf-8", "surrogateescape")
+    if len(raw) <= 200:
+        return stem
+    return raw[:180].decode("utf-8", "ignore") + hashlib.sha256(raw).hexdigest()[:12]
+
+
 @contextmanager
 def atomic_path(path: str | Path, *, read_only: bool = False) -> Iterator[Path]:
     """Give a temporary path beside `path`; on a clean exit it becomes `path`, else it vanishes.
@@ -82,14 +107,16 @@ def atomic_path(path: str | Path, *, read_only: bool = False) -> Iterator[Path]:
     """
     target = Path(path)
     # The process id keeps two writers apart; the winner's file is whole either way.
-    part = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
+    part = target.with_name(f".{_short(target.stem)}.{os.getpid()}.part{target.suffix}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        if part.is_symlink():  # writing would follow it
+            part.unlink()
         yield part
         with open(part, "rb") as handle:
             os.fsync(handle.fileno())
-        if read_only:
-            part.chmod(0o444)
+        # Some writers (safetensors, tempfile) make files for the owner alone; colleagues could not read them.
+        part.chmod((0o444 if read_only else 0o666) & ~_umask())
         part.replace(target)
         _sync_directory(target.parent)
     except OSError as error:
@@ -109,22 +136,6 @@ def write_text(path: str | Path, text: str) -> None:
 def write_json(path: str | Path, value: Any) -> None:
     """Write `value` as indented JSON with a final newline, whole or not at all."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
-def read_json(path: str | Path) -> Any:
-    """Read a JSON file.
-
-    Raises
-    ------
-    InputError
-        When the file is absent or is not JSON.
-    """
-    try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(path, "the file does not exist", "check the path") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(path, f"is not valid JSON ({error})", "write it again") from error
 
 
 FAILED = "ethomake: failed\n"
@@ -152,36 +163,3 @@ def digest(path: str | Path, algorithm: str = "sha256") -> str:
     """Return the hexadecimal checksum of a file, read in chunks."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, algorithm).hexdigest()
-
-
-class _UniqueKeyLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Safe YAML in which a repeated key is an error: the later one would silently win."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Hashable] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable):
-                if key in seen:
-                    line = key_node.start_mark.line + 1
-                    raise yaml.constructor.ConstructorError(None, None, f"line {line}: the key {key!r} stands twice")
-                seen.add(key)
-        return super().construct_mapping(node, deep=deep)  # type: ignore[no-any-return]
-
-
-def read_yaml(path: str | Path) -> Any:
-    """Read a YAML file: safe types only, repeated keys refused.
-
-    Raises
-    ------
-    InputError
-        When the file is absent or is not such YAML.
-    """
-    try:
-        with open(path, encoding="utf-8") as handle:
-            return yaml.load(handle, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader subclass
-    except FileNotFoundError as error:
-        raise InputError(path, "the file does not exist", "check the name and the path") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        first = " ".join(str(error).split())
-        raise InputError(path, f"is not valid YAML ({first})", "mend that place") from error

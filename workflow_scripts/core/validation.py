@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import copy
 import difflib
+import functools
+import types
+import typing
+from collections.abc import Hashable
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
@@ -35,6 +39,31 @@ class Strict(BaseModel):
             for name, default in defaults.items()
             if isinstance(default, BaseModel) and isinstance(value[name], dict)
         }
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any) -> Any:
+        """Refuse `fps: true`, which Python would take for 1."""
+        if isinstance(value, dict):
+            for name, field in cls.model_fields.items():
+                if name in value and _is_number(typing.cast(Hashable, field.annotation)) and _holds_truth(value[name]):
+                    raise ValueError(f"{name}: a number was expected, found {value[name]!r}"[:200])
+        return value
+
+
+@functools.cache
+def _is_number(annotation: Any) -> bool:
+    """Whether a type is that of numbers, or of lists of them, and takes no truth value."""
+    parts = [part for part in typing.get_args(annotation) if part is not type(None) and part is not Ellipsis]
+    if typing.get_origin(annotation) is typing.Annotated:
+        return _is_number(parts[0])
+    if not parts:
+        return annotation in (int, float)
+    return typing.get_origin(annotation) in (list, tuple, types.UnionType, typing.Union) and all(map(_is_number, parts))
+
+
+def _holds_truth(value: Any) -> bool:
+    return isinstance(value, bool) or (isinstance(value, list | tuple) and any(isinstance(v, bool) for v in value))
 
 
 def _all_keys(model: type[BaseModel]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -13,9 +13,10 @@ class ProbeConfig(Strict):
     """The linear readout fitted on frozen embeddings."""
 
     model: Literal["logistic", "ridge"] = Field("logistic", description="Classifier; regression is always ridge.")
-    alphas: list[float] = Field(
+    alphas: list[Annotated[float, Field(gt=0, le=1e12)]] = Field(
         [1.0],
         min_length=1,
+        max_length=100,
         description="L2 penalties; with several, the best on validation groups (or inner folds of training groups).",
     )
     class_weight: Literal["balanced", "none"] = Field("balanced", description="Weight of a class's frames in the loss.")
@@ -23,12 +24,12 @@ class ProbeConfig(Strict):
     max_train_frames: int | None = Field(
         None, ge=100, description="Draw at most this many training frames (seeded); empty = all."
     )
-    max_iter: int = Field(200, ge=1, description="Iterations of L-BFGS.")
+    max_iter: int = Field(200, ge=1, le=1_000_000, description="Iterations of L-BFGS.")
 
 
 class IntervalConfig(Strict):
     """Confidence intervals."""
 
     level: float = Field(0.95, gt=0.5, lt=1)
-    resamples: int = Field(1000, ge=50, description="Bootstrap draws of groups.")
-    seed: int = Field(0, ge=0)
+    resamples: int = Field(1000, ge=50, le=1_000_000, description="Bootstrap draws of groups.")
+    seed: int = Field(0, ge=0, lt=2**32)

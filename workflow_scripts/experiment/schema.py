@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from workflow_scripts.cards.names import Name, Seed, require_unique
 from workflow_scripts.core.validation import Strict
 from workflow_scripts.evaluation.options import IntervalConfig, ProbeConfig
 from workflow_scripts.fetch.options import DownloadConfig
@@ -15,7 +16,7 @@ from workflow_scripts.motifs.options import MotifConfig
 class DatasetUse(Strict):
     """How an experiment uses one dataset."""
 
-    splits: list[str] = Field(["official"], min_length=1, description="Split families of the card; folds are pooled.")
+    splits: list[Name] = Field(["official"], min_length=1, description="Split families of the card; folds are pooled.")
     tasks: list[str] | None = Field(None, description="Tasks of the card to probe; empty = all of them.")
     methods: list[str] | None = Field(None, description="Methods run on this dataset; empty = all of the experiment's.")
     overrides: dict[str, dict[str, Any]] = Field({}, description="Method options on this dataset alone, by method.")
@@ -24,11 +25,17 @@ class DatasetUse(Strict):
         description="Embed the recordings of a dataset without tasks; false where models are only pretrained on it.",
     )
 
+    @model_validator(mode="after")
+    def _once(self) -> DatasetUse:
+        for what in ("splits", "tasks", "methods"):
+            require_unique(what, getattr(self, what) or [])
+        return self
+
 
 class Configuration(Strict):
     """Schema of an experiment file; every key has a default."""
 
-    experiment: str = Field("demo", pattern=r"^[a-z][a-z0-9_]*$", description="Names results/<experiment>/.")
+    experiment: Name = Field("demo", description="Names results/<experiment>/.")
     description: str = Field("", description="One paragraph for the report.")
     datasets: dict[str, DatasetUse] = Field({}, description="Datasets by the name of their card.")
     methods: dict[str, dict[str, Any]] = Field({}, description="Options of each method that runs; {} = its defaults.")
@@ -36,7 +43,7 @@ class Configuration(Strict):
         ["sound"], min_length=1, description="sound = as statistics demand, faithful = as the original code computes."
     )
     sweep: dict[str, dict[str, list[Any]]] = Field({}, description="Grids: method, then option, then its values.")
-    seeds: list[int] = Field([0], min_length=1, description="Every seeded method runs once with each.")
+    seeds: list[Seed] = Field([0], min_length=1, description="Every seeded method runs once with each.")
     figures: list[str] | None = Field(
         None, description="Kinds of figures that `paper_figures` draws (docs/figures.md); empty = all that apply."
     )
@@ -52,3 +59,16 @@ class Configuration(Strict):
     keep_going: bool = Field(
         False, description="Quarantine an unreadable recording, with a row in the report, instead of stopping."
     )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Configuration:
+        for what in ("modes", "seeds", "figures"):
+            require_unique(what, getattr(self, what) or [])
+        if self.datasets and not self.methods:
+            raise ValueError("methods names none, so nothing would run; name at least one method")
+        for method, grid in self.sweep.items():
+            for option, values in grid.items():
+                if not values:
+                    raise ValueError(f"sweep.{method}.{option} lists no value, so nothing would run; list at least one")
+                require_unique(f"sweep.{method}.{option}", values)
+        return self

@@ -13,6 +13,7 @@ import io
 import lzma
 import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -21,8 +22,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
+from workflow_scripts.core.documents import require_plain
 from workflow_scripts.core.errors import EthoMakeError, InputError
 from workflow_scripts.core.files import CHUNK, atomic_path, explain_os_error
 
@@ -33,10 +35,21 @@ _DAMAGE = (
     zlib.error,
     lzma.LZMAError,
     EOFError,
-    UnicodeDecodeError,
+    ValueError,
+    IndexError,
+    KeyError,
+    struct.error,
+    OverflowError,
+    NotImplementedError,
     RuntimeError,  # from zipfile, for a version of the format it does not know
 )
 _BLOCK = 512
+_PACKED = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2}
+_PAX_FROM = 8 * 2**30
+"""Size from which on a tar needs a record of its own for it; a smaller one there contradicts the header."""
+
+XZ_MEMORY = 256 * 2**20
+"""Bytes an xz archive may ask for; the strongest preset of xz takes 65 MB."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +117,8 @@ def unpack(archive: Path, members: Sequence[str], target_dir: Path, *, limits: L
 
 def _unpack(archive: Path, targets: Mapping[str, Path], limits: Limits) -> None:
     wanted = {_plain_name(archive, member): target for member, target in targets.items()}
+    if archive.exists() and not archive.is_dir():
+        require_plain(archive)
     try:
         handle = open(archive, "rb")  # noqa: SIM115 - its errors are the archive's, later ones the target's
     except FileNotFoundError as error:
@@ -192,6 +207,10 @@ def _unpack_zip(archive: Path, handle: BinaryIO, wanted: Mapping[str, Path], lim
             mode = stat.S_IFMT(entry.external_attr >> 16)
             if entry.is_dir() or mode not in {0, stat.S_IFREG}:
                 raise InputError(archive, f"member {name!r} is not a regular file", "mend the members in the card")
+            if entry.compress_type not in _PACKED:
+                raise InputError(
+                    archive, f"member {name!r} cannot be read (packed in an unusual way)", "repack it as deflate"
+                )
             if entry.flag_bits & 0x1:
                 raise InputError(archive, f"member {name!r} is encrypted", "use an archive without a password")
             _require_size(archive, name, entry.file_size, entry.compress_size, limits)
@@ -229,14 +248,58 @@ class _Metered(io.RawIOBase):
         return data
 
 
+class _Xz(io.RawIOBase):
+    """An xz stream whose dictionary may take no more than `XZ_MEMORY`; :func:`lzma.open` takes what the file says."""
+
+    def __init__(self, handle: BinaryIO) -> None:
+        self._handle = handle
+        self._unpacker = self._new()
+        self._begun = False
+
+    @staticmethod
+    def _new() -> lzma.LZMADecompressor:
+        return lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=XZ_MEMORY)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer)
+        while True:
+            if self._unpacker.eof:  # perhaps another stream follows, after padding
+                rest = self._unpacker.unused_data.lstrip(b"\0") or self._handle.read(CHUNK).lstrip(b"\0")
+                if not rest:
+                    return 0
+                self._unpacker, self._begun = self._new(), False
+            elif self._unpacker.needs_input:
+                rest = self._handle.read(CHUNK)
+                if not rest:
+                    raise EOFError("the xz stream ends in the middle")
+            else:
+                rest = b""
+            data = self._unpacker.decompress(rest, max_length=len(view))
+            if data:
+                view[: len(data)] = data
+                return len(data)
+
+
+def _is_old_tar(start: bytes) -> bool:
+    """Whether a block is the header of a tar as of Unix version 7, which has no magic word, by its checksum."""
+    try:
+        stated = tarfile.nti(start[148:156])  # type: ignore[attr-defined]
+    except (tarfile.TarError, ValueError):
+        return False
+    return bool(start[0]) and stated in tarfile.calc_chksums(start)  # type: ignore[attr-defined]
+
+
 def _decompressed(archive: Path, handle: BinaryIO, start: bytes) -> IO[bytes]:
     if start.startswith(b"\x1f\x8b"):
         return gzip.open(handle)  # type: ignore[return-value]
     if start.startswith(b"BZh"):
         return bz2.open(handle)
     if start.startswith(b"\xfd7zXZ\0"):
-        return lzma.open(handle)
-    if len(start) < _BLOCK or start[257:262] != b"ustar":
+        return io.BufferedReader(_Xz(handle), CHUNK)
+    if len(start) < _BLOCK or not (start[257:262] == b"ustar" or _is_old_tar(start)):
         shown = start[:16].decode("ascii", "replace").strip()
         raise InputError(archive, f"is neither a zip nor a tar archive (it begins with {shown!r})", REMEDY)
     return handle
@@ -256,6 +319,8 @@ def _unpack_tar(archive: Path, handle: BinaryIO, start: bytes, wanted: Mapping[s
                 if entry.isdir() and name not in wanted:
                     continue
                 seen[name] += 1
+                if int(entry.pax_headers.get("size", _PAX_FROM)) < _PAX_FROM:  # two sizes of one entry
+                    raise InputError(archive, f"entry {name!r} states its size twice", "do not use this archive")
                 if entry.size > limits.total_bytes:  # before it is read through
                     raise _too_big(archive, f"entry {name!r} claims {entry.size} bytes")
                 if name not in wanted or seen[name] > 1:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ from workflow_scripts import __version__
 from workflow_scripts.cards.card import RemoteFile
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import CHUNK, explain_os_error
+from workflow_scripts.core.redact import redact
 from workflow_scripts.fetch.answers import GiveUp, Retry, WrongFile
+from workflow_scripts.fetch.budget import Budget, Limits
 from workflow_scripts.fetch.mirrors import take_from_mirror
 from workflow_scripts.fetch.partial import Partial, lock_partial
 from workflow_scripts.fetch.transfer import attempt
@@ -44,6 +47,7 @@ class _Patience:
     timeout: tuple[float, float]
     sleep: Sleep
     rng: random.Random
+    budget: Budget
 
 
 def fetch(
@@ -58,6 +62,8 @@ def fetch(
     sleep: Sleep = time.sleep,
     rng: random.Random | None = None,
     lock_wait: float = LOCK_WAIT_SECONDS,
+    allow_unverified: bool = False,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
 ) -> Source:
     """Make `target` whole, verified and read-only, from a mirror or from the public addresses.
 
@@ -84,6 +90,10 @@ def fetch(
         Draws the jitter of the waits.
     lock_wait : float
         Seconds to wait for another process that is downloading the same file.
+    allow_unverified : bool
+        Take a file for which the card has no checksum; one of the card's own `folder` needs none.
+    limits : Limits
+        Time, speed and size.
 
     Returns
     -------
@@ -96,6 +106,12 @@ def fetch(
         When no mirror and no url gives the file, or it cannot be written.
     """
     if not has_checksum(file):
+        if not allow_unverified and not (folder is not None and (folder / file.path).is_file()):
+            raise InputError(
+                target,
+                "has no checksum in its card, so a changed or replaced file would not be noticed",
+                "write sha256 (or md5) in the card, or set download: {allow_unverified: true} in the configuration",
+            )
         logger.warning("%s: the card gives no checksum, so the file's content cannot be verified", target)
     kept = _keep(file, target)
     if kept is not None:
@@ -113,7 +129,8 @@ def fetch(
                 part.discard()
                 return source
             troubles = [source] if source else []
-            patience = _Patience(attempts, timeout, sleep, rng or random.Random())  # noqa: S311 - jitter
+            jitter = rng or random.Random()  # noqa: S311 - jitter
+            patience = _Patience(attempts, timeout, sleep, jitter, limits.starting_now(part.target.parent, file))
             return _from_urls(file, part, troubles, patience)
     except OSError as error:
         raise explain_os_error(error, target) from error
@@ -146,23 +163,46 @@ def _keep(file: RemoteFile, target: Path) -> Source | None:
 
 def _from_urls(file: RemoteFile, part: Partial, troubles: list[str], patience: _Patience) -> Source:
     with requests.Session() as session:
+        session.trust_env = False  # else ~/.netrc is read, and its passwords are sent
+        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
         session.max_redirects = MAX_REDIRECTS
         # A file must arrive as it is stored: with a content encoding, ranges and lengths count other bytes.
         session.headers.update({"Accept-Encoding": "identity", "User-Agent": f"ethomake/{__version__}"})
         for url in file.urls:
+            shown = redact(url)  # as the card has it: the values of ${NAME} are not in it
             try:
-                checked = _download(session, url, file, part, patience)
+                address = with_secrets(url)
+                _require_web_address(address)
+                session.proxies = requests.utils.get_environ_proxies(address, no_proxy=None)
+                checked = _download(session, address, file, part, patience)
             except GiveUp as error:
-                logger.warning("%s: %s", url, error)
-                troubles.append(f"{url}: {error}")
+                logger.warning("%s: %s", shown, error)
+                troubles.append(f"{shown}: {error}")
             else:
-                logger.info("%s: downloaded from %s", part.target.name, url)
-                return checked.source("url", url, file)
+                logger.info("%s: downloaded from %s", part.target.name, shown)
+                return checked.source("url", shown, file)
     raise InputError(
         part.target,
         f"could not be fetched ({'; '.join(troubles) or 'no mirror has it and the card gives no address'})",
         f"check the network and the card, or put the file into a mirror folder as <mirror>/<dataset>/{file.path}",
     )
+
+
+def with_secrets(url: str) -> str:
+    """Replace each ``${NAME}`` of a url by the environment variable of that name, so that a card holds no password.
+
+    Raises
+    ------
+    GiveUp
+        When a variable is not set.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in os.environ:
+            raise GiveUp(f"the environment variable {match[1]} is not set")
+        return os.environ[match[1]]
+
+    return re.sub(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", value, url)
 
 
 def _require_web_address(url: str) -> None:
@@ -176,14 +216,13 @@ def _require_web_address(url: str) -> None:
 
 def _download(session: requests.Session, url: str, file: RemoteFile, part: Partial, patience: _Patience) -> Checked:
     """Attempt one url until the file is there; raises GiveUp when it is not worth going on."""
-    _require_web_address(url)
     failures, largest = 0, part.size
     wrong: set[str] = set()
     while True:
         wait = 0.0
         resumed = part.size > 0
         try:
-            return attempt(session, url, file, part, patience.timeout)
+            return attempt(session, url, file, part, patience.timeout, patience.budget)
         except WrongFile as error:
             reason = str(error)
             part.discard()
@@ -192,7 +231,7 @@ def _download(session: requests.Session, url: str, file: RemoteFile, part: Parti
             if not resumed:
                 wrong.add(reason)
         except Retry as error:
-            reason, wait = str(error), error.wait
+            reason, wait = redact(str(error)), error.wait
         grew = part.size >= largest + CHUNK
         resume_was_in_vain = resumed and part.size == 0  # the next attempt is the first true one
         if not (grew or resume_was_in_vain):
@@ -204,5 +243,6 @@ def _download(session: requests.Session, url: str, file: RemoteFile, part: Parti
             raise GiveUp(f"{reason} and asks to be left alone for {wait:.0f} s")
         ceiling = min(LONGEST_BACKOFF_SECONDS, BACKOFF_SECONDS * 2.0**failures)
         wait = max(wait, patience.rng.uniform(0, ceiling))
-        logger.info("%s: %s; next attempt in %.1f s", url, reason, wait)
+        patience.budget.require_time(wait)
+        logger.info("%s: %s; next attempt in %.1f s", redact(url), reason, wait)
         patience.sleep(wait)

@@ -65,7 +65,7 @@ def take_from_mirror(
     troubles: list[str] = []
     for place in candidates(file, mirrors, mirror_name, folder):
         try:
-            if not place.is_file():
+            if not place.is_file():  # absent, a folder, a pipe or a device
                 continue
             with open(place, "rb") as original, atomic_path(target, read_only=True) as part:
                 with open(part, "wb") as copy:

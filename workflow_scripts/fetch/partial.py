@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import json
 import logging
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -26,7 +28,7 @@ POLL_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Note:
-    """What must still hold for the bytes of a part file to be of use."""
+    """What must still hold for the bytes of a part file to be of use; `url` is a digest, for it may hold a password."""
 
     url: str
     etag: str | None
@@ -39,6 +41,11 @@ class Note:
     def validator(self) -> str | None:
         """Value for `If-Range`; a weak ETag does not promise the same bytes (RFC 9110, 13.1.5)."""
         return self.etag if self.etag and not self.etag.startswith("W/") else self.last_modified
+
+
+def fingerprint(url: str) -> str:
+    """Return a digest of an address, by which it can be compared and not read."""
+    return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class Partial:
@@ -94,7 +101,7 @@ class Partial:
         os.fsync(self._descriptor)
         self.path.replace(self.target)
         # After the rename: a read-only part file could not be opened again by the run after a kill.
-        os.fchmod(self._descriptor, 0o444)
+        os.fchmod(self._descriptor, os.fstat(self._descriptor).st_mode & 0o444)  # keeps what the umask took
         self._note_path.unlink(missing_ok=True)
         folder = os.open(self.target.parent, os.O_RDONLY)
         try:
@@ -119,6 +126,20 @@ class Partial:
 def part_path(target: Path) -> Path:
     """Where the unfinished download of `target` stands."""
     return target.with_name(target.name + ".part")
+
+
+def _open_part(path: Path) -> int:
+    """Open or make the part file itself: no link is followed, and no pipe waited for."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno not in {errno.ELOOP, errno.ENXIO, errno.EISDIR}:
+            raise
+        raise InputError(path, "is a link, a pipe or a folder, not an unfinished download", "remove it") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InputError(path, "is a pipe or a device, not an unfinished download", "remove it")
+    return descriptor
 
 
 def _try_lock(descriptor: int, target: Path) -> bool:
@@ -159,7 +180,7 @@ def lock_partial(target: Path, *, wait: float, sleep: Callable[[float], object])
     """
     waited = 0.0
     while True:
-        descriptor = os.open(part_path(target), os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = _open_part(part_path(target))
         try:
             part = Partial(target, descriptor)
             if _try_lock(descriptor, target):

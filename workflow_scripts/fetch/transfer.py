@@ -14,7 +14,8 @@ from workflow_scripts.cards.card import RemoteFile
 from workflow_scripts.core.files import CHUNK, atomic_path
 from workflow_scripts.fetch import answers
 from workflow_scripts.fetch.answers import GiveUp, Retry, WrongFile
-from workflow_scripts.fetch.partial import Note, Partial
+from workflow_scripts.fetch.budget import Budget
+from workflow_scripts.fetch.partial import Note, Partial, fingerprint
 from workflow_scripts.fetch.progress import Progress
 from workflow_scripts.fetch.verify import Checked, check, has_checksum
 
@@ -22,7 +23,12 @@ logger = logging.getLogger(__name__)
 
 
 def attempt(
-    session: requests.Session, url: str, file: RemoteFile, part: Partial, timeout: tuple[float, float]
+    session: requests.Session,
+    url: str,
+    file: RemoteFile,
+    part: Partial,
+    timeout: tuple[float, float],
+    budget: Budget,
 ) -> Checked:
     """Make one request, append what it brings, and finish the file if that completes and verifies it.
 
@@ -38,6 +44,8 @@ def attempt(
         The locked part file; grows, or is emptied where its bytes turn out to be of no use.
     timeout : tuple of float
         Seconds to connect, and between two pieces of data.
+    budget : Budget
+        Time, speed and size.
 
     Returns
     -------
@@ -54,17 +62,17 @@ def attempt(
     headers = _resume_headers(url, file, part)
     offset = part.size
     if file.bytes is not None and offset == file.bytes > 0:
-        return _finish(file, part, page=False, encoding="")  # killed between the last byte and the check
+        return _finish(file, part, budget, page=False, encoding="")  # killed between the last byte and the check
     try:
         with session.get(url, headers=headers, stream=True, timeout=timeout) as response:
             answers.refuse_status(response)
             if response.status_code == 416:
                 _refuse_unsatisfiable(response, file, part)
-                return _finish(file, part, page=False, encoding="")
-            page, encoding = _receive(response, url, file, part, offset)
+                return _finish(file, part, budget, page=False, encoding="")
+            page, encoding = _receive(response, url, file, part, offset, budget)
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError) as error:
         raise answers.explain(error, timeout) from error
-    return _finish(file, part, page=page, encoding=encoding)
+    return _finish(file, part, budget, page=page, encoding=encoding)
 
 
 def _resume_headers(url: str, file: RemoteFile, part: Partial) -> dict[str, str]:
@@ -76,13 +84,13 @@ def _resume_headers(url: str, file: RemoteFile, part: Partial) -> dict[str, str]
         and (note.bytes, note.sha256, note.md5) == (file.bytes, file.sha256, file.md5)
         and (file.bytes is None or part.size <= file.bytes)
         # The checksum at the end would show bytes of two different files; without one only the validator can.
-        and (has_checksum(file) or (note.url == url and note.validator is not None))
+        and (has_checksum(file) or (note.url == fingerprint(url) and note.validator is not None))
     )
     if note is None or not usable:
         part.discard()
         return {}
     headers = {"Range": f"bytes={part.size}-"}
-    if note.url == url and note.validator is not None:
+    if note.url == fingerprint(url) and note.validator is not None:
         headers["If-Range"] = note.validator
     return headers
 
@@ -98,7 +106,9 @@ def _refuse_unsatisfiable(response: requests.Response, file: RemoteFile, part: P
         raise Retry(f"the server's file ends before byte {had}, where ours stopped; starting over")
 
 
-def _receive(response: requests.Response, url: str, file: RemoteFile, part: Partial, offset: int) -> tuple[bool, str]:
+def _receive(
+    response: requests.Response, url: str, file: RemoteFile, part: Partial, offset: int, budget: Budget
+) -> tuple[bool, str]:
     """Append the body to the part file; tell whether it looked like a web page, and its content encoding."""
     note = part.note()
     length = answers.content_length(response)
@@ -108,7 +118,7 @@ def _receive(response: requests.Response, url: str, file: RemoteFile, part: Part
     total: int | None
     if response.status_code == 206:
         first, total = answers.parse_content_range(response.headers.get("Content-Range", ""))
-        changed = note is not None and note.url == url and _differs(response, note)
+        changed = note is not None and note.url == fingerprint(url) and _differs(response, note)
         if first != offset or changed or encoding or note is None:
             part.discard()
             why = "the file changed on the server" if changed else "the server sent another range than asked for"
@@ -125,11 +135,13 @@ def _receive(response: requests.Response, url: str, file: RemoteFile, part: Part
         if offset:
             logger.info("%s: the server starts the file over", url)
         etag, modified = response.headers.get("ETag"), response.headers.get("Last-Modified")
-        part.restart(Note(url, etag, modified, file.bytes, file.sha256, file.md5))
+        part.restart(Note(fingerprint(url), etag, modified, file.bytes, file.sha256, file.md5))
     if file.bytes is not None and not encoding and total not in {None, file.bytes}:
         raise WrongFile(f"{_page_words(page)}expected bytes {file.bytes} but the server offers bytes {total}")
+    if not encoding:
+        budget.require_size(total or 0)
     try:
-        page = _append_body(response, file, part, page=page, encoding=encoding, total=file.bytes or total)
+        page = _append_body(response, file, part, budget, page=page, encoding=encoding, total=file.bytes or total)
     except Exception:
         if page or encoding:  # neither can be gone on with
             part.discard()
@@ -146,9 +158,17 @@ def _differs(response: requests.Response, note: Note) -> bool:
 
 
 def _append_body(
-    response: requests.Response, file: RemoteFile, part: Partial, *, page: bool, encoding: str, total: int | None
+    response: requests.Response,
+    file: RemoteFile,
+    part: Partial,
+    budget: Budget,
+    *,
+    page: bool,
+    encoding: str,
+    total: int | None,
 ) -> bool:
     fresh = part.size == 0
+    budget.begin()
     with Progress(PurePosixPath(file.path).name, total, part.size) as progress:
         # read1 hands over what has come; read would hold back up to a chunk, and lose it when the line goes dead.
         while data := response.raw.read1(CHUNK, decode_content=False):
@@ -159,8 +179,11 @@ def _append_body(
                     raise WrongFile(answers.WEB_PAGE)
             if file.bytes is not None and not encoding and part.size + len(data) > file.bytes:
                 raise WrongFile(f"{_page_words(page)}expected bytes {file.bytes} but the server sends more")
+            if file.bytes is None or encoding:
+                budget.require_size(part.size + len(data))
             part.append(data)
             progress.add(len(data))
+            budget.count(len(data))
     return page
 
 
@@ -168,21 +191,21 @@ def _page_words(page: bool) -> str:
     return f"{answers.WEB_PAGE}: " if page else ""
 
 
-def _finish(file: RemoteFile, part: Partial, *, page: bool, encoding: str) -> Checked:
+def _finish(file: RemoteFile, part: Partial, budget: Budget, *, page: bool, encoding: str) -> Checked:
     """Verify the part file and turn it into the target, or raise WrongFile."""
     stored_compressed = PurePosixPath(file.path).suffix.lower() in {".gz", ".tgz", ".svgz"}
     checked = check(part.path, file)
     if encoding and (checked.problem or not (has_checksum(file) or stored_compressed)):
         # Sent compressed although we asked for the plain file. Some servers so label files that are stored
         # compressed; only what the card says can tell the two apart, and then the name.
-        return _finish_decoded(file, part, encoding)
+        return _finish_decoded(file, part, encoding, budget)
     if checked.problem:
         raise WrongFile(_page_words(page) + checked.problem)
     part.finish()
     return checked
 
 
-def _finish_decoded(file: RemoteFile, part: Partial, encoding: str) -> Checked:
+def _finish_decoded(file: RemoteFile, part: Partial, encoding: str, budget: Budget) -> Checked:
     if encoding not in {"gzip", "x-gzip"}:
         raise GiveUp(f"the server compresses the file ({encoding}) although asked not to")
     limit = file.bytes
@@ -190,9 +213,11 @@ def _finish_decoded(file: RemoteFile, part: Partial, encoding: str) -> Checked:
         try:
             with gzip.open(part.path) as packed, open(plain, "wb") as handle:
                 while data := packed.read(CHUNK):
-                    handle.write(data)
-                    if limit is not None and handle.tell() > limit:
+                    if limit is not None and handle.tell() + len(data) > limit:
                         raise WrongFile(f"expected bytes {limit} but the server sends more, compressed")
+                    budget.require_size(handle.tell() + len(data))
+                    budget.require_time()
+                    handle.write(data)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise WrongFile(f"the server sent damaged {encoding} data") from error
         checked = check(plain, file)

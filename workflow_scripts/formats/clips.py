@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from workflow_scripts.core.documents import require_plain
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.hdf5 import COMPRESSION, create, open_checked
 from workflow_scripts.formats.tracks import Labels, RecordingsReader, escape_id, write_labels
@@ -153,7 +154,8 @@ class ClipVideo:
         self.path = Path(path)
         self.n_frames = n_frames
         try:
-            self._container: Any = av.open(str(path))
+            require_plain(path)
+            self._container: Any = av.open(str(path), format="mov", options={"protocol_whitelist": "file"})
             self._stream = self._container.streams.video[0]
         except (av.FFmpegError, IndexError, OSError) as error:
             raise InputError(path, "is no readable video", "delete it and run the workflow again") from error
@@ -295,15 +297,28 @@ class ClipsReader(RecordingsReader):
         return super().labels(recording, task)
 
     def read(self, recording: str) -> ClipRecording:
-        """Read everything of one recording but its pixels; those are behind :meth:`ClipRecording.open`."""
+        """Read everything of one recording but its pixels; those are behind :meth:`ClipRecording.open`.
+
+        Raises
+        ------
+        InputError
+            When the recording is absent or damaged, or names a video outside the folder of the dataset.
+        """
+        with self._damage():
+            return self._unpack(recording)
+
+    def _unpack(self, recording: str) -> ClipRecording:
         node = self._node(recording)
+        video = self.path.parent / str(node.attrs["path"])
+        if not video.resolve().is_relative_to(self.path.parent.resolve().parent):
+            raise InputError(self.path, f"{recording}: its video {video} is outside the dataset", "convert it again")
         columns: dict[str, Any] = {name: node[name][:] for name in _COLUMNS}
         width, height = (int(side) for side in node.attrs["image_size"])
         return ClipRecording(
             id=recording,
             group=str(node.attrs["group"]),
             fps=float(node.attrs["fps"]),
-            path=self.path.parent / str(node.attrs["path"]),
+            path=video,
             size=int(node.attrs["size"]),
             image_size=(width, height),
             rotation=int(node.attrs["rotation"]),
@@ -324,14 +339,15 @@ class ClipsReader(RecordingsReader):
         videos : iterable of str or None
             Only the clips of these recordings.
         """
-        node = self._handle[f"clips/{mode}"]
-        kept = set(self.ids if videos is None else videos)
-        text = {name: node[name].asstr()[:] for name in ("video", "label", "kind")}
-        text["task"] = node["task"].asstr()[:] if "task" in node else np.full(len(text["video"]), TASK, object)
-        rows = zip(
-            text["video"], node["start"][:], node["stop"][:], text["label"], text["kind"], text["task"], strict=True
-        )
-        return [Clip(str(v), int(a), int(b), str(x), k, str(t)) for v, a, b, x, k, t in rows if v in kept]
+        with self._damage():
+            node = self._handle[f"clips/{mode}"]
+            kept = set(self.ids if videos is None else videos)
+            text = {name: node[name].asstr()[:] for name in ("video", "label", "kind")}
+            text["task"] = node["task"].asstr()[:] if "task" in node else np.full(len(text["video"]), TASK, object)
+            rows = zip(
+                text["video"], node["start"][:], node["stop"][:], text["label"], text["kind"], text["task"], strict=True
+            )
+            return [Clip(str(v), int(a), int(b), str(x), k, str(t)) for v, a, b, x, k, t in rows if v in kept]
 
     def __iter__(self) -> Iterator[ClipRecording]:
         """Yield every recording, one in memory at a time."""

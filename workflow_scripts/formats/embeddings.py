@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from workflow_scripts.core.boundary import reading
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.hdf5 import create, open_checked
 from workflow_scripts.formats.tracks import escape_id, unescape_id
@@ -65,11 +66,15 @@ class EmbeddingsReader:
 
     def __init__(self, path: str | Path, handle: h5py.File) -> None:
         self.path = Path(path)
-        self._recordings: h5py.Group = handle["recordings"]
-        self.dim = int(handle.attrs["dim"])
-        self.names: list[str] = json.loads(str(handle.attrs["names"]))
-        self.attributes: dict[str, Any] = json.loads(str(handle.attrs["attributes"]))
-        self.ids: list[str] = [unescape_id(key) for key in self._recordings]
+        with self._damage():
+            self._recordings: h5py.Group = handle["recordings"]
+            self.dim = int(handle.attrs["dim"])
+            self.names: list[str] = json.loads(str(handle.attrs["names"]))
+            self.attributes: dict[str, Any] = json.loads(str(handle.attrs["attributes"]))
+            self.ids: list[str] = [unescape_id(key) for key in self._recordings]
+
+    def _damage(self) -> AbstractContextManager[None]:
+        return reading(self.path, "an embeddings file that EthoMake made", "delete it and run the embed rule again")
 
     def _dataset(self, recording: str) -> h5py.Dataset:
         try:
@@ -79,11 +84,13 @@ class EmbeddingsReader:
 
     def n_frames(self, recording: str) -> int:
         """Number of frames of a recording."""
-        return int(self._dataset(recording).shape[0])
+        with self._damage():
+            return int(self._dataset(recording).shape[0])
 
     def read(self, recording: str, start: int = 0, stop: int | None = None) -> npt.NDArray[np.float32]:
         """Read frames `start` to `stop` of a recording, shape (time, dim)."""
-        array: npt.NDArray[np.float32] = self._dataset(recording)[start:stop]
+        with self._damage():
+            array: npt.NDArray[np.float32] = self._dataset(recording)[start:stop]
         return array
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from workflow_scripts.core.boundary import reading
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.hdf5 import COMPRESSION, create, open_checked
 
@@ -224,6 +225,13 @@ class ImagesReader:
     def __init__(self, path: str | Path, handle: h5py.File) -> None:
         self.path = Path(path)
         self._handle = handle
+        with self._damage():
+            self._describe(handle)
+
+    def _damage(self) -> AbstractContextManager[None]:
+        return reading(self.path, "an images file that EthoMake made", "delete it and run the workflow again")
+
+    def _describe(self, handle: h5py.File) -> None:
         self.names: tuple[str, ...] = tuple(json.loads(str(handle.attrs["names"])))
         self.fps = float(handle.attrs["fps"])
         self.quarantined: dict[str, str] = json.loads(str(handle.attrs.get("quarantined", "{}")))
@@ -236,7 +244,8 @@ class ImagesReader:
         self._group_of = {recording_id(f): str(self.groups[row]) for f, row in zip(frames, first, strict=True)}
 
     def __len__(self) -> int:
-        return int(self._handle["images"].shape[0])
+        with self._damage():
+            return int(self._handle["images"].shape[0])
 
     @property
     def ids(self) -> list[str]:
@@ -271,6 +280,10 @@ class ImagesReader:
     def read(self, start: int = 0, stop: int | None = None) -> ImageSet:
         """Read images `start` to `stop`."""
         rows = slice(start, stop)
+        with self._damage():
+            return self._unpack(rows)
+
+    def _unpack(self, rows: slice) -> ImageSet:
         index = self._handle.get("index", {})
         return ImageSet(
             images=self._handle["images"][rows],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -13,6 +13,8 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from workflow_scripts.core.boundary import reading
+from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.hdf5 import COMPRESSION, create, open_checked
 from workflow_scripts.formats.tracks import Kind, Level, escape_id, unescape_id
 
@@ -87,13 +89,19 @@ class PredictionsReader:
     """Read predictions by task and recording; get one from :func:`open_predictions`."""
 
     def __init__(self, handle: h5py.File) -> None:
-        self._tasks: h5py.Group = handle["tasks"]
-        self.tasks: list[str] = [unescape_id(key) for key in self._tasks]
+        self.path = str(handle.filename)
+        with self._damage():
+            self._tasks: h5py.Group = handle["tasks"]
+            self.tasks: list[str] = [unescape_id(key) for key in self._tasks]
+
+    def _damage(self) -> AbstractContextManager[None]:
+        return reading(self.path, "a predictions file that EthoMake made", "delete it and run the workflow again")
 
     def info(self, task: str) -> tuple[TaskKind, Level, tuple[str, ...], str]:
         """Return kind, level, vocabulary and readout of a task."""
-        attrs = self._tasks[escape_id(task)].attrs
-        return attrs["kind"], attrs["level"], tuple(json.loads(attrs["vocabulary"])), str(attrs["readout"])
+        with self._damage():
+            attrs = self._tasks[escape_id(task)].attrs
+            return attrs["kind"], attrs["level"], tuple(json.loads(attrs["vocabulary"])), str(attrs["readout"])
 
     def background(self, task: str) -> str | None:
         """Return the class that means nothing of interest, None where there is none or the file is older than that."""
@@ -102,19 +110,34 @@ class PredictionsReader:
 
     def recordings(self, task: str) -> list[str]:
         """Recording ids of a task."""
-        return [unescape_id(key) for key in self._tasks[escape_id(task)]]
+        with self._damage():
+            return [unescape_id(key) for key in self._tasks[escape_id(task)]]
 
     def read(self, task: str, recording: str) -> Prediction:
         """Read one recording's prediction."""
-        node = self._tasks[escape_id(task)][escape_id(recording)]
-        return Prediction(
-            recording=recording,
-            group=str(node.attrs["group"]),
-            truth=node["truth"][:],
-            mask=node["mask"][:],
-            prediction=node["prediction"][:],
-            scores=node["scores"][:] if "scores" in node else None,
-        )
+        with self._damage():
+            node = self._tasks[escape_id(task)][escape_id(recording)]
+            found = Prediction(
+                recording=recording,
+                group=str(node.attrs["group"]),
+                truth=node["truth"][:],
+                mask=node["mask"][:],
+                prediction=node["prediction"][:],
+                scores=node["scores"][:] if "scores" in node else None,
+            )
+            vocabulary = json.loads(self._tasks[escape_id(task)].attrs["vocabulary"])
+            multiclass = self._tasks[escape_id(task)].attrs["kind"] == "multiclass"
+            if (
+                multiclass
+                and found.prediction.size
+                and (found.prediction.min() < 0 or found.prediction.max() >= len(vocabulary))
+            ):
+                raise InputError(
+                    self.path,
+                    f"{task}, {recording}: a predicted class is outside 0 to {len(vocabulary) - 1}",
+                    "delete the file and run the workflow again",
+                )
+        return found
 
     def iterate(self, task: str) -> Iterator[Prediction]:
         """Yield a task's predictions, one recording in memory at a time."""

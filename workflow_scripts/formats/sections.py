@@ -23,7 +23,9 @@ class Item(Strict):
     """
 
     kind: Literal["text", "table", "image", "video", "plot"]
-    file: str = Field("", pattern=r"^[^/\\]*$", description="csv (table, plot), png/jpg/gif/webp/svg, mp4/webm.")
+    file: str = Field(
+        "", pattern=r"^[^/\\\x00-\x1f]*$", description="csv (table, plot), png/jpg/gif/webp/svg, mp4/webm."
+    )
     caption: str = Field("", description="The paragraph itself, for text; else what one sees, in a sentence or two.")
     alt: str = Field("", description="What a picture or video shows, for those who cannot see it; empty = caption.")
     mark: Literal["line", "points", "bars"] = Field("line", description="For a plot.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import read_json, write_json
 
@@ -35,6 +37,9 @@ class Split:
     groups: dict[str, str]
 
 
+_SPLIT = TypeAdapter(Split)
+
+
 def write_split(path: str | Path, split: Split) -> None:
     """Write a split as JSON."""
     write_json(path, {"schema_version": SCHEMA_VERSION, **asdict(split)})
@@ -52,6 +57,18 @@ def read_split(path: str | Path) -> Split:
     if not isinstance(value, dict) or value.pop("schema_version", None) != SCHEMA_VERSION:
         raise InputError(path, f"is no split of schema version {SCHEMA_VERSION}", "delete it and run again")
     try:
-        return Split(**value)
-    except TypeError as error:
-        raise InputError(path, f"is no split ({error})", "delete it and run again") from error
+        split = _SPLIT.validate_python(value)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        place = ".".join(map(str, problem["loc"]))
+        raise InputError(path, f"is no split ({place}: {problem['msg']})", "delete it and run again") from error
+    if unknown := set(value) - set(split.__dict__):
+        raise InputError(path, f"is no split (unknown key {min(unknown)!r})", "delete it and run again")
+    named = [*split.train, *split.validation, *split.test]
+    if len(set(named)) != len(named):
+        twice = next(name for name in named if named.count(name) > 1)
+        raise InputError(path, f"is no split (it names {twice!r} twice)", "delete it and run again")
+    lacking = next((name for name in named if name not in split.groups), None)
+    if lacking is not None:
+        raise InputError(path, f"is no split (it names no group of {lacking!r})", "delete it and run again")
+    return split

@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from workflow_scripts.core import limits
+from workflow_scripts.core.documents import require_plain
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.tables import write_csv
 
@@ -34,6 +36,9 @@ COLUMNS = [
 `seed` stands for the mean over all of them, and `note` says why a value is lacking."""
 
 
+COLUMNS_MOST = 5000
+"""Columns of a table that is read."""
+
 TYPES: Any = {"point": str, "split": str, "seed": "Int64", "method": str, "task": str, "note": str}
 
 
@@ -52,6 +57,20 @@ def write_table(path: str | Path, table: pd.DataFrame) -> None:
     write_csv(path, table.reindex(columns=COLUMNS), float_format="%.10g")
 
 
+def _read(path: str | Path, what: str, types: Any) -> pd.DataFrame:
+    """Read a csv in which only an empty field is missing: "None" and "NA" are names people give to classes."""
+    if not Path(path).exists():
+        raise InputError(path, "the file does not exist", "run the workflow, which makes it")
+    limits.require_memory(path, "the table", 10 * require_plain(path))
+    with open(path, "rb") as handle:  # pandas takes the square of the number of columns
+        limits.require_most(path, "its number of columns", handle.readline().count(b",") + 1, COLUMNS_MOST)
+    try:
+        return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""])
+    except Exception as error:  # pandas has no common base of its errors
+        problem = " ".join(str(error).split())[:200]
+        raise InputError(path, f"is no {what} ({problem})", "delete it and run again") from error
+
+
 def read_table(path: str | Path) -> pd.DataFrame:
     """Read a result table.
 
@@ -60,12 +79,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
     InputError
         When the file is absent or has other columns.
     """
-    try:
-        table = pd.read_csv(path, dtype=TYPES, keep_default_na=False, na_values=[""])
-    except FileNotFoundError as error:
-        raise InputError(path, "the file does not exist", "run the workflow, which makes it") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
-        raise InputError(path, f"is no result table ({error})", "delete it and run again") from error
+    table = _read(path, "result table", TYPES)
     if list(table.columns) == COLUMNS[:-1]:  # made before there were notes
         table["note"] = pd.Series([pd.NA] * len(table), dtype=object)
     if list(table.columns) != COLUMNS:
@@ -95,10 +109,4 @@ def read_small(path: str | Path) -> pd.DataFrame:
     InputError
         When the file is absent or is no table.
     """
-    try:
-        # Only an empty field is missing: "None" and "NA" are names people give to classes.
-        return pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
-    except FileNotFoundError as error:
-        raise InputError(path, "the file does not exist", "run the workflow, which makes it") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(path, f"is no table ({error})", "delete it and run again") from error
+    return _read(path, "table", dict.fromkeys(TEXT, str))

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -15,10 +15,11 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from workflow_scripts.core.boundary import reading
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import digest
 from workflow_scripts.core.typing import Float32Array
-from workflow_scripts.formats.hdf5 import COMPRESSION, create, open_checked
+from workflow_scripts.formats.hdf5 import COMPRESSION, create, open_checked, require_own
 
 Level: TypeAlias = Literal["frame", "sequence"]
 Kind: TypeAlias = Literal["binary", "multiclass", "continuous"]
@@ -257,13 +258,21 @@ class RecordingsReader:
     def __init__(self, path: str | Path, handle: h5py.File) -> None:
         self.path = Path(path)
         self._handle = handle
-        self._recordings: h5py.Group = handle["recordings"]
-        self.quarantined: dict[str, str] = json.loads(str(handle.attrs.get("quarantined", "{}")))
-        self.ids: list[str] = [unescape_id(key) for key in self._recordings]
+        with self._damage():
+            self._recordings: h5py.Group = handle["recordings"]
+            self.quarantined: dict[str, str] = json.loads(str(handle.attrs.get("quarantined", "{}")))
+            self.ids: list[str] = [unescape_id(key) for key in self._recordings]
+
+    def _damage(self) -> AbstractContextManager[None]:
+        return reading(self.path, "a file that EthoMake made", "delete it and run the workflow again")
 
     def _node(self, recording: str) -> h5py.Group:
+        key = escape_id(recording)
         try:
-            return self._recordings[escape_id(recording)]
+            link = self._recordings.get(key, getlink=True)
+            if isinstance(link, h5py.ExternalLink):
+                require_own(self.path.parent / link.filename)
+            return self._recordings[key]
         except KeyError as error:
             raise InputError(
                 self.path, f"{self.absent} {recording!r}", "run the workflow again; see splits and card"
@@ -271,24 +280,29 @@ class RecordingsReader:
 
     def n_frames(self, recording: str) -> int:
         """Number of frames of a recording."""
-        return int(self._node(recording)[self.length_of].shape[0])
+        with self._damage():
+            return int(self._node(recording)[self.length_of].shape[0])
 
     def group(self, recording: str) -> str:
         """Return the group that no split may cut."""
-        return str(self._node(recording).attrs["group"])
+        with self._damage():
+            return str(self._node(recording).attrs["group"])
 
     def fps(self, recording: str) -> float:
         """Frames per second."""
-        return float(self._node(recording).attrs["fps"])
+        with self._damage():
+            return float(self._node(recording).attrs["fps"])
 
     def tasks(self, recording: str) -> list[str]:
         """Names of the tasks labelled in a recording."""
-        node = self._node(recording)
-        return list(node["labels"]) if "labels" in node else []
+        with self._damage():
+            node = self._node(recording)
+            return list(node["labels"]) if "labels" in node else []
 
     def labels(self, recording: str, task: str) -> Labels | None:
         """Return the labels of a task, or None where the recording has none."""
-        return read_label(self._node(recording), task)
+        with self._damage():
+            return read_label(self._node(recording), task)
 
     def all_labels(self, recording: str) -> dict[str, Labels]:
         """Return the labels of a recording by task."""
@@ -311,6 +325,18 @@ class TracksReader(RecordingsReader):
         return self._read(recording, slice(0, 0))
 
     def _read(self, recording: str, frames: slice) -> Recording:
+        with self._damage():
+            found = self._unpack(recording, frames)
+            if found.position.ndim != 4 or found.confidence.shape != found.position.shape[:3]:
+                shapes = f"{found.position.shape} and {found.confidence.shape}"
+                raise InputError(
+                    self.path,
+                    f"{recording}: position and confidence have the shapes {shapes}",
+                    "delete the file and run the workflow again",
+                )
+        return found
+
+    def _unpack(self, recording: str, frames: slice) -> Recording:
         node = self._node(recording)
         size = node.attrs.get("image_size")
         return Recording(

@@ -15,6 +15,7 @@ from typing import Any
 
 from workflow_scripts.cards.card import Card
 from workflow_scripts.core.files import digest, write_json, write_text
+from workflow_scripts.core.redact import redact
 
 PROFILES = (
     "https://w3id.org/ro/wfrun/process/0.5",
@@ -55,7 +56,7 @@ def _downloads(card: Card) -> list[Entity]:
     """Describe what a dataset was made from: public files by address, twins by their generator."""
     found = []
     for file in card.files:
-        address = next((url for url in file.urls if url.startswith(("http://", "https://"))), None)
+        address = next((redact(url) for url in file.urls if url.startswith(("http://", "https://"))), None)
         checks = {"sha256": file.sha256, "md5": file.md5, "contentSize": str(file.bytes) if file.bytes else None}
         made = f"made by the generator {card.simulate.generator}" if card.simulate else ""
         entity = {

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from workflow_scripts.core.documents import require_inside
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.sections import Item, Section, read_section
 from workflow_scripts.report.interactive import Interactive, draw
@@ -99,6 +100,7 @@ def _block(path: Path, item: Item, page: _Page) -> tuple[str, object]:
     file = path.parent / item.file
     if not item.file or not file.is_file():
         raise InputError(path, f"names the file {item.file!r}, which is not there", "run the rule that writes it")
+    require_inside(path.parent, file)
     if item.kind == "table":
         return "table", table(_csv(file), item.caption, f"{path.parent.name}-{item.file}")
     if item.kind == "plot":
@@ -109,7 +111,7 @@ def _block(path: Path, item: Item, page: _Page) -> tuple[str, object]:
 def _csv(file: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(file, keep_default_na=False, na_values=[""])
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors
         raise InputError(file, f"is no table ({error})", "run the rule that writes it") from error
 
 

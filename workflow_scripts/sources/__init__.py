@@ -8,21 +8,20 @@ empty, `fps` NaN where the file states none; `NAN_ALONE = True` where zeros are 
 
 from __future__ import annotations
 
-import csv
 import importlib
-import json
-import tokenize
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from workflow_scripts.cards.card import Task
+from workflow_scripts.core.boundary import reading
+from workflow_scripts.core.documents import require_plain
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.validation import Strict, nearest, validate
 from workflow_scripts.formats.images import ImageSet
 from workflow_scripts.formats.tracks import Labels, Recording
+from workflow_scripts.sources.shared.checks import check_images, check_labels, check_recording
 
 TRACK_SOURCES = {
     "deeplabcut": "deeplabcut",
@@ -92,38 +91,16 @@ def nan_alone(source: str) -> bool:
 
 
 def require_file(path: Path) -> None:
-    """Refuse a file that is absent or empty.
+    """Refuse a file that is absent or empty, and what is no regular file.
 
     Raises
     ------
     InputError
     """
-    if not path.is_file():
+    if not path.exists():
         raise InputError(path, "the file does not exist", "check the path, or download the dataset again")
-    if path.stat().st_size == 0:
+    if require_plain(path) == 0:
         raise InputError(path, "the file is empty", "download or export it again")
-
-
-DAMAGE = (
-    csv.Error,
-    json.JSONDecodeError,
-    RuntimeError,  # of HDF5, and of too deep a nesting
-    OverflowError,
-    EOFError,
-    SyntaxError,  # of the text that begins an npy file
-    tokenize.TokenError,
-)
-"""What libraries raise on damaged files."""
-
-
-@contextmanager
-def _damage_in_words(path: Path) -> Iterator[None]:
-    """Turn what libraries raise on damaged files into one sentence."""
-    try:
-        yield
-    except DAMAGE as error:
-        problem = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(path, f"is damaged ({problem})", "download or export it again") from error
 
 
 def read_tracks(source: str, path: Path, options: dict[str, Any], *, recording: str) -> Iterator[Recording]:
@@ -152,10 +129,13 @@ def read_tracks(source: str, path: Path, options: dict[str, Any], *, recording: 
         When the file cannot be used: which file, where in it, what was expected, what to do.
     """
     module = _load(source, TRACK_SOURCES, "track")
-    checked = validate(module.Options, options, where=f"options of the source {source}")
+    checked = validate(_options(module, labels=False), options, where=f"options of the source {source}")
     require_file(Path(path))
-    with _damage_in_words(Path(path)):
-        yield from module.read(Path(path), checked, recording=recording)
+    # The consumer's code runs between two recordings, outside of this frame: what it raises does not pass here.
+    with reading(path, f"a file of the source {source}"):
+        for found in module.read(Path(path), checked, recording=recording):
+            check_recording(Path(path), found)
+            yield found
 
 
 def read_labels(
@@ -202,10 +182,12 @@ def read_labels(
     module = _load(source, LABEL_SOURCES, "label")
     checked = validate(_options(module, labels=True), options, where=f"options of the source {source}")
     require_file(Path(path))
-    with _damage_in_words(Path(path)):
+    with reading(path, f"a label file of the source {source}"):
         found: dict[str, Labels] = module.read_labels(
             Path(path), checked, n_frames=n_frames, fps=fps, tasks=tasks, warn=[] if warn is None else warn
         )
+        for task, labels in found.items():
+            check_labels(Path(path), task, labels, n_frames)
     return found
 
 
@@ -228,8 +210,9 @@ def read_images(source: str, path: Path, options: dict[str, Any]) -> ImageSet:
         When the file cannot be used.
     """
     module = _load(source, IMAGE_SOURCES, "image")
-    checked = validate(module.Options, options, where=f"options of the source {source}")
+    checked = validate(_options(module, labels=False), options, where=f"options of the source {source}")
     require_file(Path(path))
-    with _damage_in_words(Path(path)):
+    with reading(path, f"a file of the source {source}"):
         found: ImageSet = module.read(Path(path), checked)
+        check_images(Path(path), found)
     return found

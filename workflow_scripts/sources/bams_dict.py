@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from workflow_scripts.core import limits
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.formats.tracks import Labels, Recording
@@ -156,6 +157,7 @@ def _classes(path: Path, name: str, array: npt.NDArray[Any]) -> tuple[npt.NDArra
     known = array[~np.isnan(array)] if array.dtype.kind == "f" else array
     if (known != np.floor(known)).any() or not (known >= 0).any():
         raise InputError(path, f"{name} holds no class numbers 0, 1, 2 …", "number the classes")
+    limits.require_most(path, f"the largest class number of {name}", known.max(), limits.CLASSES - 1)
     return array, tuple(str(number) for number in range(int(known.max()) + 1))
 
 

@@ -9,17 +9,21 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
-from scipy.io import loadmat
+from scipy.io import loadmat, whosmat
 from scipy.io.matlab import MatReadError
 
 from workflow_scripts.cards.card import Task
+from workflow_scripts.core import limits
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import Strict, nearest
+from workflow_scripts.formats.hdf5 import open_hdf5, read_values
 from workflow_scripts.formats.tracks import Labels
 from workflow_scripts.sources.shared.bouts import fit_length, task_of
 
 EXPECTED = "a BehaviorDEPOT file with a struct hBehavior or Behavior of behaviours, each with Bouts and Vector"
 HDF5_START = b"MATLAB 7.3"
+MATLAB_RATIO = 20
+"""How many times its size a compressed MATLAB file is taken to unpack to."""
 
 
 class Options(Strict):
@@ -44,20 +48,27 @@ def _pick(path: Path, tree: Any, behavior: str) -> tuple[Any, Any]:
     for name in ("hBehavior", "Behavior"):
         if name in tree:
             found = _field(path, tree[name], behavior)
-            return np.asarray(_field(path, found, "Vector")), np.asarray(_field(path, found, "Bouts"))
+            vector, bouts = (_field(path, found, part) for part in ("Vector", "Bouts"))
+            if isinstance(vector, h5py.Dataset | h5py.Group) or isinstance(bouts, h5py.Dataset | h5py.Group):
+                return read_values(path, vector), read_values(path, bouts)
+            return np.asarray(vector), np.asarray(bouts)
     shown = ", ".join(key for key in tree if not key.startswith(("_", "#"))) or "nothing"
     raise InputError(path, f"holds {shown}", f"expected {EXPECTED}")
 
 
 def _read(path: Path, behavior: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """Return the vector (time,) and the bouts (n, 2), 1-based and inclusive."""
-    head = path.read_bytes()[:10]
+    with open(path, "rb") as stream:
+        head = stream.read(10)
     try:
         if head == HDF5_START:
-            with h5py.File(path, "r") as handle:
+            with open_hdf5(path, EXPECTED) as handle:
                 vector, bouts = _pick(path, handle, behavior)
                 bouts = bouts.T  # HDF5 keeps MATLAB's columns as rows
         else:
+            for name, shape, kind in whosmat(path):
+                limits.require_shape(path, f"the variable {name!r} ({kind})", shape, 8)
+            limits.require_memory(path, "the file, unpacked", MATLAB_RATIO * path.stat().st_size)
             vector, bouts = _pick(path, loadmat(path, simplify_cells=True), behavior)
     except (OSError, ValueError, TypeError, IndexError, MatReadError) as error:  # IndexError: of text as version 4
         raise InputError(path, f"is no readable MATLAB file ({error})", f"expected {EXPECTED}") from error

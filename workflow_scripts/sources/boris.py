@@ -18,6 +18,7 @@ from pydantic import Field
 from workflow_scripts.cards.card import Task
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.names import plain_cell
 from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.formats.tracks import Labels
@@ -38,6 +39,9 @@ _NAMES = {
     "duration": ("total length", "media duration (s)"),
     "fps": ("fps", "fps (frame/s)"),
 }
+
+
+_KNOWN = {name for names in _NAMES.values() for name in names}
 
 
 class Options(BoutOptions):
@@ -83,6 +87,9 @@ def _table(path: Path) -> _Table:
         lowered = [cell.lower() for cell in cells]
         if not columns:
             found = {key: next((lowered.index(n) for n in names if n in lowered), -1) for key, names in _NAMES.items()}
+            twice = next((word for word in lowered if word and word in _KNOWN and lowered.count(word) > 1), None)
+            if twice and found["behavior"] >= 0:
+                raise InputError(path, f"line {number}: the column {twice!r} stands twice", "keep one of them")
             if found["behavior"] >= 0 and (found["time"] >= 0 or found["start"] >= 0):
                 columns = {key: place for key, place in found.items() if place >= 0}
         else:
@@ -294,8 +301,16 @@ def write_boris(
             # Of two events at one time the STOP comes first, so that adjoining bouts pair up.
             order = (round(time, decimals), status == "START")
             who = bout.subject or subject
-            text = [observation, media, f"{n_frames / fps:.{decimals}f}", f"{fps:g}", who, bout.name, status]
             comment = "" if bout.confidence is None else f"confidence {bout.confidence:.3f}"
+            text = [
+                plain_cell(observation),
+                plain_cell(media),
+                f"{n_frames / fps:.{decimals}f}",
+                f"{fps:g}",
+                plain_cell(who),
+                plain_cell(bout.name),
+                status,
+            ]
             rows.append((order, [*text, f"{time:.{decimals}f}", comment]))
     with atomic_path(path) as part, open(part, "w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle)

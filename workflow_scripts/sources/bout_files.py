@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.names import plain_cell
 from workflow_scripts.formats.bouts import Bout, runs
 from workflow_scripts.sources.boris import write_boris
 from workflow_scripts.sources.elan import write_elan
@@ -57,7 +58,8 @@ def write_rows(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]])
     with atomic_path(path) as part, part.open("w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle)
         writer.writerow(header)
-        writer.writerows(rows)
+        # A cell that a spreadsheet would run is text.
+        writer.writerows([plain_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
 
 
 def _sure(bout: Bout) -> str:

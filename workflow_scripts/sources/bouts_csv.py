@@ -53,6 +53,8 @@ def read_bouts(path: Path, options: Options, fps: float) -> list[Bout]:
         raise InputError(path, "holds no row", f"expected {EXPECTED}")
     header = [name.lower() for name in rows[0][1]]
     for name in COLUMNS:
+        if header.count(name) > 1:
+            raise InputError(path, f"line 1: the column {name!r} stands twice", "keep one of them")
         if name not in header:
             near = nearest(name, header).removesuffix("?")
             raise InputError(path, f"line 1: the column {name!r} is missing{near}", f"expected {EXPECTED}")

@@ -21,8 +21,11 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
+from workflow_scripts.core import limits
+from workflow_scripts.core.documents import parse_json
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.patterns import Pattern, match_start
 from workflow_scripts.core.validation import Strict
 from workflow_scripts.formats.tracks import Labels, Recording
 from workflow_scripts.sources.shared.bouts import fit_length
@@ -43,7 +46,7 @@ class Options(Strict):
     """Options of the source `calms21`."""
 
     task: str = Field("behaviour", description="Name given to the task in `annotations`.")
-    group_pattern: str | None = Field(
+    group_pattern: Pattern | None = Field(
         None,
         description="Regular expression at the start of a sequence id; its first bracket, or all of it, is the group.",
     )
@@ -116,7 +119,8 @@ class _Scanner:
             if depth == 0:
                 break
         try:
-            value = json.loads(self.data[start:at])
+            limits.require_memory(self.path, f"the sequence {name!r}", 8 * (at - start))
+            value = parse_json(self.data[start:at])
         except ValueError as error:
             raise self.fail(f"the sequence {name!r} is no JSON ({error})") from error
         self.at = at
@@ -176,10 +180,10 @@ def group_of(path: Path, name: str, pattern: str | None) -> str:
     if pattern is None:
         match = re.match(GROUP, last)
         return f"{folder}/{match[0]}" if match and folder else match[0] if match else name
-    match = re.match(pattern, name)
+    match = match_start(pattern, name)
     if match is None:
         raise InputError(path, f"sequence {name!r}: the group_pattern {pattern!r} does not match", "mend the pattern")
-    return str(match[1] if match.re.groups else match[0])
+    return (match[1] if match.re.groups else match[0]) or name
 
 
 def _recording(path: Path, name: str, record: dict[str, Any], options: Options) -> Recording:

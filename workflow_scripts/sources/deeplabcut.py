@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,9 @@ from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.sources.joined import JoinOptions, join_animals
 from workflow_scripts.sources.shared.pandas_hdf import read_hdf
 from workflow_scripts.sources.shared.text import refuse_non_text
+
+WIDE = 2000
+"""Columns from which on a csv is parsed in two passes."""
 
 COORDS = ("x", "y", "likelihood")
 """The three columns of a point, in the order DeepLabCut writes them."""
@@ -108,21 +112,28 @@ def _read_csv(path: Path) -> tuple[list[Column], npt.NDArray[np.float32]]:
         raise InputError(path, f"has a header of {len(rows)} rows and no frame", "export the file again")
     try:
         # pandas' own header parsing takes a first frame without any point for a row of index names and drops it.
-        table = pd.read_csv(
-            io.BytesIO(body),
-            header=None,
-            names=range(width),
-            index_col=False,
-            dtype={0: np.int64, **dict.fromkeys(range(1, width), np.float32)},
-            engine="c",
-        )
-        complete = body.count(b",") == len(table) * (width - 1)
+        index, values = _columns(body, width)
+        complete = body.count(b",") == len(values) * (width - 1)
     except (ValueError, pd.errors.ParserError):
         complete = False
     if not complete:
         raise _bad_row(path, body, width, len(rows))
-    _check_index(path, table[0].to_numpy(), "line", len(rows) + 1)
-    return columns, table.iloc[:, 1:].to_numpy(dtype=np.float32)
+    _check_index(path, index, "line", len(rows) + 1)
+    return columns, values
+
+
+def _columns(body: bytes, width: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Parse the rows below the header: frame numbers and values."""
+
+    def parse(kind: Any, columns: range) -> pd.DataFrame:
+        return pd.read_csv(
+            io.BytesIO(body), header=None, names=range(width), index_col=False, usecols=columns, dtype=kind, engine="c"
+        )
+
+    if width > WIDE:  # a kind for each column takes pandas many times longer than one for all
+        return parse(np.int64, range(1))[0].to_numpy(), parse(np.float32, range(1, width)).to_numpy()
+    table = parse({0: np.int64, **dict.fromkeys(range(1, width), np.float32)}, range(width))
+    return table[0].to_numpy(), table.iloc[:, 1:].to_numpy(dtype=np.float32)
 
 
 def _bad_row(path: Path, body: bytes, width: int, header: int) -> InputError:

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
 from pydantic import Field
 
+from workflow_scripts.core.documents import require_inside
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.formats.images import ImageSet, frame_groups
 from workflow_scripts.sources.rat_npz import POINTS
 from workflow_scripts.sources.shared.crops import square_crop, to_crop
+from workflow_scripts.sources.shared.members import read_grey
 
 
 class Options(Strict):
@@ -104,10 +105,8 @@ def read(path: Path, options: Options) -> ImageSet:
         middle = (points[row].max(0) + points[row].min(0)) / 2 + rng.uniform(-1, 1, 2) * options.jitter * side
         centre = (float(middle[0]), float(middle[1]))
         file = path.parent / Path(names[row]).name
-        try:
-            grey = np.asarray(Image.open(file).convert("L"))
-        except (UnidentifiedImageError, OSError) as error:
-            raise InputError(file, "is no readable image", "export it again") from error
+        require_inside(path.parent, file)
+        grey = read_grey(file, file)
         images.append(square_crop(grey, centre, side, options.size))
         moved.append(to_crop(points[row], centre, side, options.size))
     return ImageSet(

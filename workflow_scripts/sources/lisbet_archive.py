@@ -16,7 +16,9 @@ from pydantic import Field
 
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.patterns import Pattern
 from workflow_scripts.core.validation import Strict
+from workflow_scripts.formats.hdf5 import open_hdf5, read_values
 from workflow_scripts.formats.tracks import Labels, Recording
 from workflow_scripts.sources.calms21 import IMAGE_SIZE, MICE, PARTS, group_of
 
@@ -37,7 +39,7 @@ class Options(Strict):
     vocabulary: list[str] = Field(
         ["attack", "investigation", "mount", "other"], description="Class names of `annotations` by number."
     )
-    group_pattern: str | None = Field(
+    group_pattern: Pattern | None = Field(
         None, description="Regular expression at the start of an id; its first bracket, or all of it, is the group."
     )
 
@@ -58,14 +60,10 @@ def _sequences(path: Path, handle: h5py.File) -> list[str]:
 def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]:
     """Read every sequence; see :func:`workflow_scripts.sources.read_tracks`."""
     n, k, s = len(options.individuals), len(options.keypoints), options.space
-    try:
-        handle = h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(path, "is no HDF5 file", "name another source, or export it again") from error
-    with handle:
+    with open_hdf5(path, "LISBET's h5archive", "name another source, or export it again") as handle:
         for name in _sequences(path, handle):
             group = handle[name] if name else handle
-            flat = np.asarray(group["keypoints"][()], np.float32)
+            flat = read_values(path, group, "keypoints").astype(np.float32)
             if flat.ndim != 2 or flat.shape[1] != n * k * s:
                 raise InputError(
                     path,
@@ -77,7 +75,7 @@ def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]
                 position = position * np.asarray(options.image_size, np.float32)
             labels = {}
             if "annotations" in group:
-                labels[options.task] = _labels(path, name, np.asarray(group["annotations"][()]), len(flat), options)
+                labels[options.task] = _labels(path, name, read_values(path, group, "annotations"), len(flat), options)
             missing = np.isnan(position).any(axis=-1)
             yield Recording(
                 id=name or recording,

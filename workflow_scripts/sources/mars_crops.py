@@ -7,21 +7,20 @@ default each side of the box is moved in by a seeded random part of that margin,
 
 from __future__ import annotations
 
-import io
-import json
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
 from pydantic import Field
 
+from workflow_scripts.core.documents import parse_json
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import Strict
 from workflow_scripts.formats.images import ImageSet, frame_groups
 from workflow_scripts.sources.rat_npz import POINTS
 from workflow_scripts.sources.shared.crops import square_crop, to_crop
+from workflow_scripts.sources.shared.members import check_names, read_grey, read_member
 
 KEYPOINTS = "adjusted_keypoints.json"
 ROWS = {"base": 6, "neck": 3, "head": 0}
@@ -85,19 +84,20 @@ def read(path: Path, options: Options) -> ImageSet:
     images, points, frames, animals, warnings = [], [], [], [], []
     try:
         with zipfile.ZipFile(path) as archive:
-            members = set(archive.namelist())
+            members = set(check_names(path, archive))
             folders = sorted({name.split("/")[0] for name in members if "/" in name})
             for folder in folders:
                 if f"{folder}/{KEYPOINTS}" not in members:
                     warnings.append(f"{folder} has no {KEYPOINTS}: left out")
                     continue
                 frame = int(folder.rsplit("_", 1)[-1])
-                told = json.loads(archive.read(f"{folder}/{KEYPOINTS}"))
+                told = parse_json(read_member(path, archive, f"{folder}/{KEYPOINTS}"))
                 for number, animal in enumerate(sorted(told)):
                     if f"{folder}/{animal}.jpg" not in members:
                         warnings.append(f"{folder} has no {animal}.jpg: left out")
                         continue
-                    grey = np.asarray(Image.open(io.BytesIO(archive.read(f"{folder}/{animal}.jpg"))).convert("L"))
+                    picture = f"{folder}/{animal}.jpg"
+                    grey = read_grey(path, read_member(path, archive, picture), picture)
                     hand = np.array([told[animal]["x"], told[animal]["y"]], float).T
                     rng = np.random.default_rng([options.seed, frame, number])
                     image, moved = _crop(grey, hand[[ROWS[name] for name in POINTS]], options, rng)
@@ -107,7 +107,7 @@ def read(path: Path, options: Options) -> ImageSet:
                     animals.append(animal)
     except (zipfile.BadZipFile, OSError) as error:
         raise InputError(path, f"is no readable zip of crops ({error})", "download it again") from error
-    except (KeyError, IndexError, ValueError, UnidentifiedImageError) as error:
+    except (KeyError, IndexError, ValueError) as error:
         raise InputError(path, f"folder {folder}: unexpected content ({error})", "download it again") from error
     if not images:
         raise InputError(path, f"holds no folder with {KEYPOINTS} and crops", "check the path and the source")

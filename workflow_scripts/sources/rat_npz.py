@@ -7,8 +7,6 @@ Two keys of ours may stand beside it and are used where they do: `animal` and `s
 from __future__ import annotations
 
 import difflib
-import io
-import pickle
 import zipfile
 import zlib
 from pathlib import Path
@@ -22,6 +20,8 @@ from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.validation import Strict
 from workflow_scripts.formats.images import ImageSet, frame_groups
+from workflow_scripts.sources.shared import npy_objects
+from workflow_scripts.sources.shared.members import check_names, read_member
 
 POINTS = ("base", "neck", "head")
 """Order of the points everywhere in the package; it is the order of the original's six outputs."""
@@ -52,46 +52,17 @@ class Options(Strict):
     fps: float | None = Field(None, gt=0, description="Frames per second of a movie.")
 
 
-class _ArrayUnpickler(pickle.Unpickler):
-    """Rebuilds numpy arrays; every other class or function is refused."""
-
-    SAFE = frozenset(
-        (module, name)
-        for module in ("numpy._core.multiarray", "numpy.core.multiarray")
-        for name in ("_reconstruct", "scalar")
-    ) | {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self.SAFE:
-            raise pickle.UnpicklingError(f"it wants {module}.{name}")
-        return super().find_class(module, name)
-
-
 def _read_member(path: Path, archive: zipfile.ZipFile, key: str, options: Options) -> npt.NDArray[Any]:
-    with archive.open(f"{key}.npy") as member:
-        content = member.read()
-    buffer = io.BytesIO(content)
+    content = read_member(path, archive, f"{key}.npy")
+    plain = npy_objects.from_bytes(path, content, f"key {key!r}", objects=options.object_arrays)
+    if plain.dtype != object:
+        return plain
     try:
-        return np.load(buffer, allow_pickle=False)  # type: ignore[no-any-return]
-    except ValueError as error:
-        if "allow_pickle" not in str(error):
-            raise
-        if not options.object_arrays:
-            raise InputError(
-                path,
-                f"key {key!r} holds Python objects, which are not read by default because they could run code",
-                "save it as a plain array, or set the source option object_arrays: true to read it restricted",
-            ) from error
-    buffer.seek(0)
-    np.lib.format.read_magic(buffer)
-    np.lib.format.read_array_header_1_0(buffer)
-    try:
-        objects = _ArrayUnpickler(buffer).load()
         # A ragged list of equal parts (the usual accident) stacks to the plain array it was meant to be.
-        whole = np.stack([np.asarray(item) for item in np.asarray(objects, dtype=object)])
+        whole = np.stack([np.asarray(item) for item in plain])
         # Numbers that are objects one by one: numpy finds the type they share.
         return whole if whole.dtype != object else np.array(whole.tolist())
-    except (pickle.UnpicklingError, ValueError, TypeError, EOFError, AttributeError, ImportError) as error:
+    except (ValueError, TypeError) as error:
         raise InputError(
             path, f"key {key!r} holds objects that are no arrays of one shape ({error})", "save it as a plain array"
         ) from error
@@ -101,7 +72,7 @@ def _open(path: Path, wanted: list[str], options: Options) -> dict[str, npt.NDAr
     again = "download or export it again"
     try:
         with zipfile.ZipFile(path) as archive:
-            keys = [name.removesuffix(".npy") for name in archive.namelist()]
+            keys = [name.removesuffix(".npy") for name in check_names(path, archive)]
             for key in wanted:
                 if key not in keys:
                     close = difflib.get_close_matches(key, keys, n=1, cutoff=0.5)

@@ -7,7 +7,6 @@ sleap-io calls standard. Newer files name the axes in an attribute `dims`; in th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -17,9 +16,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from workflow_scripts.core.documents import parse_json
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.typing import Float32Array
 from workflow_scripts.core.validation import nearest
+from workflow_scripts.formats.hdf5 import open_hdf5, read_values
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.sources.joined import JoinOptions, join_animals
 
@@ -75,17 +76,15 @@ _Read = tuple[list[str], list[str], Float32Array, Float32Array]
 
 
 def _read_analysis(path: Path, axes: str, warnings: list[str]) -> _Read:
-    try:
-        with h5py.File(path, "r") as handle:
-            return _from_analysis(path, handle, axes, warnings)
-    except OSError as error:
-        raise InputError(
-            path, f"is no readable HDF5 file ({error})", "export the analysis HDF5 from SLEAP again"
-        ) from error
+    with open_hdf5(path, "a SLEAP analysis h5", "export the analysis HDF5 from SLEAP again") as handle:
+        return _from_analysis(path, handle, axes, warnings)
 
 
-def _strings(handle: h5py.File, name: str) -> list[str]:
-    return [value.decode("utf-8") if isinstance(value, bytes) else str(value) for value in np.ravel(handle[name][()])]
+def _strings(path: Path, handle: h5py.File, name: str) -> list[str]:
+    values = np.ravel(read_values(path, handle, name))
+    if values.dtype.kind not in "SOU":
+        raise InputError(path, f"{name} is no dataset of text", "export the analysis HDF5 from SLEAP again")
+    return [value.decode("utf-8") if isinstance(value, bytes) else str(value) for value in values]
 
 
 def _from_analysis(path: Path, handle: h5py.File, axes: str, warnings: list[str]) -> _Read:
@@ -95,22 +94,28 @@ def _from_analysis(path: Path, handle: h5py.File, axes: str, warnings: list[str]
                 path, f"has no dataset {name!r}, expected a SLEAP analysis h5", "export the analysis HDF5 from SLEAP"
             )
     tracks = handle["tracks"]
-    nodes = _strings(handle, "node_names")
-    names = _strings(handle, "track_names") if "track_names" in handle else []
+    if not isinstance(tracks, h5py.Dataset) or tracks.dtype.kind not in "iuf":
+        raise InputError(path, "tracks is no dataset of numbers", "export the analysis HDF5 again")
+    nodes = _strings(path, handle, "node_names")
+    names = _strings(path, handle, "track_names") if "track_names" in handle else []
     if tracks.ndim != 4:
         raise InputError(path, f"tracks has {tracks.ndim} axes, expected 4", "export the analysis HDF5 again")
     occupancy = handle["track_occupancy"].shape if "track_occupancy" in handle else None
     order = _axis_order(path, tracks, axes, len(names), len(nodes), occupancy)
-    position = np.transpose(tracks[()], [order.index(axis) for axis in WANTED]).astype(np.float32)
+    position = np.transpose(read_values(path, tracks), [order.index(axis) for axis in WANTED]).astype(np.float32)
     time, animals, points, _ = position.shape
     # A project of one animal may be exported without tracks: one unnamed animal.
     names = names or [f"individual{k + 1}" for k in range(animals)]
     confidence: Float32Array = np.empty(0, dtype=np.float32)
     if "point_scores" in handle:
         scores = handle["point_scores"]
+        if not isinstance(scores, h5py.Dataset) or scores.dtype.kind not in "iuf":
+            raise InputError(path, "point_scores is no dataset of numbers", "export the analysis HDF5 again")
         own = _dims(scores) or tuple(axis for axis in order if axis != "xy")
         if sorted(own) == sorted(WANTED[:3]) and scores.ndim == 3:
-            confidence = np.transpose(scores[()], [own.index(axis) for axis in WANTED[:3]]).astype(np.float32)
+            confidence = np.transpose(read_values(path, scores), [own.index(axis) for axis in WANTED[:3]]).astype(
+                np.float32
+            )
         if confidence.shape != (time, animals, points):
             raise InputError(
                 path,
@@ -130,7 +135,7 @@ def _dims(dataset: h5py.Dataset) -> tuple[str, ...] | None:
     if stored is None:
         return None
     if isinstance(stored, str | bytes):
-        stored = json.loads(stored)
+        stored = parse_json(stored)
     names = tuple(value.decode() if isinstance(value, bytes) else str(value) for value in stored)
     return tuple(name.removesuffix("s") for name in names)
 
@@ -179,6 +184,8 @@ def _read_slp(path: Path) -> _Read:
             "reading .slp needs the optional package sleap-io, which is not installed",
             "install it with `pip install 'ethomake[sleap]'`, or export the analysis HDF5 from SLEAP",
         ) from error
+    with open_hdf5(path, "a SLEAP project (.slp)", "save it again in SLEAP"):
+        pass  # sleap-io follows whatever links a file has
     try:
         labels = sleap_io.load_slp(str(path), open_videos=False)
     except Exception as error:  # sleap-io lets h5py's and json's errors through

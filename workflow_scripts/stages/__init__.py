@@ -23,7 +23,7 @@ log = logging.getLogger("ethomake")
 
 def parser(description: str | None) -> argparse.ArgumentParser:
     """Return an argument parser with the `--log` every stage takes."""
-    made = argparse.ArgumentParser(description=(description or "").splitlines()[0])
+    made = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
     made.add_argument("--log", type=Path, help="file that gets every message, and the traceback of a defect")
     return made
 

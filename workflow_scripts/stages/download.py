@@ -10,6 +10,7 @@ from pathlib import Path
 from workflow_scripts.core.validation import validate
 from workflow_scripts.experiment.resolved import read_card
 from workflow_scripts.fetch import fetch
+from workflow_scripts.fetch.budget import Limits
 from workflow_scripts.fetch.options import DownloadConfig
 from workflow_scripts.stages import parser, start
 
@@ -28,6 +29,10 @@ def work(options: argparse.Namespace) -> None:
         mirror_name=card.mirror or card.name,
         attempts=network.attempts,
         timeout=(network.connect_timeout, network.read_timeout),
+        allow_unverified=network.allow_unverified,
+        limits=Limits(
+            seconds=network.max_hours * 3600, slowest=network.slowest, most_bytes=network.max_gigabytes * 1e9
+        ),
     )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import pickle
 import signal
 import threading
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +17,9 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import CheckpointIO
 from safetensors.torch import load_file, save_file
 
+from workflow_scripts.core import limits
+from workflow_scripts.core.boundary import reading
+from workflow_scripts.core.documents import require_plain
 from workflow_scripts.core.errors import EthoMakeError, InputError
 from workflow_scripts.core.files import atomic_path
 
@@ -54,8 +57,9 @@ def load_weights(path: str | Path) -> dict[str, torch.Tensor]:
     InputError
         When the file is absent or damaged.
     """
-    if not Path(path).is_file():
+    if not Path(path).exists():
         raise InputError(path, "the file does not exist", "run the training that makes it")
+    limits.require_memory(path, "the file", require_plain(path))
     try:
         weights: dict[str, torch.Tensor] = load_file(path)
     except Exception as error:  # safetensors raises types of its own, outside one hierarchy
@@ -71,11 +75,39 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     InputError
         When the file is damaged or holds more than tensors and plain values.
     """
-    try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        raise InputError(path, "is no checkpoint of plain tensors", "delete it to train from the start") from error
+    checkpoint = load_plain(path, "a checkpoint of plain tensors", "delete it to train from the start")
+    if not isinstance(checkpoint, dict) or not all(isinstance(key, str) for key in checkpoint):
+        raise InputError(path, "is no checkpoint of plain tensors", "delete it to train from the start")
     return checkpoint
+
+
+def load_plain(path: str | Path, expected: str, remedy: str) -> Any:
+    """Read a file of PyTorch that holds tensors and plain values; whatever is wrong with it is one sentence.
+
+    Parameters
+    ----------
+    path : str or Path
+    expected, remedy : str
+        For the sentence.
+
+    Raises
+    ------
+    InputError
+        When the file is absent, damaged, holds more than plain values, or claims more than it can hold.
+    """
+    size = require_plain(path)
+    limits.require_memory(path, "the file", size)
+    with reading(path, expected, remedy):
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:  # PyTorch stores members unpacked
+                limits.require_memory(path, "the file, unpacked", sum(info.file_size for info in archive.infolist()))
+                if sum(info.file_size for info in archive.infolist()) > 2 * size + 2**20:
+                    raise InputError(path, "claims more bytes than it has", remedy)
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # the unpickler lets through whatever a pickle makes it stumble over
+            problem = " ".join(str(error).split())[:160]
+            raise InputError(path, f"is not {expected} ({problem})", remedy) from error
 
 
 def _copy(value: Any) -> Any:

@@ -11,7 +11,7 @@ import imageio_ffmpeg
 
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
-from workflow_scripts.video.metadata import VideoInfo
+from workflow_scripts.video.metadata import OPEN_OPTIONS, VideoInfo
 
 SHORT_EDGE = 480
 CRF = "20"
@@ -50,9 +50,7 @@ def cut_clip(info: VideoInfo, start: int, stop: int, target: Path, *, short_edge
     width, height = scaled_size(info.width, info.height, short_edge)
     # Half a frame early: a time stamp that was rounded down must not lose the first frame.
     before = info.times[start - 1] if start else info.times[0]
-    source = ffmpeg.input(
-        f"file:{info.path.resolve()}", ss=f"{(before + info.times[start]) / 2:.6f}", protocol_whitelist="file"
-    )
+    source = ffmpeg.input(f"file:{info.path.resolve()}", ss=f"{(before + info.times[start]) / 2:.6f}", **OPEN_OPTIONS)
     with atomic_path(target) as part:
         made = source.video.filter("scale", width, height).output(
             f"file:{Path(part).resolve()}",

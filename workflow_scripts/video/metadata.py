@@ -11,6 +11,8 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from workflow_scripts.core import limits
+from workflow_scripts.core.documents import require_plain
 from workflow_scripts.core.errors import InputError
 
 SUFFIXES = frozenset(
@@ -22,6 +24,32 @@ VARIABLE = 0.05
 """A video whose frame intervals differ by more than this share of their median has a variable frame rate."""
 
 FALLBACK_RATE = 30.0
+MIN_FPS, MAX_FPS = 1e-3, 1e5
+"""Slowest and fastest frame rate that is believed."""
+
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,mpeg,mpegvideo,mpegts,asf,h264,hevc,m4v,ogg,flv,gif,apng,mjpeg,dv,mxf,nut,ivf,obu,"
+    "yuv4mpegpipe,vc1,wtv"
+)
+"""Containers that hold their own data. Playlists and lists of files (hls, concat, dash, sdp, image2 …), which name
+others, are refused by what they hold, whatever they are called."""
+
+OPEN_OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
+
+
+def open_container(path: str | Path) -> Any:
+    """Open a media file with PyAV: a regular file, in a container that names no other file.
+
+    Raises
+    ------
+    InputError
+        When it is no regular file.
+    av.FFmpegError
+        When FFmpeg cannot read it.
+    """
+    require_plain(path)
+    # As a url: a name such as `concat:a|b` or `-` is a file's name, too.
+    return av.open(f"file:{Path(path).absolute()}", options=OPEN_OPTIONS)
 
 
 @dataclass(frozen=True)
@@ -74,7 +102,7 @@ def open_video(path: str | Path) -> tuple[Any, Any]:
     if path.stat().st_size == 0:
         raise InputError(path, "the file is empty", "copy it again from the camera")
     try:
-        container = av.open(str(path))
+        container = open_container(path)
     except (av.FFmpegError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(
@@ -84,7 +112,17 @@ def open_video(path: str | Path) -> tuple[Any, Any]:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         container.close()
         raise InputError(path, f"holds no picture, only {kinds}", "check that it is the right file")
-    return container, container.streams.video[0]
+    stream = container.streams.video[0]
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if width * height > limits.PIXELS:
+        container.close()
+        raise InputError(
+            path,
+            f"its pictures have {width} × {height} pixels, more than the limit of {limits.PIXELS:,}",
+            "scale the video down with ffmpeg",
+        )
+    stream.codec_context.options = {"max_pixels": str(limits.PIXELS)}  # the size may change inside the stream
+    return container, stream
 
 
 def probe(path: str | Path) -> VideoInfo:
@@ -113,6 +151,7 @@ def probe(path: str | Path) -> VideoInfo:
                     unstamped += 1
                 else:
                     stamps.append((packet.pts, packet.is_keyframe))
+                limits.require_most(path, "its number of frames", len(stamps) + unstamped, limits.FRAMES)
         except av.FFmpegError as error:
             raise InputError(path, f"breaks off in the middle ({error.strerror})", "copy it again") from error
         base = float(stream.time_base or 1)
@@ -126,6 +165,7 @@ def probe(path: str | Path) -> VideoInfo:
         ticks = np.array([pts for pts, _ in stamps], dtype=np.float64)
         times = (ticks - ticks[0]) * base
         keys = np.flatnonzero([key for _, key in stamps])
+    limits.require_most(path, "its length in seconds", float(times[-1]) if len(times) else 0.0, limits.VIDEO_SECONDS)
     first = _first_frame(path)
     rotation = int(first.rotation) % 360
     if rotation % 90:
@@ -136,6 +176,8 @@ def probe(path: str | Path) -> VideoInfo:
         # Median, as one long pause must not change the rate; the mean of the usual intervals, as stamps are rounded.
         usual = gaps[np.abs(gaps - np.median(gaps)) <= VARIABLE * np.median(gaps) + base]
         fps = 1.0 / float(usual.mean())
+    if not MIN_FPS <= fps <= MAX_FPS:
+        raise InputError(path, f"its frames are {fps:g} a second", f"expected {MIN_FPS:g} to {MAX_FPS:g}; convert it")
     if abs(fps - stated) < 0.002 * stated:
         fps = stated
     variable = bool(len(gaps)) and bool((np.abs(gaps - 1 / fps) > VARIABLE / fps + 2 * base).any())

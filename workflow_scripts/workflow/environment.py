@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from workflow_scripts.core.places import require_places
 from workflow_scripts.experiment.schema import Configuration
 from workflow_scripts.training.watched_tasks import ask_tasks
 
@@ -40,6 +41,7 @@ def set_environment(root: Path, config: Configuration) -> None:
         The checkout.
     config : Configuration
     """
+    require_places()
     use_checkout(root)
     _first("ETHOMAKE_MIRRORS", config.mirrors)
     os.environ["ETHOMAKE_DOWNLOAD"] = config.download.model_dump_json()

@@ -41,6 +41,8 @@ def read_labels(
     chosen = options.behaviours or [name for name in header[_index_columns(header) :] if name != options.empty]
     places = []
     for name in chosen:
+        if header.count(name) > 1:
+            raise InputError(path, f"line 1: the column {name!r} stands twice", "keep one of them")
         if name not in header:
             near = nearest(name, header).removesuffix("?")
             raise InputError(path, f"line 1: the column {name!r} is missing{near}", f"expected {EXPECTED}")

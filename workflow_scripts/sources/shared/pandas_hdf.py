@@ -16,8 +16,11 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from workflow_scripts.core import limits
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import nearest
+from workflow_scripts.formats.hdf5 import open_hdf5, read_values
+from workflow_scripts.sources.shared.nested import require_size
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,9 @@ class HdfTable:
     values: npt.NDArray[np.float32]
 
 
-class _PlainUnpickler(pickle.Unpickler):
+class _PlainUnpickler(pickle._Unpickler):
+    # The one written in Python: that in C believes the number of memo entries a pickle claims.
+
     def find_class(self, module: str, name: str) -> Any:
         raise pickle.UnpicklingError(f"the attribute wants {module}.{name}")
 
@@ -38,13 +43,16 @@ class _PlainUnpickler(pickle.Unpickler):
 def _plain(path: Path, place: str, value: object) -> Any:
     """Decode an attribute that is a pickle of plain values."""
     try:
-        return _PlainUnpickler(io.BytesIO(bytes(value))).load()  # type: ignore[call-overload]
+        data = bytes(value)  # type: ignore[call-overload]
+        found = _PlainUnpickler(io.BytesIO(data)).load()
     except Exception as error:  # a damaged pickle may raise nearly anything
         raise InputError(
             path,
             f"the attribute {place} holds more than plain names ({error})",
             "it is not read for safety; write the table as csv from the program that made it",
         ) from error
+    require_size(path, found, most=max(10_000, 4 * len(data)))
+    return found
 
 
 def _text(value: object) -> str:
@@ -71,7 +79,7 @@ def read_hdf(path: Path, key: str | None = None) -> HdfTable:
         hold more than plain names.
     """
     try:
-        with h5py.File(path, "r") as handle:
+        with open_hdf5(path, "a data frame of pandas", "write it again, uncompressed or as csv") as handle:
             return _read(path, handle, key)
     except OSError as error:
         # blosc, the usual choice beside zlib, is a plug-in that plain h5py does not bring.
@@ -103,7 +111,7 @@ def _read_table(path: Path, node: h5py.Group) -> HdfTable:
     info = _plain(path, "info", node.attrs["info"])
     columns = [tuple(map(str, name)) if isinstance(name, tuple) else (str(name),) for name in axes[0][1]]
     names = (info.get(axes[0][0]) or {}).get("names") or []
-    rows = node["table"][:]
+    rows = read_values(path, node, "table", ndim=1)
     where: dict[tuple[str, ...], npt.NDArray[np.float32]] = {}
     for field in rows.dtype.names or ():
         if field == "index":
@@ -121,28 +129,29 @@ def _read_table(path: Path, node: h5py.Group) -> HdfTable:
     return HdfTable(columns, tuple(map(str, names)), rows["index"], values)
 
 
-def _axis(node: h5py.Group, axis: str) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
+def _axis(path: Path, node: h5py.Group, axis: str) -> tuple[list[tuple[str, ...]], tuple[str, ...]]:
     """Column names and level names of an axis of the `fixed` layout."""
     if _text(node.attrs.get(f"{axis}_variety", "regular")) != "multi":
-        return [(_text(name),) for name in node[axis][:]], ("",)
+        return [(_text(name),) for name in read_values(path, node, axis, ndim=1)], ("",)
     levels = int(node.attrs[f"{axis}_nlevels"])
     parts, names = [], []
     for k in range(levels):
-        known = [_text(value) for value in node[f"{axis}_level{k}"][:]]
-        parts.append([known[code] for code in node[f"{axis}_label{k}"][:]])
+        known = [_text(value) for value in read_values(path, node, f"{axis}_level{k}", ndim=1)]
+        parts.append([known[code] for code in read_values(path, node, f"{axis}_label{k}", ndim=1)])
         names.append(_text(node[f"{axis}_level{k}"].attrs.get("name", b"")))
     return list(zip(*parts, strict=True)), tuple(names)
 
 
 def _read_fixed(path: Path, node: h5py.Group) -> HdfTable:
-    columns, levels = _axis(node, "axis0")
-    index = node["axis1"][:] if "axis1" in node else np.empty(0)
+    columns, levels = _axis(path, node, "axis0")
+    index = read_values(path, node, "axis1", ndim=1) if "axis1" in node else np.empty(0)
+    limits.require_shape(path, "the table", (len(index), len(columns)), 4)
     values = np.full((len(index), len(columns)), np.nan, dtype=np.float32)
     place = {name: i for i, name in enumerate(columns)}
     for k in range(int(node.attrs["nblocks"])):
-        held, _ = _axis(node, f"block{k}_items")
-        block = node[f"block{k}_values"]
+        held, _ = _axis(path, node, f"block{k}_items")
+        block = read_values(path, node, f"block{k}_values", ndim=2)
         if block.dtype.kind not in "iuf":
             raise InputError(path, f"block{k}_values holds no numbers", "write the coordinates as numbers")
-        values[:, [place[name] for name in held]] = block[:]
+        values[:, [place[name] for name in held]] = block
     return HdfTable(columns, levels, index, values)

@@ -1,0 +1,183 @@
+"""Fuzz every reader for a given time: `make fuzz`, or `python -m tests.security.fuzz_run --seconds 60 [READER …]`.
+
+Coverage-guided and seeded. Where atheris is installed (`pip install atheris`), libFuzzer mutates; else the small fuzzer
+of `fuzz.py` does. The corpus of a reader begins with small valid files of its format and with those of `hostile.py`; it
+is kept in `build/fuzz/<reader>`, so that the next run goes on from there. A reader may read a file or refuse it in one
+sentence; an input that does anything else is kept as `crash-…`, and the run ends with 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import io
+import logging
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import FrameType
+
+from tests.security import fuzz, hostile, test_fuzz
+from workflow_scripts.core.errors import EthoMakeError
+
+CORPORA = Path("build/fuzz")
+LONGEST_SECONDS = 20
+SLUG = str.maketrans(" ", "_")
+FUZZED = [name for name in hostile.READERS if name != "archive"]
+
+
+class _SlowError(Exception):
+    """One input took longer than `LONGEST_SECONDS`."""
+
+
+def valid_files(reader: str, folder: Path) -> None:
+    """Write small valid files of a reader's format into `folder`, where there are makers of them."""
+    suffix, _ = hostile.READERS[reader]
+    for case in [*test_fuzz.TRACKS, *test_fuzz.LABELS]:
+        if case.source == reader.split()[0] and case.suffix == suffix:
+            made = folder / f"valid{suffix}"
+            case.make(made)
+            made.rename(folder / "valid")
+    texts = {"card": [hostile.CARD.encode(), *hostile.CARDS.values()]}
+    texts["experiment"] = [text.encode() for text in hostile.EXPERIMENTS.values()]
+    texts["split"] = [
+        b'{"schema_version":1,"dataset":"d","name":"n","family":"n","train":["a"],"validation":[],"test":[],'
+        b'"groups":{"a":"g"}}'
+    ]
+    texts["section"] = [b'{"title":"t","items":[{"kind":"text","caption":"c"}]}']
+    for number, text in enumerate(texts.get(reader, [])):
+        (folder / f"valid{number}").write_bytes(text)
+
+
+def seeds(reader: str) -> Path:
+    """Return the folder of a reader's corpus, with its first files in it."""
+    folder = CORPORA / reader.translate(SLUG)
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(Exception):
+        valid_files(reader, folder)
+    for kind, write in hostile.ANY_FILE.items():
+        path = folder / kind.translate(SLUG)
+        if kind not in {"folder", "pipe", "device", "dangling link"} and not path.exists():
+            write(path)
+            if path.stat().st_size > 20_000:
+                path.unlink()
+    return folder
+
+
+def try_bytes(reader: str, data: bytes, folder: Path) -> None:
+    """Let a reader read some bytes; anything but a value or a sentence is raised."""
+    suffix, act = hostile.READERS[reader]
+    path = folder / f"x{suffix}"
+    path.write_bytes(data)
+    try:
+        act(path)
+    except EthoMakeError as error:
+        if "\n" in str(error):
+            raise AssertionError(f"not one sentence: {error!r}") from error
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise _SlowError
+
+
+def fuzz_one(reader: str, seconds: float, seed: int) -> None:
+    """Fuzz one reader in this process until the time is over."""
+    logging.disable(logging.CRITICAL)
+    corpus = seeds(reader)
+    with tempfile.TemporaryDirectory() as name:
+        if importlib.util.find_spec("atheris"):
+            _with_atheris(reader, corpus, Path(name), seconds, seed)
+        else:
+            _without(reader, corpus, Path(name), seconds, seed)
+
+
+def _with_atheris(reader: str, corpus: Path, folder: Path, seconds: float, seed: int) -> None:
+    import atheris
+
+    for module in [
+        name for name in sys.modules if name.startswith(("workflow_scripts.sources", "workflow_scripts.core"))
+    ]:
+        for function in vars(sys.modules[module]).values():
+            if getattr(function, "__module__", "") == module and callable(function) and hasattr(function, "__code__"):
+                with contextlib.suppress(Exception):
+                    atheris.instrument_func(function)
+    options = [
+        sys.argv[0],
+        str(corpus),
+        f"-seed={seed}",
+        f"-max_total_time={int(seconds)}",
+        f"-timeout={LONGEST_SECONDS}",
+        "-rss_limit_mb=4000",
+        "-max_len=65536",
+        f"-artifact_prefix={corpus}/crash-",
+        "-verbosity=0",
+    ]
+    atheris.Setup(options, lambda data: try_bytes(reader, data, folder))
+    atheris.Fuzz()
+
+
+def _without(reader: str, corpus: Path, folder: Path, seconds: float, seed: int) -> None:
+    rng = random.Random(seed)
+    known = [path.read_bytes() for path in sorted(corpus.iterdir())]
+    seen: set[tuple[str, int]] = set()
+    signal.signal(signal.SIGALRM, _stop)
+    end, count = time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        data = known[count] if count < len(known) else fuzz.mutate(rng.choice(known), rng)
+        count += 1
+        if len(data) > 2**16:
+            continue
+        signal.alarm(LONGEST_SECONDS)
+        try:
+            reached = fuzz.lines_reached(lambda data=data: try_bytes(reader, data, folder))  # type: ignore[misc]
+        except Exception as error:
+            kept = corpus / f"crash-{abs(hash(data)):x}"
+            kept.write_bytes(data)
+            raise AssertionError(f"{reader}: {type(error).__name__}: {error} (the file is {kept})") from error
+        finally:
+            signal.alarm(0)
+        if reached - seen:
+            seen |= reached
+            if count > len(known):
+                known.append(data)
+    print(f"{reader}: {count} inputs, {len(seen)} lines")
+
+
+def main() -> int:
+    """Fuzz the readers one after another, each in a process of its own."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("readers", nargs="*", help="empty = all")
+    arguments.add_argument("--seconds", type=float, default=60, help="time for each reader")
+    arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--here", action="store_true", help="fuzz one reader in this process")
+    options = arguments.parse_args()
+    if options.here:
+        fuzz_one(options.readers[0], options.seconds, options.seed)
+        return 0
+    failed = []
+    for reader in options.readers or FUZZED:
+        command = [sys.executable, "-m", "tests.security.fuzz_run", "--here", reader]
+        command += ["--seconds", str(options.seconds), "--seed", str(options.seed)]
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
+        out = io.StringIO(done.stdout + done.stderr)
+        last = [line for line in out.read().splitlines() if line.strip()][-12:]
+        if done.returncode:
+            failed.append(reader)
+            print(f"{reader}: failed ({done.returncode})\n  " + "\n  ".join(last), flush=True)
+        else:
+            done_line = next((line for line in last if " runs in " in line), last[-1] if last else "ok")
+            print(f"{reader}: {done_line.removeprefix(f'{reader}: ')}", flush=True)
+    print(f"{len(failed)} of {len(options.readers or FUZZED)} readers failed: {', '.join(failed) or '-'}")
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

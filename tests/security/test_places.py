@@ -1,0 +1,130 @@
+"""Shared machines: modes of files, links in the way, odd names, missing and full folders, `python -OO`."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from workflow_scripts.core import limits
+from workflow_scripts.core.documents import require_plain
+from workflow_scripts.core.errors import ConfigError, InputError
+from workflow_scripts.core.files import atomic_path, write_text
+from workflow_scripts.core.places import require_places
+from workflow_scripts.fetch.partial import lock_partial
+from workflow_scripts.formats.tracks import Recording, index_tracks, open_tracks, write_tracks
+from workflow_scripts.report.graph import parse_rulegraph
+from workflow_scripts.stages.rulegraph import settled
+from workflow_scripts.training.checkpoints import load_weights, save_weights
+
+ROOT = Path(__file__).parents[2]
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o002, 0o027, 0o077])
+def test_outputs_have_the_mode_the_umask_gives(mask: int, tmp_path: Path) -> None:
+    former = os.umask(mask)
+    try:
+        save_weights(tmp_path / "w.safetensors", {"a": torch.zeros(2)})  # safetensors makes files of mode 0600
+        write_text(tmp_path / "t.txt", "x")
+        with atomic_path(tmp_path / "r", read_only=True) as part:
+            part.write_text("x")
+    finally:
+        os.umask(former)
+    assert mode(tmp_path / "w.safetensors") == mode(tmp_path / "t.txt") == 0o666 & ~mask
+    assert mode(tmp_path / "r") == 0o444 & ~mask
+
+
+def test_a_long_name_and_a_link_in_the_way(tmp_path: Path) -> None:
+    write_text(tmp_path / ("é" * 110 + ".txt"), "x")
+    other = tmp_path / "other"
+    other.write_text("mine")
+    (tmp_path / f".t.{os.getpid()}.part.txt").symlink_to(other)
+    write_text(tmp_path / "t.txt", "x")
+    assert other.read_text() == "mine"
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_a_part_file_that_is_none(kind: str, tmp_path: Path) -> None:
+    part, other = tmp_path / "f.part", tmp_path / "other"
+    other.write_text("mine")
+    {"link": lambda: part.symlink_to(other), "pipe": lambda: os.mkfifo(part), "folder": part.mkdir}[kind]()
+    with (
+        pytest.raises(InputError, match="not an unfinished download"),
+        lock_partial(tmp_path / "f", wait=0, sleep=print),
+    ):
+        pass
+    assert other.read_text() == "mine"
+
+
+def test_what_is_no_regular_file_is_never_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(InputError, match="not a"):
+            require_plain(path)
+
+
+def test_memory_is_asked_for_before_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ETHOMAKE_MAX_MEMORY", str(10**9))
+    limits.require_memory("x", "the array", 7 * 10**8)
+    with pytest.raises(InputError, match=r"takes 900\.0 MB of memory, and 800\.0 MB may be used"):
+        limits.require_memory("x", "the array", 9 * 10**8)
+
+
+def test_temporary_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_places()
+    monkeypatch.setattr("workflow_scripts.core.places.free_disk", lambda folder: 100)
+    with pytest.raises(ConfigError, match=r"temporary folder .* is full"):
+        require_places()
+
+
+@pytest.mark.parametrize("stage", ["convert", "train", "report"])
+def test_stages_run_without_docstrings(stage: str) -> None:
+    command = [sys.executable, "-OO", "-m", f"workflow_scripts.stages.{stage}", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_index_of_a_dataset_keeps_its_links_and_no_others(tmp_path: Path) -> None:
+    recording = Recording("a/b", np.zeros((3, 1, 1, 2), "f4"), np.ones((3, 1, 1), "f4"), 30.0, ("m",), ("p",), "g")
+    shard = tmp_path / "recordings" / "s.h5"
+    write_tracks(shard, [recording])
+    index_tracks(tmp_path / "tracks.h5", [shard])
+    with open_tracks(tmp_path / "tracks.h5") as reader:
+        assert reader.read("a/b").n_frames == 3
+    outside = tmp_path.parent / "outside.h5"
+    outside.write_bytes(shard.read_bytes())
+    shard.unlink()
+    shard.symlink_to(outside)
+    with pytest.raises(InputError, match="leads to another file"), open_tracks(tmp_path / "tracks.h5"):
+        pass
+    shard.unlink()
+    with h5py.File(shard, "w") as handle:
+        handle.attrs.update(kind="tracks", schema_version=1)
+        handle["recordings/a%2Fb"] = h5py.ExternalLink(str(outside), "/recordings/a%2Fb")
+    with open_tracks(tmp_path / "tracks.h5") as reader, pytest.raises(InputError, match="leads to another file"):
+        reader.read("a/b")
+
+
+def test_damaged_weights(tmp_path: Path) -> None:
+    for name, data in (("a", b""), ("b", b"\xff" * 50), ("c", (2**62).to_bytes(8, "little") + b"{}")):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(InputError):
+            load_weights(tmp_path / name)
+
+
+def test_the_rule_graph_is_the_same_each_time() -> None:
+    one = 'digraph x {\n\t0[label = "all"];\n\t1[label = "fit"];\n\t2[label = "a"];\n\t1 -> 0\n\t2 -> 1\n}'
+    two = 'digraph x {\n\t0[label = "a"];\n\t1[label = "all"];\n\t2[label = "fit"];\n\t2 -> 1\n\t0 -> 2\n}'
+    assert settled(one) == settled(two)
+    assert parse_rulegraph(settled(one)) == [("a", "fit"), ("fit", "all")]
