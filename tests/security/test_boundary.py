@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import zlib
@@ -120,8 +121,8 @@ if sys.argv.pop(1) == "planted":
     def planted(*args): raise IndexError("ours")
     deeplabcut._arrange = planted
 arguments = parser("x")
-arguments.add_argument("--card"); arguments.add_argument("--keep-going", action="store_true")
 from pathlib import Path
+arguments.add_argument("--card", type=Path); arguments.add_argument("--shard", default="a")
 arguments.add_argument("--resources", type=Path); arguments.add_argument("--output", type=Path)
 start(arguments, convert.work)
 """
@@ -130,11 +131,20 @@ start(arguments, convert.work)
         '{"name": "toy", "title": "t", "description": "d", "licence": "l", "citation": ["c"], "source": "deeplabcut", '
         '"fps": 30, "files": [{"path": "a.csv", "urls": ["u"]}], "shards": [{"id": "a", "tracks": "a.csv"}]}'
     )
-    arguments = ["--card", card, "--resources", str(tmp_path), "--output", str(tmp_path / "out.h5"), "--keep-going"]
+    (tmp_path / "card.json").write_text(card)
+    arguments = [
+        "--card",
+        str(tmp_path / "card.json"),
+        "--resources",
+        str(tmp_path),
+        "--output",
+        str(tmp_path / "out.h5"),
+    ]
+    environment = os.environ | {"ETHOMAKE_KEEP_GOING": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
 
     def run(kind: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", program, kind, *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
 
     done = run("planted")
     assert done.returncode == 2

@@ -7,3 +7,6 @@ prediction read."""
 DETECTORS = {"background": False, "boxes_file": False, "from_tracks": False, "rtdetrv2": True}
 """Ways to find an animal in a video (`workflow_scripts/detectors`) → whether it is a neural network, which asks for a
 GPU where there is one."""
+
+LOOKUPS = {"boxes_file", "from_tracks"}
+"""Those that look boxes up in a file that belongs to one video."""

@@ -33,7 +33,6 @@ from workflow_scripts.cards.kinds import DETECTORS
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.validation import Strict, nearest, validate
 from workflow_scripts.detectors.linked import Linked, Several
-from workflow_scripts.detectors.lookup import Lookup
 from workflow_scripts.video.frames import Planes, Region
 from workflow_scripts.video.metadata import VideoInfo
 
@@ -106,14 +105,3 @@ def make(name: str, options: dict[str, Any], folder: Path, *, animals: int = 1, 
             "rtdetrv2, or from_tracks with its option individual."
         )
     return Linked(cast(Several, detector), animals, animal)
-
-
-def files_of(name: str, options: dict[str, Any]) -> list[str]:
-    """Return the files that a detector needs for any video, as its options name them (weights)."""
-    checked = check_options(name, options)
-    return [str(checked.weights)] if hasattr(checked, "weights") else []
-
-
-def by_video(name: str) -> bool:
-    """Tell whether a detector looks boxes up in a file that belongs to one video."""
-    return issubclass(_module(name).Detector, Lookup)

@@ -10,7 +10,7 @@ from typing import Any
 from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.formats.clips import Clip, ClipRecording, open_clips
 from workflow_scripts.formats.splits import Split
-from workflow_scripts.training.crops import files, shared_preprocessing
+from workflow_scripts.views.crops import files, shared_preprocessing
 
 RATE_TOLERANCE = 0.05
 """Relative difference of frame rates up to which a window lasts about as long as in training."""
@@ -33,7 +33,7 @@ class ClipSpec:
     side : int or None
         Side of the window in pixels of the source videos, where several videos share one; None where each has its own.
     preprocessing : dict
-        How the videos were cropped (:func:`workflow_scripts.training.crops.shared_preprocessing`), so that new ones can
+        How the videos were cropped (:func:`workflow_scripts.views.crops.shared_preprocessing`), so that new ones can
         be cropped alike; empty where nobody knows.
     """
 

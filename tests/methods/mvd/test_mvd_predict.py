@@ -24,8 +24,8 @@ from workflow_scripts.methods.predict_files import gather, predict_files
 from workflow_scripts.methods.runs import embed, export_embedder, load_embedder, predict, train
 from workflow_scripts.sources.boris import Options as BorisOptions
 from workflow_scripts.sources.videos import Options
-from workflow_scripts.training.crops import shared_preprocessing
 from workflow_scripts.views.clips import ClipView
+from workflow_scripts.views.crops import shared_preprocessing
 
 CLASSES = ("other", "run", "rest")
 OPTIONS = {
@@ -262,7 +262,7 @@ def test_boxes_of_a_file_belong_to_their_video(tmp_path):
     (tmp_path / "v.csv").write_text("frame,x1,y1,x2,y2\n" + rows + "\n")
     options = Options(detector={"name": "boxes_file", "options": {"path": "v.csv"}}, size=48)
     made = preprocess(raw, options, tmp_path / "c.mp4", recording="v", folder=tmp_path)
-    from workflow_scripts.training.crops import parts_of
+    from workflow_scripts.convert.new_video import parts_of
 
     told = shared_preprocessing([made])
     (part,), _ = parts_of(told, raw, size=48, side=None)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workflow_scripts.convert.crop_video import preprocess
+from workflow_scripts.convert.new_video import parts_of
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.formats.clips import INTERPOLATED, MISSING, ClipRecording
@@ -20,7 +21,6 @@ from workflow_scripts.methods.mvd.module import MvdClassifier
 from workflow_scripts.sources.bout_files import bouts_of, write_rows, write_tables, write_video_bouts
 from workflow_scripts.sources.supervisely import place_video, write_annotation, write_meta
 from workflow_scripts.sources.videos import Options
-from workflow_scripts.training.crops import parts_of
 from workflow_scripts.video.metadata import probe
 from workflow_scripts.video.overlay import write_overlay
 
