@@ -9,6 +9,7 @@ from workflow_scripts.cards.kinds import LOOKUPS
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.validation import validate
 from workflow_scripts.sources.videos import Options
+from workflow_scripts.views.crops import files
 
 SIDECARS = ("", ".boxes", "_boxes")
 """What may follow a video's name in the name of the file that holds its boxes."""
