@@ -33,7 +33,9 @@ class Config(Options):
         True, description="Add, for each window, the mean over the window before the frame and the one after it."
     )
     spectrum_s: float = Field(
-        0.0, ge=0, description="Window of the spectral columns, in seconds; 0 = none. docs/boosting.md says where it helps."
+        0.0,
+        ge=0,
+        description="Window of the spectral columns, in seconds; 0 = none. docs/boosting.md says where it helps.",
     )
     bands_hz: list[tuple[float, float]] = Field(
         [(0.5, 2.0), (2.0, 5.0), (5.0, 10.0)], description="Bands of the spectral columns, from and to, in Hz."

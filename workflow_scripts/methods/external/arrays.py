@@ -47,7 +47,9 @@ def read_array(path: Path, recording: str, frames: int) -> Float32Array:
         first = handle.read(8)
     if first.startswith(NPY):
         if not path.is_dir():
-            raise InputError(file, "one npy file does not say whose frames it holds", "give a folder of <recording>.npy")
+            raise InputError(
+                file, "one npy file does not say whose frames it holds", "give a folder of <recording>.npy"
+            )
         found = _read_npy(file)
     elif first == HDF5:
         found = _read_h5(file, recording, alone=path.is_dir())
@@ -77,9 +79,7 @@ def _read_npy(file: Path) -> np.ndarray:
     try:
         found: np.ndarray = np.load(file, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise InputError(
-            file, f"is no npy file of numbers ({error})", "write it with numpy.save, as floats"
-        ) from error
+        raise InputError(file, f"is no npy file of numbers ({error})", "write it with numpy.save, as floats") from error
     return found
 
 

@@ -75,7 +75,9 @@ class External(ClosedFormModel):
         found = read_array(path, recording.id, recording.n_frames)
         if found.shape[1] != int(self.dim):
             raise InputError(
-                path, f"recording {recording.id!r} has {found.shape[1]} dimensions, not {int(self.dim)}", "embed it again"
+                path,
+                f"recording {recording.id!r} has {found.shape[1]} dimensions, not {int(self.dim)}",
+                "embed it again",
             )
         return found
 
