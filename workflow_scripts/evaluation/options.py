@@ -39,13 +39,13 @@ class DecisionConfig(Strict):
 
     kind: Literal["thresholds", "path"] = Field(
         "thresholds",
-        description="thresholds: a threshold, a shortest bout and a longest gap a class; path: the best path of classes.",
+        description="thresholds: a threshold, shortest bout and longest gap a class; path: the best path of classes.",
     )
     folds: int = Field(3, ge=2, description="Inner folds over training groups that calibrate and tune, at most.")
     unknown_below: float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="Frames whose class has a calibrated probability below this stay unknown; 0 = none.",
+        description="Frames of a class less probable than this, calibrated, stay unknown; 0 = none.",
     )
     unseen_unknown: bool = Field(False, description="Frames without any point of any animal stay unknown.")

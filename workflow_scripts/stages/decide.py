@@ -1,4 +1,4 @@
-"""Tune how the probe's probabilities become classes inside the training groups, and decide on the held-out recordings."""
+"""Tune inside the training groups how the probe's probabilities become classes, and decide on held-out recordings."""
 
 from __future__ import annotations
 

@@ -5,10 +5,6 @@ from builders.clips import CLASSES, config, dataset, split
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workflow_scripts.core.errors import EthoMakeError
-from workflow_scripts.methods.mvd import augment as ops
-from workflow_scripts.methods.mvd.config import AugmentOptions
-from workflow_scripts.methods.mvd.data import ClipData, Windows, background_of, moment_targets
 from workflow_scripts.behaviour.thresholds import (
     Held,
     Rule,
@@ -19,6 +15,10 @@ from workflow_scripts.behaviour.thresholds import (
     matched,
     tune,
 )
+from workflow_scripts.core.errors import EthoMakeError
+from workflow_scripts.methods.mvd import augment as ops
+from workflow_scripts.methods.mvd.config import AugmentOptions
+from workflow_scripts.methods.mvd.data import ClipData, Windows, background_of, moment_targets
 from workflow_scripts.methods.mvd.inference import Slider, read_chunks, slide
 from workflow_scripts.methods.mvd.store import FrameStore
 from workflow_scripts.metrics.segments import overlap_counts

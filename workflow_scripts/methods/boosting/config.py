@@ -35,7 +35,7 @@ class Config(Options):
     spectrum_s: float = Field(
         0.0,
         ge=0,
-        description="Window of the spectral columns, in seconds; 0 = none. docs/boosting.md says where it helps.",
+        description="Window of the spectral columns, in seconds; 0 = none (docs/boosting.md).",
     )
     bands_hz: list[tuple[float, float]] = Field(
         [(0.5, 2.0), (2.0, 5.0), (5.0, 10.0)], description="Bands of the spectral columns, from and to, in Hz."

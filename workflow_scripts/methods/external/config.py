@@ -17,8 +17,8 @@ class Config(Options):
 
     path: str | None = Field(
         None,
-        description="A folder of <recording>.npy, .csv or .h5, an HDF5 file of one dataset a recording, or a csv with a "
-        "column `recording`.",
+        description="A folder of <recording>.npy, .csv or .h5, an HDF5 file of one dataset a recording, or a csv "
+        "with a column `recording`.",
     )
 
     def files(self) -> list[str]:
