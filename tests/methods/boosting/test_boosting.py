@@ -105,7 +105,7 @@ def test_inner_folds_cut_no_group_and_choose_fewer_rounds_than_noise_would(tmp_p
     noise = rng.normal(size=(200, 4)).astype(np.float32)
     config = methods.parse("boosting", QUICK | {"max_iter": 40})
     found = fit_trees(noise, rng.integers(0, 2, 200), groups, config)
-    assert found.rounds < 10 and found.temperature > 1  # noise: few rounds, and less sure than they are
+    assert found.rounds < 10  # noise asks for few
     whole = fit_trees(noise, rng.integers(0, 2, 200), groups, config.model_copy(update={"folds": 0}))
     assert whole.rounds == 40 and np.isnan(whole.loss)
 
@@ -125,7 +125,7 @@ def test_tasks_without_classes_by_frame_are_passed_over_and_none_at_all_is_refus
     def tasks(k):
         return {"strain": sequence_label(k % 2), "speed": frame_labels(np.ones(150), "continuous")}
 
-    with pytest.raises(EthoMakeError, match=r"no two classes of any task by frame \(strain, speed\)"):
+    with pytest.raises(EthoMakeError, match=r"no two classes of any task by frame \(speed, strain\)"):
         fitted(bodies_view(tmp_path, recordings(tasks)))
     with pytest.raises(ConfigError, match="did you mean 'pace'"):
         (tmp_path / "named").mkdir()
