@@ -26,9 +26,17 @@ YES_NO = ("0", "1")
 class Options(Protocol):
     """What of the options of decisions is looked at."""
 
-    kind: Kind
-    unknown_below: float
-    unseen_unknown: bool
+    @property
+    def kind(self) -> Kind:
+        """Thresholds or the best path."""
+
+    @property
+    def unknown_below(self) -> float:
+        """Least probability of a class that is decided on."""
+
+    @property
+    def unseen_unknown(self) -> bool:
+        """Whether frames without any point stay unknown."""
 
 
 def decide_task(

@@ -110,7 +110,8 @@ class Boosting(ClosedFormModel):
 
     def _embed(self, recording: Recording) -> Float32Array:
         found = np.concatenate(list(self.probabilities(recording).values()), axis=1)
-        return np.log(np.maximum(found, FLOOR)).astype(np.float32)
+        logs: Float32Array = np.log(np.maximum(found, FLOOR)).astype(np.float32)
+        return logs
 
     def probabilities(self, recording: Recording) -> dict[str, Float32Array]:
         """Class probabilities of every frame by task."""
