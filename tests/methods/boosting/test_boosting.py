@@ -143,6 +143,20 @@ def test_windows_before_and_after_a_frame_are_means_over_them(tmp_path):
     np.testing.assert_allclose(table[80, at["speed.max|future_1s"]], np.nanmean(speed[80:91]), rtol=1e-5)
 
 
+def test_bands_that_do_not_rise_are_refused():
+    for bands in ([[2.0, 1.0]], [[1.0]], [[0.0, 1.0]]):
+        with pytest.raises(ConfigError, match="a band goes from a frequency above 0 to a higher one"):
+            methods.parse("boosting", {"bands_hz": bands})
+
+
+def test_spectral_columns_are_named_and_finite_where_points_are_missing(tmp_path):
+    made = recordings()
+    _, model, _ = fitted(bodies_view(tmp_path, made), spectrum_s=1.0, bands_hz=[[1.0, 4.0]])
+    names, table = model.maker.names(), model.maker.columns(made[0], float(model.length))
+    spectral = [k for k, name in enumerate(names) if name.endswith("|1-4Hz")]
+    assert len(spectral) == len(model.maker.quantities) and np.isfinite(table[:, spectral]).all()
+
+
 def test_a_wave_has_its_power_in_its_own_band():
     time = np.arange(400) / 40
     values = np.stack([np.sin(2 * np.pi * 3 * time), np.full(400, 5.0)], axis=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from workflow_scripts.core.typing import Float32Array, Float64Array
@@ -78,7 +80,7 @@ class ColumnMaker:
 
 
 def band_powers(
-    values: Float64Array, fps: float, seconds: float, bands: list[tuple[float, float]]
+    values: Float64Array, fps: float, seconds: float, bands: Sequence[Sequence[float]]
 ) -> list[Float64Array]:
     """Take the power of each column in frequency bands, in a Hann window about each frame.
 
@@ -89,7 +91,7 @@ def band_powers(
     fps : float
     seconds : float
         Length of the window.
-    bands : list of (float, float)
+    bands : sequence of two floats each
         In Hz; a band above half the frame rate has no power.
 
     Returns

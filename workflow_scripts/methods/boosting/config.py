@@ -37,8 +37,8 @@ class Config(Options):
         ge=0,
         description="Window of the spectral columns, in seconds; 0 = none (docs/boosting.md).",
     )
-    bands_hz: list[tuple[float, float]] = Field(
-        [(0.5, 2.0), (2.0, 5.0), (5.0, 10.0)], description="Bands of the spectral columns, from and to, in Hz."
+    bands_hz: list[list[float]] = Field(
+        [[0.5, 2.0], [2.0, 5.0], [5.0, 10.0]], description="Bands of the spectral columns, from and to, in Hz."
     )
     frames_a_recording: int = Field(
         2000, ge=10, description="Labelled training frames drawn of each recording and task, at most."
@@ -69,7 +69,7 @@ class Config(Options):
 
     @field_validator("bands_hz")
     @classmethod
-    def _rising(cls, value: list[tuple[float, float]]) -> list[tuple[float, float]]:
-        if any(not 0 < low < high for low, high in value):
+    def _rising(cls, value: list[list[float]]) -> list[list[float]]:
+        if any(len(band) != 2 or not 0 < band[0] < band[1] for band in value):
             raise ValueError("a band goes from a frequency above 0 to a higher one")
         return value
