@@ -27,7 +27,6 @@ from workflow_scripts.convert.tracks import convert_shard
 from workflow_scripts.evaluation.options import IntervalConfig
 from workflow_scripts.evaluation.scores.intervals import percentile_interval
 from workflow_scripts.kinematics.geometry import fill_last_seen, norm, rate, rolling_moments, smooth
-from workflow_scripts.methods.daart.baselines import Baseline
 from workflow_scripts.methods.daart.config import Config, LossOptions, NetworkOptions, SequenceOptions
 from workflow_scripts.methods.daart.inputs import columns, standardise
 from workflow_scripts.methods.daart.module import Segmenter, SequenceData
@@ -227,9 +226,6 @@ def freezing(arguments: argparse.Namespace) -> None:
                 for k, p in enumerate(parts)
                 if p.stop - p.start > 0
             ]
-            for name in {"random-forest", "gradient-boosting"} & set(arguments.methods):
-                model = Baseline(name, n_lags=4, seed=0, size=60).fit(train_on, 2)
-                found[name][start:stop] = model.probabilities(signals.x)[start:stop, 1]
             for name, weak in (("dtcn", 0.0), ("dtcn + rules", 1.0)):
                 if name not in arguments.methods:
                     continue
@@ -327,12 +323,6 @@ def flies(arguments: argparse.Namespace) -> None:
                     for signals, truth in held
                 ]
                 scores.setdefault((weak, pred), []).extend(pairs)
-            if seed == 0:
-                forest = Baseline("random-forest", seed=seed).fit(train_on, classes)
-                pairs = [
-                    _pairs(truth, forest.probabilities(signals.x).argmax(axis=1), classes) for signals, truth in held
-                ]
-                scores.setdefault(("random forest", "-"), []).extend(pairs)
         for signals, truth in held:
             # Frames on which the rules keep silent are misses: class -1 goes to a column of its own.
             scores.setdefault(("rules", "-"), []).append(_pairs(truth, signals.weak, classes))
@@ -376,7 +366,7 @@ def main() -> None:
     task = tasks.add_parser("freezing")
     task.add_argument("--data", type=Path, required=True)
     task.add_argument("--features", nargs="+", default=["energy", "motion", "motion+rules"])
-    every = ["dtcn", "dtcn + rules", "random-forest", "gradient-boosting"]
+    every = ["dtcn", "dtcn + rules"]
     task.add_argument("--methods", nargs="+", default=every, choices=every)
     task.add_argument("--epochs", type=int, default=20)
     task.add_argument("--seeds", type=int, default=3)

@@ -74,3 +74,17 @@ rule predict:
         "python -m workflow_scripts.stages.predict --log {log:q} --embedder {params.embedder:q}"
         " --data {input.data:q} --split {input.split:q} --task {params.tasks:q} --readout {params.readout}"
         " --output {output:q}"
+
+
+# The same for methods without a network: no GPU.
+use rule predict as predict_control with:
+    log:
+        f"logs/predict_control/{RUN_NAME}.log",
+    benchmark:
+        f"logs/predict_control/{RUN_NAME}.tsv"
+    wildcard_constraints:
+        method=CONTROLS,
+    resources:
+        mem_mb=PLAN.memory("transform"),
+        runtime=PLAN.minutes("transform"),
+        gpu=0,

@@ -155,3 +155,16 @@ def test_default_yaml_prints_the_defaults_of_each_method(root: Path) -> None:
             default = model.model_fields[key].get_default(call_default_factory=True)
             shown = default.model_dump(mode="json") if isinstance(default, BaseModel) else default
             assert value == (list(shown) if isinstance(shown, tuple) else shown), f"{name}.{key}"
+
+
+def test_decisions_add_tables_and_are_off_by_default(root: Path) -> None:
+    plain = load_experiment(root, DEMO).tables()
+    assert not [path for path in plain if path.endswith("decided.csv")]
+    decided = load_experiment(root, DEMO | {"decisions": {}}).tables()
+    extra = sorted(set(decided) - set(plain))
+    assert set(plain) < set(decided) and all(path.endswith("/decided.csv") for path in extra)
+    # Every probed run and its folds together, chance left out.
+    assert "runs/rats_pairs_twin/raw/sound/default/fold/seed0/decided.csv" in extra
+    assert not [path for path in extra if "/prior/" in path or "/rat_direction/" in path]
+    with pytest.raises(ConfigError, match="kind"):
+        load_experiment(root, DEMO | {"decisions": {"kind": "best"}})

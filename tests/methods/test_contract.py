@@ -50,6 +50,7 @@ SMALL: dict[str, dict[str, Any]] = {
         "sequences": {"sequence_length": 20, "batch_size": 2, "trial_splits": "1;0;0;0"},
         "training": LOOP,
     },
+    "boosting": {"windows_s": [1.0], "max_iter": 3, "folds": 2, "frames_a_recording": 40, "min_samples_leaf": 5},
     "rat_direction": {"width": 4, "draws": 1, "batch": 16, "training": LOOP},
     "mvd": {
         "size": "nano",
@@ -95,9 +96,20 @@ def foreign(view: Any, kind: str) -> Any:
     return replace(recording, fps=recording.fps * 2)
 
 
+def elsewhere(view: Any) -> Path:
+    """Arrays of every recording, as somebody else's encoder leaves them: here the coordinates."""
+    folder = Path(view.path).parent / "elsewhere"
+    folder.mkdir(exist_ok=True)
+    for recording in view.everything():
+        flat = np.nan_to_num(recording.position).reshape(recording.n_frames, -1)
+        np.save(folder / f"{recording.id}.npy", flat)
+    return folder
+
+
 def small_run(name: str, view: Any, folder: Path, *, seed: int = 1, mode: str = "sound") -> Path:
     """Train as the rules do: in a mode, from the file of copies where the method asks for one."""
-    config = methods.parse(name, SMALL.get(name, {}))
+    options = SMALL.get(name, {}) | ({"path": str(elsewhere(view))} if name == "external" else {})
+    config = methods.parse(name, options)
     if copies := config.stored_copies(mode):
         methods.load(name).augment_file(view.path, folder / "copies.h5", folder / "copies.csv", copies, seed)
         view = ImageView(view.path, view.split, folder / "copies.h5")

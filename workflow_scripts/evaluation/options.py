@@ -33,3 +33,20 @@ class IntervalConfig(Strict):
     level: float = Field(0.95, gt=0.5, lt=1)
     resamples: int = Field(1000, ge=50, le=1_000_000, description="Bootstrap draws of groups.")
     seed: int = Field(0, ge=0, lt=2**32)
+
+
+class DecisionConfig(Strict):
+    """From probabilities to classes of frames (docs/decisions.md)."""
+
+    kind: Literal["thresholds", "path"] = Field(
+        "thresholds",
+        description="thresholds: a threshold, shortest bout and longest gap a class; path: the best path of classes.",
+    )
+    folds: int = Field(3, ge=2, description="Inner folds over training groups that calibrate and tune, at most.")
+    unknown_below: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Frames of a class less probable than this, calibrated, stay unknown; 0 = none.",
+    )
+    unseen_unknown: bool = Field(False, description="Frames without any point of any animal stay unknown.")

@@ -269,7 +269,9 @@ class Experiment:
     def tables(self) -> list[str]:
         """Paths, below `results/<experiment>/`, of every table of scores."""
         found = []
-        for runs, name in ((self.probe_runs(), "probe.csv"), (self.predicting_runs(), "native.csv")):
+        decided = self.fitted_runs() if self.config.decisions else []
+        named = ((self.probe_runs(), "probe.csv"), (self.predicting_runs(), "native.csv"), (decided, "decided.csv"))
+        for runs, name in named:
             found += [f"{run.path()}/{name}" for run in runs] + [f"{path}/{name}" for path in self.pooled(runs)]
         return found
 

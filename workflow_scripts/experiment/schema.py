@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from workflow_scripts.cards.names import Name, Seed, require_unique
 from workflow_scripts.core.validation import Strict
-from workflow_scripts.evaluation.options import IntervalConfig, ProbeConfig
+from workflow_scripts.evaluation.options import DecisionConfig, IntervalConfig, ProbeConfig
 from workflow_scripts.fetch.options import DownloadConfig
 from workflow_scripts.motifs.options import MotifConfig
 
@@ -48,6 +48,9 @@ class Configuration(Strict):
         None, description="Kinds of figures that `paper_figures` draws (docs/figures.md); empty = all that apply."
     )
     probe: ProbeConfig = Field(ProbeConfig(), description="The linear readout.")
+    decisions: DecisionConfig | None = Field(
+        None, description="Also judge the probe by decided classes (readout `probe_decided`); empty = do not."
+    )
     motifs: MotifConfig | None = Field(None, description="Segment embeddings into motifs; empty = do not.")
     umap: bool = Field(
         False,

@@ -68,6 +68,7 @@ LINES = {
     "predict": Line(NETWORK_MB, 12, 10, 1),
     "probe": PROBE,
     "probe_control": PROBE,
+    "decide": Line(250, 15, 10, 4),
     "chance": Line(150, 1, 2, 0.1),
     "pool": Line(150, 1, 3, 0.1),
     "score": Line(150, 1, 3, 0.1),

@@ -5,11 +5,11 @@ import pytest
 import torch
 from builders.clips import CLASSES, config, dataset, split
 
+from workflow_scripts.behaviour.paths import Prices, best_paths, log_of, tune_prices
+from workflow_scripts.behaviour.thresholds import Held, class_scores
 from workflow_scripts.methods.mvd import method
 from workflow_scripts.methods.mvd.augment import warp
 from workflow_scripts.methods.mvd.config import AugmentOptions
-from workflow_scripts.methods.mvd.decision import Held, class_scores
-from workflow_scripts.methods.mvd.viterbi import Prices, best_paths, log_of, tune_prices
 from workflow_scripts.views.clips import ClipView
 
 

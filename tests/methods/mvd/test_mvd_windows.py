@@ -5,11 +5,7 @@ from builders.clips import CLASSES, config, dataset, split
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workflow_scripts.core.errors import EthoMakeError
-from workflow_scripts.methods.mvd import augment as ops
-from workflow_scripts.methods.mvd.config import AugmentOptions
-from workflow_scripts.methods.mvd.data import ClipData, Windows, background_of, moment_targets
-from workflow_scripts.methods.mvd.decision import (
+from workflow_scripts.behaviour.thresholds import (
     Held,
     Rule,
     apply_rule,
@@ -19,6 +15,10 @@ from workflow_scripts.methods.mvd.decision import (
     matched,
     tune,
 )
+from workflow_scripts.core.errors import EthoMakeError
+from workflow_scripts.methods.mvd import augment as ops
+from workflow_scripts.methods.mvd.config import AugmentOptions
+from workflow_scripts.methods.mvd.data import ClipData, Windows, background_of, moment_targets
 from workflow_scripts.methods.mvd.inference import Slider, read_chunks, slide
 from workflow_scripts.methods.mvd.store import FrameStore
 from workflow_scripts.metrics.segments import overlap_counts
@@ -259,8 +259,8 @@ def test_temperature_undoes_overconfidence():
     torch.manual_seed(0)
     logits = torch.randn(4000, 3)
     truth = torch.distributions.Categorical(logits=logits).sample()
-    assert fit_temperature(logits * 3, truth) == pytest.approx(3, rel=0.1)
-    assert fit_temperature(torch.zeros(0, 3), torch.zeros(0, dtype=torch.long)) == 1
+    assert fit_temperature(logits.numpy() * 3, truth.numpy()) == pytest.approx(3, rel=0.1)
+    assert fit_temperature(np.zeros((0, 3)), np.zeros(0, np.int64)) == 1
 
 
 def test_published_merging_joins_windows_of_a_class_that_touch():

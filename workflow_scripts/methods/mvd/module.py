@@ -13,10 +13,8 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.nn import functional
 
-from workflow_scripts.methods.mvd.augment import augment, normalise
-from workflow_scripts.methods.mvd.config import Config
-from workflow_scripts.methods.mvd.data import ClipData, background_of
-from workflow_scripts.methods.mvd.decision import (
+from workflow_scripts.behaviour.paths import Prices, best_paths, log_of, tune_prices
+from workflow_scripts.behaviour.thresholds import (
     LEARNT,
     THRESHOLDS,
     Held,
@@ -29,11 +27,13 @@ from workflow_scripts.methods.mvd.decision import (
     skill,
     tune,
 )
+from workflow_scripts.methods.mvd.augment import augment, normalise
+from workflow_scripts.methods.mvd.config import Config
+from workflow_scripts.methods.mvd.data import ClipData, background_of
 from workflow_scripts.methods.mvd.inference import Slider, Windowed, make_slider, slide
 from workflow_scripts.methods.mvd.network import VideoTransformer
 from workflow_scripts.methods.mvd.original import load_network
 from workflow_scripts.methods.mvd.schedule import warm_cosine
-from workflow_scripts.methods.mvd.viterbi import Prices, best_paths, log_of, tune_prices
 from workflow_scripts.metrics.windows import merge_windows
 from workflow_scripts.training.distributed import over_processes
 from workflow_scripts.views.clips import ClipSpec
@@ -277,7 +277,7 @@ class MvdClassifier(LightningModule):
         if self.config.decision == "merge":
             videos, said = [item for item, _ in held], [codes.numpy() for _, codes in held]
         else:
-            self.temperature.fill_(fit_temperature(logits, truth))
+            self.temperature.fill_(fit_temperature(logits.numpy(), truth.numpy()))
             videos = [Held(self.probabilities(item.probabilities), item.truth, item.mask) for item, _ in held]
             if self.config.decision == "path":
                 self.set_prices(tune_prices(videos, len(self.classes), self.background))

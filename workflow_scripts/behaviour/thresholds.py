@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
-from torch.nn import functional
+from scipy.special import log_softmax
 
 from workflow_scripts.formats.bouts import runs
 
@@ -150,7 +148,15 @@ def shown_classes(held: Sequence[Held], classes: int, background: int | None) ->
     return [code for code in range(classes) if code != background and any((truth == code).any() for truth in labelled)]
 
 
-def tune(held: Sequence[Held], classes: int, background: int | None, fps: float, *, lowest: float = 0.0) -> list[Rule]:
+def tune(
+    held: Sequence[Held],
+    classes: int,
+    background: int | None,
+    fps: float,
+    *,
+    durations: Sequence[float] = DURATIONS,
+    thresholds: Sequence[float] = THRESHOLDS,
+) -> list[Rule]:
     """Choose each class's rule by the mean of its bout F1 and its frame F1.
 
     The bout F1 alone is a coarse staircase where the held-out bouts are few; frames break its ties.
@@ -163,19 +169,17 @@ def tune(held: Sequence[Held], classes: int, background: int | None, fps: float,
     background : int or None
     fps : float
         Frames per second: durations are tried in seconds.
-    lowest : float
-        Lowest threshold that is tried.
+    durations, thresholds : sequence of float
+        What is tried.
     """
     rules = [Rule() for _ in range(classes)]
     if background is None:
         return rules
-    lengths = sorted({max(1, round(seconds * fps)) for seconds in DURATIONS})
-    gaps = sorted({round(seconds * fps) for seconds in DURATIONS})
+    lengths = sorted({max(1, round(seconds * fps)) for seconds in durations})
+    gaps = sorted({round(seconds * fps) for seconds in durations})
     for code in shown_classes(held, classes, background):
         best = -1.0
-        for rule in _grid(lengths, gaps):
-            if rule.threshold < lowest:
-                continue
+        for rule in _grid(lengths, gaps, thresholds):
             said = [np.where(apply_rule(video.probabilities[:, code], rule), code, -1) for video in held]
             bout, frame = class_scores(held, said, code)
             if bout + frame > best + 1e-9:
@@ -204,7 +208,9 @@ def guarded(
     """
     kept = list(rules)
     if any(kept[code].threshold < LOWEST_KEPT for code in shown):
-        higher = tune(held, len(rules), background, fps, lowest=LOWEST_KEPT)
+        higher = tune(
+            held, len(rules), background, fps, thresholds=[value for value in THRESHOLDS if value >= LOWEST_KEPT]
+        )
         kept = [higher[code] if np.isclose(rule.threshold, THRESHOLDS[0]) else rule for code, rule in enumerate(kept)]
     for code in shown:
         found, chance = skill(held, [apply_rule(video.probabilities[:, code], kept[code]) for video in held], code)
@@ -220,18 +226,19 @@ def skill(held: Sequence[Held], said: Sequence[Mask], code: int) -> tuple[float,
     return class_scores(held, own, code)[1], class_scores(held, every, code)[1]
 
 
-def _grid(lengths: Sequence[int], gaps: Sequence[int]) -> Iterator[Rule]:
+def _grid(lengths: Sequence[int], gaps: Sequence[int], thresholds: Sequence[float]) -> Iterator[Rule]:
     # In the order of plainness: of equal rules the first is kept.
     for gap in gaps:
         for shortest in lengths:
-            for threshold in sorted(THRESHOLDS, key=lambda value: abs(value - 0.5)):
+            for threshold in sorted(thresholds, key=lambda value: abs(value - 0.5)):
                 yield Rule(threshold, shortest, gap)
 
 
-def fit_temperature(logits: Tensor, truth: Tensor) -> float:
+def fit_temperature(logits: npt.NDArray[np.floating], truth: IntArray) -> float:
     """Return the temperature by which logits (n, classes) explain the truth best (Guo et al. 2017)."""
     if not len(truth):
         return 1.0
-    temperatures = torch.logspace(-1, 1, 61, dtype=torch.float64)
-    losses = [float(functional.cross_entropy(logits.double() / t, truth)) for t in temperatures]
+    temperatures = np.logspace(-1, 1, 61)
+    rows = np.arange(len(truth))
+    losses = [-log_softmax(logits.astype(np.float64) / t, axis=1)[rows, truth].mean() for t in temperatures]
     return float(temperatures[int(np.argmin(losses))])

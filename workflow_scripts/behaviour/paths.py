@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from workflow_scripts.methods.mvd.decision import Held, class_scores, shown_classes
+from workflow_scripts.behaviour.thresholds import Held, class_scores, shown_classes
 
 Floats = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]

@@ -1,0 +1,139 @@
+"""Decided predictions beside the truth, as a readout of its own, and `decision.yaml`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import yaml
+
+from workflow_scripts.behaviour.decisions import UNKNOWN, Decision, Kind, tune_decision
+from workflow_scripts.behaviour.thresholds import Held
+from workflow_scripts.core.files import read_yaml, write_text
+from workflow_scripts.core.typing import BoolArray, Int64Array
+from workflow_scripts.formats.predictions import Prediction, PredictionsReader, PredictionsWriter
+
+READOUT = "probe_decided"
+"""What decided predictions of the probe are called in result tables."""
+
+YES_NO = ("0", "1")
+"""Classes of a binary task that names none."""
+
+
+class Options(Protocol):
+    """What of the options of decisions is looked at."""
+
+    @property
+    def kind(self) -> Kind:
+        """Thresholds or the best path."""
+
+    @property
+    def unknown_below(self) -> float:
+        """Least probability of a class that is decided on."""
+
+    @property
+    def unseen_unknown(self) -> bool:
+        """Whether frames without any point stay unknown."""
+
+
+def decide_task(
+    reader: PredictionsReader,
+    writer: PredictionsWriter,
+    dataset: Any,
+    task: str,
+    held: Sequence[Prediction],
+    probabilities: Callable[[Any], Any],
+    options: Options,
+) -> tuple[Decision, list[str]]:
+    """Tune the decision of a task and write what it decides of the held-out recordings.
+
+    Unknown frames are scored as the background, or without one as the most probable class: a metric of frames has no
+    place for frames of no class.
+
+    Parameters
+    ----------
+    reader, writer : PredictionsReader, PredictionsWriter
+        The readout's predictions of held-out recordings, and where the decided ones go.
+    dataset : TracksReader or ClipsReader
+    task : str
+        A task with classes by frame.
+    held : sequence of Prediction
+        Of training recordings, out of fold.
+    probabilities : callable
+        Turns the readout's scores into probabilities (time, classes).
+    options : Options
+
+    Returns
+    -------
+    decision : Decision
+    notes : list of str
+        What the reader of the numbers should know.
+    """
+    kind, level, vocabulary, _ = reader.info(task)
+    named = vocabulary or YES_NO
+    # A binary task asks whether something is there; without a background of its own, its first class is none.
+    background = reader.background(task) or (named[0] if kind == "binary" else None)
+    ids = reader.recordings(task)
+    fps = float(dataset.fps(ids[0]))
+    notes = []
+    if not held:
+        notes.append(f"{task}: one training group, so nothing tunes the decision; it is the plain one")
+    decision = tune_decision(
+        [Held(probabilities(each.scores), each.truth.astype(np.int64), each.mask) for each in held],
+        named,
+        background,
+        fps,
+        kind=options.kind,
+        unknown_below=options.unknown_below,
+    )
+    writer.task(
+        task,
+        kind=kind,
+        level=level,
+        vocabulary=vocabulary,
+        background=reader.background(task),
+        readout=READOUT,
+    )
+    unknown = frames = 0
+    for recording in ids:
+        found = reader.read(task, recording)
+        given = probabilities(found.scores)
+        unseen = _unseen(dataset, recording, len(given)) if options.unseen_unknown else None
+        codes = decision.apply(given, unseen)
+        unknown, frames = unknown + int((codes == UNKNOWN).sum()), frames + len(codes)
+        calibrated = decision.calibration.apply(given)
+        scores = calibrated[:, 1] if kind == "binary" else calibrated
+        prediction = _scored(codes, calibrated, decision).astype(found.prediction.dtype)
+        writer.add(task, replace(found, prediction=prediction, scores=scores.astype(np.float32)))
+    if unknown:
+        notes.append(f"{task}: {unknown} of {frames} held-out frames stay unknown; scores count them as background")
+    return decision, notes
+
+
+def _scored(codes: Int64Array, calibrated: Any, decision: Decision) -> Int64Array:
+    instead = calibrated.argmax(axis=1) if decision.background_code is None else decision.background_code
+    scored: Int64Array = np.where(codes == UNKNOWN, instead, codes)
+    return scored
+
+
+def _unseen(dataset: Any, recording: str, frames: int) -> BoolArray:
+    """Frames without any point of any animal; none where the data are no points."""
+    position = getattr(dataset.read(recording), "position", None)
+    if position is None:
+        return np.zeros(frames, bool)
+    missing: BoolArray = np.isnan(position).reshape(frames, -1).all(axis=1)
+    return missing
+
+
+def write_decision(path: str | Path, decisions: Mapping[str, Decision]) -> None:
+    """Write `decision.yaml`."""
+    plain = {"tasks": {task: decision.to_dict() for task, decision in decisions.items()}}
+    write_text(path, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
+
+
+def read_decision(path: str | Path) -> dict[str, Decision]:
+    """Read `decision.yaml`."""
+    return {task: Decision.from_dict(value) for task, value in read_yaml(path)["tasks"].items()}

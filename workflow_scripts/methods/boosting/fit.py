@@ -1,0 +1,127 @@
+"""Fit boosted trees: as many rounds as held-out training groups ask for, and the temperature that suits them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
+
+from workflow_scripts.core.typing import Float32Array, Float64Array, Int64Array
+from workflow_scripts.methods.boosting.config import Config
+from workflow_scripts.methods.boosting.trees import link
+
+TEMPERATURES = np.logspace(-0.5, 1, 61)
+"""Temperatures that are tried."""
+
+
+class Fitted(NamedTuple):
+    """A fitted model, and what the inner folds say of it.
+
+    Attributes
+    ----------
+    model : HistGradientBoostingClassifier
+    codes : ndarray of int
+        Classes it knows.
+    rounds : int
+    temperature : float
+    loss : float
+        Class-balanced cross-entropy on held-out training groups, with that temperature; NaN without inner folds.
+    """
+
+    model: HistGradientBoostingClassifier
+    codes: Int64Array
+    rounds: int
+    temperature: float
+    loss: float
+
+
+def inner_folds(groups: Float64Array | Int64Array, folds: int, seed: int) -> Int64Array:
+    """Put rows into inner folds by their group.
+
+    Parameters
+    ----------
+    groups : ndarray of int, shape (n,)
+        Number of each row's group.
+    folds : int
+    seed : int
+        Of the order in which groups are dealt out.
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+        All 0 where one fold is asked for or one group is there.
+    """
+    known, index = np.unique(groups, return_inverse=True)
+    n = min(folds, len(known))
+    if n < 2:
+        return np.zeros(len(groups), np.int64)
+    order = np.random.default_rng(seed).permutation(len(known))
+    dealt: Int64Array = (order % n)[index]
+    return dealt
+
+
+def balanced_weights(codes: Int64Array) -> Float64Array:
+    """Weight of each row, so that all classes shown weigh the same; mean 1."""
+    shown, index, counts = np.unique(codes, return_inverse=True, return_counts=True)
+    weights: Float64Array = (len(codes) / (len(shown) * counts))[index]
+    return weights
+
+
+def _classifier(config: Config, rounds: int) -> HistGradientBoostingClassifier:
+    return HistGradientBoostingClassifier(
+        learning_rate=config.learning_rate,
+        max_iter=rounds,
+        max_leaf_nodes=config.max_leaf_nodes,
+        min_samples_leaf=config.min_samples_leaf,
+        l2_regularization=config.l2_regularization,
+        max_bins=config.max_bins,
+        max_features=config.max_features,
+        early_stopping=False,
+        class_weight="balanced",
+        random_state=config.seed,
+    )
+
+
+def _loss(raw: Float64Array, wanted: Int64Array, weights: Float64Array, temperature: float = 1.0) -> float:
+    likelihood = link(raw / temperature)[np.arange(len(wanted)), wanted]
+    return float(-(weights * np.log(np.maximum(likelihood, 1e-12))).sum() / weights.sum())
+
+
+def fit_trees(x: Float32Array, codes: Int64Array, groups: Int64Array, config: Config) -> Fitted:
+    """Fit one task.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n, column)
+    codes : ndarray of int, shape (n,)
+        Two classes at least.
+    groups : ndarray of int, shape (n,)
+        No inner fold cuts a group.
+    config : Config
+    """
+    known = np.unique(codes)
+    fold = inner_folds(groups, config.folds, config.seed)
+    rounds, temperature, loss = config.max_iter, 1.0, float("nan")
+    with threadpool_limits(1):
+        curves, held = [], []
+        for k in range(int(fold.max()) + 1 if fold.any() else 0):
+            train = fold != k
+            # A held-out class that the rest does not show, and a rest that lacks a class, teach nothing about rounds.
+            if not np.array_equal(np.unique(codes[train]), known):
+                continue
+            model = _classifier(config, config.max_iter).fit(x[train], codes[train])
+            wanted = np.searchsorted(known, codes[~train])
+            weights = balanced_weights(codes)[~train]
+            staged = list(model._staged_raw_predict(x[~train]))
+            curves.append([_loss(raw, wanted, weights) * weights.sum() for raw in staged])
+            held.append((staged, wanted, weights))
+        if curves:
+            rounds = int(np.sum(curves, axis=0).argmin()) + 1
+            raw = np.concatenate([staged[rounds - 1] for staged, _, _ in held])
+            wanted, weights = (np.concatenate([each[k] for each in held]) for k in (1, 2))
+            losses = [_loss(raw, wanted, weights, value) for value in TEMPERATURES]
+            temperature, loss = float(TEMPERATURES[int(np.argmin(losses))]), float(min(losses))
+        model = _classifier(config, rounds).fit(x, codes)
+    return Fitted(model, known.astype(np.int64), rounds, temperature, loss)

@@ -1,0 +1,135 @@
+"""Boosted trees as plain arrays: taken from scikit-learn's, kept as safetensors, walked through in numpy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.special import expit, softmax
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from workflow_scripts.core.typing import Float32Array, Float64Array, Int64Array
+
+CHUNK = 1024
+"""Rows that walk through all trees at a time."""
+
+ARRAYS = ("value", "threshold", "feature", "left", "right", "missing_left", "roots", "baseline", "codes", "temperature")
+
+
+class Trees(torch.nn.Module):
+    """The trees of one task; all of it in buffers, whose lengths the training or the weights settle.
+
+    A leaf is its own child, so that rows that arrived early stay where they are. Nodes of all trees lie one after
+    another; `roots` (rounds × outputs) says where each begins. Two classes have one output (the logit of the second),
+    more have one each.
+
+    Attributes
+    ----------
+    codes : tensor of int64, shape (classes,)
+        Classes seen in training, as indices of the vocabulary; none where nothing was fitted.
+    temperature : tensor of float64, shape (1,)
+        By which raw values are divided.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ARRAYS:
+            whole = name in {"feature", "left", "right", "missing_left", "roots", "codes"}
+            self.register_buffer(name, torch.zeros(0, dtype=torch.int64 if whole else torch.float64))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        for name in ARRAYS:
+            given = state_dict.get(prefix + name)
+            if given is not None and given.dtype == getattr(self, name).dtype:
+                setattr(self, name, torch.empty_like(given))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    @property
+    def fitted(self) -> bool:
+        """Whether there are trees."""
+        return len(self._array("codes")) > 0
+
+    def _array(self, name: str) -> Any:
+        return getattr(self, name).numpy()
+
+    def take(self, model: HistGradientBoostingClassifier, codes: Int64Array, temperature: float) -> None:
+        """Take over a fitted model of scikit-learn.
+
+        Parameters
+        ----------
+        model : HistGradientBoostingClassifier
+            Fitted on numbers alone (no categorical columns).
+        codes : ndarray of int
+            Its classes.
+        temperature : float
+        """
+        rounds = model._predictors
+        nodes = [tree.nodes for trees in rounds for tree in trees]
+        roots = np.cumsum([0, *(len(tree) for tree in nodes)])[:-1]
+        whole = np.concatenate(nodes)
+        own = np.arange(len(whole))
+        start = np.repeat(roots, [len(tree) for tree in nodes])
+        leaf = whole["is_leaf"].astype(bool)
+        arrays = {
+            "value": whole["value"],
+            "threshold": whole["num_threshold"],
+            "feature": np.where(leaf, 0, whole["feature_idx"]),
+            "left": np.where(leaf, own, start + whole["left"]),
+            "right": np.where(leaf, own, start + whole["right"]),
+            "missing_left": whole["missing_go_to_left"],
+            "roots": roots,
+            "baseline": np.ravel(model._baseline_prediction),
+            "codes": codes,
+            "temperature": np.array([temperature]),
+        }
+        for name, array in arrays.items():
+            kind = getattr(self, name).numpy().dtype
+            setattr(self, name, torch.from_numpy(np.ascontiguousarray(array).astype(kind)))
+
+    def raw(self, x: Float32Array) -> Float64Array:
+        """Sum the trees of every output.
+
+        Parameters
+        ----------
+        x : ndarray, shape (n, column)
+            NaN = missing.
+
+        Returns
+        -------
+        ndarray, shape (n, outputs)
+            What the link turns into probabilities, before the temperature.
+        """
+        value, threshold, feature = self._array("value"), self._array("threshold"), self._array("feature")
+        children = np.stack([self._array("right"), self._array("left")], axis=1)
+        missing_left, roots, baseline = self._array("missing_left"), self._array("roots"), self._array("baseline")
+        found = np.empty((len(x), len(baseline)))
+        for begin in range(0, len(x), CHUNK):
+            part = x[begin : begin + CHUNK].astype(np.float64)
+            rows = np.arange(len(part))[:, None]
+            at = np.broadcast_to(roots, (len(part), len(roots)))
+            while True:
+                shown = part[rows, feature[at]]
+                left = np.where(np.isnan(shown), missing_left[at] > 0, shown <= threshold[at])
+                following = children[at, left.astype(np.int64)]
+                if np.array_equal(following, at):
+                    break
+                at = following
+            sums = value[at].reshape(len(part), -1, len(baseline)).sum(axis=1)
+            found[begin : begin + CHUNK] = sums + baseline
+        return found
+
+    def probabilities(self, x: Float32Array, n_classes: int) -> Float32Array:
+        """Class probabilities, float32 (n, n_classes); 0 for a class that training never showed."""
+        found = np.zeros((len(x), n_classes), np.float32)
+        found[:, self._array("codes")] = link(self.raw(x) / float(self._array("temperature")[0]))
+        return found
+
+
+def link(raw: Float64Array) -> Float64Array:
+    """Turn raw values (n, outputs) into probabilities (n, classes)."""
+    if raw.shape[1] == 1:
+        positive = expit(raw)
+        return np.concatenate([1 - positive, positive], axis=1)
+    probabilities: Float64Array = softmax(raw, axis=1)
+    return probabilities
