@@ -1,11 +1,16 @@
 """EthoMake: raw tracks, images and videos of behaving animals → models, embeddings, probe scores, figures."""
 
+import os
+
 from snakemake.utils import min_version
 
 min_version("9.27")
 
 
-configfile: workflow.source_path("config/config.yaml")
+# A workspace's settings, else the project's own; not both, since the second file read would win.
+configfile: (
+    "config/config.yaml" if os.path.isfile("config/config.yaml") else workflow.source_path("config/config.yaml")
+)
 
 
 include: "rules/common.smk"
