@@ -6,11 +6,13 @@ from snakemake.utils import min_version
 
 min_version("9.27")
 
-
 # A workspace's settings, else the project's own; not both, since the second file read would win.
-configfile: (
-    "config/config.yaml" if os.path.isfile("config/config.yaml") else workflow.source_path("config/config.yaml")
-)
+SETTINGS = "config/config.yaml"
+if not os.path.isfile(SETTINGS):
+    SETTINGS = workflow.source_path("config/config.yaml")
+
+
+configfile: SETTINGS
 
 
 include: "rules/common.smk"

@@ -19,12 +19,15 @@ class BuildWithProject(build_py):
         paths = [HERE / name for name in FILES]
         for folder in FOLDERS:
             if not (HERE / folder).is_dir():
-                raise FileNotFoundError(f"{HERE / folder} is not there; build the wheel from a whole checkout or sdist.")
+                raise FileNotFoundError(
+                    f"{HERE / folder} is not there; build the wheel from a whole checkout or sdist."
+                )
             paths += sorted(path for path in (HERE / folder).rglob("*") if path.is_file())
         target = Path(self.build_lib) / "workflow_scripts" / "_project"
         return [(path, target / path.relative_to(HERE)) for path in paths if "__pycache__" not in path.parts]
 
     def run(self):
+        """Build the package, then copy."""
         super().run()
         if self.editable_mode:
             return
@@ -34,6 +37,7 @@ class BuildWithProject(build_py):
             shutil.copyfile(path, copy)
 
     def get_outputs(self, include_bytecode=True):
+        """List the copies too."""
         carried = [] if self.editable_mode else [str(copy) for _, copy in self._carried()]
         return super().get_outputs(include_bytecode) + carried
 

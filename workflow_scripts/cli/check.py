@@ -15,7 +15,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Validate an experiment and its cards, and print what it would run."""
-    experiment = named_experiment(options.root, options.experiment)
+    experiment = named_experiment(options.places, options.experiment)
     rows = [["dataset", "method", "point", "splits", "seeds"]]
     for dataset in experiment.cards:
         for method in dict.fromkeys(run.method for run in experiment.runs if run.dataset == dataset):
