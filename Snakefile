@@ -35,6 +35,9 @@ include: "rules/report.smk"
 include: "rules/paper.smk"
 
 
+share_datasets(workflow)
+
+
 rule all:
     default_target: True
     input:

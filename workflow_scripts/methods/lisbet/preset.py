@@ -14,15 +14,15 @@ def preset(card: Card, size: Size) -> Preset | None:
     labels = frame_tasks(card, "multiclass")[:1]
     learnt = [*tasks, "multiclass"] if labels else tasks
     quoted = [name.replace("'", "''") for name in labels]
-    quoted = [name.replace("'", "''") for name in labels]
     supervised = "".join(f"labels: ['{name}'] # the task it is fine-tuned on\n" for name in quoted)
     epochs = "pretrain_epochs: 1 # of max_epochs; the others fine-tune\n" if labels else ""
     scaling = max(1, round(card.fps / 10)) if card.fps else 1
+    length = f"{48 * scaling / card.fps:.1f} s" if card.fps else f"{48 * scaling} frames"
     options = f"""\
 tasks: [{", ".join(learnt)}]
 {supervised}preset: 16x2
 backbone: {{embedding_dim: 32, num_heads: 4, hidden_dim: 64, dropout: 0.3}}
-window_size: 48 # tokens; with fps_scaling {scaling} about {48 * scaling / card.fps if card.fps else 48:.1f} {"s" if card.fps else "frames"}
+window_size: 48 # tokens; with fps_scaling {scaling} about {length}
 window_offset: 24 # as many after the frame as before it
 fps_scaling: {scaling} # frames of data a token
 replacement: true
