@@ -15,6 +15,9 @@ if not os.path.isfile(SETTINGS):
 configfile: SETTINGS
 
 
+report: "rules/captions/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/download.smk"
 include: "rules/convert.smk"
