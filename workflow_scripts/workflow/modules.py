@@ -18,7 +18,7 @@ DATA_RULES = (
     "split",
     "audit",
 )
-"""Rules that make `resources/` and `data/`. They depend on a dataset's card alone, so those of any module do the same."""
+"""Rules that make `resources/` and `data/`. They depend on a dataset's card alone, so any module's do the same."""
 
 
 def share_datasets(workflow: Any) -> None:
