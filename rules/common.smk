@@ -20,6 +20,7 @@ from workflow_scripts.workflow.environment import NOTES, set_environment
 from workflow_scripts.workflow.inputs import Inputs, as_json, one_of, scaled, simulate_code
 from workflow_scripts.workflow.modules import share_datasets
 from workflow_scripts.workflow.recovery import clear_after_kill, forget_run, note_run, retry_failures
+from workflow_scripts.workflow.submission import say_why_groups_fail
 
 if not (ROOT / "Snakefile").is_file():
     ROOT = project_folder()  # rules that Snakemake fetched from github have no folder around them
@@ -54,6 +55,7 @@ wildcard_constraints:
 
 
 if workflow.is_main_process:
+    say_why_groups_fail()
     # After `kill -9` the same command goes on; see workflow_scripts/workflow/recovery.py.
     if clear_after_kill(NOTES):
         print("The run before this one was killed; continuing where it stopped.", file=sys.stderr)

@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 
-from workflow_scripts.workflow.launch import command
+from workflow_scripts.workflow.launch import check_cache, command
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Become Snakemake, so that signals reach it and its exit status is ours."""
+    check_cache()
     line = command(options.experiment, options.arguments, options.places)
     sys.stdout.flush()
     os.execv(line[0], line)  # noqa: S606 (an argument list, no shell)

@@ -30,6 +30,8 @@ def use_checkout(root: Path) -> None:
     if (root / "workflow_scripts").is_dir():
         _first("PYTHONPATH", [str(root)])
     os.environ["ETHOMAKE_ROOT"] = str(root)
+    if cache := os.environ.get("XDG_CACHE_HOME"):  # which Snakemake and torch obey, and Matplotlib only in part
+        os.environ.setdefault("MPLCONFIGDIR", str(Path(cache) / "matplotlib"))
 
 
 def set_environment(root: Path, config: Configuration) -> None:

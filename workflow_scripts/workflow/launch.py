@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.project import project_folder
 from workflow_scripts.experiment.experiment import load_configuration, named_experiment
 from workflow_scripts.workflow.workspace import snakefile
@@ -39,6 +40,26 @@ def _taken(given: Sequence[str], names: Sequence[str]) -> tuple[list[str], list[
             taking = False
             rest.append(word)
     return found, rest
+
+
+def check_cache() -> None:
+    """Refuse a home that cannot be written to, in which Snakemake would end with a traceback.
+
+    Raises
+    ------
+    ConfigError
+    """
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        writable = os.access(home, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise ConfigError(
+            f"{home}: Snakemake keeps its cache there, and the folder cannot be written to; "
+            "export XDG_CACHE_HOME=/another/folder (on a cluster one that all nodes share)."
+        )
 
 
 def command(name: str, given: Sequence[str], places: Sequence[Path]) -> list[str]:
