@@ -14,7 +14,9 @@ import pytest
 from builders.slurm_runs import copy_project
 
 FIGURE = "results/mine/figures/kappa-my_mice-behaviour"
-PLACE = re.compile(r"# (?P<file>\S+?)(?:, (?P<where>after|before): (?P<line>[^\n]+)|, at the end)?\n(?P<text>.*)", flags=re.S)
+PLACE = re.compile(
+    r"# (?P<file>\S+?)(?:, (?P<where>after|before): (?P<line>[^\n]+)|, at the end)?\n(?P<text>.*)", flags=re.S
+)
 
 
 def blocks(root: Path) -> list[re.Match[str]]:

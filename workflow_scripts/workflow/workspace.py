@@ -106,7 +106,6 @@ def init(folder: Path) -> list[Path]:
     ConfigError
         When a file that would be written is there already; nothing is changed then.
     """
-    name = folder.resolve().name
     own = project_folder()
     texts = {
         "Snakefile": SNAKEFILE,
@@ -114,7 +113,7 @@ def init(folder: Path) -> list[Path]:
         "config/README.md": (own / "config" / "README.md").read_text(encoding="utf-8"),
         "config/datasets/.gitkeep": "",
         "config/experiments/.gitkeep": "",
-        "README.md": README.format(name=name),
+        "README.md": README.format(name=folder.resolve().name),
         ".gitignore": IGNORE,
     }
     for path in sorted((own / "profiles").rglob("*")):
@@ -122,15 +121,15 @@ def init(folder: Path) -> list[Path]:
             texts[path.relative_to(own).as_posix()] = path.read_text(encoding="utf-8")
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder} is a file; name a folder for the workspace.")
-    taken = [path for path in [*texts, "slurm"] if os.path.lexists(folder / path)]
+    taken = [name for name in [*texts, "slurm"] if os.path.lexists(folder / name)]
     if taken:
         shown = ", ".join(taken[:3]) + " …" * (len(taken) > 3)
         raise ConfigError(f"{folder} already holds {shown}; name another folder for the workspace.")
-    for path, text in texts.items():
-        write_text(folder / path, text)
+    for written, text in texts.items():
+        write_text(folder / written, text)
     # `--profile slurm` looks for a folder of that name here, not below profiles/.
     try:
         (folder / "slurm").symlink_to(Path("profiles") / "slurm")
     except OSError:  # a file system without links
         shutil.copytree(folder / "profiles" / "slurm", folder / "slurm")
-    return [folder / path for path in [*texts, "slurm"]]
+    return [folder / written for written in [*texts, "slurm"]]
