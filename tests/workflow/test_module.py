@@ -16,7 +16,11 @@ def lab(root: Path, tmp_path: Path) -> Path:
     blocks = dict(re.findall(r"```(yaml|python)\n(.*?)```", (root / "docs/reuse.md").read_text(), flags=re.S))
     (tmp_path / "lab.yaml").write_text(blocks["yaml"])
     assert "path/to/EthoMake" in blocks["python"]
-    (tmp_path / "Snakefile").write_text(blocks["python"].replace("path/to/EthoMake", str(root)))
+    # A checkout under another path, as a link: nothing may hang on where this one is.
+    (tmp_path / "another path").mkdir()
+    (tmp_path / "another path" / "EthoMake").symlink_to(root)
+    place = tmp_path / "another path" / "EthoMake"
+    (tmp_path / "Snakefile").write_text(blocks["python"].replace("path/to/EthoMake", str(place)))
     return tmp_path
 
 
@@ -35,3 +39,37 @@ def test_the_example_plans_and_its_rules_run(lab: Path) -> None:
     snakemake(lab, "data/rats_pairs_twin/card.md", "resources/rats_pairs_twin/annotations/12_annot.txt", "--cores", "1")
     assert "rats_pairs" in (lab / "data/rats_pairs_twin/card.md").read_text()
     assert (lab / "resources/rats_pairs_twin/annotations/12_annot.txt").stat().st_size > 0
+
+
+MODULE = """
+module {name}:
+    snakefile:
+        "{snakefile}"
+    config:
+        {config}
+
+
+use rule * from {name} {exclude}as {name}_*
+"""
+USE = {"rats_pairs_twin": {"splits": ["fold"], "tasks": ["S1"]}}
+
+
+@pytest.mark.parametrize(("exclude", "maker"), [("", "one"), ("exclude convert, tracks ", "two")])
+def test_two_modules_share_a_dataset(root: Path, tmp_path: Path, exclude: str, maker: str) -> None:
+    text = ""
+    for name, method, left_out in (("one", "raw", exclude), ("two", "pca", "")):
+        config = {"experiment": name, "datasets": USE, "methods": {method: {}}}
+        text += MODULE.format(name=name, snakefile=root / "workflow/Snakefile", config=config, exclude=left_out)
+    text += """
+rule both:
+    default_target: True
+    input:
+        "results/one/comparison.csv",
+        "results/two/comparison.csv",
+"""
+    (tmp_path / "Snakefile").write_text(text)
+    said = snakemake(tmp_path, "-n")
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", said, flags=re.M))
+    assert counts[f"{maker}_convert"] == "6" and counts["one_split"] == "3"
+    assert counts["one_fit"] == counts["two_fit"] == "3"
+    assert ("one_convert" in counts) == (maker == "one") and "two_split" not in counts
