@@ -9,7 +9,8 @@ import yaml
 from workflow_scripts.cards.card import Card
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.experiment.experiment import PROBED, default_split
-from workflow_scripts.methods.presets import Size, presets
+from workflow_scripts.methods import Size
+from workflow_scripts.methods.presets import presets
 
 SIZES: dict[Size, str] = {
     "quick": "quick: minutes on a laptop, to see that card, labels and splits fit.",

@@ -25,6 +25,9 @@ Some have more:
     Adds to a run's folder after training what the original leaves there.
 ``import_run(path, folder, options, *, data)``
     Makes weights of the original a run that embeds without training; `data` is a converted dataset's file.
+
+A light module `preset.py` with ``preset(card, size) -> Preset | None`` puts a method into new experiments on the
+datasets that it suits (:mod:`workflow_scripts.methods.presets`).
 """
 
 from __future__ import annotations
@@ -34,10 +37,13 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.validation import Strict, nearest, validate
+
+if TYPE_CHECKING:
+    from workflow_scripts.cards.card import Card
 
 
 class Options(Strict):
@@ -78,6 +84,26 @@ class Options(Strict):
     def window_frames(self) -> int | None:
         """Frames it sees at a time, where its scores are to stand beside those of faultless windows; else None."""
         return None
+
+
+Size = Literal["quick", "full"]
+"""``quick``: minutes on a laptop, to see that everything fits; ``full``: the method at work."""
+
+
+class Preset(NamedTuple):
+    """What a new experiment proposes of a method: see the module `preset` of a method.
+
+    `why` is one line about the method, `options` YAML (comments are kept), `sweep` options with several values.
+    """
+
+    why: str
+    options: str = "{}"
+    sweep: str = ""
+
+
+def frame_tasks(card: Card, *kinds: str) -> list[str]:
+    """Tasks of a dataset that are labelled frame by frame, of the kinds given."""
+    return [name for name, task in card.tasks.items() if task.level == "frame" and task.kind in kinds]
 
 
 class Decided(NamedTuple):

@@ -8,25 +8,10 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 from workflow_scripts import methods
 from workflow_scripts.cards.card import Card
-
-Size = Literal["quick", "full"]
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A method's entry in an experiment.
-
-    `options` is YAML (comments are kept), `why` one line about the method, `sweep` options with several values.
-    """
-
-    why: str
-    options: str = "{}"
-    sweep: str = ""
+from workflow_scripts.methods import Preset, Size
 
 
 def presets(card: Card, size: Size) -> Iterator[tuple[str, Preset]]:
@@ -38,8 +23,3 @@ def presets(card: Card, size: Size) -> Iterator[tuple[str, Preset]]:
         found: Preset | None = importlib.import_module(module).preset(card, size)
         if found is not None:
             yield name, found
-
-
-def frame_tasks(card: Card, *kinds: str) -> list[str]:
-    """Tasks that are labelled frame by frame, of the kinds given."""
-    return [name for name, task in card.tasks.items() if task.level == "frame" and task.kind in kinds]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from workflow_scripts.cards.card import Card
-from workflow_scripts.methods.presets import Preset, Size
+from workflow_scripts.methods import Preset, Size
 
 
 def preset(card: Card, size: Size) -> Preset | None:
