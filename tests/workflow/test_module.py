@@ -24,9 +24,9 @@ def lab(root: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def snakemake(folder: Path, *arguments: str) -> str:
+def snakemake(folder: Path, *arguments: str, path: str = "") -> str:
     command = [sys.executable, "-m", "snakemake", *arguments]
-    environment = os.environ | {"PYTHONPATH": ""}
+    environment = os.environ | {"PYTHONPATH": path}
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
     return done.stdout + done.stderr
@@ -73,3 +73,18 @@ rule both:
     assert counts[f"{maker}_convert"] == "6" and counts["one_split"] == "9"
     assert counts["one_fit"] == counts["two_fit"] == "3"
     assert ("one_convert" in counts) == (maker == "one") and "two_split" not in counts
+
+
+def test_a_module_fetched_from_a_repository(root: Path, tmp_path: Path) -> None:
+    done = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("this is no git checkout")
+    subprocess.run(["git", "clone", "-q", "--shared", "-n", str(root), str(tmp_path / "repository")], check=True)
+    config = {"experiment": "one", "datasets": USE, "methods": {"raw": {}}}
+    # What `github(…)` is for a repository on this machine.
+    fetched = f'gitfile("{tmp_path / "repository"}", path="workflow/Snakefile", commit="{done.stdout.strip()}")'
+    text = MODULE.format(name="one", snakefile="FETCHED", config=config, exclude="").replace('"FETCHED"', fetched)
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab" / "Snakefile").write_text(text)
+    said = snakemake(tmp_path / "lab", "-n", "one_everything", path=str(root))
+    assert dict(re.findall(r"^(\w+) +(\d+)$", said, flags=re.M))["one_fit"] == "3"
