@@ -33,7 +33,7 @@ demo: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/snakefmt --check Snakefile Snakefile.papers rules
+	$(BIN)/snakefmt --check Snakefile Snakefile.papers Snakefile.daart workflow/Snakefile rules
 	$(BIN)/ethomake config --check
 
 types: $(STAMP)

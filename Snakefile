@@ -1,11 +1,21 @@
 """EthoMake: raw tracks, images and videos of behaving animals → models, embeddings, probe scores, figures."""
 
+import os
+
 from snakemake.utils import min_version
 
 min_version("9.27")
 
+# A workspace's settings, else the project's own; not both, since the second file read would win.
+SETTINGS = "config/config.yaml"
+if not os.path.isfile(SETTINGS):
+    SETTINGS = workflow.source_path("config/config.yaml")
 
-configfile: workflow.source_path("config/config.yaml")
+
+configfile: SETTINGS
+
+
+report: "rules/captions/workflow.rst"
 
 
 include: "rules/common.smk"
@@ -28,6 +38,9 @@ include: "rules/compare.smk"
 include: "rules/maps.smk"
 include: "rules/report.smk"
 include: "rules/paper.smk"
+
+
+share_datasets(workflow)
 
 
 rule all:

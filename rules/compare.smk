@@ -30,8 +30,18 @@ rule significance:
             f"{RESULTS}/{path}" for _, seeds in EXPERIMENT.contenders() for paths in seeds.values() for path in paths
         ],
     output:
-        tests=f"{RESULTS}/tests.csv",
-        ranks=f"{RESULTS}/ranks.csv",
+        tests=report(
+            f"{RESULTS}/tests.csv",
+            caption="captions/tests.rst",
+            category="Tables",
+            labels={"table": "pairs of methods"},
+        ),
+        ranks=report(
+            f"{RESULTS}/ranks.csv",
+            caption="captions/ranks.rst",
+            category="Tables",
+            labels={"table": "ranks"},
+        ),
         seeds=f"{RESULTS}/tables/seeds.csv",
     log:
         f"logs/significance/{EXPERIMENT.name}.log",
@@ -59,7 +69,12 @@ rule compare:
         tables=[f"{RESULTS}/{path}" for path in EXPERIMENT.tables()],
         seeds=f"{RESULTS}/tables/seeds.csv",
     output:
-        table=f"{RESULTS}/comparison.csv",
+        table=report(
+            f"{RESULTS}/comparison.csv",
+            caption="captions/comparison.rst",
+            category="Tables",
+            labels={"table": "all scores"},
+        ),
         points=f"{RESULTS}/points.csv",
     log:
         f"logs/compare/{EXPERIMENT.name}.log",

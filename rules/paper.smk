@@ -17,7 +17,7 @@ rule figure:
         pdf=f"{RESULTS}/figures/{{figure}}.pdf",
         png=report(
             f"{RESULTS}/figures/{{figure}}.png",
-            caption="../workflow_scripts/report/captions/figure.rst",
+            caption="captions/figure.rst",
             category="Figures",
             labels={"figure": "{figure}"},
         ),

@@ -39,7 +39,12 @@ rule report:
         ranks=f"{RESULTS}/ranks.csv",
         sections=SECTIONS,
     output:
-        f"{RESULTS}/report/index.html",
+        report(
+            f"{RESULTS}/report/index.html",
+            caption="captions/page.rst",
+            category="Report",
+            labels={"page": EXPERIMENT.name},
+        ),
     log:
         f"logs/report/{EXPERIMENT.name}.log",
     benchmark:

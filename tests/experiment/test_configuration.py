@@ -56,7 +56,10 @@ def test_experiments_are_valid_and_fit_the_schema(root: Path) -> None:
         ({"datasets": {"rats_pairs_twin": {"methods": ["lisbet_"]}}}, "'lisbet_' is not listed under methods"),
         ({"sweep": {"pca": {"dim": [4, "many"]}}}, "methods.pca: dim: input should be a valid integer"),
         ({"probe": 3}, "probe"),
-        ({"datasets": {"mars_crops": {}}}, "the card 'mars_crops' has no split 'official'; it has: fold"),
+        (
+            {"datasets": {"mars_crops": {"splits": ["official"]}}},
+            "the card 'mars_crops' has no split 'official'; it has: fold",
+        ),
     ],
 )
 def test_mistakes_are_refused_in_one_sentence(root: Path, overrides: dict[str, Any], said: str) -> None:

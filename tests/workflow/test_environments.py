@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -49,6 +50,12 @@ def test_conda_environments_match_the_lock(root: Path, lock: dict[str, str], nam
             assert pinned == "3.11"
         else:
             assert lock[CONDA_NAMES.get(package, package)] == pinned, entry
+
+
+def test_environments_name_tests_that_exist(root: Path) -> None:
+    for path in (root / "envs").glob("*.yaml"):
+        for name in re.findall(r"tests/[\w/]+\.py", path.read_text()):
+            assert (root / name).is_file(), f"{path.name}: {name}"
 
 
 def test_every_environment_of_a_rule_exists(root: Path) -> None:

@@ -10,18 +10,26 @@ from pathlib import Path
 
 from workflow_scripts import __version__
 from workflow_scripts.core.errors import EthoMakeError
+from workflow_scripts.workflow.workspace import places
 
 COMMANDS = {
+    "init": "Make a workspace: a folder of your own with config/ and a Snakefile.",
     "datasets": "List the datasets that have a card.",
     "card": "Print a dataset's card.",
     "new-dataset": "Guess a card from your own files and print what was guessed.",
+    "new-experiment": "Write an experiment on a dataset, with comments.",
+    "experiments": "List the experiments, here and in EthoMake.",
+    "methods": "List the methods and what they take.",
+    "sources": "List the file formats of recordings and labels that are read.",
     "check": "Validate an experiment and print what it would run.",
+    "run": "Run an experiment; arguments after its name go to Snakemake.",
     "plan": "Predict an experiment's jobs, memory, hours and GPU hours, rule by rule.",
     "predict": "Predict files with a trained run.",
     "summary": "Print five lines about a finished experiment.",
     "keep": "Copy a finished experiment's tables to docs/results.",
     "trace": "Print where a figure or table came from, back to the downloads.",
-    "export-bouts": "Write a run's predictions as bouts for other programs.",
+    "export-bouts": "Write a run's predictions for other programs.",
+    "export-labels": "Write a dataset's labels for other programs.",
     "export-clips": "Cut a dataset's training clips out of its videos, a file each.",
     "import-run": "Make a run of a model that a published program trained.",
     "export-original": "Write a trained run in the file layout of the published program.",
@@ -38,7 +46,9 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
     """Return the parser, complete for the chosen command; the others only have their line in the help."""
     parser = argparse.ArgumentParser(prog="ethomake", description="Datasets, cards and checks around the workflow.")
     parser.add_argument("--version", action="version", version=f"ethomake {__version__}")
-    parser.add_argument("--root", type=Path, default=Path(), help="folder that holds config/ (default: this one)")
+    parser.add_argument(
+        "--root", type=Path, help="the folder that holds config/ (default: this one first, EthoMake's own second)"
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text)
@@ -65,6 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser(next((word for word in given if word in COMMANDS), None)).parse_args(given)
     try:
+        # Files are looked up in `places` and written below `root`.
+        options.places = places(options.root)
+        options.root = options.places[0]
         options.run(options)
     except EthoMakeError as error:
         print(error, file=sys.stderr)

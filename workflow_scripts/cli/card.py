@@ -15,4 +15,4 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print a card as Markdown."""
-    print(markdown_card(read_card(options.root, options.name)), end="")
+    print(markdown_card(read_card(options.places, options.name)), end="")

@@ -17,7 +17,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Validate an experiment and its cards, and print what it would run."""
-    experiment = named_experiment(options.root, options.experiment)
+    experiment = named_experiment(options.places, options.experiment)
     for started in experiment.runs:
         for path in experiment.named_files(started):
             # Weights below results/ are made by other runs, and come first.

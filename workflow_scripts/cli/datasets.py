@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import textwrap
 
-from workflow_scripts.cards.card import Card, card_path, load_card
+from workflow_scripts.cards.card import Card, load_card
 from workflow_scripts.cards.page import human_size, total_size
+from workflow_scripts.cards.places import config_path
 from workflow_scripts.cli.tables import dataset_names, print_table
 from workflow_scripts.core.errors import ConfigError, EthoMakeError
 
@@ -29,9 +30,9 @@ def run(options: argparse.Namespace) -> None:
     """Print a table of the cards; a broken one is named after the table and fails the command."""
     rows = [["name", "kind", "shards", "tasks", "size", "licence"]]
     broken = []
-    for name in dataset_names(options.root):
+    for name in dataset_names(options.places):
         try:
-            rows.append(_row(load_card(card_path(options.root, name))))
+            rows.append(_row(load_card(config_path(options.places, "datasets", name))))
         except EthoMakeError as error:
             broken.append(str(error))
     print_table(rows)

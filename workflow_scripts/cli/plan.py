@@ -8,6 +8,7 @@ from pathlib import Path
 from workflow_scripts.cli.tables import print_table
 from workflow_scripts.experiment.experiment import named_experiment
 from workflow_scripts.workflow.plan import by_rule, planned_jobs
+from workflow_scripts.workflow.workspace import snakefile
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,9 +19,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print what Snakemake plans for an experiment, rule by rule."""
-    config = named_experiment(options.root, options.experiment).config.model_dump(mode="json")
+    config = named_experiment(options.places, options.experiment).config.model_dump(mode="json")
     folder = Path() if options.remaining else None
-    planned = by_rule(planned_jobs(options.root / "Snakefile", config, folder))
+    planned = by_rule(planned_jobs(snakefile(options.root), config, folder))
     rows = [["rule", "jobs", "cores", "memory (MB)", "core hours", "GPU hours"]]
     for rule in planned:
         numbers = (rule.jobs, rule.cores, rule.mem_mb, f"{rule.hours:.1f}", f"{rule.gpu_hours:.1f}")

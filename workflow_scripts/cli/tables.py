@@ -5,34 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from workflow_scripts.cards.card import Card, card_path, load_card
+from workflow_scripts.cards.card import Card, Published, load_card
+from workflow_scripts.cards.places import as_folders, config_path, known_names
 from workflow_scripts.cards.published import load_published, with_published
 from workflow_scripts.core.errors import ConfigError
-from workflow_scripts.core.validation import nearest
 
 
-def dataset_names(root: Path) -> list[str]:
-    """Names of the datasets that have a card below `root`.
+def dataset_names(places: str | Path | Sequence[Path]) -> list[str]:
+    """Names of the datasets that have a card in one of the folders.
 
     Raises
     ------
     ConfigError
-        When `root` holds no folder of cards.
+        When no folder holds cards.
     """
-    folder = root / "config" / "datasets"
-    if not folder.is_dir():
+    folders = as_folders(places)
+    if not any((folder / "config" / "datasets").is_dir() for folder in folders):
         raise ConfigError(
-            f"There is no folder {folder} here; run ethomake in the project's folder or name it by --root."
+            f"There is no folder {folders[0] / 'config' / 'datasets'}; go to a workspace or name it by --root."
         )
-    return sorted(path.stem for path in folder.glob("*.yaml"))
+    return known_names(folders, "datasets")
 
 
-def read_card(root: Path, name: str) -> Card:
+def read_card(places: str | Path | Sequence[Path], name: str) -> Card:
     """Read a dataset's card together with its published numbers."""
-    known = dataset_names(root)
-    if name not in known:
-        raise ConfigError(f"There is no dataset {name!r} in config/datasets{nearest(name, known)}.")
-    return with_published(load_card(card_path(root, name)), load_published(root))
+    dataset_names(places)
+    published: dict[str, list[Published]] = {}
+    for folder in reversed(as_folders(places)):
+        published |= load_published(folder)
+    return with_published(load_card(config_path(places, "datasets", name)), published)
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:

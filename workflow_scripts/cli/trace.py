@@ -11,17 +11,17 @@ from workflow_scripts.cards.card import Card
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import digest, read_json, read_yaml
 from workflow_scripts.core.redact import redact
-from workflow_scripts.experiment.experiment import Experiment, load_experiment
+from workflow_scripts.experiment.experiment import Experiment, Places, load_experiment
 from workflow_scripts.workflow.environment import NOTES
 
 
-def trace(root: Path, path: Path) -> Iterator[str]:
+def trace(places: Places, path: Path) -> Iterator[str]:
     """Tell, line by line, what a file of `results/<experiment>/` hangs on.
 
     Parameters
     ----------
-    root : Path
-        Folder that holds `config/`.
+    places : Path or sequence of Path
+        Folders that hold `config/`.
     path : Path
         A figure (any of its files), table or run below `results/<experiment>/`; `data/` and `resources/` lie beside
         `results/`.
@@ -46,7 +46,7 @@ def trace(root: Path, path: Path) -> Iterator[str]:
     if results is None or configuration is None:
         raise InputError(path, f"no folder above it holds {CONFIGURATION}", "name a file below results/<experiment>/")
     told = read_json(configuration)
-    experiment = load_experiment(root, told.get("config", told))
+    experiment = load_experiment(places, told.get("config", told))
     yield f"{path.name}, of the experiment {experiment.name}"
     origin = path.with_suffix(".json")
     selected: dict[str, str] = {}
@@ -113,5 +113,5 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print where a figure or table came from, back to the downloads."""
-    for line in trace(options.root, options.path):
+    for line in trace(options.places, options.path):
         print(line)

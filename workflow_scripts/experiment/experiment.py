@@ -360,6 +360,11 @@ def _leaves(values: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tup
             yield (*above, key), value
 
 
+def default_split(card: Card) -> str:
+    """Return the split family of a card that is used where an experiment names none: `official`, or its first one."""
+    return "official" if "official" in card.splits or not card.splits else next(iter(card.splits))
+
+
 def load_experiment(places: Places, overrides: dict[str, Any]) -> Experiment:
     """Validate a configuration and read the cards it names."""
     config = load_configuration(places, overrides)
@@ -367,6 +372,9 @@ def load_experiment(places: Places, overrides: dict[str, Any]) -> Experiment:
     for folder in reversed(as_folders(places)):
         published |= load_published(folder)
     cards = {name: load_card(config_path(places, "datasets", name)) for name in config.datasets}
+    for name, use in config.datasets.items():
+        if "splits" not in use.model_fields_set:
+            config.datasets[name] = use.model_copy(update={"splits": [default_split(cards[name])]})
     return Experiment(config, {name: with_published(card, published) for name, card in cards.items()}, published)
 
 

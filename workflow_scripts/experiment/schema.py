@@ -16,7 +16,11 @@ from workflow_scripts.motifs.options import MotifConfig
 class DatasetUse(Strict):
     """How an experiment uses one dataset."""
 
-    splits: list[Name] = Field(["official"], min_length=1, description="Split families of the card; folds are pooled.")
+    splits: list[Name] = Field(
+        ["official"],
+        min_length=1,
+        description="Split families of the card; folds are pooled. Default: official, or the card's first.",
+    )
     tasks: list[str] | None = Field(None, description="Tasks of the card to probe; empty = all of them.")
     methods: list[str] | None = Field(None, description="Methods run on this dataset; empty = all of the experiment's.")
     overrides: dict[str, dict[str, Any]] = Field({}, description="Method options on this dataset alone, by method.")

@@ -3,6 +3,9 @@
 `config.py` holds the options (class `Config`) and is light: it is imported while the graph is built.
 `method.py` holds the functions of DESIGN §4 and may import torch;
 they and what only some methods can do are typed in :mod:`workflow_scripts.methods.protocol`.
+
+A light module `preset.py` with ``preset(card, size) -> Preset | None`` puts a method into new experiments on the
+datasets that it suits (:mod:`workflow_scripts.methods.presets`).
 """
 
 from __future__ import annotations
@@ -13,13 +16,16 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, cast
 
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.validation import Strict, nearest, validate
 from workflow_scripts.methods.protocol import Method
 
 Vocabularies = Mapping[str, Sequence[str]]
+
+if TYPE_CHECKING:
+    from workflow_scripts.cards.card import Card
 
 
 class Options(Strict):
@@ -127,6 +133,26 @@ class Imported(NamedTuple):
     files: list[Path]
     version: str
     notes: list[str]
+
+
+Size = Literal["quick", "full"]
+"""``quick``: minutes on a laptop, to see that everything fits; ``full``: the method at work."""
+
+
+class Preset(NamedTuple):
+    """What a new experiment proposes of a method: see the module `preset` of a method.
+
+    `why` is one line about the method, `options` YAML (comments are kept), `sweep` options with several values.
+    """
+
+    why: str
+    options: str = "{}"
+    sweep: str = ""
+
+
+def frame_tasks(card: Card, *kinds: str) -> list[str]:
+    """Tasks of a dataset that are labelled frame by frame, of the kinds given."""
+    return [name for name, task in card.tasks.items() if task.level == "frame" and task.kind in kinds]
 
 
 class Decided(NamedTuple):

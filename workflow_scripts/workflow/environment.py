@@ -23,10 +23,16 @@ NOTES = Path(".snakemake/ethomake")
 
 
 def use_checkout(root: Path) -> None:
-    """Let jobs run this interpreter and this checkout's package, and know where the checkout is."""
+    """Let jobs run this interpreter and this checkout's package, and know where the project's folder is.
+
+    The folder inside a wheel holds no package: this interpreter finds the installed one by itself.
+    """
     _first("PATH", [str(Path(sys.executable).parent)])
-    _first("PYTHONPATH", [str(root)])
+    if (root / "workflow_scripts").is_dir():
+        _first("PYTHONPATH", [str(root)])
     os.environ["ETHOMAKE_ROOT"] = str(root)
+    if cache := os.environ.get("XDG_CACHE_HOME"):  # which Snakemake and torch obey, and Matplotlib only in part
+        os.environ.setdefault("MPLCONFIGDIR", str(Path(cache) / "matplotlib"))
 
 
 def set_environment(root: Path, config: Configuration) -> None:
@@ -38,7 +44,7 @@ def set_environment(root: Path, config: Configuration) -> None:
     Parameters
     ----------
     root : Path
-        The checkout.
+        EthoMake's own folder: a checkout, or the copy in a wheel.
     config : Configuration
     """
     require_places()

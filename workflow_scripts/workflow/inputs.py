@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -250,7 +251,7 @@ class Inputs:
 
     def memory(self, rule: str) -> Callable[[Any, int], int]:
         """Resources function: predicted megabytes of a job of a rule, more with each attempt."""
-        return lambda wildcards, attempt: self._need(rule, wildcards).mem_mb * attempt
+        return lambda wildcards, attempt: _asked(self._need(rule, wildcards).mem_mb * attempt)
 
     def minutes(self, rule: str) -> Callable[[Any, int], int]:
         """Resources function: predicted minutes of a job of a rule, more with each attempt."""
@@ -261,9 +262,14 @@ class Inputs:
         return gpus(self.run(wildcards))
 
 
+def _asked(megabytes: int) -> int:
+    """Return the memory to ask for: none where `ETHOMAKE_NO_MEMORY` is set, for an sbatch that refuses `--mem`."""
+    return 0 if os.environ.get("ETHOMAKE_NO_MEMORY", "0") not in ("", "0") else megabytes
+
+
 def scaled(base: int) -> Callable[[Any, int], int]:
     """Memory that grows with each attempt (retries are set in the profiles)."""
-    return lambda wildcards, attempt: base * attempt
+    return lambda wildcards, attempt: _asked(base * attempt)
 
 
 def simulate_code(card: Card) -> str:

@@ -1,0 +1,34 @@
+"""`ethomake export-labels DATA`: a dataset's labels for other programs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from workflow_scripts.behaviour.exchange import LABEL_FORMS, labels_of, write_files, write_table
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("data", type=Path, help="data/<dataset>/tracks.h5 or data/<dataset>/clips/index.h5")
+    parser.add_argument(
+        "--format",
+        choices=LABEL_FORMS,
+        default="csv",
+        help="csv = one table of all recordings; others a file a recording",
+    )
+    parser.add_argument("--task", action="append", help="task to write, repeatable (default: all by frame)")
+    parser.add_argument(
+        "--media", default="", help="name of the video in the files, e.g. '{recording}.mp4' (default: the source video)"
+    )
+    parser.add_argument("--output", type=Path, default=Path("labels"), help="folder of the files (default: labels)")
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write a dataset's labels, and print what was written."""
+    codings = labels_of(options.data, options.task, options.media)
+    if options.format == "csv":
+        print(write_table(options.output / "labels.csv", codings))
+        return
+    for path in write_files(options.output, codings, options.format, data=options.data):
+        print(path)
