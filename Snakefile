@@ -16,6 +16,7 @@ include: "rules/augment.smk"
 include: "rules/train.smk"
 include: "rules/embed.smk"
 include: "rules/evaluate.smk"
+include: "rules/apply.smk"
 include: "rules/motifs.smk"
 include: "rules/lisbet.smk"
 include: "rules/bams.smk"
@@ -36,6 +37,8 @@ rule all:
         f"{RESULTS}/provenance/configuration.json",
         f"{RESULTS}/provenance/crate/ro-crate-metadata.json",
         [f"{RESULTS}/{path}" for path in EXPERIMENT.pretraining_results()],
+        FINALS,
+        list(APPLICATIONS),
         [f"{RESULTS}/leaderboard.csv"] if EXPERIMENT.swept_runs() else [],
         [f"{RESULTS}/{path}" for path in EXPERIMENT.motif_tables()],
 

@@ -37,6 +37,8 @@ class Prediction:
         Class index, 0/1, or the value.
     scores : ndarray, float32, shape (time, n_classes), (time,) or None
         Probabilities or decision values; for ``binary`` that of the positive class.
+    seen : ndarray of bool, shape (time,), or None
+        Frames that show an animal; a prediction of another frame says nothing. None where the file does not tell.
     """
 
     recording: str
@@ -45,6 +47,7 @@ class Prediction:
     mask: npt.NDArray[np.bool_]
     prediction: npt.NDArray[np.generic]
     scores: npt.NDArray[np.float32] | None = None
+    seen: npt.NDArray[np.bool_] | None = None
 
 
 class PredictionsWriter:
@@ -81,6 +84,8 @@ class PredictionsWriter:
         node.create_dataset("prediction", data=prediction.prediction, **COMPRESSION)
         if prediction.scores is not None:
             node.create_dataset("scores", data=prediction.scores.astype(np.float32, copy=False), **COMPRESSION)
+        if prediction.seen is not None:
+            node.create_dataset("seen", data=prediction.seen, **COMPRESSION)
 
 
 class PredictionsReader:
@@ -114,6 +119,7 @@ class PredictionsReader:
             mask=node["mask"][:],
             prediction=node["prediction"][:],
             scores=node["scores"][:] if "scores" in node else None,
+            seen=node["seen"][:] if "seen" in node else None,
         )
 
     def iterate(self, task: str) -> Iterator[Prediction]:

@@ -60,7 +60,7 @@ def _plain(spec: Spec) -> dict[str, Any]:
     return plain
 
 
-def _spec(config: dict[str, Any]) -> Spec:
+def spec_of(config: dict[str, Any]) -> Spec:
     spec: Spec = SPECS[methods.config_model(config["method"]).kind].from_dict(config["spec"])
     return spec
 
@@ -171,7 +171,7 @@ def _model_card(hparams: dict[str, Any], about: Sequence[str], model: torch.nn.M
     return f"""# {hparams["method"]} ({hparams["mode"]}) on {hparams["dataset"]}, split {hparams["split"]}
 
 {told}
-- Numbers kept: {size}. Input: {_spec(hparams).describe()}.
+- Numbers kept: {size}. Input: {spec_of(hparams).describe()}.
 - Use it on recordings of the same kind; others are refused.
 - How well it does stands in `probe.csv` beside this file and in the experiment's `comparison.csv`.
 
@@ -247,7 +247,7 @@ def export_embedder(folder: Path, weights: str = "best") -> None:
 
 def _restore(config: dict[str, Any], weights: Path) -> torch.nn.Module:
     functions = methods.load(config["method"])
-    spec = _spec(config)
+    spec = spec_of(config)
     model: torch.nn.Module = functions.build(methods.parse(config["method"], config["options"]), spec)
     try:
         model.load_state_dict(load_file(weights), strict=True)
@@ -283,7 +283,7 @@ def embed(embedder: Path, view: View, output: Path) -> None:
     torch.set_num_threads(1)
     model, config = load_embedder(embedder)
     functions = methods.load(config["method"])
-    spec = _spec(config)
+    spec = spec_of(config)
 
     def each() -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
         with torch.inference_mode():
@@ -324,7 +324,7 @@ def predict(embedder: Path, view: View, tasks: Sequence[str], output: Path, *, r
     torch.set_num_threads(1)
     model, config = load_embedder(embedder)
     functions = methods.load(config["method"])
-    spec = _spec(config)
+    spec = spec_of(config)
     declared: set[str] = set()
     with create_predictions(output) as writer, torch.inference_mode():
         for recording in view.test():
@@ -350,7 +350,7 @@ def predict(embedder: Path, view: View, tasks: Sequence[str], output: Path, *, r
                     )
                     declared.add(task)
                 group = view.split.groups[recording.id]
-                writer.add(task, _prediction(recording.id, group, labels, said[task]))
+                writer.add(task, prediction_of(recording.id, group, labels, said[task]))
         if not declared:
             raise EthoMakeError(
                 f"{config['method']} predicts none of the tasks {', '.join(tasks)}; train it with labels, or take its "
@@ -358,7 +358,7 @@ def predict(embedder: Path, view: View, tasks: Sequence[str], output: Path, *, r
             )
 
 
-def _prediction(recording: str, group: str, labels: Any, said: Any) -> Prediction:
+def prediction_of(recording: str, group: str, labels: Any, said: Any) -> Prediction:
     chosen: npt.NDArray[Any]
     scores: npt.NDArray[np.float32] | None
     if isinstance(said, methods.Decided):
