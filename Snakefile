@@ -17,6 +17,7 @@ include: "rules/train.smk"
 include: "rules/embed.smk"
 include: "rules/evaluate.smk"
 include: "rules/apply.smk"
+include: "rules/behaviour.smk"
 include: "rules/motifs.smk"
 include: "rules/lisbet.smk"
 include: "rules/bams.smk"
@@ -39,6 +40,7 @@ rule all:
         [f"{RESULTS}/{path}" for path in EXPERIMENT.pretraining_results()],
         FINALS,
         list(APPLICATIONS),
+        BEHAVIOUR,
         [f"{RESULTS}/leaderboard.csv"] if EXPERIMENT.swept_runs() else [],
         [f"{RESULTS}/{path}" for path in EXPERIMENT.motif_tables()],
 

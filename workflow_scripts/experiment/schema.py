@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from workflow_scripts.behaviour.options import BehaviourConfig
 from workflow_scripts.core.validation import Strict
 from workflow_scripts.evaluation.options import IntervalConfig, ProbeConfig
 from workflow_scripts.fetch.options import DownloadConfig
@@ -65,6 +66,9 @@ class Configuration(Strict):
     motifs: MotifConfig | None = Field(None, description="Segment embeddings into motifs; empty = do not.")
     apply: list[ApplyUse] = Field(
         [], description="Apply models trained on everything labelled (split `all`) to further recordings."
+    )
+    behaviour: BehaviourConfig | None = Field(
+        None, description="Tables of bouts, budgets and conditions; empty = where models are applied, with defaults."
     )
     umap: bool = Field(
         False,

@@ -136,8 +136,8 @@ def apply_model(
                 found.setdefault(task, []).append(prediction)
     if not found:
         raise EthoMakeError(
-            f"{config['method']} could be applied to no recording of {data.parent.name!r} for {', '.join(chosen)}; see the "
-            "messages above."
+            f"{config['method']} could be applied to no recording of {data.parent.name!r} for {', '.join(chosen)}; see "
+            "the messages above."
         )
     with create_predictions(output) as writer:
         for task, predictions_of in found.items():

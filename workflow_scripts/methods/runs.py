@@ -61,6 +61,7 @@ def _plain(spec: Spec) -> dict[str, Any]:
 
 
 def spec_of(config: dict[str, Any]) -> Spec:
+    """Return the specification of the data that a model was made for, from its configuration."""
     spec: Spec = SPECS[methods.config_model(config["method"]).kind].from_dict(config["spec"])
     return spec
 
@@ -359,6 +360,7 @@ def predict(embedder: Path, view: View, tasks: Sequence[str], output: Path, *, r
 
 
 def prediction_of(recording: str, group: str, labels: Any, said: Any) -> Prediction:
+    """Lay what a method says about a task beside its labels."""
     chosen: npt.NDArray[Any]
     scores: npt.NDArray[np.float32] | None
     if isinstance(said, methods.Decided):

@@ -298,7 +298,12 @@ def run_probe(
                 if writer is not None:
                     probe.write(writer, target, models[target.name])
         if readout is not None:
-            about = {"dataset": split.dataset, "split": split.name, "seed": seed, "probe": config.model_dump(mode="json")}
+            about = {
+                "dataset": split.dataset,
+                "split": split.name,
+                "seed": seed,
+                "probe": config.model_dump(mode="json"),
+            }
             fitted = {target.name: (target, models[target.name]) for target in targets}
             save_readout(readout, fitted, about | {"notes": list(probe.notes)})
     return probe.notes

@@ -1,4 +1,4 @@
-"""A fitted probe as files, `probe/{model.safetensors, config.yaml}` of a run, which predict embeddings of any recording.
+"""A fitted probe as files, `probe/{model.safetensors, config.yaml}` of a run, which predict any recording's embeddings.
 
 `model.safetensors` holds `<task>/coef` (outputs, dim) and `<task>/intercept` (outputs,) in float64, and for exclusive
 classes `<task>/present`; `config.yaml` holds kind, level, classes, background and link of each task.

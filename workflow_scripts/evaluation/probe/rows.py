@@ -59,9 +59,7 @@ class Target:
         )
 
 
-def find_target(
-    tracks: TracksReader, split: Split, task: str, needed: Sequence[str] = ("train", "test")
-) -> Target:
+def find_target(tracks: TracksReader, split: Split, task: str, needed: Sequence[str] = ("train", "test")) -> Target:
     """Describe a task, and check that it means the same everywhere and that both sides have labels of it.
 
     Parameters

@@ -1,0 +1,40 @@
+# Consumes: hand labels and predictions, held out and applied. Produces, where models are applied or the key `behaviour`
+# asks for it: results/<experiment>/behaviour/{bouts,budget,time_bins,transitions,agreement,conditions}.csv.
+
+from shlex import quote
+
+from workflow_scripts.experiment.applications import behaviour_sources, behaviour_tasks
+
+BEHAVIOUR_OPTIONS = EXPERIMENT.config.behaviour
+BEHAVIOUR_TASKS = behaviour_tasks(EXPERIMENT)
+BEHAVIOUR_NAMES = ["bouts", "budget", "time_bins", "transitions", "agreement", "conditions"]
+BEHAVIOUR = [f"{RESULTS}/behaviour/{name}.csv" for name in BEHAVIOUR_NAMES] if BEHAVIOUR_TASKS else []
+
+
+rule behaviour:
+    input:
+        predictions=[f"{RESULTS}/{source.path}" for source in behaviour_sources(EXPERIMENT)],
+        data=[PLAN.data_of(name) for name in BEHAVIOUR_TASKS],
+        conditions=[BEHAVIOUR_OPTIONS.conditions] if BEHAVIOUR_OPTIONS and BEHAVIOUR_OPTIONS.conditions else [],
+    output:
+        [f"{RESULTS}/behaviour/{name}.csv" for name in BEHAVIOUR_NAMES],
+    log:
+        f"logs/behaviour/{EXPERIMENT.name}.log",
+    benchmark:
+        f"logs/behaviour/{EXPERIMENT.name}.tsv"
+    conda:
+        "../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(4000),
+        runtime=120,
+    params:
+        experiment=PLAN.resolved,
+        config=PLAN.tables_digest,
+        results=lambda wildcards, output: str(Path(output[0]).parents[1]),
+        folder=lambda wildcards, output: str(Path(output[0]).parent),
+        conditions=lambda wildcards, input: f"--conditions {quote(input.conditions)}" if input.conditions else "",
+        code=code_digest("stages.behaviour"),
+    shell:
+        "python -m workflow_scripts.stages.behaviour --log {log:q} --config {params.experiment:q}"
+        " --results {params.results:q} --data data {params.conditions} --folder {params.folder:q}"
