@@ -2,7 +2,7 @@
 
 Where units are blocked, values are compared within blocks: the difference is that of least squares with an effect of
 each block, and conditions are permuted within blocks alone. The permutation distribution holds for the null hypothesis
-that the condition changes nothing (Good 2005, ch. 3; Anderson & ter Braak 2003 for blocks). Formulas: docs/behaviour.md.
+that the condition changes nothing (Good 2005, ch. 3; blocks: Anderson & ter Braak 2003). Formulas: docs/behaviour.md.
 """
 
 from __future__ import annotations
