@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from workflow_scripts.behaviour.measures import find_bouts
@@ -38,8 +39,10 @@ TRANSITIONS += ["ratio", "z", "p", "p_holm", "smallest_p", "n_recordings", "n_bo
 of the counts that chance gives."""
 CHAINS = 100
 """Chains side by side; each gives several orders."""
-WARM_UP = 5
-"""Swaps tried before the first order and between two, by the number of bouts."""
+STEPS = 60
+"""Steps before the first order; a quarter of them between two. Each tries to swap a third of the bouts, in pairs."""
+SHORT = 4000
+"""Steps times bouts at least: in short sequences, few orders are allowed and few swaps lead from one to another."""
 
 
 class BoutOrder:
@@ -62,51 +65,59 @@ def shuffled(sequences: Sequence[BoutOrder], shuffles: int, seed: int, classes: 
     ndarray, shape (n_sequences, shuffles, classes, classes)
         Float32 counts.
     """
-    n_seq, longest = len(sequences), max((len(each.code) for each in sequences), default=0)
-    rounds = -(-shuffles // CHAINS)
-    counts = np.zeros((n_seq, rounds * CHAINS, classes * classes), np.float32)
-    if longest < 2:
-        return counts[:, :shuffles].reshape(n_seq, shuffles, classes, classes)
-    sizes = np.array([len(each.code) for each in sequences])
-    # A frame of -1 around the bouts, so that ends have neighbours that touch nothing.
-    state = np.full((n_seq, CHAINS, longest + 2), -1, np.int64)
-    touches = np.zeros((n_seq, longest + 2), bool)  # bout i touches bout i + 1, in padded places
-    follows = np.zeros((n_seq, longest + 2), bool)
-    for row, each in enumerate(sequences):
-        n = len(each.code)
-        state[row, :, 1 : n + 1] = each.code
-        touches[row, 1:n], follows[row, 1:n] = each.touches, each.follows
-    active = np.flatnonzero(sizes > 1)
-    rng = np.random.default_rng(seed)
-    steps = WARM_UP * int(sizes.max())
-    rows, chains = active[:, None], np.arange(CHAINS)[None]
-    bound = touches.any(axis=1)[active]
-    where_followed = np.nonzero(follows)
+    found = np.zeros((len(sequences), shuffles, classes, classes), np.float32)
+    for number, each in enumerate(sequences):
+        if each.follows.any():
+            found[number] = _shuffle(each, shuffles, np.random.default_rng([seed, number]), classes)
+    return found
+
+
+def _shuffle(order: BoutOrder, shuffles: int, rng: np.random.Generator, classes: int) -> Float32Array:
+    n, rounds = len(order.code), -(-shuffles // CHAINS)
+    # One place before and behind, so that ends have neighbours that touch nothing.
+    state = np.full((n + 2, CHAINS), -1, np.int16)
+    state[1:-1] = order.code[:, None]
+    touches = np.zeros((n + 2, 1), bool)
+    touches[1:n, 0] = order.touches
+    places = np.flatnonzero(order.follows) + 1
+    chains = np.arange(CHAINS) * classes**2
+    warm_up = max(STEPS, SHORT // n)
+    counts = np.empty((rounds * CHAINS, classes, classes), np.float32)
     for turn in range(rounds):
-        if not bound.any():  # nothing touches: every order is allowed
-            for row in active.tolist():
-                inner = state[row, :, 1 : sizes[row] + 1]
-                state[row, :, 1 : sizes[row] + 1] = rng.permuted(inner, axis=1)
-        else:
-            for _ in range(steps):
-                first = (rng.random((len(active), CHAINS)) * sizes[active, None]).astype(np.int64) + 1
-                second = (rng.random((len(active), CHAINS)) * sizes[active, None]).astype(np.int64) + 1
-                a, b = state[rows, chains, first], state[rows, chains, second]
-                state[rows, chains, first], state[rows, chains, second] = b, a
-                wrong = np.zeros(a.shape, bool)
-                for place in (first, second):
-                    mine = state[rows, chains, place]
-                    wrong |= touches[rows, place - 1] & (state[rows, chains, place - 1] == mine)
-                    wrong |= touches[rows, place] & (state[rows, chains, place + 1] == mine)
-                state[rows, chains, first] = np.where(wrong, a, b)
-                # The second place last: where both are one, nothing has changed.
-                state[rows, chains, second] = np.where(wrong, b, a)
-        pairs = state[where_followed[0], :, where_followed[1]] * classes
-        pairs += state[where_followed[0], :, where_followed[1] + 1]
-        flat = (where_followed[0][:, None] * CHAINS + chains) * classes**2 + pairs
-        found = np.bincount(flat.ravel(), minlength=n_seq * CHAINS * classes**2)
-        counts[:, turn * CHAINS : (turn + 1) * CHAINS] = found.reshape(n_seq, CHAINS, classes**2)
-    return counts[:, :shuffles].reshape(n_seq, shuffles, classes, classes)
+        if order.touches.any():
+            for step in range(warm_up // 4 if turn else warm_up):
+                _swap(state, touches, *(_apart(n, rng) if step % 2 else rng.integers(1, n + 1, (2, 1))), rng)
+        else:  # every order is allowed
+            state[1:-1] = rng.permuted(state[1:-1], axis=0)
+        flat = state[places] * classes + state[places + 1] + chains
+        drawn = np.bincount(flat.ravel(), minlength=CHAINS * classes**2)
+        counts[turn * CHAINS : (turn + 1) * CHAINS] = drawn.reshape(CHAINS, classes, classes)
+    return counts[:shuffles]
+
+
+def _apart(n: int, rng: np.random.Generator) -> tuple[Int64Array, Int64Array]:
+    """Draw pairs of places of which no two are neighbours, so that all pairs may be swapped at once."""
+    key = np.concatenate([[0.0], rng.random(n), [0.0]])
+    peaks = 1 + np.flatnonzero((key[1:-1] > key[:-2]) & (key[1:-1] > key[2:]))
+    peaks = peaks[np.argsort(rng.random(len(peaks)))]
+    half = len(peaks) // 2
+    return peaks[:half], peaks[half : 2 * half]
+
+
+def _swap(
+    state: npt.NDArray[np.int16], touches: BoolArray, first: Int64Array, second: Int64Array, rng: np.random.Generator
+) -> None:
+    """Swap pairs of bouts in every chain with even odds, where no two alike come to touch."""
+    a, b = state[first], state[second]
+    # The proposal does not depend on the state, and the coin lets chains that began alike part.
+    coin = rng.integers(0, 2, a.shape, dtype=bool)
+    state[first], state[second] = b, a
+    for place, mine in ((first, b), (second, a)):
+        coin &= ~(touches[place - 1] & (state[place - 1] == mine))
+        coin &= ~(touches[place] & (state[place + 1] == mine))
+    # The second place last: where both are one, nothing has changed.
+    state[first] = np.where(coin, b, a)
+    state[second] = np.where(coin, a, b)
 
 
 def transitions(many: Sequence[Series], shuffles: int = 1000, seed: int = 0) -> pd.DataFrame:
