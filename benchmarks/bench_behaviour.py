@@ -1,6 +1,6 @@
 """Time behaviour tables of many recordings: budgets, bins, bouts, agreement, conditions, transitions.
 
-`python benchmarks/bench_behaviour.py [recordings] [minutes]` prints seconds of each and of all together. Each recording is
+`python benchmarks/bench_behaviour.py [recordings] [minutes]` prints seconds of each and of all. Each recording is
 labelled and predicted; animals are the units of two conditions.
 """
 
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -39,22 +41,20 @@ def main() -> None:
     recordings = int(sys.argv[1]) if len(sys.argv) > 1 else 500
     minutes = float(sys.argv[2]) if len(sys.argv) > 2 else 10
     many = [simulated(number, minutes, source) for number in range(recordings) for source in ("human", "model")]
+    options, budgets = BehaviourConfig(), budget(many)
+    tables: dict[str, Callable[[], Any]] = {
+        "budget": lambda: budget(many),
+        "conditions": lambda: conditions(budgets, options),
+        "bouts": lambda: bouts(many),
+        "time_bins": lambda: time_bins(many, 60),
+        "agreement": lambda: agreement(many)[0],
+        "transitions": lambda: transitions(many),
+    }
     whole = time.perf_counter()
-    budgets = None
-    options = BehaviourConfig()
-    for name, work in (
-        ("budget", lambda: budget(many)),
-        ("conditions", lambda: conditions(budgets, options)),
-        ("bouts", lambda: bouts(many)),
-        ("time_bins", lambda: time_bins(many, 60)),
-        ("agreement", lambda: agreement(many)),
-        ("transitions", lambda: transitions(many)),
-    ):
+    for name, work in tables.items():
         start = time.perf_counter()
-        found = work()
-        budgets = found if name == "budget" else budgets
-        rows = len(found[0] if isinstance(found, tuple) else found)
-        print(f"{name:12} {time.perf_counter() - start:7.1f} s  {rows} rows")
+        rows = len(work())
+        print(f"{name:12} {time.perf_counter() - start:7.1f} s  {rows} rows", flush=True)
     print(f"{'all':12} {time.perf_counter() - whole:7.1f} s  {recordings} recordings of {minutes:g} min, twice")
 
 
