@@ -5,7 +5,7 @@ from shlex import quote
 
 from workflow_scripts.experiment.applications import behaviour_sources, behaviour_tasks
 
-BEHAVIOUR_OPTIONS = EXPERIMENT.config.behaviour
+CONDITIONS_TABLE = EXPERIMENT.config.behaviour.conditions if EXPERIMENT.config.behaviour else ""
 BEHAVIOUR_TASKS = behaviour_tasks(EXPERIMENT)
 BEHAVIOUR_NAMES = ["bouts", "budget", "time_bins", "transitions", "agreement", "conditions"]
 BEHAVIOUR = [f"{RESULTS}/behaviour/{name}.csv" for name in BEHAVIOUR_NAMES] if BEHAVIOUR_TASKS else []
@@ -15,7 +15,7 @@ rule behaviour:
     input:
         predictions=[f"{RESULTS}/{source.path}" for source in behaviour_sources(EXPERIMENT)],
         data=[PLAN.data_of(name) for name in BEHAVIOUR_TASKS],
-        conditions=[BEHAVIOUR_OPTIONS.conditions] if BEHAVIOUR_OPTIONS and BEHAVIOUR_OPTIONS.conditions else [],
+        conditions=[CONDITIONS_TABLE] if CONDITIONS_TABLE else [],
     output:
         [f"{RESULTS}/behaviour/{name}.csv" for name in BEHAVIOUR_NAMES],
     log:
@@ -33,7 +33,7 @@ rule behaviour:
         config=PLAN.tables_digest,
         results=lambda wildcards, output: str(Path(output[0]).parents[1]),
         folder=lambda wildcards, output: str(Path(output[0]).parent),
-        conditions=lambda wildcards, input: f"--conditions {quote(input.conditions)}" if input.conditions else "",
+        conditions=f"--conditions {quote(CONDITIONS_TABLE)}" if CONDITIONS_TABLE else "",
         code=code_digest("stages.behaviour"),
     shell:
         "python -m workflow_scripts.stages.behaviour --log {log:q} --config {params.experiment:q}"
