@@ -168,7 +168,7 @@ def rasters(tables: Tables, dataset: str, task: str, source: str) -> Plate | Non
     return (
         figure,
         numbers,
-        f"Bouts of {task} in {dataset}, one row a recording, from {_said_by(source)}; what is grey is background or unseen.",
+        f"Bouts of {task} in {dataset}, one row a recording, from {_said_by(source)}; grey is background or unseen.",
     )
 
 
@@ -235,8 +235,8 @@ def transition_graphs(tables: Tables, dataset: str, task: str, source: str) -> P
         _graph(place, matrix.to_numpy(float), classes, name, signed="−" in name and len(conditions) == 2)
     columns = ["condition", "from", "to", "count", "probability", "expected", "p_holm"]
     text = (
-        f"Which behaviour follows which in {task} of {dataset}, from {_said_by(source)}: width of an arrow = probability, "
-        "given the behaviour before it; below 0.05 not drawn. In a difference, orange is more and blue is less."
+        f"Which behaviour follows which in {task} of {dataset}, from {_said_by(source)}: width of an arrow = "
+        "probability, given the behaviour before it; below 0.05 not drawn. In a difference, orange is more and blue is less."
     )
     return figure, table[columns], text
 
