@@ -39,9 +39,7 @@ def test_a_behaviour_may_follow_itself_after_background():
 def test_random_orders_are_uniform_over_those_allowed(monkeypatch):
     """Bouts 1 2 1 3 2 that touch one another: every order without two alike in touch, equally often."""
     codes = [1, 2, 1, 3, 2]
-    allowed = {
-        order for order in itertools.permutations(codes) if all(a != b for a, b in itertools.pairwise(order))
-    }
+    allowed = {order for order in itertools.permutations(codes) if all(a != b for a, b in itertools.pairwise(order))}
     monkeypatch.setattr(module, "CHAINS", 4000)
     found = shuffled([BoutOrder(series(codes, classes=tuple("abcd")))], 8000, 0, 4)[0]
     observed = Counter(tuple(each.ravel().astype(int)) for each in found)
@@ -89,6 +87,7 @@ def test_conditions_get_tables_of_their_own():
     ]
     table = transitions(many, shuffles=100)
     assert set(table["condition"]) == {"", "a", "b"}
-    assert cell(table, "social", "attack", "a")["count"] + cell(table, "social", "attack", "b")["count"] == cell(
-        table, "social", "attack"
-    )["count"]
+    assert (
+        cell(table, "social", "attack", "a")["count"] + cell(table, "social", "attack", "b")["count"]
+        == cell(table, "social", "attack")["count"]
+    )
