@@ -17,7 +17,8 @@ rule behaviour:
         data=[PLAN.data_of(name) for name in BEHAVIOUR_TASKS],
         conditions=[CONDITIONS_TABLE] if CONDITIONS_TABLE else [],
     output:
-        [f"{RESULTS}/behaviour/{name}.csv" for name in BEHAVIOUR_NAMES],
+        tables=[f"{RESULTS}/behaviour/{name}.csv" for name in BEHAVIOUR_NAMES],
+        section=f"{RESULTS}/sections/behaviour/section.json",
     log:
         f"logs/behaviour/{EXPERIMENT.name}.log",
     benchmark:
@@ -31,10 +32,15 @@ rule behaviour:
     params:
         experiment=PLAN.resolved,
         config=PLAN.tables_digest,
-        results=lambda wildcards, output: str(Path(output[0]).parents[1]),
-        folder=lambda wildcards, output: str(Path(output[0]).parent),
+        results=lambda wildcards, output: str(Path(output.section).parents[2]),
+        folder=lambda wildcards, output: str(Path(output.tables[0]).parent),
         conditions=f"--conditions {quote(CONDITIONS_TABLE)}" if CONDITIONS_TABLE else "",
         code=code_digest("stages.behaviour"),
     shell:
         "python -m workflow_scripts.stages.behaviour --log {log:q} --config {params.experiment:q}"
         " --results {params.results:q} --data data {params.conditions} --folder {params.folder:q}"
+        " --section {output.section:q}"
+
+
+if BEHAVIOUR:
+    SECTIONS.append(f"{RESULTS}/sections/behaviour/section.json")

@@ -207,7 +207,7 @@ def _wide(
     wide = wide.reindex(columns=pd.MultiIndex.from_product([list(dict.fromkeys(part["class"])), options.measures]))
     joined = keys.set_index("recording").join(wide.set_axis(range(wide.shape[1]), axis=1))
     units = joined.groupby(["condition", "block", "unit"], sort=True).mean().reset_index()
-    return units, [(str(name), str(measure)) for name, measure in wide.columns], design.name
+    return units, [(str(pair[0]), str(pair[1])) for pair in wide.columns], design.name
 
 
 def _family(

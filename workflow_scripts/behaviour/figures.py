@@ -110,7 +110,8 @@ def animals(tables: Tables, dataset: str, task: str, source: str) -> Plate | Non
                 place.set_ylabel(shorten(name, 18), fontsize=9, fontweight="bold")
             if row == 0:
                 place.annotate(TITLES[measure], (0, 1.22), xycoords="axes fraction", fontsize=8.5)
-    figure.get_layout_engine().set(rect=(0, 0, 1, 0.97))  # type: ignore[union-attr]
+    engine: Any = figure.get_layout_engine()
+    engine.set(rect=(0, 0, 1, 0.97))
     smallest = found["smallest_p"].dropna()
     who = f"{_said_by(source)} of {task} in {dataset}"
     text = f"One dot an animal (or group), from {who}; bars: mean with bootstrap interval."
@@ -235,8 +236,8 @@ def transition_graphs(tables: Tables, dataset: str, task: str, source: str) -> P
         _graph(place, matrix.to_numpy(float), classes, name, signed="−" in name and len(conditions) == 2)
     columns = ["condition", "from", "to", "count", "probability", "expected", "p_holm"]
     text = (
-        f"Which behaviour follows which in {task} of {dataset}, from {_said_by(source)}: width of an arrow = "
-        "probability, given the behaviour before it; below 0.05 not drawn. In a difference, orange is more and blue is less."
+        f"Which behaviour follows which in {task} of {dataset}, from {_said_by(source)}; width of an arrow: "
+        "probability, given the behaviour before it; below 0.05 not drawn. In a difference, orange is more, blue less."
     )
     return figure, table[columns], text
 
@@ -247,7 +248,7 @@ def _graph(place: Any, matrix: Any, classes: Sequence[str], title: str, *, signe
     for a, b in zip(*np.nonzero(np.abs(matrix) >= 0.05), strict=True):
         value = float(matrix[a, b])
         ink = (colour(1) if value > 0 else colour(0)) if signed else INK
-        style = {"color": ink, "linewidth": 0.5 + 4 * abs(value), "mutation_scale": 9, "alpha": 0.85}
+        style: dict[str, Any] = {"color": ink, "linewidth": 0.5 + 4 * abs(value), "mutation_scale": 9, "alpha": 0.85}
         number = f"{value:+.2f}" if signed else f"{value:.2f}"
         if a == b:
             side = 1 if points[a, 1] > -1e-9 else -1

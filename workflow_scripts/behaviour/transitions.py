@@ -86,7 +86,9 @@ def _shuffle(order: BoutOrder, shuffles: int, rng: np.random.Generator, classes:
     for turn in range(rounds):
         if order.touches.any():
             for step in range(warm_up // 4 if turn else warm_up):
-                _swap(state, touches, *(_apart(n, rng) if step % 2 else rng.integers(1, n + 1, (2, 1))), rng)
+                # Single pairs may be neighbours, without which short sequences would not reach every order.
+                first, second = _apart(n, rng) if step % 2 else rng.integers(1, n + 1, (2, 1))
+                _swap(state, touches, first, second, rng)
         else:  # every order is allowed
             state[1:-1] = rng.permuted(state[1:-1], axis=0)
         flat = state[places] * classes + state[places + 1] + chains

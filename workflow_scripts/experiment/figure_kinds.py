@@ -117,9 +117,9 @@ def _behaviours(experiment: Experiment) -> list[Selection]:
     found: dict[tuple[str, str, str], None] = {}
     wanted = [(name, task, "human") for name, tasks in behaviour_tasks(experiment).items() for task in tasks]
     models = {each.dataset: each.trained_on or each.dataset for each in experiment.config.apply}
-    for source in behaviour_sources(experiment):
-        tasks = experiment.tasks(source.dataset) or experiment.tasks(models[source.dataset])
-        wanted += [(source.dataset, task, source.source) for task in tasks]
+    for made in behaviour_sources(experiment):
+        tasks = experiment.tasks(made.dataset) or experiment.tasks(models[made.dataset])
+        wanted += [(made.dataset, task, made.source) for task in tasks]
     for name, task, source in wanted:
         card = experiment.cards[name if task in experiment.cards[name].tasks else models[name]]
         if card.tasks[task].level == "frame" and card.tasks[task].kind in ("binary", "multiclass"):

@@ -76,6 +76,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
 
 TEXT = ("dataset", "task", "recording", "label", "group", "row", "truth", "prediction", "split", "method", "point")
+TEXT += ("class", "animal", "individual", "condition", "source", "a", "b", "from", "to")
 """Columns of small tables that hold names, even where they look like numbers."""
 
 

@@ -13,6 +13,7 @@ from workflow_scripts.behaviour.conditions import conditions
 from workflow_scripts.behaviour.gather import human_series, predicted_series, read_conditions, recordings_of
 from workflow_scripts.behaviour.measures import bouts, budget, time_bins
 from workflow_scripts.behaviour.options import BehaviourConfig
+from workflow_scripts.behaviour.page import write_page
 from workflow_scripts.behaviour.series import Series
 from workflow_scripts.behaviour.transitions import transitions
 from workflow_scripts.cards.kinds import FILES
@@ -20,6 +21,7 @@ from workflow_scripts.core.files import failure
 from workflow_scripts.core.tables import write_csv
 from workflow_scripts.experiment.applications import behaviour_sources, behaviour_tasks
 from workflow_scripts.experiment.resolved import read_resolved
+from workflow_scripts.formats.tables import read_small
 from workflow_scripts.stages import log, parser, start
 
 
@@ -66,6 +68,7 @@ def work(options: argparse.Namespace) -> None:
     }
     for name, table in outputs.items():
         write_csv(options.folder / f"{name}.csv", table, float_format="%.8g")
+    write_page(options.section, {name: read_small(options.folder / f"{name}.csv") for name in outputs})
 
 
 if __name__ == "__main__":
@@ -75,4 +78,5 @@ if __name__ == "__main__":
     arguments.add_argument("--data", type=Path, required=True, help="folder of the converted datasets")
     arguments.add_argument("--conditions", type=Path, help="table of conditions")
     arguments.add_argument("--folder", type=Path, required=True, help="folder for the tables")
+    arguments.add_argument("--section", type=Path, required=True, help="section.json of the report")
     start(arguments, work)
