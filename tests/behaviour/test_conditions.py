@@ -168,6 +168,7 @@ def test_unit_option_and_missing_animals():
     )
     assert list(find_design(table, "auto", []).units) == ["g", "m"]
     assert list(find_design(table, "recording", []).units) == ["x", "y"]
+    assert find_design(table.assign(animal=""), "auto", []).name == "group"
 
 
 def test_intervals_of_few_units_cover_the_mean():

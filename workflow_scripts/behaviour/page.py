@@ -15,7 +15,7 @@ from workflow_scripts.plotting.style import save_figure
 
 ABOUT = (
     "Hand labels (human) and predictions, held out and applied. Animals (or cages) are the units of every comparison. "
-    "Read the agreement first: a measure with a bias, or whose error differs between conditions, cannot carry a finding. "
+    "Read the agreement first: a measure with a bias, or whose error differs between conditions, carries no finding. "
     "Bouts, time bins and transitions are in the folder behaviour; formulas and units are in docs/behaviour.md."
 )
 SHOWN = (("agreement", "Model minus hand, by class and measure."), ("conditions", "Conditions by class and measure."))

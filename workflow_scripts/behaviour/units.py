@@ -88,7 +88,7 @@ def find_design(table: pd.DataFrame, unit: str, blocks: Sequence[str]) -> Design
     within: list[pd.Series[str]] = [table[name].astype(str) for name in blocks]
     names = list(blocks)
     if unit == "auto":
-        unit = "group" if (shared and not mixed) else "animal"
+        unit = "group" if (shared and not mixed) or (table["animal"] == "").all() else "animal"
         if shared and mixed:
             within, names = [*within, table["group"]], [*names, "group"]
     units = {"animal": animal, "group": table["group"], "recording": table["recording"]}[unit]
