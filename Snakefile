@@ -27,6 +27,8 @@ include: "rules/train.smk"
 include: "rules/embed.smk"
 include: "rules/evaluate.smk"
 include: "rules/decide.smk"
+include: "rules/apply.smk"
+include: "rules/behaviour.smk"
 include: "rules/motifs.smk"
 include: "rules/lisbet.smk"
 include: "rules/bams.smk"
@@ -51,6 +53,9 @@ rule all:
         f"{RESULTS}/provenance/configuration.json",
         f"{RESULTS}/provenance/crate/ro-crate-metadata.json",
         [f"{RESULTS}/{path}" for path in EXPERIMENT.pretraining_results()],
+        FINALS,
+        list(APPLICATIONS),
+        BEHAVIOUR,
         [f"{RESULTS}/leaderboard.csv"] if EXPERIMENT.swept_runs() else [],
         [f"{RESULTS}/{path}" for path in EXPERIMENT.motif_tables()],
 

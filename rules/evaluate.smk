@@ -15,6 +15,8 @@ rule probe:
         table=f"{RUN}/probe.csv",
         predictions=f"{RUN}/probe_predictions.h5",
         notes=f"{RUN}/probe_notes.json",
+        readout=f"{RUN}/probe/model.safetensors",
+        tasks=f"{RUN}/probe/config.yaml",
     log:
         f"logs/probe/{RUN_NAME}.log",
     benchmark:
@@ -30,12 +32,13 @@ rule probe:
         runtime=PLAN.minutes("probe"),
     params:
         settings=PLAN.settings("probe", "intervals"),
+        readout=lambda wildcards, output: str(Path(output.readout).parent),
         code=code_digest("stages.probe"),
     shell:
         "python -m workflow_scripts.stages.probe --log {log:q} --embeddings {input.embeddings:q}"
         " --tracks {input.tracks:q} --split {input.split:q} --seed {wildcards.seed}"
         " --settings {params.settings:q} --predictions {output.predictions:q} --notes {output.notes:q}"
-        " --output {output.table:q}"
+        " --readout {params.readout:q} --output {output.table:q}"
 
 
 # The same for controls, so that a cluster can run one from `fit` to here in one submission.

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-GPU_RULES = {"train", "embed", "predict", "detect"}
+GPU_RULES = {"train", "embed", "predict", "detect", "apply"}
 """The only rules that may ask for a GPU: those that run neural methods."""
 
 

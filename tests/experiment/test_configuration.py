@@ -14,8 +14,9 @@ from pydantic import BaseModel
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import read_yaml
 from workflow_scripts.core.validation import deep_merge, validate
-from workflow_scripts.experiment.experiment import load_configuration, load_experiment, point_name
+from workflow_scripts.experiment.experiment import load_configuration, load_experiment
 from workflow_scripts.experiment.generated_files import generated
+from workflow_scripts.experiment.points import point_name
 from workflow_scripts.experiment.schema import Configuration
 from workflow_scripts.methods import config_model, names, parse
 

@@ -22,6 +22,9 @@ MOST_FOLDS = 1000
 UNPACKED = ".unpacked/"
 """Archive members live in `resources/<dataset>/<archive>.unpacked/<member>`."""
 
+FINAL = "all"
+"""The split that every card has without writing it: everything labelled trains and nothing is held out."""
+
 Purpose = Literal["recording", "video", "dataset", "movies", "file"]
 """What a cut-down card is for; see :meth:`Card.conversion_inputs`."""
 
@@ -322,6 +325,8 @@ class Card(Strict):
             for path in shard.paths():
                 if path not in known:
                     raise ValueError(f"shard {shard.id!r} names {path!r}, which no entry of files provides")
+        if FINAL in self.splits:
+            raise ValueError(f"splits: the name {FINAL!r} is kept for the split in which everything labelled trains")
         for movie in self.movies:
             if movie.file not in known:
                 raise ValueError(f"movies names {movie.file!r}, which no entry of files provides")
@@ -446,7 +451,9 @@ class Card(Strict):
         raise ConfigError(f"The card {self.name!r} has no shard {slug!r}.")
 
     def split_names(self, family: str) -> list[str]:
-        """Names of the splits a family stands for: itself, or `fold0`, `fold1` …."""
+        """Names of the splits a family stands for: itself, or `fold0`, `fold1` …; every card has :data:`FINAL`."""
+        if family == FINAL:
+            return [FINAL]
         try:
             split = self.splits[family]
         except KeyError as error:

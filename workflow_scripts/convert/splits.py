@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow_scripts.cards.card import Card, DealtSplit, FoldSplit, GroupSplit, RandomSplit
+from workflow_scripts.cards.card import FINAL, Card, DealtSplit, FoldSplit, GroupSplit, RandomSplit
 from workflow_scripts.core.errors import ConfigError, LeakError
 from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.datasets import DatasetReader, open_dataset
@@ -24,7 +24,8 @@ def make_split(tracks: Path, card: Card, name: str) -> Split:
         File of the converted dataset, of any kind; its quarantined shards are left out.
     card : Card
     name : str
-        A split of the card, or a fold: the family's name and a number (`fold0`).
+        A split of the card, a fold (the family's name and a number, `fold0`), or `all`, in which everything labelled
+        trains: recordings without a label are on no side, and nothing is held out.
 
     Returns
     -------
@@ -38,6 +39,8 @@ def make_split(tracks: Path, card: Card, name: str) -> Split:
     LeakError
         When a group or a recording stands on two sides.
     """
+    if name == FINAL:
+        return _everything_labelled(tracks, card)
     family = _family(card, name)
     definition = card.splits[family]
     with open_dataset(tracks) as reader:
@@ -76,6 +79,24 @@ def make_split(tracks: Path, card: Card, name: str) -> Split:
         test=sides["test"],
         groups={recording: groups[recording] for recording in named},
     )
+
+
+def _everything_labelled(tracks: Path, card: Card) -> Split:
+    with open_dataset(tracks) as reader:
+        groups = {recording: reader.group(recording) for recording in sorted(reader.ids)}
+        # Images are there for their points, which are labels; without a task there is nothing to label.
+        if card.tasks and hasattr(reader, "all_labels"):
+            known = {
+                recording: [labels for task, labels in reader.all_labels(recording).items() if task in card.tasks]
+                for recording in groups
+            }
+            groups = {name: group for name, group in groups.items() if any(each.mask.any() for each in known[name])}
+    if not groups:
+        raise ConfigError(
+            f"Split {FINAL!r} of {card.name!r}: expected a recording with labels, found none; name label files in "
+            f"config/datasets/{card.name}.yaml."
+        )
+    return Split(card.name, FINAL, FINAL, train=list(groups), validation=[], test=[], groups=groups)
 
 
 def _family(card: Card, name: str) -> str:

@@ -5,22 +5,23 @@ Imported while the graph is built, so nothing heavy may be imported here.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from workflow_scripts import methods
-from workflow_scripts.cards.card import Card, Published, load_card
+from workflow_scripts.cards.card import FINAL, Card, Published, load_card
 from workflow_scripts.cards.places import as_folders, config_path
 from workflow_scripts.cards.published import load_published, with_published
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import read_yaml
 from workflow_scripts.core.validation import deep_merge, nearest, validate
+from workflow_scripts.experiment.applications import check_applications
+from workflow_scripts.experiment.points import point_name
 from workflow_scripts.experiment.schema import Configuration, DatasetUse
 from workflow_scripts.metrics import chance
 
@@ -31,9 +32,6 @@ WITHOUT_EFFECT = ("mirrors", "download", "keep_going")
 """Keys that change no result: they travel by environment and are no parameter of any rule."""
 
 Places = str | Path | Sequence[Path]
-
-POINT_LENGTH = 60
-"""Longest hyper-parameter point that is spelt out in a path."""
 
 
 @dataclass(frozen=True)
@@ -143,14 +141,17 @@ class Experiment:
         if config.motifs and config.motifs.method not in config.methods:
             near = nearest(config.motifs.method, list(config.methods))
             raise ConfigError(f"motifs.method: {config.motifs.method!r} is not listed under methods{near}.")
+        check_applications(self)
         _ = self.runs  # every point's options are validated before the graph is built
 
     def use(self, dataset: str) -> DatasetUse:
-        """How the experiment uses a dataset."""
-        return self.config.datasets[dataset]
+        """How the experiment uses a dataset; one that models are only applied to has no runs of its own."""
+        return self.config.datasets[dataset] if dataset in self.config.datasets else DatasetUse(methods=[])
 
     def tasks(self, dataset: str) -> list[str]:
-        """Tasks probed on a dataset."""
+        """Tasks probed on a dataset; none on one that models are only applied to."""
+        if dataset not in self.config.datasets:
+            return []
         return self.use(dataset).tasks or list(self.cards[dataset].tasks)
 
     def _points(self, dataset: str, method: str) -> list[tuple[str, methods.Options]]:
@@ -167,11 +168,29 @@ class Experiment:
 
     @cached_property
     def runs(self) -> list[Run]:
-        """Every run of the experiment, in a stable order."""
+        """Every run of the experiment that is judged, or pretrains, in a stable order; :attr:`finals` are apart."""
+        return self._runs({dataset: self._families(dataset) for dataset in self.config.datasets})
+
+    def _families(self, dataset: str) -> list[str]:
+        """Split families that hold something out."""
+        return [family for family in self.use(dataset).splits if family != FINAL]
+
+    @cached_property
+    def finals(self) -> list[Run]:
+        """Runs in which everything labelled trains: of datasets with the split `all`, or whose models are applied."""
+        applied = {wanted.model() for wanted in self.config.apply}
+        return self._runs(
+            {
+                dataset: [FINAL] if dataset in applied or FINAL in use.splits else []
+                for dataset, use in self.config.datasets.items()
+            }
+        )
+
+    def _runs(self, families: dict[str, list[str]]) -> list[Run]:
         runs = []
         for dataset, use in self.config.datasets.items():
             card = self.cards[dataset]
-            splits = [(family, name) for family in use.splits for name in card.split_names(family)]
+            splits = [(family, name) for family in families[dataset] for name in card.split_names(family)]
             for method in use.methods or self.config.methods:
                 model = methods.config_model(method)
                 if model.kind != card.kind:
@@ -192,8 +211,8 @@ class Experiment:
     def chance_runs(self) -> list[Run]:
         """Runs of the chance rows: they have no options, and the first seed alone."""
         found = []
-        for dataset, use in self.config.datasets.items():
-            for family in use.splits:
+        for dataset in self.config.datasets:
+            for family in self._families(dataset):
                 for split in self.cards[dataset].split_names(family):
                     for method in chance.of_data(self.cards[dataset].kind):
                         found.append(Run(dataset, method, "sound", "default", split, self.config.seeds[0], family, {}))
@@ -201,7 +220,7 @@ class Experiment:
 
     @cached_property
     def _by_path(self) -> dict[str, Run]:
-        return {run.path(): run for run in [*self.runs, *self.chance_runs]}
+        return {run.path(): run for run in [*self.runs, *self.finals, *self.chance_runs]}
 
     def run(self, path: str) -> Run:
         """Return the run that lives at a path below `results/<experiment>/`."""
@@ -210,9 +229,13 @@ class Experiment:
         except KeyError as error:
             raise ConfigError(f"The experiment {self.name!r} has no run {path!r}.") from error
 
+    def probed(self, run: Run) -> bool:
+        """Whether a linear probe is fitted on a run's embeddings."""
+        return bool(self.tasks(run.dataset)) and self.cards[run.dataset].kind in PROBED
+
     def fitted_runs(self) -> list[Run]:
         """Runs that a linear probe is fitted on."""
-        return [run for run in self.runs if self.tasks(run.dataset) and self.cards[run.dataset].kind in PROBED]
+        return [run for run in self.runs if self.probed(run)]
 
     def probe_runs(self) -> list[Run]:
         """Those and the chance runs: runs with a `probe.csv`."""
@@ -290,7 +313,7 @@ class Experiment:
     def augmentations(self) -> dict[str, tuple[Run, dict[str, Any]]]:
         """Every augmented set: path → a run that trains on it, and the options it is made with."""
         found: dict[str, tuple[Run, dict[str, Any]]] = {}
-        for run in self.runs:
+        for run in [*self.runs, *self.finals]:
             path = self.augmented(run)
             if path is not None:
                 options = methods.parse(run.method, run.options).stored_copies(run.mode)
@@ -335,31 +358,6 @@ class Experiment:
         return self.config.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
 
 
-def point_name(values: dict[str, Any]) -> str:
-    """Name a hyper-parameter point: its swept fields while short (`lr~0.001,layers~2`), else a stable id.
-
-    A swept field that is a group of options (`loss: {lambda_weak: 0}`) is named by those within, `lambda_weak~0`.
-    """
-    leaves = list(_leaves(values))
-    last = [path[-1] for path, _ in leaves]
-    named = [
-        (name if last.count(name) == 1 else ".".join(path), value)
-        for name, (path, value) in zip(last, leaves, strict=True)
-    ]
-    text = ",".join(f"{name}~{value}" for name, value in named)
-    if len(text) <= POINT_LENGTH and all(c.isalnum() or c in "~,._-" for c in text):
-        return text
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _leaves(values: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            yield from _leaves(value, (*above, key))
-        else:
-            yield (*above, key), value
-
-
 def default_split(card: Card) -> str:
     """Return the split family of a card that is used where an experiment names none: `official`, or its first one."""
     return "official" if "official" in card.splits or not card.splits else next(iter(card.splits))
@@ -371,7 +369,8 @@ def load_experiment(places: Places, overrides: dict[str, Any]) -> Experiment:
     published: dict[str, list[Published]] = {}
     for folder in reversed(as_folders(places)):
         published |= load_published(folder)
-    cards = {name: load_card(config_path(places, "datasets", name)) for name in config.datasets}
+    names = dict.fromkeys([*config.datasets, *(wanted.dataset for wanted in config.apply)])
+    cards = {name: load_card(config_path(places, "datasets", name)) for name in names}
     for name, use in config.datasets.items():
         if "splits" not in use.model_fields_set:
             config.datasets[name] = use.model_copy(update={"splits": [default_split(cards[name])]})

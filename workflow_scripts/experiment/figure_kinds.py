@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.names import slugify
 from workflow_scripts.core.validation import nearest
+from workflow_scripts.experiment.applications import behaviour_sources, behaviour_tasks
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.image_runs import image_runs, leaking_runs
 
@@ -111,6 +112,22 @@ def _leaks(experiment: Experiment) -> list[Selection]:
     return [{"dataset": name} for name in dict.fromkeys(run.dataset for run in leaking_runs(experiment))]
 
 
+def _behaviours(experiment: Experiment) -> list[Selection]:
+    """Tasks and sources of the behaviour tables that have classes a frame."""
+    found: dict[tuple[str, str, str], None] = {}
+    wanted = [(name, task, "human") for name, tasks in behaviour_tasks(experiment).items() for task in tasks]
+    models = {each.dataset: each.trained_on or each.dataset for each in experiment.config.apply}
+    for made in behaviour_sources(experiment):
+        tasks = experiment.tasks(made.dataset) or experiment.tasks(models[made.dataset])
+        wanted += [(made.dataset, task, made.source) for task in tasks]
+    for name, task, source in wanted:
+        card = experiment.cards[name if task in experiment.cards[name].tasks else models[name]]
+        if card.tasks[task].level == "frame" and card.tasks[task].kind in ("binary", "multiclass"):
+            found.setdefault((name, task, source))
+    return [{"dataset": name, "task": task, "source": source} for name, task, source in found]
+
+
+BEHAVIOUR_TABLES = ("behaviour/budget.csv", "behaviour/conditions.csv")
 DIRECTION_TABLES = ("tables/direction_errors.csv",)
 
 KINDS: dict[str, Kind] = {
@@ -124,6 +141,14 @@ KINDS: dict[str, Kind] = {
     "rose": Kind("methods.rat_direction.paper:rose", DIRECTION_TABLES, _image_runs),
     "animals": Kind("methods.rat_direction.paper:error_by_animal", DIRECTION_TABLES, _image_runs),
     "leak": Kind("methods.rat_direction.paper:leak", ("tables/direction_leak.csv",), _leaks),
+    "animals_by_condition": Kind("behaviour.figures:animals", BEHAVIOUR_TABLES, _behaviours, "Behaviour"),
+    "rasters": Kind(
+        "behaviour.figures:rasters", ("behaviour/bouts.csv", "behaviour/budget.csv"), _behaviours, "Behaviour"
+    ),
+    "time_course": Kind("behaviour.figures:time_course", ("behaviour/time_bins.csv",), _behaviours, "Behaviour"),
+    "transitions": Kind(
+        "behaviour.figures:transition_graphs", ("behaviour/transitions.csv",), _behaviours, "Behaviour"
+    ),
     "ethogram": Kind("report.paper:ethogram", ("tables/ethograms.csv", "tables/quality.csv"), _multiclass, "Examples"),
 }
 """Every kind of figure by the name that the configuration key `figures` knows it by."""

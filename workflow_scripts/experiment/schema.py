@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from workflow_scripts.behaviour.options import BehaviourConfig
 from workflow_scripts.cards.names import Name, Seed, require_unique
 from workflow_scripts.core.validation import Strict
 from workflow_scripts.evaluation.options import DecisionConfig, IntervalConfig, ProbeConfig
@@ -36,6 +37,31 @@ class DatasetUse(Strict):
         return self
 
 
+class ApplyUse(Strict):
+    """Recordings that trained models are applied to."""
+
+    dataset: str = Field(description="Card of the recordings; it need not be listed under datasets.")
+    trained_on: str | None = Field(
+        None, description="Dataset under datasets whose split `all` trains the model; empty = the same dataset."
+    )
+    recordings: Literal["unlabelled", "every"] | None = Field(
+        None, description="Which recordings; empty = unlabelled ones of the same dataset, every one of another."
+    )
+    methods: list[str] | None = Field(None, description="Methods applied; empty = all that run on that dataset.")
+    tasks: list[str] | None = Field(None, description="Tasks predicted; empty = all of that dataset's.")
+    readout: Literal["auto", "native", "probe"] = Field(
+        "auto", description="auto = the method's own predictions of a task where it has any, else the linear probe's."
+    )
+
+    def model(self) -> str:
+        """Dataset that the model was trained on."""
+        return self.trained_on or self.dataset
+
+    def chosen(self) -> str:
+        """Which recordings, with the default filled in."""
+        return self.recordings or ("unlabelled" if self.model() == self.dataset else "every")
+
+
 class Configuration(Strict):
     """Schema of an experiment file; every key has a default."""
 
@@ -56,6 +82,12 @@ class Configuration(Strict):
         None, description="Also judge the probe by decided classes (readout `probe_decided`); empty = do not."
     )
     motifs: MotifConfig | None = Field(None, description="Segment embeddings into motifs; empty = do not.")
+    apply: list[ApplyUse] = Field(
+        [], description="Apply models trained on everything labelled (split `all`) to further recordings."
+    )
+    behaviour: BehaviourConfig | None = Field(
+        None, description="Tables of bouts, budgets and conditions; empty = where models are applied, with defaults."
+    )
     umap: bool = Field(
         False,
         description="Also map embeddings by UMAP (pip install 'ethomake[umap]'); its maps differ between machines.",

@@ -39,6 +39,8 @@ class Prediction:
         Class index, 0/1, or the value.
     scores : ndarray, float32, shape (time, n_classes), (time,) or None
         Probabilities or decision values; for ``binary`` that of the positive class.
+    seen : ndarray of bool, shape (time,), or None
+        Frames that show an animal; a prediction of another frame says nothing. None where the file does not tell.
     """
 
     recording: str
@@ -47,6 +49,7 @@ class Prediction:
     mask: npt.NDArray[np.bool_]
     prediction: npt.NDArray[np.generic]
     scores: npt.NDArray[np.float32] | None = None
+    seen: npt.NDArray[np.bool_] | None = None
 
 
 class PredictionsWriter:
@@ -83,6 +86,8 @@ class PredictionsWriter:
         node.create_dataset("prediction", data=prediction.prediction, **COMPRESSION)
         if prediction.scores is not None:
             node.create_dataset("scores", data=prediction.scores.astype(np.float32, copy=False), **COMPRESSION)
+        if prediction.seen is not None:
+            node.create_dataset("seen", data=prediction.seen, **COMPRESSION)
 
 
 class PredictionsReader:
@@ -124,6 +129,7 @@ class PredictionsReader:
                 mask=node["mask"][:],
                 prediction=node["prediction"][:],
                 scores=node["scores"][:] if "scores" in node else None,
+                seen=node["seen"][:] if "seen" in node else None,
             )
             vocabulary = json.loads(self._tasks[escape_id(task)].attrs["vocabulary"])
             multiclass = self._tasks[escape_id(task)].attrs["kind"] == "multiclass"

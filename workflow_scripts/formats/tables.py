@@ -89,7 +89,10 @@ def read_table(path: str | Path) -> pd.DataFrame:
     return table
 
 
-TEXT = ("dataset", "task", "recording", "label", "group", "row", "truth", "prediction", "split", "method", "point")
+TEXT = (
+    *("dataset", "task", "recording", "label", "group", "row", "truth", "prediction", "split", "method", "point"),
+    *("class", "animal", "individual", "condition", "source", "a", "b", "from", "to"),
+)
 """Columns of small tables that hold names, even where they look like numbers."""
 
 

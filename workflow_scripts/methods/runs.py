@@ -66,7 +66,8 @@ def plain_spec(spec: Spec) -> dict[str, Any]:
     return plain
 
 
-def _spec(config: dict[str, Any]) -> Spec:
+def spec_of(config: dict[str, Any]) -> Spec:
+    """Return the specification of the data that a model was made for, from its configuration."""
     spec: Spec = SPECS[methods.config_model(config["method"]).kind].from_dict(config["spec"])
     return spec
 
@@ -178,7 +179,7 @@ def _model_card(hparams: dict[str, Any], about: Sequence[str], model: torch.nn.M
     return f"""# {hparams["method"]} ({hparams["mode"]}) on {hparams["dataset"]}, split {hparams["split"]}
 
 {told}
-- Numbers kept: {size}. Input: {_spec(hparams).describe()}.
+- Numbers kept: {size}. Input: {spec_of(hparams).describe()}.
 - Use it on recordings of the same kind; others are refused.
 - How well it does stands in `probe.csv` beside this file and in the experiment's `comparison.csv`.
 
@@ -261,7 +262,7 @@ def export_embedder(folder: Path, weights: str = "best") -> None:
 
 def _restore(config: dict[str, Any], weights: Path) -> torch.nn.Module:
     functions = methods.load(config["method"])
-    spec = _spec(config)
+    spec = spec_of(config)
     model: torch.nn.Module = functions.build(methods.parse(config["method"], config["options"]), spec)
     try:
         model.load_state_dict(load_file(weights), strict=True)
@@ -305,7 +306,7 @@ def embed(embedder: Path, view: View, output: Path) -> None:
     """
     model, config = _on_device(embedder)
     functions = methods.load(config["method"])
-    spec = _spec(config)
+    spec = spec_of(config)
 
     def each() -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
         with torch.inference_mode():
@@ -345,7 +346,7 @@ def predict(embedder: Path, view: View, tasks: Sequence[str], output: Path, *, r
     """
     model, config = _on_device(embedder)
     functions = methods.load(config["method"])
-    spec = _spec(config)
+    spec = spec_of(config)
     declared: set[str] = set()
     with create_predictions(output) as writer, torch.inference_mode():
         for recording in view.test():
@@ -371,7 +372,7 @@ def predict(embedder: Path, view: View, tasks: Sequence[str], output: Path, *, r
                     )
                     declared.add(task)
                 group = view.split.groups[recording.id]
-                writer.add(task, _prediction(recording.id, group, labels, said[task]))
+                writer.add(task, prediction_of(recording.id, group, labels, said[task]))
         if not declared:
             raise EthoMakeError(
                 f"{config['method']} predicts none of the tasks {', '.join(tasks)}; train it with labels, or take its "
@@ -379,7 +380,8 @@ def predict(embedder: Path, view: View, tasks: Sequence[str], output: Path, *, r
             )
 
 
-def _prediction(recording: str, group: str, labels: Any, said: Any) -> Prediction:
+def prediction_of(recording: str, group: str, labels: Any, said: Any) -> Prediction:
+    """Lay what a method says about a task beside its labels."""
     chosen: npt.NDArray[Any]
     scores: npt.NDArray[np.float32] | None
     if isinstance(said, methods.Decided):

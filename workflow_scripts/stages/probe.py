@@ -11,6 +11,7 @@ from workflow_scripts.core.validation import validate
 from workflow_scripts.evaluation.comparison.compare import score_run
 from workflow_scripts.evaluation.options import IntervalConfig, ProbeConfig
 from workflow_scripts.evaluation.probe.probe import run_probe
+from workflow_scripts.evaluation.probe.readout import READOUT_FILES
 from workflow_scripts.formats.splits import read_split
 from workflow_scripts.formats.tables import write_table
 from workflow_scripts.stages import log, parser, start
@@ -27,6 +28,7 @@ def work(options: argparse.Namespace) -> None:
         validate(ProbeConfig, settings["probe"], where="probe"),
         options.seed,
         options.predictions,
+        options.readout,
     )
     for note in notes:
         log.warning("%s", note)
@@ -38,7 +40,7 @@ def work(options: argparse.Namespace) -> None:
 
 
 def _outputs(options: argparse.Namespace) -> list[Path]:
-    return [options.output, options.predictions, options.notes]
+    return [options.output, options.predictions, options.notes, *(options.readout / name for name in READOUT_FILES)]
 
 
 def _inputs(options: argparse.Namespace) -> list[Path]:
@@ -53,6 +55,7 @@ if __name__ == "__main__":
     arguments.add_argument("--seed", type=int, required=True)
     arguments.add_argument("--settings", required=True, help="JSON: tasks, probe, intervals, run")
     arguments.add_argument("--predictions", type=Path, required=True)
+    arguments.add_argument("--readout", type=Path, required=True, help="folder for the fitted models")
     arguments.add_argument("--notes", type=Path, required=True)
     arguments.add_argument("--output", type=Path, required=True)
     start(arguments, work, outputs=_outputs, inputs=_inputs)

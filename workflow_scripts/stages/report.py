@@ -35,9 +35,9 @@ def work(options: argparse.Namespace) -> None:
         # A leak stops the workflow before this rule, so a report is only ever made of clean splits.
         leaks=LeakAudit(
             sum(
-                len(card.split_names(family))
-                for name, card in experiment.cards.items()
-                for family in experiment.use(name).splits
+                len(experiment.cards[name].split_names(family))
+                for name, use in experiment.config.datasets.items()
+                for family in use.splits
             )
         ),
         rules=tuple(parse_rulegraph((options.results / "provenance" / "rulegraph.dot").read_text())),

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts import methods
-from workflow_scripts.cards.card import Card
+from workflow_scripts.cards.card import FINAL, Card
 from workflow_scripts.cards.kinds import DETECTORS, FILES
 from workflow_scripts.core.names import slugify
 from workflow_scripts.experiment.experiment import Experiment, Run
 from workflow_scripts.experiment.resolved import resolved_digest, write_resolved
+from workflow_scripts.experiment.schema import ApplyUse
 from workflow_scripts.workflow.contents import Contents
 from workflow_scripts.workflow.digest import code_digest
 from workflow_scripts.workflow.resources import Need, Sizes, gpus, need, train_need
@@ -157,7 +158,11 @@ class Inputs:
 
     def data(self, wildcards: Any) -> str:
         """The file that stands for a dataset, of whatever kind it is."""
-        return f"data/{wildcards.dataset}/{FILES[self.cards[wildcards.dataset].kind]}"
+        return self.data_of(wildcards.dataset)
+
+    def data_of(self, dataset: str) -> str:
+        """The same by a dataset's name."""
+        return f"data/{dataset}/{FILES[self.cards[dataset].kind]}"
 
     def splits(self, wildcards: Any) -> list[str]:
         """Files of every split of a dataset, folds spelt out, whichever an experiment uses."""
@@ -167,6 +172,8 @@ class Inputs:
     def split_definition(self, wildcards: Any) -> str:
         """What the card says about the family of a split, as JSON."""
         card = self.cards[wildcards.dataset]
+        if wildcards.split == FINAL:
+            return as_json({FINAL: list(card.tasks)})
         (family,) = [name for name in card.splits if wildcards.split in card.split_names(name)]
         return as_json({family: card.model_dump(mode="json", include={"splits"})["splits"][family]})
 
@@ -231,6 +238,11 @@ class Inputs:
 
         return found
 
+    def apply_settings(self, wanted: ApplyUse) -> str:
+        """JSON of what applying a final run depends on."""
+        tasks = wanted.tasks or self.experiment.tasks(wanted.model())
+        return as_json({"tasks": tasks, "recordings": wanted.chosen(), "readout": wanted.readout})
+
     def pool_settings(self, wildcards: Any) -> str:
         """JSON of what scoring the folds of a run together depends on."""
         first = self.folds(wildcards)[0]
@@ -256,6 +268,14 @@ class Inputs:
     def minutes(self, rule: str) -> Callable[[Any, int], int]:
         """Resources function: predicted minutes of a job of a rule, more with each attempt."""
         return lambda wildcards, attempt: self._need(rule, wildcards).minutes * attempt
+
+    def memory_of(self, rule: str, dataset: str, attempt: int) -> int:
+        """Megabytes of a job on a dataset that is not its wildcard."""
+        return need(rule, self._sizes.dataset(dataset)).mem_mb * attempt
+
+    def minutes_of(self, rule: str, dataset: str, attempt: int) -> int:
+        """Minutes of a job on a dataset that is not its wildcard."""
+        return need(rule, self._sizes.dataset(dataset)).minutes * attempt
 
     def gpus(self, wildcards: Any) -> int:
         """GPUs that a training asks for on each machine."""

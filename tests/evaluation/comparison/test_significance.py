@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import permutation_test
 
+from workflow_scripts.core.multiplicity import holm
 from workflow_scripts.evaluation.comparison.compare import run_rows, score_run
-from workflow_scripts.evaluation.comparison.paired import holm, swap_test
+from workflow_scripts.evaluation.comparison.paired import swap_test
 from workflow_scripts.evaluation.comparison.significance import RANKS, TESTS, Contender, labels, significance
 from workflow_scripts.evaluation.options import IntervalConfig
 from workflow_scripts.evaluation.scores.intervals import over_seeds, percentile_interval

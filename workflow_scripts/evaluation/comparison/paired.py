@@ -1,4 +1,4 @@
-"""Paired tests between methods on the same held-out groups, and their correction for many comparisons.
+"""Paired tests between methods on the same held-out groups.
 
 The null hypothesis is that two methods are exchangeable within each group (animal, session, source video): had their
 predictions of a whole group been swapped, nothing systematic would change. So the predictions are swapped group by
@@ -7,7 +7,7 @@ group and the metric is computed anew on all groups together, which works for me
 with six groups that is 2/64 ≈ 0.031, however large the difference.
 
 Sources: Good, Permutation, Parametric and Bootstrap Tests of Hypotheses (2005), ch. 3; Phipson & Smyth (2010) for p of
-random permutations; Holm (1979).
+random permutations.
 """
 
 from __future__ import annotations
@@ -103,23 +103,3 @@ def swap_test(first: Float64Array, second: Float64Array, metric: Metric, seed: i
     # A swap that leaves the metric undefined counts against us; the swap of none counts itself (Phipson & Smyth).
     beyond = ~(np.abs(differences) < abs(observed) - TIE)
     return PairedTest(observed, float(beyond.mean()), smallest, exact)
-
-
-def holm(p: Float64Array) -> Float64Array:
-    """Correct p-values of one family of comparisons (Holm); NaN stay and do not count.
-
-    Parameters
-    ----------
-    p : ndarray, shape (n,)
-
-    Returns
-    -------
-    ndarray, shape (n,)
-        Corrected, at most 1.
-    """
-    corrected = np.full(len(p), np.nan)
-    known = np.flatnonzero(~np.isnan(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
-    corrected[order] = np.minimum(1, np.maximum.accumulate(p[order] * factors))
-    return corrected

@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from workflow_scripts.core.multiplicity import holm
 from workflow_scripts.core.typing import Float64Array
-from workflow_scripts.evaluation.comparison.paired import Metric, holm, swap_test
+from workflow_scripts.evaluation.comparison.paired import Metric, swap_test
 from workflow_scripts.evaluation.options import IntervalConfig
 from workflow_scripts.evaluation.scores.intervals import over_seeds, percentile_interval, resample_counts, resample_sums
 from workflow_scripts.evaluation.scores.pool import Pool, list_tasks, pool_task

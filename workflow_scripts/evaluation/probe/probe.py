@@ -8,6 +8,7 @@ chosen on validation recordings, else by inner folds over training groups, never
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from workflow_scripts.core.errors import InputError
 from workflow_scripts.evaluation.options import ProbeConfig
 from workflow_scripts.evaluation.probe.linear import LinearModel
 from workflow_scripts.evaluation.probe.logistic import fit_logistic
+from workflow_scripts.evaluation.probe.readout import save_readout
 from workflow_scripts.evaluation.probe.ridge import GramAccumulator, RidgeTask
 from workflow_scripts.evaluation.probe.rows import Draw, Target, codes, find_target, read_labels, rows
 from workflow_scripts.formats.datasets import open_dataset
@@ -248,7 +250,8 @@ def run_probe(
     tasks: Sequence[str],
     config: ProbeConfig,
     seed: int,
-    predictions: Path,
+    predictions: Path | None,
+    readout: Path | None = None,
 ) -> list[str]:
     """Fit the readout of every task on the training recordings and write its predictions for the test recordings.
 
@@ -264,9 +267,11 @@ def run_probe(
         Continuous tasks are always ridge regression.
     seed : int
         Of the draw of training rows; nothing else is random.
-    predictions : Path
+    predictions : Path or None
         File of :mod:`workflow_scripts.formats.predictions` to make; scores are probabilities (logistic) or decision
-        values (ridge).
+        values (ridge). None where the split holds nothing out.
+    readout : Path, optional
+        Folder that gets the fitted models (:mod:`workflow_scripts.evaluation.probe.readout`).
 
     Returns
     -------
@@ -282,11 +287,23 @@ def run_probe(
         if not embedding_reader.dim:
             raise InputError(embeddings, "holds embeddings of no dimension", "run the embed rule again")
         probe = _Probe(embedding_reader, track_reader, split, config, seed)
-        targets = [find_target(track_reader, split, task) for task in tasks]
+        needed = ("train",) if predictions is None else ("train", "test")
+        targets = [find_target(track_reader, split, task, needed) for task in tasks]
         closed = [target for target in targets if config.model == "ridge" or target.kind == "continuous"]
         models = probe.fit_ridge(closed)
-        with create_predictions(predictions) as writer:
+        with create_predictions(predictions) if predictions else nullcontext() as writer:
             for target in targets:
-                model = models[target.name] if target.name in models else probe.fit_logistic(target)
-                probe.write(writer, target, model)
+                if target.name not in models:
+                    models[target.name] = probe.fit_logistic(target)
+                if writer is not None:
+                    probe.write(writer, target, models[target.name])
+        if readout is not None:
+            about = {
+                "dataset": split.dataset,
+                "split": split.name,
+                "seed": seed,
+                "probe": config.model_dump(mode="json"),
+            }
+            fitted = {target.name: (target, models[target.name]) for target in targets}
+            save_readout(readout, fitted, about | {"notes": list(probe.notes)})
     return probe.notes

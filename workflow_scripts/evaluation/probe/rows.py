@@ -59,7 +59,7 @@ class Target:
         )
 
 
-def find_target(tracks: TracksReader, split: Split, task: str) -> Target:
+def find_target(tracks: TracksReader, split: Split, task: str, needed: Sequence[str] = ("train", "test")) -> Target:
     """Describe a task, and check that it means the same everywhere and that both sides have labels of it.
 
     Parameters
@@ -67,13 +67,15 @@ def find_target(tracks: TracksReader, split: Split, task: str) -> Target:
     tracks : TracksReader
     split : Split
     task : str
+    needed : sequence of str
+        Sides that must have labels; a split that holds nothing out has no test recordings.
 
     Raises
     ------
     ConfigError
         When no recording of the split has the task.
     InputError
-        When two recordings define it differently, or training or test recordings have no label of it.
+        When two recordings define it differently, or a needed side has no label of it.
     """
     sides = {"train": split.train, "validation": split.validation, "test": split.test}
     first: Labels | None = None
@@ -101,7 +103,7 @@ def find_target(tracks: TracksReader, split: Split, task: str) -> Target:
             f"Task {task!r} is labelled in no recording of split {split.name!r} of {split.dataset!r}"
             f"{nearest(task, sorted(known))}."
         )
-    for side in ("train", "test"):
+    for side in needed:
         if not labelled[side]:
             raise InputError(
                 tracks.path,
