@@ -54,9 +54,18 @@ def test_a_mirror_may_be_the_datasets_own_folder(target: Path, tmp_path: Path) -
 def test_a_dataset_may_have_a_folder_of_its_own(target: Path, tmp_path: Path) -> None:
     place(tmp_path / "mirror" / "rats", OTHER)
     original = place(tmp_path / "any name", DATA)
-    assert get(remote(checksum=False), target, [tmp_path / "mirror"], folder=tmp_path / "any name").address == str(
-        original
-    )
+    source = get(remote(checksum=False), target, [tmp_path / "mirror"], folder=tmp_path / "any name")
+    assert (source.kind, source.address) == ("local", str(original))
+    assert target.is_symlink()
+    assert target.read_bytes() == DATA  # the user's own file, referenced and not copied
+    original.write_bytes(OTHER)
+    assert target.read_bytes() == OTHER
+
+
+def test_a_local_file_that_differs_from_the_card_is_not_used(target: Path, tmp_path: Path) -> None:
+    place(tmp_path / "mirror" / "rats", DATA)
+    place(tmp_path / "any name", OTHER)
+    assert get(remote(), target, [tmp_path / "mirror"], folder=tmp_path / "any name").kind == "mirror"
     assert_whole(target)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from workflow_scripts.cards.sheet import LabelTemplate, Rename, expand, read_spans
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import read_yaml
 from workflow_scripts.core.names import slugify
@@ -26,8 +27,13 @@ SILENT: dict[str, Any] = {
     "frames": None,
     "terms": "",
     "licence": "",
+    "recordings": None,
+    "labels": [],
 }
 """What no conversion depends on: left out of the cards that jobs are given, or a typing error would convert again."""
+
+RATE_TOLERANCE = 0.005
+"""Frame rates that differ by less than this share count as one (29.97 and 30)."""
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -59,6 +65,9 @@ class LabelSource(Strict):
     source: str = Field(description="Name of a label source (workflow_scripts/sources).")
     file: str = Field(description="Path below resources/<dataset>/.")
     options: dict[str, Any] = {}
+    observation: str | None = Field(
+        None, description="Which observation, video or animal of a label file that holds several."
+    )
 
 
 class Shard(Strict):
@@ -72,6 +81,26 @@ class Shard(Strict):
     beside: list[str] = Field(
         [], description="Other files below resources/<dataset>/ that those options name and the source reads."
     )
+    animal: str | None = Field(None, description="Animal (or cage) filmed; conditions compare animals.")
+    condition: str | None = Field(None, description="Treatment, genotype … of this recording.")
+    covariates: dict[str, str] = Field({}, description="Other columns of the sheet, by name.")
+    fps: float | None = Field(None, gt=0, description="Frames per second of this recording; empty = the card's.")
+    image_size: tuple[float, float] | None = Field(None, description="Width and height; empty = the card's.")
+    start: int = Field(0, ge=0, description="Frame of the video at which the table of tracks begins.")
+    frames: int | None = Field(
+        None, ge=1, description="Frames of the recording, where its table ends early; the rest is filled with NaN."
+    )
+    scored: str | None = Field(
+        None, description="Labelled spans on the clock of the video, 0-600 (frames) or 0-20s; frames outside have none."
+    )
+    rename: Rename = Rename()
+
+    @field_validator("scored")
+    @classmethod
+    def _spans(cls, value: str | None) -> str | None:
+        if value is not None:
+            read_spans(value)
+        return value
 
     def paths(self) -> list[str]:
         """Files the shard is made from, below resources/<dataset>/."""
@@ -174,13 +203,29 @@ class Card(Strict):
     fps_note: str = ""
     unit: str = "px"
     image_size: tuple[float, float] | None = None
+    resample: float | None = Field(
+        None, gt=0, description="Frames per second that tracks are brought to, so that all windows are equally long."
+    )
+    space: Literal[2, 3] | None = Field(None, description="Coordinates of a point; empty = as the files have them.")
     individuals: list[str] = []
     keypoints: list[str] = []
+    rename: Rename = Rename()
+    unlisted: Literal["refuse", "leave_out"] = Field(
+        "refuse", description="Individuals and keypoints of a file that the card does not list."
+    )
+    absent: Literal["refuse", "empty"] = Field(
+        "refuse", description="Individuals and keypoints of the card that a file lacks; empty = NaN throughout."
+    )
     source: str = Field(description="Name of a track source (workflow_scripts/sources).")
     options: dict[str, Any] = Field({}, description="Options of that source.")
     gaps: Gaps = Gaps()
-    files: list[RemoteFile] = Field(min_length=1)
-    shards: list[Shard] = Field(min_length=1)
+    recordings: str | list[dict[str, Any]] | None = Field(
+        None,
+        description="Sheet beside the card (<name>.recordings.tsv), or its rows; they become the shards and files.",
+    )
+    labels: list[LabelTemplate] = Field([], description="How the label files that the sheet names are read.")
+    files: list[RemoteFile] = Field([], description="Empty = every file that the shards name, below `local`.")
+    shards: list[Shard] = Field([], description="Empty = the rows of the sheet.")
     tasks: dict[str, Task] = {}
     movies: list[Movie] = []
     splits: dict[str, GroupSplit | FoldSplit | DealtSplit] = {}
@@ -189,6 +234,10 @@ class Card(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Card:
+        for name in ("files", "shards"):
+            if not getattr(self, name):
+                raise ValueError(f"the card has no {name} and no recordings; add a sheet or list them")
+        self._one_rate()
         known = set(self.resource_paths())
         for shard in self.shards:
             for path in shard.paths():
@@ -204,6 +253,19 @@ class Card(Strict):
             if not (file.urls or self.simulate or self.local):
                 raise ValueError(f"file {file.path!r} has no url, and the card names no local folder")
         return self
+
+    def _one_rate(self) -> None:
+        """Refuse different frame rates where windows count frames."""
+        if self.kind != "tracks" or self.resample is not None:
+            return
+        rates = {shard.fps or self.fps for shard in self.shards} - {None}
+        low, high = (min(rates), max(rates)) if rates else (1.0, 1.0)  # type: ignore[type-var]
+        if high > low * (1 + RATE_TOLERANCE):  # type: ignore[operator]
+            shown = ", ".join(f"{rate:g}" for rate in sorted(rates))  # type: ignore[type-var]
+            raise ValueError(
+                f"the recordings have {shown} frames a second, and windows count frames; add resample: {low:g} "
+                "to bring all to one rate"
+            )
 
     def resource_paths(self) -> list[str]:
         """Every file below `resources/<dataset>/`, unpacked members included."""
@@ -289,4 +351,7 @@ def load_card(path: str | Path) -> Card:
     ConfigError
         When a key is unknown or a value out of range; names the key and the nearest valid one.
     """
-    return validate(Card, read_yaml(path), where=str(path))
+    values = read_yaml(path)
+    if isinstance(values, dict):
+        values = expand(values, Path(path))
+    return validate(Card, values, where=str(path))

@@ -14,6 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from workflow_scripts.cards.card import Card, LabelSource, Shard, Task
+from workflow_scripts.cards.sheet import read_spans
+from workflow_scripts.convert.naming import label_options
+from workflow_scripts.convert.resample import FPS_TOLERANCE, mask_unscored
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import digest
 from workflow_scripts.core.validation import deep_merge, nearest, validate
@@ -79,7 +82,24 @@ def _labelled(recording: ClipRecording, card: Card, shard: Shard, resources: Pat
             raise ConfigError(f"The shard {shard.id!r} has two labels of {', '.join(sorted(both))}; keep one.")
         labels.update(found)
         sums[source.file] = digest(resources / source.file)
-    return dataclasses.replace(recording, labels=labels, source_sha256=sums, warnings=warnings)
+    if shard.scored is not None:
+        mask_unscored(labels, read_spans(shard.scored), 0, recording.fps)
+    stated = shard.fps or card.fps
+    if stated is not None and abs(stated - recording.fps) > FPS_TOLERANCE * stated:
+        raise InputError(
+            resources / shard.tracks,
+            f"has {recording.fps:g} frames a second, and the {'sheet' if shard.fps else 'card'} says {stated:g}",
+            "correct fps, or leave it empty: a video states its own",
+        )
+    return dataclasses.replace(
+        recording,
+        labels=labels,
+        source_sha256=sums,
+        warnings=warnings,
+        animal=shard.animal or "",
+        condition=shard.condition or "",
+        covariates=shard.covariates,
+    )
 
 
 def _whole(label: str, n_frames: int, card: Card) -> Labels:
@@ -99,7 +119,7 @@ def _read(
     grid = np.minimum(np.floor(recording.times * fps + 0.5).astype(int), max(0, math.ceil(recording.times[-1] * fps)))
     clock = _in_seconds(source) and not np.array_equal(grid, np.arange(n_frames))
     length = int(grid[-1]) + 1 if clock else n_frames
-    found = read_labels(source.source, path, source.options, n_frames=length, fps=fps, tasks=tasks, warn=warn)
+    found = read_labels(source.source, path, label_options(source), n_frames=length, fps=fps, tasks=tasks, warn=warn)
     if not clock:
         return found
     return {
@@ -115,7 +135,7 @@ def _in_seconds(source: LabelSource) -> bool:
     says = getattr(module, "in_seconds", None)
     if says is None:
         return source.source == "boris"
-    return bool(says(validate(module.Options, source.options, where=f"options of the source {source.source}")))
+    return bool(says(validate(module.Options, label_options(source), where=f"options of the source {source.source}")))
 
 
 def _bouts(recording: ClipRecording, idle: str) -> tuple[list[tuple[int, int, str]], npt.NDArray[np.bool_]]:

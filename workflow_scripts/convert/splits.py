@@ -40,6 +40,7 @@ def make_split(tracks: Path, card: Card, name: str) -> Split:
     """
     family = _family(card, name)
     definition = card.splits[family]
+    family_holds_out = not isinstance(definition, GroupSplit)  # a benchmark's own split may hide its labels
     with open_dataset(tracks) as reader:
         unit = reader.group
         if not isinstance(definition, DealtSplit) and definition.by == "animal":
@@ -48,8 +49,11 @@ def make_split(tracks: Path, card: Card, name: str) -> Split:
             unit = reader.animal_of
         groups = {recording: unit(recording) for recording in sorted(reader.ids)}
         missing = _quarantined_groups(card, reader)
+        # What nobody labelled is there to be trained on and predicted, and holds out nothing.
+        asks = bool(card.tasks) and hasattr(reader, "has_labels")
+        labelled = {recording for recording in groups if not asks or reader.has_labels(recording)}
     if isinstance(definition, DealtSplit):
-        definition = _deal(definition, sorted(set(groups.values())), card, name)
+        definition = _deal(definition, sorted({groups[recording] for recording in labelled}), card, name)
     if isinstance(definition, FoldSplit):
         folds = definition.folds
         definition = _fold(definition, int(name.removeprefix(family)), card, name)
@@ -57,6 +61,20 @@ def make_split(tracks: Path, card: Card, name: str) -> Split:
         _check_known(everywhere, set(groups.values()), missing, card, name, "group")
     sides = _assign(definition, groups, missing, card, name)
     _refuse_leaks(sides, groups, card, name)
+    # A group without any label leaves the held-out side as a whole, else its recordings would stand on both.
+    for side in ("validation", "test"):
+        silent = [recording for recording in sides[side] if recording not in labelled]
+        if family_holds_out and silent:
+            kept = {groups[recording] for recording in sides[side] if recording in labelled}
+            sides["train"] += [recording for recording in silent if groups[recording] not in kept]
+            sides[side] = [recording for recording in sides[side] if recording in labelled]
+            if side == "test" and not sides[side]:
+                held = ", ".join(sorted({groups[recording] for recording in silent})[:5])
+                raise ConfigError(
+                    f"Split {name!r} of {card.name!r} holds out groups without a label ({held}); "
+                    "name groups that somebody labelled."
+                )
+    sides["train"].sort()
     # What nobody labelled is there to be trained on, and holds out nothing.
     for side in ("train", "test") if card.tasks else ("train",):
         if not sides[side]:

@@ -22,7 +22,7 @@ from workflow_scripts.cards.card import RemoteFile
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import CHUNK, explain_os_error
 from workflow_scripts.fetch.answers import GiveUp, Retry, WrongFile
-from workflow_scripts.fetch.mirrors import take_from_mirror
+from workflow_scripts.fetch.mirrors import refer, take_from_mirror
 from workflow_scripts.fetch.partial import Partial, lock_partial
 from workflow_scripts.fetch.transfer import attempt
 from workflow_scripts.fetch.verify import Checked, Source, check, has_checksum
@@ -73,7 +73,7 @@ def fetch(
     mirror_name : str
         Name of the dataset's folder in a mirror.
     folder : Path, optional
-        A folder of this dataset alone, tried before the mirrors as `<folder>/<file.path>`.
+        The user's own folder, tried before the mirrors as `<folder>/<file.path>` and linked to, not copied.
     attempts : int
         Attempts at each url; one that brought at least 1 MiB of new data does not count.
     timeout : tuple of float
@@ -95,7 +95,7 @@ def fetch(
     InputError
         When no mirror and no url gives the file, or it cannot be written.
     """
-    if not has_checksum(file):
+    if not has_checksum(file) and folder is None:
         logger.warning("%s: the card gives no checksum, so the file's content cannot be verified", target)
     kept = _keep(file, target)
     if kept is not None:
@@ -108,6 +108,10 @@ def fetch(
                 checked = check(target, file)
                 if not checked.problem:
                     return checked.source("kept", str(target), file)
+            own = refer(file, target, folder) if folder is not None else None
+            if own is not None:
+                part.discard()
+                return own
             source = take_from_mirror(file, target, mirrors, mirror_name, folder)
             if isinstance(source, Source):
                 part.discard()

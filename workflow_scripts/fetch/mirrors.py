@@ -35,7 +35,7 @@ def candidates(
     folder : Path, optional
         A folder of this dataset alone, whatever its name; comes first.
     """
-    if folder is not None:
+    if folder is not None:  # only a copy that differs from the card gets here; see `refer`
         yield folder / file.path
     for mirror in mirrors:
         if not os.path.isdir(mirror):  # noqa: PTH112 - Path.is_dir raises where a parent may not be entered
@@ -83,3 +83,31 @@ def take_from_mirror(
         logger.warning("mirror file skipped: %s", trouble)
         troubles.append(trouble)
     return "; ".join(troubles)
+
+
+def refer(file: RemoteFile, target: Path, folder: Path) -> Source | None:
+    """Make `target` a link to the user's own file below `folder`, so that nothing is copied.
+
+    An edit of the file is then seen by whatever depends on `target`, because its time is that of the file.
+
+    Returns
+    -------
+    Source or None
+        None where the folder does not have the file, or one that differs from the card.
+    """
+    place = folder.absolute() / file.path
+    if not place.is_file():
+        return None
+    checked = check(place, file)
+    if checked.problem:
+        logger.warning("file of the card's local folder skipped: %s: %s", place, checked.problem)
+        return None
+    part = target.with_name(f".{target.name}.{os.getpid()}.link")
+    part.unlink(missing_ok=True)
+    try:
+        part.symlink_to(place)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    logger.info("%s: refers to %s", target.name, place)
+    return checked.source("local", str(place), file)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from workflow_scripts.cards.card import RemoteFile
 from workflow_scripts.core.files import digest
+
+Kind: TypeAlias = Literal["kept", "local", "mirror", "url"]
 
 
 @dataclass(frozen=True)
@@ -16,8 +18,8 @@ class Source:
 
     Attributes
     ----------
-    kind : {"kept", "mirror", "url"}
-        Whether the file was already there, copied from a mirror, or downloaded.
+    kind : {"kept", "local", "mirror", "url"}
+        Whether the file was already there, is the user's own and linked to, copied from a mirror, or downloaded.
     address : str
         The path or the url.
     bytes : int
@@ -28,7 +30,7 @@ class Source:
         False where the card gives no checksum to compare it with.
     """
 
-    kind: Literal["kept", "mirror", "url"]
+    kind: Kind
     address: str
     bytes: int
     sha256: str
@@ -43,7 +45,7 @@ class Checked:
     sha256: str
     problem: str
 
-    def source(self, kind: Literal["kept", "mirror", "url"], address: str, file: RemoteFile) -> Source:
+    def source(self, kind: Kind, address: str, file: RemoteFile) -> Source:
         """Say where the checked file came from."""
         return Source(kind, address, self.bytes, self.sha256, verified=has_checksum(file))
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.hdf5 import COMPRESSION, create, open_checked
+from workflow_scripts.formats.rows import read_row, write_row
 from workflow_scripts.formats.tracks import Labels, RecordingsReader, escape_id, write_labels
 
 KIND = "clips"
@@ -94,6 +95,12 @@ class ClipRecording:
     labels : dict of str to Labels
     source_sha256 : dict of str to str
     warnings : list of str
+    animal, condition : str
+        Of the sheet; empty where it names none.
+    covariates : dict of str to str
+        Other columns of the sheet.
+    start : int
+        Always 0: a video begins with itself.
     """
 
     id: str
@@ -112,6 +119,10 @@ class ClipRecording:
     labels: dict[str, Labels] = field(default_factory=dict)
     source_sha256: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    animal: str = ""
+    condition: str = ""
+    covariates: dict[str, str] = field(default_factory=dict)
+    start: int = 0
 
     @property
     def n_frames(self) -> int:
@@ -230,6 +241,7 @@ def _write_video(parent: h5py.Group, recording: ClipRecording, folder: Path) -> 
     node.attrs["path"] = os.path.relpath(recording.path, folder)
     node.attrs["source_sha256"] = json.dumps(recording.source_sha256)
     node.attrs["warnings"] = json.dumps(recording.warnings)
+    write_row(node, recording)
     write_labels(node, recording.labels)
 
 
@@ -298,6 +310,7 @@ class ClipsReader(RecordingsReader):
             labels=self.all_labels(recording),
             source_sha256=json.loads(node.attrs["source_sha256"]),
             warnings=json.loads(node.attrs["warnings"]),
+            **read_row(node),
             **columns,
         )
 
