@@ -51,7 +51,7 @@ def make_split(tracks: Path, card: Card, name: str) -> Split:
         missing = _quarantined_groups(card, reader)
         # What nobody labelled is there to be trained on and predicted, and holds out nothing.
         asks = bool(card.tasks) and hasattr(reader, "has_labels")
-        labelled = {recording for recording in groups if not asks or reader.has_labels(recording)}
+        labelled = {recording for recording in groups if not asks or reader.has_labels(recording)} or set(groups)
     if isinstance(definition, DealtSplit):
         definition = _deal(definition, sorted({groups[recording] for recording in labelled}), card, name)
     if isinstance(definition, FoldSplit):

@@ -33,6 +33,12 @@ TRACK_SOURCES = {
     "lisbet_archive": "lisbet_archive",
     "bams_dict": "bams_dict",
     "quadrupeds": "quadrupeds",
+    "wide_csv": "wide_csv",
+    "long_table": "long_table",
+    "jabs": "jabs",
+    "nwb_pose": "nwb_pose",
+    "facemap": "facemap",
+    "trex": "trex",
 }
 """Name → module, imported when asked for."""
 
@@ -46,6 +52,10 @@ LABEL_SOURCES = {
     "supervisely": "supervisely",
     "daart_csv": "daart_csv",
     "behaviordepot": "behaviordepot",
+    "binary_table": "binary_table",
+    "bento": "bento",
+    "ethovision": "ethovision",
+    "elan": "elan",
 }
 """Name → module, imported when asked for."""
 

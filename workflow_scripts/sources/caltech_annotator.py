@@ -13,6 +13,7 @@ from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.formats.tracks import Labels
 from workflow_scripts.sources.shared.bouts import Bout, fit_length, paint_multiclass, task_of
+from workflow_scripts.sources.shared.found import Found, file_head
 from workflow_scripts.sources.shared.text import read_text
 
 TITLE = "Caltech Behavior Annotator - Annotation File"
@@ -163,3 +164,16 @@ def write(path: Path, channels: dict[str, list[tuple[int, int, str]]]) -> None:
     with atomic_path(path) as part:
         # The tool runs on Windows and writes its line ends.
         part.write_text("\r\n".join([*lines, "  ", ""]), encoding="utf-8", newline="")
+
+
+def sniff(path: Path) -> Found | None:
+    """Tell an annotation file by its first line; each channel is a task of exclusive classes."""
+    if not file_head(path).text.lower().startswith("caltech behavior annotator"):
+        return None
+    channels = read_channels(path)
+    found = Found(source="caltech_annotator", kind="labels", fixed={"channels": {name: name for name in channels}})
+    for name, bouts in channels.items():
+        found.tasks[name] = {"vocabulary": list(dict.fromkeys(bout.name for bout in bouts))}
+    longest = max((bout.stop for bouts in channels.values() for bout in bouts), default=0)
+    found.add_bouts(path.stem, next(iter(channels.values())), float("nan"), n_frames=longest)
+    return found
