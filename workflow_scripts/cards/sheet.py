@@ -1,7 +1,8 @@
 """The sheet of a dataset: `config/datasets/<name>.recordings.tsv`, one row a recording, made into shards and files.
 
 Tab-separated with one header. `recording` and `file` are required; empty cells take the card's value; every column that
-is not named below is a covariate. A row whose `file` holds `*` stands for every file that fits the pattern below the
+is not named below is a covariate. `label` (class of a whole video) and `region` (x,y,width,height of one animal's part of
+the picture) are of videos alone. A row whose `file` holds `*` stands for every file that fits the pattern below the
 card's `local` folder, and `*` in its other cells for the text that the star matched.
 """
 
@@ -22,7 +23,7 @@ from workflow_scripts.core.validation import Strict, nearest
 
 COLUMNS = (
     *("recording", "file", "labels", "observation", "group", "animal", "condition", "fps", "width", "height"),
-    *("start", "frames", "scored", "individuals"),
+    *("start", "frames", "scored", "individuals", "label", "region"),
 )
 """Columns with a meaning; others are covariates."""
 
@@ -235,6 +236,17 @@ def _shard(where: Path, row: dict[str, str], templates: Sequence[Any]) -> dict[s
         raise InputError(where, f"line {row['#']}: has a width or a height alone", "fill in both, or none")
     if "individuals" in row:
         shard["rename"] = {"individuals": _pairs(where, row)}
+    if "label" in row:
+        shard["options"] = {"label": row["label"]}
+    if "region" in row:
+        sides = [part.strip() for part in row["region"].split(",")]
+        if len(sides) != 4 or not all(side.isdigit() for side in sides):
+            raise InputError(
+                where,
+                f"line {row['#']}: expected x,y,width,height in pixels under region, found {row['region']!r}",
+                "fix that cell",
+            )
+        shard["options"] = shard.get("options", {}) | {"region": [int(side) for side in sides]}
     shard["covariates"] = {key: cell for key, cell in row.items() if key not in COLUMNS and key != "#"}
     return {key: value for key, value in shard.items() if value not in (None, {}, [])}
 

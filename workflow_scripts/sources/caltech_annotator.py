@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -28,6 +29,9 @@ class Options(Strict):
     background: str | None = Field(None, description="Class of frames in no interval; empty = they are unlabelled.")
     rename: dict[str, str] = Field({}, description="Behaviour in the file → class in the vocabulary.")
     partial: bool = Field(False, description="Allow labels that end well before the tracks do.")
+    missing_channels: Literal["refuse", "unlabelled"] = Field(
+        "refuse", description="A file without one of the channels: refuse it, or leave that task unlabelled."
+    )
 
 
 def _behaviours(lines: list[str]) -> set[str]:
@@ -110,6 +114,9 @@ def read_labels(
     made: dict[str, Labels] = {}
     for channel, name in options.channels.items():
         task = task_of(name, tasks, "multiclass")
+        if channel not in channels and options.missing_channels == "unlabelled":
+            warn.append(f"{path.name}: has no channel {channel!r}, so {name} is unlabelled")
+            continue
         if channel not in channels:
             near = nearest(channel, list(channels)).removesuffix("?")
             raise InputError(path, f"has no channel {channel!r}{near}", "check channels in the label options")

@@ -61,8 +61,9 @@ def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]
         columns, index, values = _read_h5(path, options.key)
         unit, first = "row", 0
     else:
-        columns, index, values = _read_csv(path)
-        unit, first = "line", 1 + len(LEVELS[-1]) - (not any(column[1] != ONE_ANIMAL for column in columns))
+        raw = path.read_bytes()
+        columns, index, values = _read_csv(path, raw)
+        unit, first = "line", len(_header(raw)[0]) + 1
     warnings: list[str] = []
     if options.missing_rows == "empty":
         values = _filled(path, index, values, warnings)
@@ -122,8 +123,8 @@ def _header(raw: bytes) -> tuple[list[list[str]], int]:
     return rows, place
 
 
-def _read_csv(path: Path) -> _Table:
-    raw = path.read_bytes()
+def _read_csv(path: Path, raw: bytes | None = None) -> _Table:
+    raw = path.read_bytes() if raw is None else raw
     refuse_non_text(path, raw[:4096], EXPECTED)
     rows, place = _header(raw)
     levels = [row[0] for row in rows]
@@ -302,6 +303,8 @@ def sniff(path: Path) -> Found | None:
             return None
         raise
     describe(found, read_)
+    if not head.hdf5:
+        found.n_frames = _sample(path)[1][0]
     found.guessed += [line for line in read_.warnings if "no animal" in line]
     if not found.options.get("likelihood", True):
         found.guessed.append(f"{path.name} has no likelihood, so every point that is there counts as sure.")
@@ -310,12 +313,24 @@ def sniff(path: Path) -> Found | None:
     return found
 
 
+SAMPLE_LINES = 2000
+"""Lines of a csv that `sniff` parses; the others are counted."""
+
+
 def _lenient(path: Path) -> tuple[Recording, dict[str, Any]]:
-    """Read a table with the fewest options it takes, and return them."""
+    """Read a table (or the beginning of a csv) with the fewest options it takes, and return them."""
     options: dict[str, Any] = {}
+    raw, count = _sample(path)
     for _ in range(4):
         try:
-            return next(read(path, Options(**options), recording=path.stem)), options
+            chosen = Options(**options)
+            if raw is None:
+                return next(read(path, chosen, recording=path.stem)), options
+            columns, index, values = _read_csv(path, raw)
+            warnings: list[str] = []
+            if options.get("missing_rows") is None and (index[0] != 0 or (np.diff(index) != 1).any() or count[1]):
+                options["missing_rows"] = "empty"
+            return _arrange(path, columns, values, chosen, path.stem, warnings), options
         except InputError as error:
             text = str(error)
             if "has no column 'likelihood'" in text:
@@ -325,6 +340,24 @@ def _lenient(path: Path) -> tuple[Recording, dict[str, Any]]:
             else:
                 raise
     raise InputError(path, "cannot be read with any options", "export the file again")
+
+
+def _sample(path: Path) -> tuple[bytes | None, tuple[int, bool]]:
+    """Return the beginning of a csv, how many rows it has, and whether its last frame number says otherwise."""
+    if file_head(path).hdf5:
+        return None, (0, False)
+    raw = path.read_bytes()
+    header, place = _header(raw)
+    body = raw[place:].rstrip(b"\r\n")
+    rows = body.count(b"\n") + 1
+    last = body[body.rfind(b"\n") + 1 :].split(b",", 1)[0].strip()
+    end = place
+    for _ in range(SAMPLE_LINES):
+        end = raw.find(b"\n", end) + 1
+        if end == 0:
+            end = len(raw)
+            break
+    return raw[:end], (rows, last.isdigit() and int(last) != rows - 1)
 
 
 def write_csv(path: Path, recording: Recording, *, scorer: str = "EthoMake") -> None:
