@@ -123,7 +123,11 @@ def test_new_dataset_reads_calms21_json(tmp_path):
     ("name", "content", "source"),
     [
         ("a.csv", "scorer,n,n,n\nbodyparts,p,p,p\ncoords,x,y,likelihood\n0,1,2,1\n", "deeplabcut"),
-        ("b.txt", "Caltech Behavior Annotator - Annotation File\n\nS1: start end type\n 1 2 base\n", "caltech_annotator"),
+        (
+            "b.txt",
+            "Caltech Behavior Annotator - Annotation File\n\nS1: start end type\n 1 2 base\n",
+            "caltech_annotator",
+        ),
         ("c2.json", '{"a": 1}', None),
         ("d.csv", "Observation id,x\n\nTime,Media file path,Behavior,Status\n1,m,groom,POINT\n", "boris"),
         ("e.csv", "behavior,start_time,end_time\ngroom,1,2\n", "csv_events"),

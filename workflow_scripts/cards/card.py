@@ -297,6 +297,13 @@ class Card(Strict):
         kept = [self.file(path).model_copy(update={"urls": ["-"]}) for path in sorted(paths)]
         return self.model_copy(update={"shards": [shard], "files": kept, **SILENT})
 
+    def only_shard(self, shard: Shard) -> Card:
+        """Return the card with one of its shards and that shard's files."""
+        paths = {used.split(UNPACKED)[0] for used in shard.paths()}
+        return self.model_copy(
+            update={"shards": [shard], "files": [self.file(path) for path in sorted(paths)], "recordings": None}
+        )
+
     def bare(self, *, movies: bool = False) -> Card:
         """Return the card as the conversion of all its shards together (or the tagging of its movies) needs it."""
         files = [file.model_copy(update={"urls": ["-"]}) for file in self.files]

@@ -1,21 +1,63 @@
-"""`ethomake check EXPERIMENT`: what an experiment would run."""
+"""`ethomake check NAME`: a dataset against its files, with a picture; or what an experiment would run."""
 
 from __future__ import annotations
 
 import argparse
+import os
+from pathlib import Path
 
-from workflow_scripts.cli.tables import print_table
+from workflow_scripts.cards.card import card_path
+from workflow_scripts.cli.tables import print_table, read_card
+from workflow_scripts.convert.check import check_dataset, draw
+from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.experiment.experiment import named_experiment
+
+MOST_LINES = 20
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("experiment", help="name in config/experiments, or a YAML file")
+    parser.add_argument("name", help="a dataset, or an experiment: a name in config/experiments or a YAML file")
+    parser.add_argument("--no-picture", action="store_true", help="do not draw data/<dataset>/check.png")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Validate an experiment and its cards, and print what it would run."""
-    experiment = named_experiment(options.root, options.experiment)
+    """Check a dataset or an experiment (both, where both have the name)."""
+    is_dataset = card_path(options.root, options.name).is_file()
+    experiments = Path(options.root) / "config" / "experiments"
+    named = options.name.endswith((".yaml", ".yml")) or (experiments / f"{options.name}.yaml").is_file()
+    if is_dataset:
+        _dataset(options)
+    if named or not is_dataset:
+        _experiment(options)
+
+
+def _dataset(options: argparse.Namespace) -> None:
+    card = read_card(options.root, options.name)
+    mirrors = [Path(mirror) for mirror in os.environ.get("ETHOMAKE_MIRRORS", "").split(os.pathsep) if mirror]
+    found = check_dataset(card, options.root, mirrors)
+    if found.briefs and not options.no_picture:
+        target = draw(card, found.briefs, Path(options.root) / "data" / card.name / "check.png")
+        print(f"Drawn: {target}")
+    notes = list(dict.fromkeys(found.notes))
+    if notes:
+        more = [f"… and {len(notes) - MOST_LINES} more"] if len(notes) > MOST_LINES else []
+        print("Notes:", *notes[:MOST_LINES], *more, sep="\n  ")
+    if found.problems:
+        shown = list(dict.fromkeys(found.problems))
+        more = [f"… and {len(shown) - MOST_LINES} more"] if len(shown) > MOST_LINES else []
+        print("Problems:", *shown[:MOST_LINES], *more, sep="\n  ")
+        raise ConfigError(
+            f"The dataset {card.name!r} is not valid: {len(shown)} problem{'s' if len(shown) > 1 else ''}, listed above."
+        )
+    opened = f"{len(found.briefs)} of {len(card.shards)} files of recordings were opened" if card.shards else ""
+    if card.simulate is not None:
+        opened = "its files are simulated when it is first used"
+    print(f"The dataset {card.name!r} is valid ({opened}).")
+
+
+def _experiment(options: argparse.Namespace) -> None:
+    experiment = named_experiment(options.root, options.name)
     rows = [["dataset", "method", "point", "splits", "seeds"]]
     for dataset in experiment.cards:
         for method in dict.fromkeys(run.method for run in experiment.runs if run.dataset == dataset):

@@ -40,7 +40,6 @@ def make_split(tracks: Path, card: Card, name: str) -> Split:
     """
     family = _family(card, name)
     definition = card.splits[family]
-    family_holds_out = not isinstance(definition, GroupSplit)  # a benchmark's own split may hide its labels
     with open_dataset(tracks) as reader:
         unit = reader.group
         if not isinstance(definition, DealtSplit) and definition.by == "animal":
@@ -52,6 +51,44 @@ def make_split(tracks: Path, card: Card, name: str) -> Split:
         # What nobody labelled is there to be trained on and predicted, and holds out nothing.
         asks = bool(card.tasks) and hasattr(reader, "has_labels")
         labelled = {recording for recording in groups if not asks or reader.has_labels(recording)} or set(groups)
+    sides = divide(card, name, groups, labelled, missing)
+    named = sorted({recording for side in SIDES for recording in sides[side]})
+    return Split(
+        dataset=card.name,
+        name=name,
+        family=family,
+        train=sides["train"],
+        validation=sides["validation"],
+        test=sides["test"],
+        groups={recording: groups[recording] for recording in named},
+    )
+
+
+def divide(
+    card: Card, name: str, groups: dict[str, str], labelled: set[str], missing: set[str]
+) -> dict[str, list[str]]:
+    """Divide recordings into the sides of a split.
+
+    Parameters
+    ----------
+    card : Card
+    name : str
+        A split of the card, or a fold.
+    groups : dict of str to str
+        Group of each recording.
+    labelled : set of str
+        Recordings with labels; the others are never held out by folds.
+    missing : set of str
+        Groups whose recordings could not be converted.
+
+    Raises
+    ------
+    ConfigError, LeakError
+        See :func:`make_split`.
+    """
+    family = _family(card, name)
+    definition = card.splits[family]
+    holds_out = not isinstance(definition, GroupSplit)  # a benchmark's own split may hide its labels
     if isinstance(definition, DealtSplit):
         definition = _deal(definition, sorted({groups[recording] for recording in labelled}), card, name)
     if isinstance(definition, FoldSplit):
@@ -64,7 +101,7 @@ def make_split(tracks: Path, card: Card, name: str) -> Split:
     # A group without any label leaves the held-out side as a whole, else its recordings would stand on both.
     for side in ("validation", "test"):
         silent = [recording for recording in sides[side] if recording not in labelled]
-        if family_holds_out and silent:
+        if holds_out and silent:
             kept = {groups[recording] for recording in sides[side] if recording in labelled}
             sides["train"] += [recording for recording in silent if groups[recording] not in kept]
             sides[side] = [recording for recording in sides[side] if recording in labelled]
@@ -82,16 +119,7 @@ def make_split(tracks: Path, card: Card, name: str) -> Split:
                 f"Split {name!r} of {card.name!r} has no {side} recording; "
                 f"see splits in config/datasets/{card.name}.yaml."
             )
-    named = sorted({recording for side in SIDES for recording in sides[side]})
-    return Split(
-        dataset=card.name,
-        name=name,
-        family=family,
-        train=sides["train"],
-        validation=sides["validation"],
-        test=sides["test"],
-        groups={recording: groups[recording] for recording in named},
-    )
+    return sides
 
 
 def _family(card: Card, name: str) -> str:

@@ -228,6 +228,12 @@ def _arrange(
             more.add(point[2])
             continue
         place[point] = number
+    deep = {point[:2] for point in place if point[2] == "z"}
+    if deep and deep != {point[:2] for point in place}:
+        number = next(k for point, k in place.items() if point[2] == "z")
+        raise InputError(
+            path, f"column {number + 2}: some points have the coord 'z' and others have none", "export all alike"
+        )
     if more:
         # Lightning Pose's ensemble smoother writes its variances beside the points.
         warnings.append(f"{path.name}: columns beside x, y, z and likelihood are left out: {', '.join(sorted(more))}")
@@ -239,7 +245,7 @@ def _arrange(
     animals = _chosen(path, found, options.individuals, "individual")
     parts = list(dict.fromkeys(p[1] for p in place if p[0] in animals))
     parts = _chosen(path, parts, options.keypoints, "keypoint")
-    axes = SPACE if any(point[2] == "z" for point in place) else SPACE[:2]
+    axes = SPACE if deep else SPACE[:2]
     coords = (*axes, COORDS[2]) if options.likelihood else axes
     order = []
     for animal in animals:
