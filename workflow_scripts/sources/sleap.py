@@ -7,6 +7,7 @@ sleap-io calls standard. Newer files name the axes in an attribute `dims`; in th
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -271,6 +272,8 @@ def _sniff_slp(path: Path, handle: h5py.File) -> Found | None:
         found.unknown.append(
             f"{path.name}: {len(frames)} of {found.n_frames} frames have instances, from {frames['frame_idx'].min()} on."
         )
+    if importlib.util.find_spec("sleap_io") is None:
+        found.unknown.append("Reading .slp needs sleap-io: pip install 'ethomake[sleap]', or export the analysis HDF5.")
     try:
         untracked_slp(path, Options(), [])
     except InputError as error:

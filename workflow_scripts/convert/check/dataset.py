@@ -140,7 +140,9 @@ def _tasks(card: Card, options: dict[str, Any]) -> None:
             named += [str(value) for value in options[key].values()]
     for name in named:
         if name not in card.tasks:
-            raise ConfigError(f"the task {name!r} is not in the card{nearest(name, list(card.tasks)).removesuffix('?')}.")
+            raise ConfigError(
+                f"the task {name!r} is not in the card{nearest(name, list(card.tasks)).removesuffix('?')}."
+            )
 
 
 def _places(card: Card, root: Path, mirrors: Sequence[Path], found: Checked) -> dict[str, Path]:
@@ -155,7 +157,9 @@ def _places(card: Card, root: Path, mirrors: Sequence[Path], found: Checked) -> 
         resource = root / "resources" / card.name / path
         tried = [resource]
         if archive == path:
-            tried += list(candidates(card.file(path), [m for m in mirrors if m.is_dir()], card.mirror or card.name, local))
+            tried += list(
+                candidates(card.file(path), [m for m in mirrors if m.is_dir()], card.mirror or card.name, local)
+            )
         there = next((place for place in tried if place.is_file()), None)
         if there is None:
             found.absent.append(path)
@@ -172,7 +176,9 @@ def _shard(card: Card, shard: Shard, places: dict[str, Path], found: Checked) ->
                 found.briefs.append(brief_of(recording))
                 found.notes += [f"{recording.id}: {line}" for line in recording.warnings]
                 if recording.n_frames < SHORT:
-                    found.notes.append(f"{recording.id} has only {recording.n_frames} frames; methods may leave it out.")
+                    found.notes.append(
+                        f"{recording.id} has only {recording.n_frames} frames; methods may leave it out."
+                    )
         elif card.kind == "images":
             found.briefs.append(image_brief(card, shard, folder))
         else:
@@ -193,7 +199,7 @@ def _folder(shard: Shard, places: dict[str, Path]) -> Path:
         parts = Path(path).parts
         folders.add(place.parents[len(parts) - 1])
     if len(folders) > 1:
-            shown = " and ".join(sorted(map(str, folders)))
+        shown = " and ".join(sorted(map(str, folders)))
         raise ConfigError(f"The files of {shard.id!r} are in different places, {shown}; keep them below one folder.")
     return folders.pop()
 
@@ -207,12 +213,22 @@ def _alike(found: Checked) -> None:
             odd = next(brief for brief in found.briefs if getattr(brief, what) != usual)
             found.problems.append(
                 f"{odd.id} has {what} {_shown(getattr(odd, what))}, other recordings {_shown(usual)}; "
-                + ("write resample in the card." if what == "fps" else "list them in the card, with rename where needed.")
+                + (
+                    "write resample in the card."
+                    if what == "fps"
+                    else "list them in the card, with rename where needed."
+                )
             )
 
 
 def _shown(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else f"{value:g}" if isinstance(value, float) else str(value)
+    return (
+        ", ".join(map(str, value))
+        if isinstance(value, tuple)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
 def _labels(card: Card, found: Checked) -> None:

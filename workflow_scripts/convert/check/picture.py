@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpecFromSubplotSpec, SubplotSpec
+from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.transforms import offset_copy
 
 from workflow_scripts.cards.card import Card
 from workflow_scripts.convert.check.digests import BINS, Brief
@@ -66,7 +68,7 @@ def draw(card: Card, briefs: Sequence[Brief], target: Path) -> Path:
             _summary(figure, grid[1], briefs)
             _gone(figure.add_subplot(grid[2]), briefs)
         for k, task in enumerate(tasks):
-            _ethogram(figure.add_subplot(grid[1 + len(middle) + k]), briefs, task)
+            _ethogram(figure, figure.add_subplot(grid[1 + len(middle) + k]), briefs, task, card)
         _table(figure.add_subplot(grid[len(heights) - 1]), briefs)
         with atomic_path(target) as part:
             figure.savefig(part, format="png", dpi=110, metadata={"Software": None})
@@ -102,7 +104,7 @@ def _paths(figure: Figure, place: SubplotSpec, briefs: Sequence[Brief]) -> None:
             axes.set(xlim=(0, brief.image_size[0]), ylim=(brief.image_size[1], 0))
         else:
             axes.invert_yaxis()
-        axes.set_aspect("equal", adjustable="datalim" if brief.image_size is None else "box")
+        axes.set_aspect("equal", adjustable="box")
         axes.set_title(shorten(brief.id, 22), fontsize=8)
         axes.tick_params(labelsize=6)
     if axes is not None and names:
@@ -148,6 +150,8 @@ def _speeds(axes: Axes, briefs: Sequence[Brief]) -> None:
             axes.plot([x, x], [first, third], color=colour(names.index(name)), linewidth=2.4)
             axes.plot([x], [median], ".", color=INK, markersize=2.5)
     axes.set_yscale("symlog", linthresh=1)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlim(-0.6, len(shown) - 0.4)
     every = max(1, len(shown) // 12)
     axes.set_xticks(range(0, len(shown), every), [shorten(b.id, 8) for b in shown[::every]], fontsize=7, rotation=60)
@@ -179,10 +183,12 @@ def _row_names(axes: Axes, shown: Sequence[Brief]) -> None:
     axes.tick_params(axis="x", labelsize=7)
 
 
-def _ethogram(axes: Axes, briefs: Sequence[Brief], task: str) -> None:
+def _ethogram(figure: Figure, axes: Axes, briefs: Sequence[Brief], task: str, card: Card) -> None:
     shown = spread([brief for brief in briefs if task in brief.ethogram], MOST_ROWS)
     vocabulary = next(brief.vocabularies[task] for brief in shown)
-    colours = class_colours(vocabulary)
+    stated = getattr(card.tasks[task], "background", None)
+    quiet = [name == stated or (stated is None and name.lower().startswith("no ")) for name in vocabulary]
+    colours = class_colours(["other" if still else name for still, name in zip(quiet, vocabulary, strict=True)])
     longest = max(brief.n_frames / brief.fps for brief in shown)
     picture = np.ones((len(shown), BINS, 3))
     picture[...] = to_rgb(EMPTY)
@@ -198,7 +204,8 @@ def _ethogram(axes: Axes, briefs: Sequence[Brief], task: str) -> None:
     axes.set_title(f"Labels: {task}" + (f" ({len(shown)} of them)" if many else "") + "; white = not labelled")
     entries = list(zip(vocabulary, colours, strict=True))[:24]
     columns = legend_columns(list(vocabulary), WIDTH - 2, most=8)
-    legend(axes, entries, columns=columns, loc="upper left", bbox_to_anchor=(0, -0.28 if len(shown) > 6 else -0.45))
+    below = offset_copy(axes.transAxes, fig=figure, y=-24, units="points")
+    legend(axes, entries, columns=columns, loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=below)
 
 
 def _frames(figure: Figure, place: SubplotSpec, briefs: Sequence[Brief], kind: str) -> None:
@@ -229,7 +236,11 @@ def _table(axes: Axes, briefs: Sequence[Brief]) -> None:
     header = ["recording", "group", "animal", "condition", "fps", "frames", "seconds", "size", "labelled", "classes"]
     rows = []
     for brief in shown:
-        rate = f"{brief.fps:g}" + (f" (file {brief.source_fps:g})" if np.isfinite(brief.source_fps) else "")
+        rate = (
+            "–"
+            if np.isnan(brief.fps)
+            else f"{brief.fps:g}" + (f" (file {brief.source_fps:g})" if np.isfinite(brief.source_fps) else "")
+        )
         size = "–" if brief.image_size is None else f"{brief.image_size[0]:g} × {brief.image_size[1]:g}"
         seconds = brief.n_frames / brief.fps if np.isfinite(brief.fps) else float("nan")
         rows.append([
