@@ -195,7 +195,7 @@ def _warn_missing(recording: Recording, missing: npt.NDArray[np.bool_]) -> list[
 
 
 def _warn_outside(recording: Recording, position: FloatArray) -> list[str]:
-    if recording.image_size is None:
+    if recording.image_size is None or position.shape[-1] < 2:
         return []
     size = np.asarray(recording.image_size, dtype=np.float32)
     margin = OUTSIDE_WARNING * size

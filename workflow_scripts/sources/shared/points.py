@@ -25,7 +25,7 @@ def describe(found: Found, recording: Recording) -> None:
     found.empty, found.zero = float(gone.mean()), float(zero.mean())
     seen = ~gone & ~zero
     found.low = float((confidence[seen] < 0.1).mean()) if seen.any() else 0.0
-    if seen.any():
+    if seen.any() and part.shape[-1] > 1:
         found.reach = (float(part[..., 0][seen].max()), float(part[..., 1][seen].max()))
 
 
