@@ -125,7 +125,7 @@ def test_names_of_a_file_become_those_of_the_card(tmp_path: Path) -> None:
     text = "fps: 30\nkeypoints: [tail, nose, ear]\nindividuals: [mouse]\n"
     sheet = "recording file\nm1 m1.csv"
     made = card(tmp_path, text + "rename: {keypoints: {Snout: nose}}\n", sheet)
-    with pytest.raises(InputError, match="unlisted: leave_out.*absent: empty"):
+    with pytest.raises(InputError, match=r"unlisted: leave_out.*absent: empty"):
         convert(made, "m1", tmp_path)
     made = card(tmp_path, text + "rename: {keypoints: {Snout: nose}}\nunlisted: leave_out\nabsent: empty\n", sheet)
     found = convert(made, "m1", tmp_path)

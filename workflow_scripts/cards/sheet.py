@@ -1,8 +1,8 @@
 """The sheet of a dataset: `config/datasets/<name>.recordings.tsv`, one row a recording, made into shards and files.
 
 Tab-separated with one header. `recording` and `file` are required; empty cells take the card's value; every column that
-is not named below is a covariate. `label` (class of a whole video) and `region` (x,y,width,height of one animal's part of
-the picture) are of videos alone. A row whose `file` holds `*` stands for every file that fits the pattern below the
+is not named below is a covariate. `label` (class of a whole video) and `region` (x,y,width,height of one animal's part
+of the picture) are of videos alone. A row whose `file` holds `*` stands for every file that fits the pattern below the
 card's `local` folder, and `*` in its other cells for the text that the star matched.
 """
 

@@ -48,7 +48,7 @@ def _dataset(options: argparse.Namespace) -> None:
         more = [f"… and {len(shown) - MOST_LINES} more"] if len(shown) > MOST_LINES else []
         print("Problems:", *shown[:MOST_LINES], *more, sep="\n  ")
         raise ConfigError(
-            f"The dataset {card.name!r} is not valid: {len(shown)} problem{'s' if len(shown) > 1 else ''}, listed above."
+            f"The dataset {card.name!r} is not valid: {len(shown)} problem{'s' * (len(shown) > 1)}, listed above."
         )
     opened = f"{len(found.briefs)} of {len(card.shards)} files of recordings were opened" if card.shards else ""
     if card.simulate is not None:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from workflow_scripts.cards.card import Card, LabelSource, Rename
+from workflow_scripts.cards.card import Card, LabelSource
+from workflow_scripts.cards.sheet import Rename
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.tracks import FloatArray, Labels, Recording
 from workflow_scripts.sources import LABEL_SOURCES
@@ -76,10 +78,11 @@ def by_card(tracks: Path, raw: Recording, card: Card, rename: Rename, warn: list
     space = raw.position.shape[3]
     if card.space is not None and space != card.space:
         raise InputError(tracks, f"has {space} coordinates a point, and the card says space: {card.space}", "fix space")
-    seen = ~np.isnan(raw.position).any(axis=-1)
+    seen: npt.NDArray[np.bool_] = np.asarray(~np.isnan(raw.position).any(axis=-1))
     animals = _renamed(tracks, "individuals", raw.individuals, rename.individuals)
     points = _renamed(tracks, "keypoints", raw.keypoints, rename.keypoints)
-    occupied = [float(share) for share in seen.any(axis=2).mean(axis=0)] if len(seen) else [0.0] * len(animals)
+    there = np.asarray(seen.any(axis=2))
+    occupied = [float(share) for share in there.mean(axis=0)] if len(seen) else [0.0] * len(animals)
     rows, individuals, more = _order(tracks, "individuals", animals, card.individuals, card, occupied)
     columns, keypoints, rest = _order(tracks, "keypoints", points, card.keypoints, card, [1.0] * len(points))
     if more or rest:

@@ -79,7 +79,7 @@ def read_channels(path: Path, fps: float) -> Annotation:
     for number, line in enumerate(lines, 1):
         text = line.strip()
         lowered = text.lower()
-        if lowered.startswith("list of channels") or lowered.startswith("list of annotations"):
+        if lowered.startswith(("list of channels", "list of annotations")):
             listed = True
         elif text.endswith("-") and re.fullmatch(r"(.+?)-{3,}", text):
             channel, listed = text.rstrip("-").strip(), False

@@ -1,4 +1,4 @@
-"""Tables of 0 and 1, one column a behaviour, whose rows are frames or follow a column `time` (BORIS's binary export)."""
+"""Tables of 0 and 1, a column a behaviour; rows are frames or follow a column `time` (BORIS's binary export)."""
 
 from __future__ import annotations
 

@@ -147,7 +147,8 @@ def _pair(
             if key in opened:
                 raise InputError(
                     path,
-                    f"line {row.line}: {row.behavior!r} starts again, and its START in line {opened[key].line} has no STOP",
+                    f"line {row.line}: {row.behavior!r} starts again, and its START in line {opened[key].line} has no "
+                    "STOP",
                     fix,
                 )
             opened[key] = row

@@ -353,7 +353,7 @@ def _sample(path: Path) -> tuple[bytes | None, tuple[int, bool]]:
     if file_head(path).hdf5:
         return None, (0, False)
     raw = path.read_bytes()
-    header, place = _header(raw)
+    place = _header(raw)[1]
     body = raw[place:].rstrip(b"\r\n")
     rows = body.count(b"\n") + 1
     last = body[body.rfind(b"\n") + 1 :].split(b",", 1)[0].strip()

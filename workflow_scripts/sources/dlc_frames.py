@@ -128,7 +128,7 @@ BASES = ("tailbase", "tail_base", "base", "tail")
 
 
 def sniff(path: Path) -> Found | None:
-    """Tell a labelled-data table by its name and its header rows; which points make nose, neck and base by their names."""
+    """Tell a labelled-data table by its name and header rows; which points serve by their names."""
     if not path.name.startswith("CollectedData") or path.suffix.lower() != ".csv":
         return None
     head = [row for row in file_head(path).rows(6) if row]

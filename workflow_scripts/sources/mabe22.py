@@ -323,7 +323,7 @@ def sniff(path: Path) -> Found | None:
     if not isinstance(sequences, dict) or not sequences:
         return None
     clip = next(iter(sequences.values()))
-    shape = getattr(clip.get("keypoints") if isinstance(clip, dict) else None, "shape", ())
+    shape: tuple[int, ...] = getattr(clip.get("keypoints") if isinstance(clip, dict) else None, "shape", ())
     if len(shape) != 4:
         return None
     animal = "fly" if shape[1] == INDIVIDUALS["fly"] else "mouse"

@@ -99,7 +99,7 @@ def untracked_slp(path: Path, options: Options, warnings: list[str]) -> None:
         raise InputError(
             path,
             f"{problem}, so that nothing says which animal is which",
-            "track identities in SLEAP, or set untracked: order in the source options to take the order of the instances",
+            "track identities in SLEAP, or set untracked: order in the source options to take their order for identity",
         )
     warnings.append(f"{path.name}: {problem}; their order is taken for identity")
 
@@ -270,7 +270,7 @@ def _sniff_slp(path: Path, handle: h5py.File) -> Found | None:
     found.individuals = [str(track[1]) for track in tracks if isinstance(track, list) and len(track) > 1]
     if len(frames) and found.n_frames > 1.5 * len(frames):
         found.unknown.append(
-            f"{path.name}: {len(frames)} of {found.n_frames} frames have instances, from {frames['frame_idx'].min()} on."
+            f"{path.name}: {len(frames)} of {found.n_frames} frames have instances, from {frames['frame_idx'].min()}."
         )
     if importlib.util.find_spec("sleap_io") is None:
         found.unknown.append("Reading .slp needs sleap-io: pip install 'ethomake[sleap]', or export the analysis HDF5.")

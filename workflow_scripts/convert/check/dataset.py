@@ -109,7 +109,7 @@ def _options(card: Card, found: Checked) -> None:
         states = ("calms21", "mabe22", "nwb_pose", "quadrupeds")
         if card.source not in states and "fps" not in card.options:
             found.problems.append("No fps: write fps in the card (or in the sheet, by recording).")
-    known = {keypoint for keypoint in card.keypoints}
+    known = set(card.keypoints)
     for name in card.rename.keypoints.values():
         if known and name not in known:
             found.problems.append(f"rename gives a keypoint {name!r}, which the card does not list.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections import Counter
 from dataclasses import dataclass, field
@@ -102,7 +103,7 @@ def thinned(codes: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
     """Return the most frequent code of each of `BINS` parts; a class that occurs wins over none."""
     edges = np.linspace(0, len(codes), min(BINS, len(codes)) + 1).astype(int)
     made = np.full(len(edges) - 1, UNLABELLED, np.int16)
-    for k, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for k, (low, high) in enumerate(itertools.pairwise(edges)):
         part = codes[low:high][codes[low:high] >= 0]
         if len(part):
             made[k] = Counter(part.tolist()).most_common(1)[0][0]

@@ -118,7 +118,7 @@ def _summary(figure: Figure, place: SubplotSpec, briefs: Sequence[Brief]) -> Non
     axes = figure.add_subplot(grid[0])
     points = list(dict.fromkeys(name for brief in briefs for name in brief.keypoints))
     shares = np.array([
-        [dict(zip(brief.keypoints, brief.missing, strict=True)).get(name, np.nan) for name in points] for brief in briefs
+        [dict(zip(one.keypoints, one.missing, strict=True)).get(name, np.nan) for name in points] for one in briefs
     ])  # fmt: skip
     place_of = np.arange(len(points))
     axes.barh(place_of, 100 * np.nanmean(shares, axis=0), color=colour(0), height=0.7)

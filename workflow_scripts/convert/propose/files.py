@@ -137,8 +137,8 @@ def _tell(path: Path, asked: Sequence[ModuleType], listing: Listing) -> None:
 
 
 TAIL = re.compile(
-    r"(?i)[_.\- ]*(annotations?|annot|labels?|events?|boris|tracks?|tracking|tracked|pose|poses|points|keypoints|coords|"
-    r"reencode|reencoded|manual|scored|filtered|predictions?|behaviou?rs?|aggregated|binary|video|el|sk|bx|facemap|raw)$"
+    r"(?i)[_.\- ]*(annotations?|annot|labels?|events?|boris|tracks?|tracking|tracked|pose|poses|points|keypoints|"
+    r"coords|reencode|reencoded|manual|scored|filtered|predictions?|behaviou?rs?|aggregated|binary|video|el|sk|bx|facemap|raw)$"
 )
 VIDEO = re.compile(r"(?i)\.(mp4|avi|mov|mkv|m4v|mpg|mpeg|wmv|webm)(?=$|[._\-])")
 

@@ -27,8 +27,8 @@ FOLDS = 5
 NAMED_INSIDE = ("calms21", "mabe22", "lisbet_archive", "bams_dict", "long_table")
 """Sources whose files hold and name several recordings, and say their groups."""
 EXPECTED = (
-    "tables of DeepLabCut, SLEAP, Lightning Pose, Anipose, JABS, NWB, CalMS21, MABe, Facemap, TRex or plain csv; videos; "
-    "or labelled images"
+    "tables of DeepLabCut, SLEAP, Lightning Pose, Anipose, JABS, NWB, CalMS21, MABe, Facemap, TRex or plain csv; "
+    "videos; or labelled images"
 )
 
 
@@ -241,8 +241,8 @@ def _gaps(items: Sequence[Item], made: Proposal) -> dict[str, Any]:
         sum(getattr(found, key) or 0.0 for found in told) / len(told) for key in ("empty", "zero", "low")
     )
     made.guessed.append(
-        f"At the beginning of each file, {empty:.1%} of the points are empty, {zero:.1%} lie at exactly (0, 0) (taken as missing) and {low:.1%} have a "
-        "likelihood below 0.1" + (" (taken as missing)." if low else ".")
+        f"At the beginning of each file, {empty:.1%} of the points are empty, {zero:.1%} lie at (0, 0) (taken as "
+        f"missing) and {low:.1%} have a likelihood below 0.1" + (" (taken as missing)." if low else ".")
     )
     made.unknown.append("Which gaps to fill: gaps.interpolate_max_frames is 0, so none is.")
     return {"zero_is_missing": True, "min_likelihood": 0.1 if low else 0.0, "interpolate_max_frames": 0}

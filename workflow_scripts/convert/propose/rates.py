@@ -141,10 +141,10 @@ def lengths(items: Sequence[Item], kind: str, facts: dict[str, Any], guessed: li
         own = item.cells.get("fps")
         rate = item.found.fps if kind == "clips" else float(own) if own else facts.get("fps")
         for _, medium in item.labels:
-            if medium.coded and medium.duration and medium.coded < CODED_SHARE * medium.duration:
-                if medium.last <= medium.coded + 0.1:
-                    item.cells["scored"] = f"0-{medium.coded:g}s"
-                    coded.append(f"{item.id} ({medium.coded:g} of {medium.duration:g} s)")
+            short_coded = medium.coded and medium.duration and medium.coded < CODED_SHARE * medium.duration
+            if medium.coded and short_coded and medium.last <= medium.coded + 0.1:
+                item.cells["scored"] = f"0-{medium.coded:g}s"
+                coded.append(f"{item.id} ({medium.coded:g} of {medium.duration:g} s)")
             n_frames = item.found.n_frames
             if kind != "tracks" or not n_frames or not rate:
                 continue
@@ -154,7 +154,7 @@ def lengths(items: Sequence[Item], kind: str, facts: dict[str, Any], guessed: li
                 short.append(f"{item.id} ({n_frames} of {length})")
             elif length and n_frames > length / SHORT_SHARE:
                 unknown.append(
-                    f"{item.id} has {n_frames} frames and its labels {length}: check that they belong together, and fps."
+                    f"{item.id} has {n_frames} frames and its labels {length}: check that both belong together, and fps"
                 )
     if short:
         guessed.append(

@@ -239,7 +239,7 @@ def _alike(classes: dict[str, int], made: Tasks, source: str) -> dict[str, str]:
     groups: dict[str, list[str]] = {}
     for name in classes:
         groups.setdefault(re.sub(r"[\W_]+", "", name).lower(), []).append(name)
-    rename = {}
+    rename: dict[str, str] = {}
     for names in groups.values():
         if len(names) > 1:
             best = max(names, key=lambda name: classes[name])

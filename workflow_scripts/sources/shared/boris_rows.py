@@ -39,7 +39,7 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Row:
-    """One event: `status` is START, STOP, POINT, or STATE (which has a `stop`); times in seconds as the file has them."""
+    """One event: `status` is START, STOP, POINT, or STATE (which has a `stop`); seconds as the file has them."""
 
     line: int
     behavior: str

@@ -192,7 +192,7 @@ def fit_length(path: Path, task: str, length: int, n_frames: int, warn: list[str
             path,
             f"the labels of {task} cover {length} frames and the tracks have {n_frames}, "
             f"a difference over {MAX_MISMATCH_FRAMES} frames or {MAX_MISMATCH_SHARE:.0%}",
-            "check that both belong to one recording, and its fps; where the table of tracks ends early or begins late, "
+            "check that both belong to one recording, and its fps; where the tracks end early or begin late, "
             "write frames and start in the sheet",
         )
     rest = f"{more} labels past the end are cut" if more > 0 else f"the last {-more} frames are unlabelled"
@@ -304,8 +304,8 @@ def label_tasks(
         raise InputError(
             path,
             f"holds bouts of {len(who)} subjects ({', '.join(repr(name) for name in who[:4])})",
-            "set by_subject: true in the label options (classes r1_sniff, r2_sniff …), name some under subjects, or set "
-            "by_subject: false to pool them",
+            "set by_subject: true in the label options (classes r1_sniff, r2_sniff …), name some under subjects, or "
+            "set by_subject: false to pool them",
         )
     if options.by_subject:
         bouts = [dataclasses.replace(b, name=f"{b.subject}_{b.name}" if b.subject else b.name) for b in bouts]
@@ -332,10 +332,10 @@ def label_tasks(
         made[name] = paint_binary(path, named, behaviour, task_of(name, tasks, "binary"), n_frames)
         if not made[name].values.any():
             warn.append(f"{path.name}: has no bout of {behaviour!r} inside the tracks")
-    known = [end for end in (length, coded) if end is not None]
-    if known:
+    ends = [end for end in (length, coded) if end is not None]
+    if ends:
         for labels in made.values():
-            labels.mask[min(known) :] = False
+            labels.mask[min(ends) :] = False
     return made
 
 
