@@ -84,6 +84,8 @@ def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]
 
 def untracked_slp(path: Path, options: Options, warnings: list[str]) -> None:
     """Refuse a .slp whose instances have no identity; which of two comes first in a frame says nothing."""
+    if not file_head(path).hdf5:
+        return  # sleap-io says what is wrong with it
     with h5py.File(path, "r") as handle:
         if "instances" not in handle or handle["instances"].dtype.names is None:
             return

@@ -30,6 +30,10 @@ NAME = re.compile(r"(?P<point>.+?)[_. -](?P<axis>x|y|z|likelihood|p|score|confid
 FRAMES = ("frame", "frames", "fnum", "frame_number", "frame_idx", "frame_index", "index", "")
 
 
+SAMPLE_ROWS = 2000
+"""Rows that `sniff` parses; the others are counted."""
+
+
 class Options(Strict):
     """Options of the source `wide_csv`."""
 
@@ -53,11 +57,13 @@ def _columns(header: list[str]) -> dict[str, dict[str, int]]:
     return {point: axes for point, axes in found.items() if {"x", "y"} <= set(axes)}
 
 
-def _frame(path: Path) -> tuple[list[str], pd.DataFrame]:
+def _frame(path: Path, rows: int | None) -> tuple[list[str], pd.DataFrame]:
     text = read_text(path, EXPECTED)
     delimiter = delimiter_of(text.split("\n", 1)[0])
     try:
-        table = pd.read_csv(io.StringIO(text), sep=delimiter, dtype=object, keep_default_na=False, index_col=False)
+        table = pd.read_csv(
+            io.StringIO(text), sep=delimiter, dtype=object, keep_default_na=False, index_col=False, nrows=rows
+        )
     except (pd.errors.ParserError, ValueError) as error:
         raise InputError(path, f"cannot be read as a table ({error})", f"expected {EXPECTED}") from error
     return [str(name).strip() for name in table.columns], table
@@ -93,7 +99,11 @@ def _split(points: dict[str, dict[str, int]], individuals: list[str]) -> dict[tu
 
 def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]:
     """Read one recording; see :func:`workflow_scripts.sources.read_tracks`."""
-    header, table = _frame(path)
+    yield _read(path, options, recording)
+
+
+def _read(path: Path, options: Options, recording: str, rows: int | None = None) -> Recording:
+    header, table = _frame(path, rows)
     points = _columns(header)
     if not points:
         raise InputError(
@@ -134,7 +144,7 @@ def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]
         position[(position == options.missing).all(-1)] = np.nan
     confidence = block("score") if all("score" in one for one in chosen) else None
     position, confidence = _by_frame(path, header, table, position, confidence)
-    yield made(path, recording, position, confidence, animals, names)
+    return made(path, recording, position, confidence, animals, names)
 
 
 def _by_frame(
@@ -180,7 +190,8 @@ def sniff(path: Path) -> Found | None:
     if animals:
         found.options = {"individuals": animals}
         found.guessed.append(f"{path.name}: the points belong to the animals {', '.join(animals)}, by their names.")
-    describe(found, next(read(path, Options(**found.options), recording=path.stem)))
+    describe(found, _read(path, Options(**found.options), path.stem, SAMPLE_ROWS))
+    found.n_frames = path.read_bytes().rstrip(b"\r\n").count(b"\n")  # without the header, the number of rows
     return found
 
 
