@@ -289,7 +289,7 @@ class Config(Options):
         social = [task for task in self.task_ids if task in SOCIAL]
         if len(card.individuals) == 1 and social:
             found.append(
-                f"the tasks {' and '.join(social)} need two individuals, and the card {card.name!r} has one; leave them "
-                "out of tasks."
+                f"the tasks {' and '.join(social)} need two individuals, and the card {card.name!r} has one; leave "
+                "them out of tasks."
             )
         return [*super().check_card(card), *found]
