@@ -18,6 +18,7 @@ from workflow_scripts.convert.propose.tasks import Tasks, arrange
 from workflow_scripts.convert.propose.wishes import Wishes, add_conditions, fill_panels, fit_pattern
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.validation import validate
+from workflow_scripts.sources import check_options
 
 __all__ = ["Proposal", "Wishes", "propose"]
 
@@ -230,6 +231,7 @@ def _options(items: Sequence[Item], wishes: Wishes, made: Proposal) -> dict[str,
             if key in options and options[key] != value and not isinstance(value, list):
                 made.unknown.append(f"{item.path.name} needs {key}: {value}, other files {options[key]}.")
             options.setdefault(key, value)
+    check_options(items[0].found.source, options | wishes.options)
     return options | wishes.options
 
 

@@ -149,6 +149,10 @@ def pair_labels(listing: Listing, items: Sequence[Item], told: Sequence[Told], g
             if match is None:
                 unmatched.append(medium.name)
                 continue
+            before = next((told for told, _ in match.labels if _same_tasks(told, one)), None)
+            if before is not None:
+                listing.leave(one.path, f"second label files of a recording (two people?): {before.path.name} is used")
+                continue
             ways[way] += 1
             match.labels.append((one, medium))
         if unmatched and len(unmatched) == len(one.found.media):
@@ -159,6 +163,13 @@ def pair_labels(listing: Listing, items: Sequence[Item], told: Sequence[Told], g
     if ways:
         shown = ", ".join(f"{count} by {way}" for way, count in ways.most_common())
         guessed.append(f"Labels belong to recordings by name: {shown}.")
+
+
+def _same_tasks(one: Told, other: Told) -> bool:
+    """Whether two label files would label the same tasks of a recording, which nothing can decide."""
+    if one.found.source != other.found.source or one.path == other.path:
+        return False
+    return one.found.fixed is None or one.found.fixed == other.found.fixed
 
 
 def _match(

@@ -76,7 +76,7 @@ def fit_pattern(items: list[Item], pattern: str | None, listing: Listing, guesse
     for item in items:
         name = listing.name(item.path)
         fit = None
-        for text in (name, item.path.name, name.rsplit(".", 1)[0], item.path.name.rsplit(".", 1)[0], item.id):
+        for text in (item.path.name.rsplit(".", 1)[0], name.rsplit(".", 1)[0], item.path.name, name, item.id):
             fit = re.fullmatch(expression, text)
             if fit:
                 break
