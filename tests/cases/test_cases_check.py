@@ -51,7 +51,7 @@ def test_a_valid_dataset_is_drawn(files: Path, capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "No fps"),
+        ("", "states no fps, and neither does the card"),
         ("fps: 30\nsplits: {fold: {folds: [[g1], [g22]]}}\n", "no recording is of group 'g22'"),
         ("fps: 30\nsplits: {fold: {folds: [[g1], [g2, g1]]}}\n", "'g1' is held out in two folds"),
         ("fps: 30\nsplits: {fold: {folds: [[g1], [g3]]}}\n", "holds out groups without a label (g3)"),

@@ -105,10 +105,6 @@ def _options(card: Card, found: Checked) -> None:
                     check_detector(detector.get("name", "background"), detector.get("options", {}))
             except EthoMakeError as error:
                 found.problems.append(f"{shard.id}{f' ({file})' if file else ''}: {error}")
-    if card.kind == "tracks" and card.fps is None and not any(shard.fps for shard in card.shards):
-        states = ("calms21", "mabe22", "nwb_pose", "quadrupeds")
-        if card.source not in states and "fps" not in card.options:
-            found.problems.append("No fps: write fps in the card (or in the sheet, by recording).")
     known = set(card.keypoints)
     for name in card.rename.keypoints.values():
         if known and name not in known:
