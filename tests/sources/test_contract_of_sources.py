@@ -18,6 +18,7 @@ from scipy.io import savemat
 
 from workflow_scripts.cards.card import Task, load_card
 from workflow_scripts.core.errors import ConfigError, EthoMakeError, InputError
+from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.formats.images import ImageSet
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.simulate import make_file
@@ -39,7 +40,6 @@ from workflow_scripts.sources import (
     read_tracks,
 )
 from workflow_scripts.sources.shared import npy_write
-from workflow_scripts.sources.shared.bouts import Bout
 from workflow_scripts.sources.supervisely import write_annotation
 from workflow_scripts.video.metadata import probe
 

@@ -14,8 +14,8 @@ from workflow_scripts.core.errors import EthoMakeError
 COMMANDS = {
     "datasets": "List the datasets that have a card.",
     "card": "Print a dataset's card.",
-    "new-dataset": "Guess a card from your own files and print what was guessed.",
-    "check": "Validate an experiment and print what it would run.",
+    "new-dataset": "Propose a card and a sheet for your own files; print what was found, guessed and left out.",
+    "check": "Validate a dataset (and draw it) or an experiment (and print what it would run).",
     "plan": "Predict an experiment's jobs, memory, hours and GPU hours, rule by rule.",
     "predict": "Predict files with a trained run.",
     "summary": "Print five lines about a finished experiment.",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from workflow_scripts.cards.card import Card, card_path, load_card
+from workflow_scripts.cards.card import Card, load_card
+from workflow_scripts.cards.places import config_path
 from workflow_scripts.cards.published import load_published, with_published
 from workflow_scripts.core.errors import ConfigError
-from workflow_scripts.core.validation import nearest
 
 
 def dataset_names(root: Path) -> list[str]:
@@ -29,10 +29,8 @@ def dataset_names(root: Path) -> list[str]:
 
 def read_card(root: Path, name: str) -> Card:
     """Read a dataset's card together with its published numbers."""
-    known = dataset_names(root)
-    if name not in known:
-        raise ConfigError(f"There is no dataset {name!r} in config/datasets{nearest(name, known)}.")
-    return with_published(load_card(card_path(root, name)), load_published(root))
+    dataset_names(root)  # says where there is no folder of cards
+    return with_published(load_card(config_path(root, "datasets", name)), load_published(root))
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
