@@ -146,11 +146,20 @@ def experiment(files: Path, **config: object) -> list[str]:
         ({"methods": {"lisbet": {}}}, "cons and shift need two individuals"),
         ({"methods": {"features": {"roles": {"front": ["snout"]}}}}, "roles names the keypoint 'snout'"),
         ({"methods": {"mvd": {}}}, "The method 'mvd' reads clips"),
-        ({"methods": {"features": {}}, "motifs": {}}, "motifs are of the method 'lisbet', which is not listed"),
     ],
 )
 def test_experiments_that_would_die_later(files: Path, config: dict, words: str) -> None:
     assert any(words in line for line in experiment(files, **config))
+
+
+def test_motifs_of_a_method_that_is_not_listed_are_refused(files: Path) -> None:
+    with pytest.raises(ConfigError, match=r"motifs\.method: 'lisbet' is not listed under methods"):
+        experiment(files, methods={"features": {}}, motifs={})
+
+
+def test_a_file_that_options_name_is_looked_for(files: Path) -> None:
+    named = {"lisbet": {"load_backbone": "weights/none.pt"}}
+    assert any("there is no file weights/none.pt" in line for line in experiment(files, methods=named))
 
 
 def test_an_experiment_that_is_right_has_no_problem(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:

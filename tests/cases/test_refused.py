@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from builders.lab_toy import BV9, boris, card, convert, dlc, spans
+from builders.readers import BENTO, ethovision
 
 from workflow_scripts.cards.card import Task, load_card
 from workflow_scripts.cli import main
@@ -18,7 +19,7 @@ from workflow_scripts.convert.propose import Wishes, propose
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.sources import read_labels, read_tracks
 
-MULTI = {"behaviour": Task(kind="multiclass", vocabulary=["other", "groom", "rear"])}
+MULTI = {"behaviour": Task(kind="multiclass", vocabulary=["other", "groom", "rear"], background="other")}
 BOTH = {"multiclass": "behaviour"}
 GROOM = {"groom": Task(kind="binary", vocabulary=["other", "groom"])}
 
@@ -270,13 +271,6 @@ def test_case_16_anipose(tmp_path: Path) -> None:
     assert found.confidence[0, 0].tolist() == [np.float32(0.9), np.float32(0.8)]
 
 
-BENTO = (
-    "Bento annotation file\nMovie file(s): m1.mp4\n\nStimulus name: \nAnnotation start frame: 1\n"
-    "Annotation stop frame: 1800\nAnnotation framerate: 30\n\nList of channels:\nCh1\n\n"
-    "List of annotations:\nattack\n\nCh1----------\n>attack\nStart\tStop\tDuration\n{}\n\n"
-)
-
-
 def test_case_17_bento_in_frames_and_in_seconds(tmp_path: Path) -> None:
     folder = tmp_path / "lab"
     dlc(folder / "m1DLC_x.csv", 1800)
@@ -347,18 +341,9 @@ def test_case_19_encodings_projects_and_decimal_commas(tmp_path: Path) -> None:
     found_all = check_dataset(made, tmp_path)
     assert not found_all.problems
     two = {"multiclass": "t", "observation": "m2"}
-    third = {"t": Task(kind="multiclass", vocabulary=["other", "groom", "look"])}
+    third = {"t": Task(kind="multiclass", vocabulary=["other", "groom", "look"], background="other")}
     values = labels("boris", project, two, third)[0]["t"].values
     assert (spans(values == 1), spans(values == 2)) == ([(150, 180)], [(900, 901)])
-
-
-def ethovision(path: Path, encoding: str = "utf-8") -> Path:
-    about = ['"Number of header lines:";"8"', '"Trial name";"Trial 1"', '"Video file";"C:\\videos\\m1.mp4"', "", "", ""]
-    rows = ['"Trial time";"Recording time";"X center";"grooming";"rearing"', '"s";"s";"cm";"";""']
-    body = [f"{k / 25:.3f};{k / 25:.3f};{1.5 * k:.2f};{int(50 <= k < 75)};{'-' if k < 25 else 0}" for k in range(250)]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join([*about, *rows, *body]) + "\n", encoding=encoding)
-    return path
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 from builders.lab_toy import boris, dlc
+from builders.readers import facemap, jabs, nwb, trex
+from builders.videos import frames
+from builders.videos import write as write_video
 
 from workflow_scripts.cards.card import Task
 from workflow_scripts.convert.propose import propose
@@ -19,55 +21,6 @@ from workflow_scripts.sources import read_labels, read_tracks
 from workflow_scripts.sources.elan import write_elan
 from workflow_scripts.sources.lisbet_archive import write_archive
 from workflow_scripts.sources.supervisely import write_annotation
-
-
-def jabs(path: Path, version: int) -> Path:
-    """Two mice whose places in the file swap at frame 20."""
-    points = np.zeros((40, 2, 12, 2), np.uint16)
-    points[..., 0], points[:, :, :, 1] = 7, np.arange(12)
-    points[:, 1, :, 0] = 9
-    with h5py.File(path, "w") as handle:
-        group = handle.create_group("poseest")
-        group.attrs["version"] = [version, 0]
-        if version == 2:
-            group["points"], group["confidence"] = points[:, 0], np.full((40, 12), 0.8, np.float32)
-            return path
-        group["points"], group["confidence"] = points, np.full((40, 2, 12), 0.8, np.float32)
-        group["confidence"][5, 0, 3] = 0
-        group["instance_count"] = np.full(40, 2, np.uint8)
-        first = np.where(np.arange(40) < 20, 1, 2)
-        group["instance_embed_id"] = np.stack([first, 3 - first], axis=1).astype(np.uint32)
-    return path
-
-
-def nwb(path: Path) -> Path:
-    with h5py.File(path, "w") as handle:
-        for animal, add in (("mouse_a", 0), ("mouse_b", 100)):
-            pose = handle.create_group(f"processing/behavior/{animal}")
-            pose.attrs["neurodata_type"] = "PoseEstimation"
-            for part in ("nose", "tail"):
-                series = pose.create_group(part)
-                series.attrs["neurodata_type"] = "PoseEstimationSeries"
-                series["data"] = np.arange(60).reshape(30, 2) + add
-                series["confidence"] = np.full(30, 0.7)
-                series["starting_time"] = 0.0
-                series["starting_time"].attrs["rate"] = 25.0
-    return path
-
-
-def facemap(path: Path) -> Path:
-    with h5py.File(path, "w") as handle:
-        for part in ("eye", "nose"):
-            for name in ("x", "y", "likelihood"):
-                handle[f"Facemap/{part}/{name}"] = np.linspace(0, 1, 30)
-    return path
-
-
-def trex(folder: Path) -> None:
-    for k in (0, 1):
-        x = np.arange(30, dtype=float) + 100 * k
-        x[5] = np.inf
-        np.savez(folder / f"m1_fish{k}.npz", **{"frame": np.arange(30), "X#wcentroid": x, "Y#wcentroid": x, "id": k})
 
 
 def test_jabs(tmp_path: Path) -> None:
@@ -152,7 +105,7 @@ def test_lisbet_archive(tmp_path: Path) -> None:
 def test_elan_in_and_out(tmp_path: Path) -> None:
     path = tmp_path / "m1.eaf"
     write_elan(path, {"r1": [Bout(30, 60, "groom"), Bout(60, 75, "rear")], "r2": [Bout(10, 20, "groom")]}, 30.0)
-    tasks = {"t": Task(kind="multiclass", vocabulary=["other", "groom", "rear"])}
+    tasks = {"t": Task(kind="multiclass", vocabulary=["other", "groom", "rear"], background="other")}
     found = read_labels("elan", path, {"multiclass": "t", "tier": "r1"}, n_frames=90, fps=30, tasks=tasks)["t"]
     assert found.values.tolist() == [0] * 30 + [1] * 30 + [2] * 15 + [0] * 15
     with pytest.raises(InputError, match="2 subjects"):
@@ -165,13 +118,11 @@ def test_elan_in_and_out(tmp_path: Path) -> None:
 
 
 def test_nested_supervisely_projects(tmp_path: Path) -> None:
-    from tests.video import videos_toy as toy
-
     project = tmp_path / "project"
     for place, name in (("ds0", "m1.mp4"), ("ds0/datasets/child", "m2.mp4")):
         folder = project / place
         (folder / "video").mkdir(parents=True)
-        toy.write(folder / "video" / name, toy.frames(30))
+        write_video(folder / "video" / name, frames(30))
         (folder / "ann").mkdir()
         write_annotation(folder / "ann" / f"{name}.json", [Bout(2, 6, "groom")], size=(160, 120), n_frames=30)
     (project / "meta.json").write_text('{"classes": [], "tags": []}')

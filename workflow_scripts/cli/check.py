@@ -131,9 +131,6 @@ def experiment_problems(experiment: Experiment) -> list[str]:
                 found.append(
                     f"{name}: the method {method!r} reads {kind}, and the dataset has {experiment.cards[name].kind}."
                 )
-    if config.motifs is not None and config.motifs.method not in config.methods:
-        listed = ", ".join(config.methods) or "none"
-        found.append(f"motifs are of the method {config.motifs.method!r}, which is not listed (methods: {listed}).")
     if config.umap and importlib.util.find_spec("umap") is None:
         found.append("umap is true, and umap-learn is not installed; pip install 'ethomake[umap]', or set umap: false.")
     if not experiment.runs and not found:

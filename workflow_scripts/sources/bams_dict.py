@@ -51,7 +51,7 @@ def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]
     elif not isinstance(value, dict) or "data" not in value:
         value = npy_objects.load_dict(path, ("data",), WHAT)
     data = value["data"]
-    if getattr(data, "ndim", 0) == 2:  # one recording, (time, feature)
+    if bare is not None and bare.ndim == 2:  # one recording, (time, feature)
         data = data[None]
     shape: tuple[int, ...] = getattr(data, "shape", ())
     if len(shape) != 3 or data.dtype.kind not in "fiu" or 0 in shape:

@@ -12,6 +12,7 @@ from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import Strict
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.sources.shared.found import Found, file_head
+from workflow_scripts.sources.shared.hdf5 import open_hdf5
 from workflow_scripts.sources.shared.points import describe, made
 
 AXES = ("x", "y", "likelihood")
@@ -23,7 +24,7 @@ class Options(Strict):
 
 def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]:
     """Read one recording; see :func:`workflow_scripts.sources.read_tracks`."""
-    with h5py.File(path, "r") as handle:
+    with open_hdf5(path, "Facemap's <video>_FacemapPose.h5") as handle:
         group = handle.get("Facemap")
         points = [
             str(name) for name, node in (group or {}).items() if isinstance(node, h5py.Group) and set(AXES) <= set(node)
@@ -42,7 +43,7 @@ def sniff(path: Path) -> Found | None:
     """Tell the file by its group Facemap."""
     if not file_head(path).hdf5:
         return None
-    with h5py.File(path, "r") as handle:
+    with open_hdf5(path, "Facemap's <video>_FacemapPose.h5") as handle:
         if "Facemap" not in handle:
             return None
     found = Found(source="facemap", kind="tracks")

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import Strict
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.sources.shared.found import Found, file_head
+from workflow_scripts.sources.shared.hdf5 import open_hdf5
 from workflow_scripts.sources.shared.points import describe, made
 
 POINTS = (
@@ -31,7 +31,7 @@ class Options(Strict):
 
 def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]:
     """Read one recording; see :func:`workflow_scripts.sources.read_tracks`."""
-    with h5py.File(path, "r") as handle:
+    with open_hdf5(path, "a JABS pose file") as handle:
         if "poseest/points" not in handle or "poseest/confidence" not in handle:
             raise InputError(path, "has no poseest/points and poseest/confidence", "expected a JABS pose file")
         group = handle["poseest"]
@@ -79,7 +79,7 @@ def sniff(path: Path) -> Found | None:
     """Tell a pose file by its group poseest."""
     if not file_head(path).hdf5:
         return None
-    with h5py.File(path, "r") as handle:
+    with open_hdf5(path, "a JABS pose file") as handle:
         if "poseest" not in handle or "points" not in handle["poseest"]:
             return None
     found = Found(source="jabs", kind="tracks")

@@ -73,6 +73,10 @@ def _table(path: Path) -> pd.DataFrame:
             raise InputError(path, f"has no column {name!r}{near}", f"expected {EXPECTED}")
     if not len(table):
         raise InputError(path, "holds no row", f"expected {EXPECTED}")
+    for name in {"individual", "keypoint"} & set(table.columns):
+        if table[name].isna().any():
+            row = int(np.flatnonzero(table[name].isna())[0]) + 1
+            raise InputError(path, f"row {row}: has no {name}", "the file may be cut off; export it again")
     if "individual" not in table:
         table["individual"] = "individual1"
     return table

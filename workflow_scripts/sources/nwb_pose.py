@@ -18,6 +18,7 @@ from workflow_scripts.core.typing import Float32Array
 from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.sources.shared.found import Found, file_head
+from workflow_scripts.sources.shared.hdf5 import open_hdf5
 from workflow_scripts.sources.shared.points import describe, made, sure
 
 EXPECTED = "an NWB file with a PoseEstimation (ndx-pose)"
@@ -75,7 +76,7 @@ def _series(path: Path, name: str, pose: h5py.Group) -> tuple[dict[str, tuple[Fl
 
 def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]:
     """Read one recording; see :func:`workflow_scripts.sources.read_tracks`."""
-    with h5py.File(path, "r") as handle:
+    with open_hdf5(path, EXPECTED) as handle:
         poses = _poses(handle)
         if not poses:
             raise InputError(path, "holds no PoseEstimation", f"expected {EXPECTED}")
@@ -108,7 +109,7 @@ def sniff(path: Path) -> Found | None:
     """Tell an NWB file that holds pose."""
     if not file_head(path).hdf5 or path.suffix.lower() != ".nwb":
         return None
-    with h5py.File(path, "r") as handle:
+    with open_hdf5(path, EXPECTED) as handle:
         if not _poses(handle):
             return None
     found = Found(source="nwb_pose", kind="tracks")
