@@ -304,15 +304,10 @@ class Card(Strict):
         update: dict[str, Any] = {}
         if purpose == "video":
             own = {key: value for key, value in shards[0].options.items() if key != "label"}
-            silenced: dict[str, Any] = {
-                "labels": [],
-                "scored": None,
-                "animal": None,
-                "condition": None,
-                "covariates": {},
-            }
-            shards = [shards[0].model_copy(update={"options": own} | silenced)]
-            update = {"tasks": {}, "options": {key: value for key, value in self.options.items() if key != "balance"}}
+            sheet = dict.fromkeys(("scored", "animal", "condition", "group", "fps"))  # cells that no pixel depends on
+            shards = [shards[0].model_copy(update={"options": own, "labels": [], "covariates": {}, **sheet})]
+            kept_options = {key: value for key, value in self.options.items() if key != "balance"}
+            update = {"tasks": {}, "fps": None, "options": kept_options}
         paths = {used.split(UNPACKED)[0] for shard in shards for used in shard.paths()}
         paths |= {movie.file.split(UNPACKED)[0] for movie in movies} | ({name} if purpose == "file" else set())
         kept = {"path", "sha256", "md5", "members"}
@@ -381,7 +376,7 @@ class Card(Strict):
 
 
 def card_path(root: str | Path, name: str) -> Path:
-    """Where the card of a dataset stands."""
+    """Return the place of a dataset's card."""
     return Path(root) / "config" / "datasets" / f"{name}.yaml"
 
 

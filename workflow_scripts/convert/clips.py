@@ -80,6 +80,7 @@ def _labelled(recording: ClipRecording, card: Card, shard: Shard, resources: Pat
         labels=labels,
         source_sha256=recording.source_sha256 | sums,
         warnings=[*recording.warnings, *warnings],
+        group=shard.group or recording.group,
         animal=shard.animal or "",
         condition=shard.condition or "",
         covariates=shard.covariates,
