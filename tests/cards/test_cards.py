@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.cards.card import Card, FoldSplit, GroupSplit, load_card
+from workflow_scripts.cards.card import Card, load_card
+from workflow_scripts.cards.splits import FoldSplit, GroupSplit
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import read_yaml
 from workflow_scripts.core.validation import validate

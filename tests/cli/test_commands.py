@@ -4,15 +4,14 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
-from workflow_scripts.cards.card import Card, load_card
+from workflow_scripts.cards.card import load_card
 from workflow_scripts.cards.page import human_size, markdown_card, markdown_table
 from workflow_scripts.cli import main
-from workflow_scripts.convert.guess import card_yaml, detect, guess_card, recording_name
+from workflow_scripts.convert.propose import Wishes, card_yaml, propose
+from workflow_scripts.convert.propose.files import list_files, recording_name
 from workflow_scripts.convert.tracks import convert_shard
-from workflow_scripts.core.files import digest, read_yaml
-from workflow_scripts.core.validation import validate
+from workflow_scripts.core.files import read_yaml
 from workflow_scripts.simulate import make_file
 
 ROOT = Path(__file__).parents[2]
@@ -86,102 +85,98 @@ def test_new_dataset_only_shows_unless_told_to_write(lab, tmp_path, capsys):
     root = ["--root", str(tmp_path), "new-dataset", str(lab)]
     assert main(root) == 0
     out = capsys.readouterr().out
-    assert "fps" in out.split("Left to you:")[1]
+    assert "Frames per second" in out.split("Left to you:")[1]
+    assert "notes.txt" in out.split("Left out:")[1]
     assert not list((tmp_path / "config" / "datasets").iterdir())
-    assert main([*root, "--name", "my lab", "--write"]) == 0
+    assert main([*root, "--name", "my lab", "--fps", "30", "--write"]) == 0
     path = tmp_path / "config" / "datasets" / "my_lab.yaml"
     card = load_card(path)
     assert card.local == str(lab.resolve())
     assert [shard.id for shard in card.shards] == ["1", "8"]
     assert card.tasks["S1"].vocabulary[0] == "base"
-    for file in card.files:
-        assert (file.sha256, file.bytes) == (digest(lab / file.path), (lab / file.path).stat().st_size)
+    assert all((lab / file.path).is_file() for file in card.files)
     before = path.read_bytes()
     assert main([*root, "--name", "my lab", "--write"]) == 1
     assert "exists already" in capsys.readouterr().err
     assert path.read_bytes() == before
 
 
-def test_the_guessed_card_converts_once_fps_is_filled_in(lab):
-    guess = guess_card(lab)
-    card = load_card_from({**guess.card, "fps": 30})
+def test_the_proposed_card_converts_once_fps_is_given(lab, tmp_path):
+    assert main(["--root", str(tmp_path), "new-dataset", str(lab), "--name", "lab", "--fps", "30", "--write"]) == 0
+    card = load_card(tmp_path / "config" / "datasets" / "lab.yaml")
     (recording,) = convert_shard(card, card.shard("8"), lab)
     assert recording.position.shape == (500, 2, 5, 2)
     assert recording.labels["S1"].mask.all()
-
-
-def load_card_from(values):
-    return validate(Card, yaml.safe_load(yaml.safe_dump(values)), where="guessed")
 
 
 def test_new_dataset_reads_calms21_json(tmp_path):
     card = twin("calms21_twin")
     for file in card.files:
         make_file("calms21", file.path, tmp_path / file.path, {"train": 1, "test": 1, "frames": 20}, card)
-    guess = guess_card(tmp_path, "mice")
-    assert guess.card["source"] == "calms21"
-    assert guess.card["tasks"]["behaviour"]["vocabulary"] == ["attack", "investigation", "mount", "other"]
-    assert guess.card["fps"] == 30
+    made = propose([tmp_path], Wishes(name="mice")).card
+    assert made["source"] == "calms21"
+    assert made["tasks"]["behaviour"]["vocabulary"] == ["attack", "investigation", "mount", "other"]
+    assert made["fps"] == 30
 
 
 @pytest.mark.parametrize(
     ("name", "content", "source"),
     [
         ("a.csv", "scorer,n,n,n\nbodyparts,p,p,p\ncoords,x,y,likelihood\n0,1,2,1\n", "deeplabcut"),
-        ("CollectedData_a.csv", "scorer,n,n\nbodyparts,p,p\ncoords,x,y\n0,1,2\n", None),
-        ("b.txt", "Caltech Behavior Annotator - Annotation File\n", "caltech_annotator"),
-        ("c.json", '{"g": {"s": {"keypoints": []}}}', "calms21"),
+        (
+            "b.txt",
+            "Caltech Behavior Annotator - Annotation File\n\nS1: start end type\n 1 2 base\n",
+            "caltech_annotator",
+        ),
         ("c2.json", '{"a": 1}', None),
-        ("d.csv", "Observation id,x\n\nTime,Media file path,Behavior,Status\n1,m,groom,START\n", "boris"),
+        ("d.csv", "Observation id,x\n\nTime,Media file path,Behavior,Status\n1,m,groom,POINT\n", "boris"),
         ("e.csv", "behavior,start_time,end_time\ngroom,1,2\n", "csv_events"),
+        ("e2.csv", "behaviour,start,end\ngroom,1,2\n", "csv_events"),
         ("f.csv", "a,b\n1,2\n", None),
         ("g.h5", "<html>", None),
         ("empty.csv", "", None),
     ],
 )
 def test_formats_are_told_by_content(tmp_path, name, content, source):
-    path = tmp_path / name
-    path.write_text(content)
-    assert detect(path) == source
+    (tmp_path / name).write_text(content)
+    told = list_files([tmp_path]).told
+    assert [one.found.source for one in told] == ([source] if source else [])
+
+
+DLC = "scorer,n,n,n\nbodyparts,p,p,p\ncoords,x,y,likelihood\n" + "".join(f"{k},1,2,1\n" for k in range(90))
 
 
 @pytest.mark.parametrize(
     ("rows", "task"),
     [
-        ("groom,0,1\nrear,2,3\n", {"behaviour": {"vocabulary": ["other", "groom", "rear"], "background": "other"}}),
-        (
-            "groom,0,2\nrear,1,3\n",
-            {
-                "groom": {"kind": "binary", "vocabulary": ["other", "groom"], "background": "other"},
-                "rear": {"kind": "binary", "vocabulary": ["other", "rear"], "background": "other"},
-            },
-        ),
+        ("groom,0,1\nrear,2,3\n", {"behaviour": ["other", "groom", "rear"]}),
+        ("groom,0,2\nrear,1,3\n", {"groom": ["other", "groom"], "rear": ["other", "rear"]}),
     ],
 )
 def test_overlapping_behaviours_become_tasks_of_their_own(tmp_path, rows, task):
-    (tmp_path / "m1DLC_net.csv").write_text("scorer,n,n,n\nbodyparts,p,p,p\ncoords,x,y,likelihood\n0,1,2,1\n1,1,2,1\n")
+    (tmp_path / "m1DLC_net.csv").write_text(DLC)
     (tmp_path / "m1_events.csv").write_text(f"behavior,start_time,end_time\n{rows}")
-    guess = guess_card(tmp_path)
-    assert guess.card["tasks"] == task
-    assert guess.card["shards"][0]["labels"][0]["file"] == "m1_events.csv"
+    made = propose([tmp_path])
+    assert {name: value["vocabulary"] for name, value in made.card["tasks"].items()} == task
+    assert made.rows[0]["labels"] == "m1_events.csv"
+    overlaps = [line for line in made.guessed if "overlap" in line and "line 2 (groom) and line 3 (rear)" in line]
+    assert bool(overlaps) == ("groom" in task)
 
 
 def test_a_label_file_nobody_matches_is_said(tmp_path):
     for name in ("m1", "m2"):
-        (tmp_path / f"{name}DLC_net.csv").write_text(
-            "scorer,n,n,n\nbodyparts,p,p,p\ncoords,x,y,likelihood\n0,1,2,1\n1,1,2,1\n"
-        )
+        (tmp_path / f"{name}DLC_net.csv").write_text(DLC)
     (tmp_path / "zebra.csv").write_text("behavior,start_time,end_time\ngroom,0,1\n")
-    guess = guess_card(tmp_path)
-    assert any("zebra.csv" in line for line in guess.unknown)
-    assert "zebra.csv" not in str(guess.card["files"])
+    made = propose([tmp_path])
+    assert any("zebra.csv" in line for line in made.left_out)
+    assert "zebra.csv" not in str(made.rows)
 
 
-def test_a_folder_without_tracks_is_refused(tmp_path, capsys):
+def test_a_folder_without_recordings_is_refused(tmp_path, capsys):
     assert main(["new-dataset", str(tmp_path)]) == 1
-    assert "holds no tracking file that EthoMake knows" in capsys.readouterr().err
+    assert "holds no tracks, videos or labelled images that EthoMake knows" in capsys.readouterr().err
     assert main(["new-dataset", str(tmp_path / "nowhere")]) == 1
-    assert "is no folder" in capsys.readouterr().err
+    assert "does not exist" in capsys.readouterr().err
 
 
 def test_recording_names():
@@ -189,8 +184,8 @@ def test_recording_names():
     assert [recording_name(Path(name)) for name in names] == ["12", "12", "e3", "s1", "DLC_x"]
 
 
-def test_the_written_yaml_reads_back_as_the_guess(lab, tmp_path):
-    guess = guess_card(lab)
+def test_the_written_yaml_reads_back_as_the_proposal(lab, tmp_path):
+    made = propose([lab])
     path = tmp_path / "c.yaml"
-    path.write_text(card_yaml(guess))
-    assert read_yaml(path) == guess.card
+    path.write_text(card_yaml(made))
+    assert read_yaml(path) == made.card

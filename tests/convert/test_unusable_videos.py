@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from builders import videos as toy
 
-from workflow_scripts.cards.card import Card, LabelSource, RemoteFile, Shard, Task
+from workflow_scripts.cards.card import Card, RemoteFile, Shard, Task
+from workflow_scripts.cards.patterns import LabelSource
 from workflow_scripts.convert.clips import index_clips
 from workflow_scripts.core.errors import ConfigError, EthoMakeError, InputError
 from workflow_scripts.formats.clips import open_clips

@@ -55,7 +55,7 @@ def test_a_recording_does_not_depend_on_those_beside_it(made, tmp_path):
 
 def test_a_cut_down_card_makes_the_same_file(made, tmp_path):
     card, folder = made["rats_pairs_twin"]
-    part = card.only("35")
+    part = card.conversion_inputs("recording", "35")
     make_file("rats_pairs", part.shards[0].tracks, tmp_path / "x.csv", card.simulate.options, part)
     assert digest(tmp_path / "x.csv") == digest(folder / part.shards[0].tracks)
 

@@ -110,7 +110,10 @@ def test_boris_old_layout_with_preamble(tmp_path):
 def test_boris_new_layout_any_column_order_and_delimiter(tmp_path):
     rows = "1.0;START;chase;x\n1.5;START;chase;y\n2.0;STOP;chase;x\n2.5;STOP;chase;y\n"
     text = "Time;Behavior type;Behavior;Subject\n" + rows
-    made, _ = labels(tmp_path, "boris", text, {"binary": {"chase": "chasing", "bite": "biting"}}, tasks=BINARY)
+    options = {"binary": {"chase": "chasing", "bite": "biting"}}
+    with refusal(InputError, "2 subjects", "'x', 'y'", "by_subject: true"):
+        labels(tmp_path, "boris", text, options, tasks=BINARY)
+    made, _ = labels(tmp_path, "boris", text, options | {"by_subject": False}, tasks=BINARY)
     assert runs(made["chasing"].values).triples() == [(0, 10, 0), (10, 25, 1), (25, 100, 0)]
     assert made["chasing"].vocabulary == ("no chase", "chase")
     assert not made["biting"].values.any()
@@ -137,7 +140,7 @@ def test_boris_media_shorter_than_the_tracks_leaves_frames_unlabelled(tmp_path):
         ("o,v,10,10,x,chase,STOP,1.0\n", ["line 2", "stops without a START"]),
         ("o,v,10,10,x,chase,START,1.0\no,v,10,10,x,chase,START,2.0\n", ["line 3", "line 2", "unpaired"]),
         ("o,v,10,10,x,chase,BEGIN,1.0\n", ["line 2", "START, STOP or POINT", "BEGIN"]),
-        ('o,v,10,10,x,chase,START,"1,5"\n', ["line 2", "seconds", "1,5"]),
+        ("o,v,10,10,x,chase,START,1:05\n", ["line 2", "seconds", "1:05"]),
         ("o,v,10,10,x,chase,START,-1.0\n", ["line 2", "negative"]),
         ("o,v,10,10,x,chase,START,nan\n", ["line 2", "not finite"]),
         ("o,v,10,10,x,chase\n", ["line 2", "cut short"]),

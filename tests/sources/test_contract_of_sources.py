@@ -11,6 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from builders.readers import BENTO, ethovision, facemap, jabs, nwb, trex
 from builders.tracks import scattered
 from builders.videos import frames, write
 from PIL import Image
@@ -18,6 +19,7 @@ from scipy.io import savemat
 
 from workflow_scripts.cards.card import Task, load_card
 from workflow_scripts.core.errors import ConfigError, EthoMakeError, InputError
+from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.formats.images import ImageSet
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.simulate import make_file
@@ -27,6 +29,7 @@ from workflow_scripts.sources import (
     LABEL_SOURCES,
     TRACK_SOURCES,
     _load,
+    _options,
     calms21,
     caltech_annotator,
     check_options,
@@ -38,18 +41,21 @@ from workflow_scripts.sources import (
     read_labels,
     read_tracks,
 )
+from workflow_scripts.sources.elan import write_elan
+from workflow_scripts.sources.netcdf import write_classic
 from workflow_scripts.sources.shared import npy_write
-from workflow_scripts.sources.shared.bouts import Bout
 from workflow_scripts.sources.supervisely import write_annotation
 from workflow_scripts.video.metadata import probe
 
 N = 40
 TASKS = {
-    "behaviour": Task(kind="multiclass", vocabulary=["attack", "other"]),
+    "behaviour": Task(kind="multiclass", vocabulary=["attack", "other"], background="other"),
     "freezing": Task(kind="binary", vocabulary=["no", "freezing"]),
 }
 NAMED = {"multiclass": "behaviour"}
 PARTS = {"head": ["nose"], "neck": ["neck"], "base": ["tail"]}
+NETCDF = Path(__file__).parent / "netcdf"
+AXES = {"behaviors": "attack", "annotators": "me"}
 CONFIG = Path(__file__).parents[2] / "config" / "datasets"
 
 Writer = Callable[[Path], object]
@@ -111,6 +117,18 @@ def freezing(path: Path) -> None:
     savemat(path, {"Behavior": {"Freezing": {"Vector": vector, "Bouts": np.array([[11, 20], [31, 40]])}}})
 
 
+def one_fish(path: Path) -> None:
+    trex(path.parent)
+    (path.parent / "m1_fish0.npz").rename(path)
+
+
+def annotations(path: Path) -> None:
+    values = (np.arange(N) // 10 % 2).reshape(N, 1, 1)
+    variables = {"target_cls": (("time", "behaviors", "annotators"), values)}
+    variables |= {name: ((name,), np.array([label], object)) for name, label in AXES.items()}
+    write_classic(path, variables, {})
+
+
 VALID: dict[str, tuple[str, Writer, dict[str, object]]] = {
     "deeplabcut": (".csv", lambda path: deeplabcut.write_csv(path, scattered(N)), {}),
     "sleap": (".h5", sleap, {}),
@@ -127,6 +145,17 @@ VALID: dict[str, tuple[str, Writer, dict[str, object]]] = {
     "rat_npz": (".npz", images, {}),
     "mars_crops": (".zip", crops, {}),
     "dlc_frames": (".csv", dlc_frames, PARTS),
+    "movement": (".nc", lambda path: path.write_bytes((NETCDF / "classic.nc").read_bytes()), {}),
+    "wide_csv": (".csv", text("frame,nose_x,nose_y\n" + "".join(f"{k},{k}.5,2.5\n" for k in range(N))), {}),
+    "long_table": (
+        ".csv",
+        text("frame,animal,bodypart,x,y\n" + "".join(f"{k},m1,nose,{k}.5,2.5\n" for k in range(N))),
+        {},
+    ),
+    "jabs": (".h5", lambda path: jabs(path, 4), {}),
+    "nwb_pose": (".nwb", nwb, {}),
+    "facemap": (".h5", facemap, {}),
+    "trex": (".npz", one_fish, {}),
     "videos": (".mp4", lambda path: write(path, frames(20)), {}),
 }
 """Of each data source: the ending of a file, how to make a valid one, and the options it is read with."""
@@ -157,6 +186,11 @@ VALID_LABELS: dict[str, tuple[str, Writer, dict[str, object]]] = {
         {"background": None},
     ),
     "behaviordepot": (".mat", freezing, {}),
+    "movement": (".nc", annotations, {"binary": {"attack": "freezing"}}),
+    "binary_table": (".csv", text("frame,attack\n" + "".join(f"{k},{k % 2}\n" for k in range(N))), NAMED),
+    "bento": (".annot", text(BENTO.format("5\t20\t15")), NAMED),
+    "ethovision": (".csv", lambda path: ethovision(path, frames=N * 25 // 30), {"binary": {"grooming": "freezing"}}),
+    "elan": (".eaf", lambda path: write_elan(path, {"m": [Bout(3, 20, "attack")]}, 30.0), NAMED),
 }
 
 DATA, LABELS = sorted(DATA_SOURCES), sorted(LABEL_SOURCES)
@@ -203,7 +237,12 @@ def test_a_valid_file_is_read(name: str, labels: bool, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "labels"), READERS)
 def test_an_unknown_option_is_refused_with_the_nearest(name: str, labels: bool) -> None:
-    known = next(iter(_load(name, LABEL_SOURCES if labels else DATA_SOURCES, "").Options.model_fields))
+    module = _load(name, LABEL_SOURCES if labels else DATA_SOURCES, "")
+    known = next(iter(_options(module, labels=labels).model_fields), None)
+    if known is None:
+        with pytest.raises(ConfigError, match=f"source {name}.*unknown key 'keypoint'"):
+            check_options(name, {"keypoint": 1}, labels=labels)
+        return
     with pytest.raises(ConfigError, match=rf"source {name}.*did you mean '{known}'"):
         check_options(name, {f"{known}s": 1}, labels=labels)
 

@@ -75,8 +75,11 @@ def test_selection(tmp_path):
     )
     text = text.replace("nose,nose,nose\n", "nose,nose,nose,cup,cup,cup\n")
     text = text.replace("x,y,likelihood\n", "x,y,likelihood,x,y,likelihood\n") + "0,1,2,.5,3,4,1,9,9,1\n"
-    with refusal(InputError, "'a' has no point 'cup'", "individuals", "'single'"):
-        read(tmp_path, text)
+    unnamed = read(tmp_path, text)  # points of no animal are left out, and said
+    assert (unnamed.individuals, unnamed.keypoints) == (("a", "b"), ("nose",))
+    assert "single: cup" in unnamed.warnings[0]
+    with refusal(InputError, "'a' has no point 'cup'", "individuals"):
+        read(tmp_path, text, individuals=["a", "single"])
     made = read(tmp_path, text, individuals=["b", "a"])
     assert made.individuals == ("b", "a")
     assert made.position[0, :, 0].tolist() == [[3, 4], [1, 2]]

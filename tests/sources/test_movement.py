@@ -46,7 +46,7 @@ def test_files_of_xarrays_three_engines(name):
     # The third states no rate and has times in seconds, 25 a second.
     assert found.fps == (25.0 if name == "h5netcdf" else 30.0)
     assert found.image_size == (None if name == "h5netcdf" else (1024.0, 570.0))
-    assert movement.sniff(FILES / f"{name}.nc") == "tracks"
+    assert movement.sniff(FILES / f"{name}.nc").kind == "tracks"
 
 
 def test_animals_and_points_are_chosen_by_name():
@@ -74,7 +74,8 @@ def test_labels_of_one_annotator():
         check_options("movement", {"annotater": "x", "multiclass": "behaviour"}, labels=True)
     with refusal(ConfigError, "annotator"):
         check_options("movement", {"annotator": "x"})
-    assert movement.sniff(path) == "labels"
+    told = movement.sniff(path)
+    assert (told.kind, told.options) == ("labels", {"annotator": "annotator0"})
 
 
 def test_there_and_back(tmp_path):
@@ -129,7 +130,7 @@ def test_what_cannot_be_read_is_a_sentence(tmp_path):
     write_classic(path, wrong, {})
     with refusal(InputError, "frame 0, behaviors: expected 0 or 1, found 7"):
         read_labels("movement", path, {"multiclass": "behaviour"}, n_frames=2, fps=1.0, tasks=TASKS)
-    assert movement.sniff(FILES / "no.nc".replace("no", "annotations")) == "labels"
+    assert movement.sniff(FILES / "no.nc".replace("no", "annotations")).kind == "labels"
 
 
 def test_no_link_out_of_the_file_is_followed(tmp_path):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 from builders.videos import frames, write
 
-from workflow_scripts.sources.shared.bouts import Bout
+from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.sources.supervisely import place_video, read_boxes, videos, write_annotation, write_meta
 
 

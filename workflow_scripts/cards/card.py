@@ -10,7 +10,10 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from workflow_scripts.cards.names import Fps, Label, Name, PlainPath, Seed, Side, TaskName, require_unique
+from workflow_scripts.cards.names import Fps, Label, Name, PlainPath, Side, TaskName, require_unique
+from workflow_scripts.cards.patterns import LabelSource, Pattern, expand_pattern
+from workflow_scripts.cards.sheet import LabelTemplate, Rename, expand, read_spans
+from workflow_scripts.cards.splits import DealtSplit, FoldSplit, Split
 from workflow_scripts.core import limits
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import read_yaml
@@ -27,6 +30,9 @@ FINAL = "all"
 
 Purpose = Literal["recording", "video", "dataset", "movies", "file"]
 """What a cut-down card is for; see :meth:`Card.conversion_inputs`."""
+
+RATE_TOLERANCE = 0.005
+"""Frame rates that differ by less than this share count as one (29.97 and 30)."""
 
 
 class RemoteFile(Strict):
@@ -55,14 +61,6 @@ class RemoteFile(Strict):
         return self
 
 
-class LabelSource(Strict):
-    """A label file of one shard."""
-
-    source: str = Field(description="Name of a label source (workflow_scripts/sources).")
-    file: str = Field(description="Path below resources/<dataset>/.")
-    options: dict[str, Any] = {}
-
-
 class Shard(Strict):
     """What one convert job reads: usually one recording, or one file that holds many."""
 
@@ -74,78 +72,30 @@ class Shard(Strict):
     beside: list[str] = Field(
         [], description="Other files below resources/<dataset>/ that those options name and the source reads."
     )
+    animal: str | None = Field(None, description="Animal (or cage) filmed; conditions compare animals.")
+    condition: str | None = Field(None, description="Treatment, genotype … of this recording.")
+    covariates: dict[str, str] = Field({}, description="Other columns of the sheet, by name.")
+    fps: float | None = Field(None, gt=0, description="Frames per second of this recording; empty = the card's.")
+    image_size: tuple[float, float] | None = Field(None, description="Width and height; empty = the card's.")
+    start: int = Field(0, ge=0, description="Frame of the video at which the table of tracks begins.")
+    frames: int | None = Field(
+        None, ge=1, description="Frames of the recording, where its table ends early; the rest is filled with NaN."
+    )
+    scored: str | None = Field(
+        None, description="Labelled spans on the clock of the video, 0-600 (frames) or 0-20s; frames outside have none."
+    )
+    rename: Rename = Rename()
+
+    @field_validator("scored")
+    @classmethod
+    def _spans(cls, value: str | None) -> str | None:
+        if value is not None:
+            read_spans(value)
+        return value
 
     def paths(self) -> list[str]:
         """Files the shard is made from, below resources/<dataset>/."""
         return [self.tracks, *(labels.file for labels in self.labels), *self.beside]
-
-
-class Pattern(Strict):
-    """Recordings found in the card's local folder, instead of an entry of `files` and one of `shards` for each.
-
-    In `labels`, `group` and `beside`, `{path}`, `{folder}`, `{name}` and `{stem}` stand for the path of the recording's
-    file below that folder, for the folder it is in, for its name, and for its name without its end.
-    """
-
-    tracks: str = Field(description="Pattern of the files below the local folder; ** stands for any folders.")
-    labels: list[LabelSource] = Field(
-        [], description="Label files; one that is not there leaves its recording unlabelled."
-    )
-    group: str | None = Field(None, description="Animal, session or source video; the source decides where empty.")
-    options: dict[str, Any] = Field({}, description="Overrides of the card's source options.")
-    beside: list[str] = []
-
-    def expand(self, local: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Return the entries of `files` and `shards` of what the folder holds now.
-
-        Raises
-        ------
-        ValueError
-            When it holds no such file.
-        """
-        found = sorted(path for path in local.glob(self.tracks) if path.is_file())
-        if not found:
-            raise ValueError(f"recordings: {local} holds no file {self.tracks}")
-        paths: dict[str, None] = {}
-        shards = []
-        for path in found:
-            here = path.relative_to(local)
-            told = {"path": here.as_posix(), "folder": here.parent.as_posix(), "name": here.name, "stem": here.stem}
-            labels = [
-                {
-                    "source": label.source,
-                    "file": _filled(label.file, told),
-                    "options": {key: _filled(value, told) for key, value in label.options.items()},
-                }
-                for label in self.labels
-            ]
-            labels = [label for label in labels if (local / label["file"]).is_file()]
-            beside = [_filled(name, told) for name in self.beside]
-            paths |= dict.fromkeys([told["path"], *(label["file"] for label in labels), *beside])
-            shards.append(
-                {
-                    "id": here.with_suffix("").as_posix(),
-                    "tracks": told["path"],
-                    "labels": labels,
-                    "group": None if self.group is None else _filled(self.group, told),
-                    "options": {key: _filled(value, told) for key, value in self.options.items()},
-                    "beside": beside,
-                }
-            )
-        return [{"path": path} for path in paths], shards
-
-
-def _filled(value: Any, told: dict[str, str]) -> Any:
-    """Put the names of a recording into a text; other values stay."""
-    if isinstance(value, dict):
-        return {key: _filled(item, told) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_filled(item, told) for item in value]
-    if not isinstance(value, str):
-        return value
-    for key, text in told.items():
-        value = value.replace(f"{{{key}}}", text)
-    return value
 
 
 class Task(Strict):
@@ -201,43 +151,6 @@ class Gaps(Strict):
     )
 
 
-class GroupSplit(Strict):
-    """A split named by groups (or by pattern of recording id)."""
-
-    train: list[str] = Field([], description="Groups that train; empty = all that are not in the other lists.")
-    validation: list[str] = []
-    test: list[str] = Field([], description="Groups held out.")
-    by: Literal["group", "animal", "recording_prefix"] = Field(
-        "group", description="Whether the lists name groups, animals (of images), or beginnings of recording ids."
-    )
-
-
-class FoldSplit(Strict):
-    """Leave-groups-out folds; each list is held out once."""
-
-    folds: list[list[str]] = Field(
-        min_length=2, max_length=MOST_FOLDS, description="Groups held out together, one list a fold."
-    )
-    by: Literal["group", "animal"] = Field("group", description="Whether the lists name groups or animals (of images).")
-
-
-class DealtSplit(Strict):
-    """Folds for many small groups: they are dealt at random, and each fold is held out once."""
-
-    deal: int = Field(ge=2, le=MOST_FOLDS, description="Number of folds.")
-    seed: Seed = 0
-
-
-class RandomSplit(Strict):
-    """A number of whole recordings, drawn at random, held out for the test (and for validation)."""
-
-    hold_out: int = Field(
-        ge=1, description="Recordings to test on, at least: groups are drawn whole until there are so many."
-    )
-    validation: int = Field(0, ge=0, description="Recordings to validate on, drawn after those.")
-    seed: Seed = 0
-
-
 class Movie(Strict):
     """A movie that trained models tag; nothing is trained or judged on it."""
 
@@ -288,19 +201,33 @@ class Card(Strict):
     fps_note: str = ""
     unit: str = "px"
     image_size: tuple[Side, Side] | None = None
+    resample: Fps | None = Field(
+        None, description="Frames per second that tracks are brought to, so that all windows are equally long."
+    )
+    space: Literal[2, 3] | None = Field(None, description="Coordinates of a point; empty = as the files have them.")
     individuals: list[Label] = []
     keypoints: list[Label] = []
+    rename: Rename = Rename()
+    unlisted: Literal["refuse", "leave_out"] = Field(
+        "refuse", description="Individuals and keypoints of a file that the card does not list."
+    )
+    absent: Literal["refuse", "empty"] = Field(
+        "refuse", description="Individuals and keypoints of the card that a file lacks; empty = NaN throughout."
+    )
     source: str = Field(description="Name of a track source (workflow_scripts/sources).")
     options: dict[str, Any] = Field({}, description="Options of that source.")
     gaps: Gaps = Gaps()
-    recordings: Pattern | None = Field(
-        None, description="Pattern of the recordings in the local folder, in place of `files` and `shards`."
+    recordings: str | list[dict[str, Any]] | Pattern | None = Field(
+        None,
+        description="Sheet beside the card (<name>.recordings.tsv), its rows, or a pattern of files below `local`; "
+        "they become the shards and files.",
     )
-    files: list[RemoteFile] = Field(min_length=1)
-    shards: list[Shard] = Field(min_length=1)
+    labels: list[LabelTemplate] = Field([], description="How the label files that the sheet names are read.")
+    files: list[RemoteFile] = Field([], description="Empty = every file that the shards name, below `local`.")
+    shards: list[Shard] = Field([], description="Empty = the rows of the sheet.")
     tasks: dict[TaskName, Task] = {}
     movies: list[Movie] = []
-    splits: dict[Name, GroupSplit | FoldSplit | DealtSplit | RandomSplit] = {}
+    splits: dict[Name, Split] = {}
     simulate: Simulation | None = None
     published: list[Published] = []
 
@@ -308,18 +235,14 @@ class Card(Strict):
     @classmethod
     def _expand(cls, value: Any) -> Any:
         """Replace a pattern by what the folder holds: jobs are given the recordings themselves."""
-        if not isinstance(value, dict) or not value.get("recordings"):
-            return value
-        if not value.get("local"):
-            raise ValueError("recordings are found in a local folder: name it under local")
-        if value.get("files") or value.get("shards"):
-            raise ValueError("recordings stand in place of files and shards: keep one of the two")
-        pattern = Pattern.model_validate(value["recordings"])
-        files, shards = pattern.expand(Path(value["local"]).expanduser())
-        return {key: item for key, item in value.items() if key != "recordings"} | {"files": files, "shards": shards}
+        return expand_pattern(value) if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _consistent(self) -> Card:
+        for name in ("files", "shards"):
+            if not getattr(self, name):
+                raise ValueError(f"the card has no {name} and no recordings; add a sheet or list them")
+        self._one_rate()
         known = set(self.resource_paths())
         for shard in self.shards:
             for path in shard.paths():
@@ -352,6 +275,19 @@ class Card(Strict):
                 if name in families:
                     raise ValueError(f"the splits {families[name]!r} and {family!r} both make a split {name!r}")
                 families[name] = family
+
+    def _one_rate(self) -> None:
+        """Refuse different frame rates where windows count frames."""
+        if self.kind != "tracks" or self.resample is not None:
+            return
+        rates = {shard.fps or self.fps for shard in self.shards} - {None}
+        low, high = (min(rates), max(rates)) if rates else (1.0, 1.0)  # type: ignore[type-var]
+        if high > low * (1 + RATE_TOLERANCE):  # type: ignore[operator]
+            shown = ", ".join(f"{rate:g}" for rate in sorted(rates))  # type: ignore[type-var]
+            raise ValueError(
+                f"the recordings have {shown} frames a second, and windows count frames; add resample: {low:g} "
+                "to bring all to one rate"
+            )
 
     def resource_paths(self) -> list[str]:
         """Every file below `resources/<dataset>/`, unpacked members included."""
@@ -404,8 +340,10 @@ class Card(Strict):
         update: dict[str, Any] = {}
         if purpose == "video":
             own = {key: value for key, value in shards[0].options.items() if key != "label"}
-            shards = [shards[0].model_copy(update={"labels": [], "options": own})]
-            update = {"tasks": {}, "options": {key: value for key, value in self.options.items() if key != "balance"}}
+            sheet = dict.fromkeys(("scored", "animal", "condition", "group", "fps"))  # cells that no pixel depends on
+            shards = [shards[0].model_copy(update={"options": own, "labels": [], "covariates": {}, **sheet})]
+            kept_options = {key: value for key, value in self.options.items() if key != "balance"}
+            update = {"tasks": {}, "fps": None, "options": kept_options}
         paths = {used.split(UNPACKED)[0] for shard in shards for used in shard.paths()}
         paths |= {movie.file.split(UNPACKED)[0] for movie in movies} | ({name} if purpose == "file" else set())
         kept = {"path", "sha256", "md5", "members"}
@@ -418,6 +356,8 @@ class Card(Strict):
             "frames": None,
             "mirror": None,
             "local": None,
+            "recordings": None,
+            "labels": [],
         }
         return self.model_copy(update={"shards": shards, "files": files, **shown, **silent, **update})
 
@@ -437,6 +377,13 @@ class Card(Strict):
     def folder_of_files(self, resources: str | Path) -> Path:
         """Folder below which the card's paths are: the user's own where they are read in place, else `resources`."""
         return self.local_folder or Path(resources)
+
+    def only_shard(self, shard: Shard) -> Card:
+        """Return the card with one of its shards and that shard's files."""
+        paths = {used.split(UNPACKED)[0] for used in shard.paths()}
+        return self.model_copy(
+            update={"shards": [shard], "files": [self.file(path) for path in sorted(paths)], "recordings": None}
+        )
 
     def file(self, path: str) -> RemoteFile:
         """Return the entry of a downloadable path."""
@@ -467,7 +414,7 @@ class Card(Strict):
 
 
 def card_path(root: str | Path, name: str) -> Path:
-    """Where the card of a dataset stands."""
+    """Return the place of a dataset's card."""
     return Path(root) / "config" / "datasets" / f"{name}.yaml"
 
 
@@ -481,4 +428,7 @@ def load_card(path: str | Path) -> Card:
     ConfigError
         When a key is unknown or a value out of range; names the key and the nearest valid one.
     """
-    return validate(Card, read_yaml(path), where=str(path))
+    values = read_yaml(path)
+    if isinstance(values, dict):
+        values = expand(values, Path(path))
+    return validate(Card, values, where=str(path))

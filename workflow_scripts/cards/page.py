@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from workflow_scripts.cards.card import Card, DealtSplit, FoldSplit, GroupSplit, RandomSplit, RemoteFile
+from workflow_scripts.cards.card import Card, RemoteFile
+from workflow_scripts.cards.splits import DealtSplit, FoldSplit, RandomSplit, Split
 from workflow_scripts.core.redact import redact
 
 UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
@@ -93,7 +94,7 @@ def _recording_facts(card: Card) -> str:
     return markdown_table(["", ""], facts)
 
 
-def _split(split: GroupSplit | FoldSplit | DealtSplit | RandomSplit) -> str:
+def _split(split: Split) -> str:
     if isinstance(split, RandomSplit):
         drawn = f"{split.hold_out} recordings or more, groups whole, held out at random (seed {split.seed})"
         return f"{drawn}, {split.validation} more validate" if split.validation else drawn

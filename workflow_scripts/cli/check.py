@@ -1,30 +1,74 @@
-"""`ethomake check EXPERIMENT`: what an experiment would run."""
+"""`ethomake check NAME`: a dataset against its files, with a picture; or what an experiment would run."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import os
 from pathlib import Path
 
-from workflow_scripts.cli.tables import print_table
+from workflow_scripts import methods
+from workflow_scripts.cards.places import known_names
+from workflow_scripts.cli.tables import print_table, read_card
+from workflow_scripts.convert.check import check_dataset, draw
 from workflow_scripts.core.errors import ConfigError
-from workflow_scripts.experiment.experiment import named_experiment
+from workflow_scripts.experiment.experiment import Experiment, named_experiment
+
+MOST_LINES = 20
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("experiment", help="name in config/experiments, or a YAML file")
+    parser.add_argument("name", help="a dataset, or an experiment: a name in config/experiments or a YAML file")
+    parser.add_argument("--no-picture", action="store_true", help="do not draw data/<dataset>/check.png")
 
 
 def run(options: argparse.Namespace) -> None:
-    """Validate an experiment and its cards, and print what it would run."""
-    experiment = named_experiment(options.places, options.experiment)
-    for started in experiment.runs:
-        for path in experiment.named_files(started):
-            # Weights below results/ are made by other runs, and come first.
-            if Path(path).parts[:1] != ("results",) and not Path(path).exists():
-                raise ConfigError(
-                    f"methods.{started.method}: there is no file {path}, which its options name; check the path."
-                )
+    """Check a dataset or an experiment (both, where both have the name)."""
+    is_dataset = options.name in known_names(options.places, "datasets")
+    named = options.name.endswith((".yaml", ".yml")) or options.name in known_names(options.places, "experiments")
+    if is_dataset:
+        _dataset(options)
+    if named or not is_dataset:
+        _experiment(options)
+
+
+def _dataset(options: argparse.Namespace) -> None:
+    card = read_card(options.places, options.name)
+    mirrors = [Path(mirror) for mirror in os.environ.get("ETHOMAKE_MIRRORS", "").split(os.pathsep) if mirror]
+    found = check_dataset(card, options.places, mirrors)
+    if found.briefs and not options.no_picture:
+        target = draw(card, found.briefs, Path("data") / card.name / "check.png")
+        print(f"Drawn: {target}")
+    notes = list(dict.fromkeys(found.notes))
+    if notes:
+        more = [f"… and {len(notes) - MOST_LINES} more"] if len(notes) > MOST_LINES else []
+        print("Notes:", *notes[:MOST_LINES], *more, sep="\n  ")
+    if found.problems:
+        shown = list(dict.fromkeys(found.problems))
+        more = [f"… and {len(shown) - MOST_LINES} more"] if len(shown) > MOST_LINES else []
+        print("Problems:", *shown[:MOST_LINES], *more, sep="\n  ")
+        raise ConfigError(
+            f"The dataset {card.name!r} is not valid: {len(shown)} problem{'s' * (len(shown) > 1)}, listed above."
+        )
+    opened = f"{len(found.briefs)} of {len(card.shards)} files of recordings were opened" if card.shards else ""
+    if card.simulate is not None:
+        opened = "its files are simulated when it is first used"
+    print(f"The dataset {card.name!r} is valid ({opened}).")
+
+
+def _experiment(options: argparse.Namespace) -> None:
+    experiment = named_experiment(options.places, options.name)
+    problems = experiment_problems(experiment)
+    if problems:
+        print("Problems:", *problems[:MOST_LINES], sep="\n  ")
+        raise ConfigError(
+            f"The experiment {experiment.name!r} is not valid: {len(problems)} problem{'s' * (len(problems) > 1)}, "
+            "listed above."
+        )
+    notes = _idle(experiment)
+    if notes:
+        print("Notes:", *notes, sep="\n  ")
     rows = [["dataset", "method", "point", "splits", "seeds"]]
     for dataset in experiment.cards:
         for method in dict.fromkeys(run.method for run in experiment.runs if run.dataset == dataset):
@@ -35,3 +79,60 @@ def run(options: argparse.Namespace) -> None:
                 rows.append([dataset, method, point, ", ".join(sorted(splits)), ", ".join(sorted(seeds))])
     print_table(rows)
     print(f"The experiment {experiment.name!r} is valid: {len(experiment.runs)} runs.")
+
+
+def _idle(experiment: Experiment) -> list[str]:
+    """Name options that have no effect in any run of a method on a dataset."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for run in experiment.runs:
+        lines = set(methods.parse(run.method, run.options).idle_options())
+        key = run.dataset, run.method
+        found[key] = found[key] & lines if key in found else lines
+    return [f"{dataset}, {method}: {line}" for (dataset, method), lines in found.items() for line in sorted(lines)]
+
+
+def experiment_problems(experiment: Experiment) -> list[str]:
+    """Return, in sentences, what would stop an experiment later on, though its files are well-formed.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    """
+    found: list[str] = []
+    config = experiment.config
+    if not config.datasets:
+        found.append("The experiment names no dataset; list one under datasets.")
+    if not config.methods:
+        found.append("The experiment names no method; list one under methods, e.g. features: {}.")
+    seen: set[str] = set()
+    for run in experiment.runs:
+        card = experiment.cards[run.dataset]
+        for line in methods.parse(run.method, run.options).check_card(card):
+            if line not in seen:
+                seen.add(line)
+                found.append(f"{run.dataset}, {run.method}: {line}")
+        for path in experiment.named_files(run):
+            # Weights below results/ are made by other runs, and come first.
+            if Path(path).parts[:1] != ("results",) and not Path(path).exists() and path not in seen:
+                seen.add(path)
+                found.append(f"methods.{run.method}: there is no file {path}, which its options name; check the path.")
+    for method in config.methods:
+        kind = methods.config_model(method).kind
+        used = [name for name, use in config.datasets.items() if use.methods is None or method in use.methods]
+        kinds = {experiment.cards[name].kind for name in used}
+        if config.datasets and kind not in kinds:
+            shown = ", ".join(sorted(kinds)) or "none"
+            found.append(
+                f"The method {method!r} reads {kind}, and no dataset of the experiment has them (only {shown})."
+            )
+        for name in used:
+            named = config.datasets[name].methods
+            if named is not None and method in named and experiment.cards[name].kind != kind:
+                found.append(
+                    f"{name}: the method {method!r} reads {kind}, and the dataset has {experiment.cards[name].kind}."
+                )
+    if config.umap and importlib.util.find_spec("umap") is None:
+        found.append("umap is true, and umap-learn is not installed; pip install 'ethomake[umap]', or set umap: false.")
+    if not experiment.runs and not found:
+        found.append("The experiment has no run; check datasets, methods and splits.")
+    return found

@@ -13,8 +13,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from workflow_scripts.cards.card import Card, LabelSource, Shard, Task
+from workflow_scripts.cards.card import Card, Shard, Task
+from workflow_scripts.cards.patterns import LabelSource
+from workflow_scripts.cards.sheet import read_spans
 from workflow_scripts.convert.labels import with_background
+from workflow_scripts.convert.naming import label_options
+from workflow_scripts.convert.resample import FPS_TOLERANCE, mask_unscored
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import digest
 from workflow_scripts.core.validation import deep_merge, nearest, validate
@@ -69,20 +73,66 @@ def index_clips(card: Card, shards: Sequence[Path], resources: Path, target: Pat
 
 
 def _labelled(recording: ClipRecording, card: Card, shard: Shard, resources: Path) -> ClipRecording:
-    warnings = list(recording.warnings)
+    labels, warnings = label_video(card, shard, resources, recording.times, recording.fps)
+    sums = {source.file: digest(resources / source.file) for source in shard.labels}
+    return dataclasses.replace(
+        recording,
+        labels=labels,
+        source_sha256=recording.source_sha256 | sums,
+        warnings=[*recording.warnings, *warnings],
+        group=shard.group or recording.group,
+        animal=shard.animal or "",
+        condition=shard.condition or "",
+        covariates=shard.covariates,
+    )
+
+
+def label_video(
+    card: Card, shard: Shard, resources: Path, times: npt.NDArray[np.float64], fps: float
+) -> tuple[dict[str, Labels], list[str]]:
+    """Read the labels of one video.
+
+    Parameters
+    ----------
+    card : Card
+    shard : Shard
+    resources : Path
+        Folder below which the card's paths lie.
+    times : ndarray, shape (n_frames,)
+        Seconds from the first frame.
+    fps : float
+
+    Returns
+    -------
+    labels : dict of str to Labels
+    warnings : list of str
+
+    Raises
+    ------
+    InputError, ConfigError
+        When an annotation cannot be used, or the stated frame rate contradicts the video.
+    """
+    stated = shard.fps or card.fps
+    if stated is not None and abs(stated - fps) > FPS_TOLERANCE * stated:
+        raise InputError(
+            resources / shard.tracks,
+            f"has {fps:g} frames a second, and the {'sheet' if shard.fps else 'card'} says {stated:g}",
+            "correct fps, or leave it empty: a video states its own",
+        )
+    warnings: list[str] = []
     labels: dict[str, Labels] = {}
-    sums = dict(recording.source_sha256)
     options = shard_options(card, shard)
     if options.label is not None:
-        labels |= _whole(options.label, recording.n_frames, card)
+        labels |= _whole(options.label, len(times), card)
     for source in shard.labels:
-        found = _read(resources / source.file, source, recording, card.tasks, warnings)
+        found = _read(resources / source.file, source, times, fps, card.tasks, warnings)
         if both := set(found) & set(labels):
             raise ConfigError(f"The shard {shard.id!r} has two labels of {', '.join(sorted(both))}; keep one.")
         labels.update(found)
-        sums[source.file] = digest(resources / source.file)
     labels = with_background(labels, card.tasks)
-    return dataclasses.replace(recording, labels=labels, source_sha256=sums, warnings=warnings)
+    if shard.scored is not None:
+        mask_unscored(labels, read_spans(shard.scored), 0, fps)
+    return labels, warnings
 
 
 def _whole(label: str, n_frames: int, card: Card) -> dict[str, Labels]:
@@ -99,14 +149,19 @@ def _whole(label: str, n_frames: int, card: Card) -> dict[str, Labels]:
 
 
 def _read(
-    path: Path, source: LabelSource, recording: ClipRecording, tasks: dict[str, Task], warn: list[str]
+    path: Path,
+    source: LabelSource,
+    times: npt.NDArray[np.float64],
+    fps: float,
+    tasks: dict[str, Task],
+    warn: list[str],
 ) -> dict[str, Labels]:
     """Read labels; those that follow a clock are laid on the time stamps, which a varying frame rate needs."""
-    n_frames, fps = recording.n_frames, recording.fps
-    grid = np.minimum(np.floor(recording.times * fps + 0.5).astype(int), max(0, math.ceil(recording.times[-1] * fps)))
+    n_frames = len(times)
+    grid = np.minimum(np.floor(times * fps + 0.5).astype(int), max(0, math.ceil(times[-1] * fps)))
     clock = _in_seconds(source) and not np.array_equal(grid, np.arange(n_frames))
     length = int(grid[-1]) + 1 if clock else n_frames
-    found = read_labels(source.source, path, source.options, n_frames=length, fps=fps, tasks=tasks, warn=warn)
+    found = read_labels(source.source, path, label_options(source), n_frames=length, fps=fps, tasks=tasks, warn=warn)
     if not clock:
         return found
     return {
@@ -122,7 +177,7 @@ def _in_seconds(source: LabelSource) -> bool:
     says = getattr(module, "in_seconds", None)
     if says is None:
         return source.source == "boris"
-    return bool(says(validate(module.Options, source.options, where=f"options of the source {source.source}")))
+    return bool(says(validate(module.Options, label_options(source), where=f"options of the source {source.source}")))
 
 
 def _tasks(recordings: Sequence[ClipRecording]) -> list[str]:

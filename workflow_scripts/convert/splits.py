@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from workflow_scripts.cards.card import FINAL, Card, DealtSplit, FoldSplit, GroupSplit, RandomSplit
+from workflow_scripts.cards.card import FINAL, Card
+from workflow_scripts.cards.splits import DealtSplit, FoldSplit, GroupSplit, RandomSplit
 from workflow_scripts.core.errors import ConfigError, LeakError
 from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.datasets import DatasetReader, open_dataset
@@ -51,24 +52,10 @@ def make_split(tracks: Path, card: Card, name: str) -> Split:
             unit = reader.animal_of
         groups = {recording: unit(recording) for recording in sorted(reader.ids)}
         missing = _quarantined_groups(card, reader)
-    if isinstance(definition, DealtSplit):
-        definition = _deal(definition, sorted(set(groups.values())), card, name)
-    if isinstance(definition, RandomSplit):
-        definition = _draw(definition, groups, card, name)
-    if isinstance(definition, FoldSplit):
-        folds = definition.folds
-        definition = _fold(definition, int(name.removeprefix(family)), card, name)
-        everywhere = [group for fold in folds for group in fold]
-        _check_known(everywhere, set(groups.values()), missing, card, name, "group")
-    sides = _assign(definition, groups, missing, card, name)
-    _refuse_leaks(sides, groups, card, name)
-    # What nobody labelled is there to be trained on, and holds out nothing.
-    for side in ("train", "test") if card.tasks else ("train",):
-        if not sides[side]:
-            raise ConfigError(
-                f"Split {name!r} of {card.name!r} has no {side} recording; "
-                f"see splits in config/datasets/{card.name}.yaml."
-            )
+        # What nobody labelled is there to be trained on and predicted, and holds out nothing.
+        asks = bool(card.tasks) and hasattr(reader, "has_labels")
+        labelled = {recording for recording in groups if not asks or reader.has_labels(recording)} or set(groups)
+    sides = divide(card, name, groups, labelled, missing)
     named = sorted({recording for side in SIDES for recording in sides[side]})
     return Split(
         dataset=card.name,
@@ -97,6 +84,66 @@ def _everything_labelled(tracks: Path, card: Card) -> Split:
             f"config/datasets/{card.name}.yaml."
         )
     return Split(card.name, FINAL, FINAL, train=list(groups), validation=[], test=[], groups=groups)
+
+
+def divide(
+    card: Card, name: str, groups: dict[str, str], labelled: set[str], missing: set[str]
+) -> dict[str, list[str]]:
+    """Divide recordings into the sides of a split.
+
+    Parameters
+    ----------
+    card : Card
+    name : str
+        A split of the card, or a fold.
+    groups : dict of str to str
+        Group of each recording.
+    labelled : set of str
+        Recordings with labels; the others are never held out by folds.
+    missing : set of str
+        Groups whose recordings could not be converted.
+
+    Raises
+    ------
+    ConfigError, LeakError
+        See :func:`make_split`.
+    """
+    family = _family(card, name)
+    definition = card.splits[family]
+    holds_out = not isinstance(definition, GroupSplit)  # a benchmark's own split may hide its labels
+    if isinstance(definition, DealtSplit):
+        definition = _deal(definition, sorted({groups[recording] for recording in labelled}), card, name)
+    if isinstance(definition, RandomSplit):
+        definition = _draw(definition, {recording: groups[recording] for recording in sorted(labelled)}, card, name)
+    if isinstance(definition, FoldSplit):
+        folds = definition.folds
+        definition = _fold(definition, int(name.removeprefix(family)), card, name)
+        everywhere = [group for fold in folds for group in fold]
+        _check_known(everywhere, set(groups.values()), missing, card, name, "group")
+    sides = _assign(definition, groups, missing, card, name)
+    _refuse_leaks(sides, groups, card, name)
+    # A group without any label leaves the held-out side as a whole, else its recordings would stand on both.
+    for side in ("validation", "test"):
+        silent = [recording for recording in sides[side] if recording not in labelled]
+        if holds_out and silent:
+            kept = {groups[recording] for recording in sides[side] if recording in labelled}
+            sides["train"] += [recording for recording in silent if groups[recording] not in kept]
+            sides[side] = [recording for recording in sides[side] if recording in labelled]
+            if side == "test" and not sides[side]:
+                held = ", ".join(sorted({groups[recording] for recording in silent})[:5])
+                raise ConfigError(
+                    f"Split {name!r} of {card.name!r} holds out groups without a label ({held}); "
+                    "name groups that somebody labelled."
+                )
+    sides["train"].sort()
+    # What nobody labelled is there to be trained on, and holds out nothing.
+    for side in ("train", "test") if card.tasks else ("train",):
+        if not sides[side]:
+            raise ConfigError(
+                f"Split {name!r} of {card.name!r} has no {side} recording; "
+                f"see splits in config/datasets/{card.name}.yaml."
+            )
+    return sides
 
 
 def _family(card: Card, name: str) -> str:

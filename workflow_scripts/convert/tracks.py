@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from workflow_scripts.cards.card import Card, Gaps, LabelSource, Shard
+from workflow_scripts.cards.card import Card, Gaps, Shard
+from workflow_scripts.cards.patterns import LabelSource
+from workflow_scripts.cards.sheet import read_spans
 from workflow_scripts.convert.labels import with_background
+from workflow_scripts.convert.naming import by_card, label_options, later, longer, padded
+from workflow_scripts.convert.resample import FPS_TOLERANCE, mask_unscored, resample
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import digest
 from workflow_scripts.core.typing import Float32Array
@@ -65,60 +69,60 @@ def convert_shard(card: Card, shard: Shard, resources: Path) -> Iterator[Recordi
     for number, raw in enumerate(read_tracks(card.source, tracks, options, recording=shard.id)):
         if not sums:  # only once the tracks have turned out to be readable
             sums = {name: digest(resources / name) for name in files}
+            _verify(card, resources, sums)
         if number and shard.labels:
             raise InputError(
                 tracks, f"holds several recordings, and the shard {shard.id!r} has label files for one", "split it"
             )
-        recording = _in_card_order(tracks, raw, card)
+        warn = list(raw.warnings)
+        recording = by_card(tracks, raw, card, card.rename.merged(shard.rename), warn)
         recording = dataclasses.replace(
-            recording,
-            fps=_fps(card, raw, tracks),
+            padded(tracks, recording, shard.frames, warn),
+            fps=_fps(card, shard, raw, tracks),
             unit=card.unit,
-            image_size=card.image_size or raw.image_size,
+            image_size=shard.image_size or card.image_size or raw.image_size,
             group=shard.group or raw.group,
             source_sha256=sums,
-            warnings=list(raw.warnings),
+            warnings=warn,
+            animal=shard.animal or raw.animal,
+            condition=shard.condition or raw.condition,
+            covariates=raw.covariates | shard.covariates,
+            start=shard.start,
         )
         recording = _mend(tracks, recording, card.gaps, zero=zero_is_missing(card))
-        labels = {name: _in_card_vocabulary(tracks, name, found, card) for name, found in raw.labels.items()}
+        labels = {
+            name: longer(_in_card_vocabulary(tracks, name, found, card), recording.n_frames)
+            for name, found in raw.labels.items()
+        }
         for source in shard.labels:
             labels.update(_read_labels(resources, source, card, recording, labels))
-        yield dataclasses.replace(recording, labels=with_background(labels, card.tasks))
+        labels = with_background(labels, card.tasks)
+        if shard.scored is not None:
+            mask_unscored(labels, read_spans(shard.scored), shard.start, recording.fps)
+        recording = dataclasses.replace(recording, labels=labels)
+        yield recording if card.resample is None else resample(recording, card.resample)
 
 
-def _fps(card: Card, raw: Recording, tracks: Path) -> float:
-    if card.fps is not None:
-        return card.fps
-    if not math.isfinite(raw.fps):
+def _verify(card: Card, resources: Path, sums: dict[str, str]) -> None:
+    """Refuse a file whose content is not the one the card names; the user's own are read in place."""
+    for file in card.files:
+        if file.sha256 is not None and sums.get(file.path, file.sha256) != file.sha256:
+            raise InputError(
+                resources / file.path,
+                f"has the sha256 {sums[file.path]}, and the card names {file.sha256}",
+                f"restore the file, or write its new checksum in config/datasets/{card.name}.yaml",
+            )
+
+
+def _fps(card: Card, shard: Shard, raw: Recording, tracks: Path) -> float:
+    stated = shard.fps or card.fps
+    if stated is None and not math.isfinite(raw.fps):
         raise InputError(tracks, "states no fps, and neither does the card", f"write fps in the card {card.name!r}")
-    return raw.fps
-
-
-def _order(tracks: Path, what: str, found: Sequence[str], wanted: Sequence[str]) -> tuple[list[int], tuple[str, ...]]:
-    if not wanted:
-        return list(range(len(found))), tuple(found)
-    if what == "individuals" and len(wanted) == len(found) == 1:
-        return [0], tuple(wanted)  # files of one animal mostly leave it unnamed
-    if sorted(found) != sorted(wanted):
+    if shard.fps is not None and math.isfinite(raw.fps) and abs(raw.fps - shard.fps) > FPS_TOLERANCE * shard.fps:
         raise InputError(
-            tracks,
-            f"has the {what} {', '.join(found)}, and the card says {', '.join(wanted)}",
-            f"write the names of the file in the card's {what}, or choose among them in its source options",
+            tracks, f"states {raw.fps:g} frames a second, and the sheet {shard.fps:g}", "correct fps in the sheet"
         )
-    return [list(found).index(name) for name in wanted], tuple(wanted)
-
-
-def _in_card_order(tracks: Path, raw: Recording, card: Card) -> Recording:
-    """Sort individuals and keypoints by the card's names."""
-    animals, individuals = _order(tracks, "individuals", raw.individuals, card.individuals)
-    parts, keypoints = _order(tracks, "keypoints", raw.keypoints, card.keypoints)
-    return dataclasses.replace(
-        raw,
-        position=raw.position[:, animals][:, :, parts],
-        confidence=raw.confidence[:, animals][:, :, parts],
-        individuals=individuals,
-        keypoints=keypoints,
-    )
+    return raw.fps if stated is None else stated
 
 
 def zero_is_missing(card: Card) -> bool:
@@ -208,16 +212,17 @@ def _warn_missing(recording: Recording, missing: npt.NDArray[np.bool_]) -> list[
 
 
 def _warn_outside(recording: Recording, position: Float32Array) -> list[str]:
-    if recording.image_size is None:
+    if recording.image_size is None or position.shape[-1] < 2:
         return []
     size = np.asarray(recording.image_size, dtype=np.float32)
     margin = OUTSIDE_WARNING * size
+    flat = position[..., :2]  # the image has no depth
     with np.errstate(invalid="ignore"):
-        far = ((position < -margin) | (position > size + margin)).any(axis=-1)
+        far = ((flat < -margin) | (flat > size + margin)).any(axis=-1)
     if not far.any():
         return []
     frame, animal, part = (int(axis[0]) for axis in np.nonzero(far))
-    x, y = position[frame, animal, part]
+    x, y = flat[frame, animal, part]
     return [
         f"{int(far.sum())} points lie more than {OUTSIDE_WARNING:.0%} of the size outside the image, the first at "
         f"({x:.0f}, {y:.0f}) in frame {frame} ({recording.individuals[animal]} {recording.keypoints[part]})"
@@ -228,11 +233,12 @@ def _read_labels(
     resources: Path, source: LabelSource, card: Card, recording: Recording, there: dict[str, Labels]
 ) -> dict[str, Labels]:
     path = resources / source.file
+    # Labels count from the first frame of the video; a table may begin later.
     found = read_labels(
         source.source,
         path,
-        source.options,
-        n_frames=recording.n_frames,
+        label_options(source),
+        n_frames=recording.start + recording.n_frames,
         fps=recording.fps,
         tasks=card.tasks,
         warn=recording.warnings,
@@ -240,7 +246,7 @@ def _read_labels(
     for task in found:
         if task in there:
             raise InputError(path, f"labels the task {task!r}, which another file labels too", "name another task")
-    return found
+    return {task: later(labels, recording.start) for task, labels in found.items()}
 
 
 def _in_card_vocabulary(tracks: Path, name: str, labels: Labels, card: Card) -> Labels:

@@ -13,7 +13,8 @@ import numpy.typing as npt
 class Bout:
     """One behaviour from frame `start` up to, not including, frame `stop`; frames count from 0.
 
-    `line` is its line in the file it was read from, 0 where it comes from none; `confidence` is a model's, in [0, 1].
+    `line` is its line in the file it was read from, 0 where it comes from none; `confidence` is a model's, in [0, 1];
+    `exact` its two ends in frames where they were given in seconds and so may lie within a frame.
     """
 
     start: int
@@ -22,6 +23,12 @@ class Bout:
     line: int = 0
     subject: str = ""
     confidence: float | None = None
+    exact: tuple[float, float] | None = None
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Both ends in frames, as exactly as they are known."""
+        return (float(self.start), float(self.stop)) if self.exact is None else self.exact
 
 
 class Runs(NamedTuple):

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from workflow_scripts.core.documents import require_plain
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.hdf5 import COMPRESSION, create, open_checked
+from workflow_scripts.formats.rows import read_row, write_row
 from workflow_scripts.formats.tracks import Labels, RecordingsReader, escape_id, write_labels
 
 KIND = "clips"
@@ -103,6 +104,12 @@ class ClipRecording:
     preprocessing : dict
         How the video was cropped: options of the source `videos` but for its labels, and the folder below which files
         named in them are found (`folder`). What was trained on such crops needs the same ones.
+    animal, condition : str
+        Of the sheet; empty where it names none.
+    covariates : dict of str to str
+        Other columns of the sheet.
+    start : int
+        Always 0: a video begins with itself.
     """
 
     id: str
@@ -123,6 +130,10 @@ class ClipRecording:
     warnings: list[str] = field(default_factory=list)
     outside: float = float("nan")
     preprocessing: dict[str, Any] = field(default_factory=dict)
+    animal: str = ""
+    condition: str = ""
+    covariates: dict[str, str] = field(default_factory=dict)
+    start: int = 0
 
     @property
     def n_frames(self) -> int:
@@ -244,6 +255,7 @@ def _write_video(parent: h5py.Group, recording: ClipRecording, folder: Path) -> 
     node.attrs["warnings"] = json.dumps(recording.warnings)
     node.attrs["outside"] = recording.outside
     node.attrs["preprocessing"] = json.dumps(recording.preprocessing)
+    write_row(node, recording)
     write_labels(node, recording.labels)
 
 
@@ -327,6 +339,7 @@ class ClipsReader(RecordingsReader):
             warnings=json.loads(node.attrs["warnings"]),
             outside=float(node.attrs.get("outside", float("nan"))),
             preprocessing=json.loads(node.attrs.get("preprocessing", "{}")),
+            **read_row(node),
             **columns,
         )
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import h5py
 import numpy as np
@@ -20,6 +20,7 @@ from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import digest
 from workflow_scripts.core.typing import Float32Array
 from workflow_scripts.formats.hdf5 import COMPRESSION, create, open_checked, require_own
+from workflow_scripts.formats.rows import read_row, write_row
 
 Level: TypeAlias = Literal["frame", "sequence"]
 Kind: TypeAlias = Literal["binary", "multiclass", "continuous"]
@@ -85,6 +86,14 @@ class Recording:
         Checksum by source file name.
     warnings : list of str
         What conversion had to decide; shown in the report.
+    animal, condition : str
+        Of the sheet; empty where it names none.
+    covariates : dict of str to str
+        Other columns of the sheet.
+    start : int
+        Frame of the video at which frame 0 of this recording lies, at `fps`.
+    source_fps : float
+        Frames per second of the file; differs from `fps` where the recording was resampled. NaN = the same.
     """
 
     id: str
@@ -100,6 +109,11 @@ class Recording:
     labels: dict[str, Labels] = field(default_factory=dict)
     source_sha256: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    animal: str = ""
+    condition: str = ""
+    covariates: dict[str, str] = field(default_factory=dict)
+    start: int = 0
+    source_fps: float = float("nan")
 
     @property
     def n_frames(self) -> int:
@@ -146,6 +160,9 @@ def _write_recording(parent: h5py.Group, recording: Recording) -> None:
     group.attrs["warnings"] = json.dumps(recording.warnings)
     if recording.image_size is not None:
         group.attrs["image_size"] = recording.image_size
+    if recording.source_fps == recording.source_fps:  # not NaN
+        group.attrs["source_fps"] = recording.source_fps
+    write_row(group, recording)
     write_labels(group, recording.labels)
 
 
@@ -304,6 +321,15 @@ class RecordingsReader:
         with self._damage():
             return read_label(self._node(recording), task)
 
+    def has_labels(self, recording: str) -> bool:
+        """Whether anything in a recording is labelled."""
+        node = self._node(recording)
+        return any(bool(task["mask"][:].any()) for task in node["labels"].values()) if "labels" in node else False
+
+    def row(self, recording: str) -> dict[str, Any]:
+        """Return animal, condition, covariates and start, as the sheet has them."""
+        return read_row(self._node(recording))
+
     def all_labels(self, recording: str) -> dict[str, Labels]:
         """Return the labels of a recording by task."""
         found = {task: self.labels(recording, task) for task in self.tasks(recording)}
@@ -353,6 +379,8 @@ class TracksReader(RecordingsReader):
             labels=self.all_labels(recording),
             source_sha256=json.loads(node.attrs["source_sha256"]),
             warnings=json.loads(node.attrs["warnings"]),
+            source_fps=float(node.attrs.get("source_fps", "nan")),
+            **read_row(node),
         )
 
     def __iter__(self) -> Iterator[Recording]:

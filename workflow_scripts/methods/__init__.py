@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self, cast
 
+from workflow_scripts.cards.card import Card
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.validation import Strict, nearest, validate
 from workflow_scripts.methods.protocol import Method
@@ -89,6 +90,26 @@ class Options(Strict):
         """What its own predictions are called in result tables (``native``, ``finetuned``); None where it has none."""
         return "native" if self.predicts else None
 
+    def check_card(self, card: Card) -> list[str]:
+        """Say, in sentences, what in these options a dataset's card cannot serve; empty where nothing is wrong.
+
+        The base checks body roles (`roles`), where the card lists keypoints; a method adds what it alone names.
+        """
+        roles = getattr(self, "roles", None)
+        if roles is None or not card.keypoints:
+            return []
+        named = [point for points in roles.model_dump().values() for point in points]
+        return [
+            f"roles names the keypoint {point!r}, which the card {card.name!r} does not have"
+            f"{nearest(point, card.keypoints).removesuffix('?')}."
+            for point in named
+            if point not in card.keypoints
+        ]
+
+    def idle_options(self) -> list[str]:
+        """Name, in sentences, options that have no effect without another one."""
+        return []
+
     def window_frames(self) -> int | None:
         """Frames it sees at a time, where its scores are to stand beside those of faultless windows; else None."""
         return None
@@ -153,6 +174,24 @@ class Preset(NamedTuple):
 def frame_tasks(card: Card, *kinds: str) -> list[str]:
     """Tasks of a dataset that are labelled frame by frame, of the kinds given."""
     return [name for name, task in card.tasks.items() if task.level == "frame" and task.kind in kinds]
+
+
+def unknown_tasks(card: Card, named: dict[str, list[str]]) -> list[str]:
+    """Return a sentence for each task that options name and a card does not have.
+
+    Parameters
+    ----------
+    card : Card
+    named : dict of str to list of str
+        Option → tasks it names.
+    """
+    return [
+        f"{option} names the task {task!r}, which the card {card.name!r} does not have"
+        f"{nearest(task, list(card.tasks)).removesuffix('?')}."
+        for option, tasks in named.items()
+        for task in tasks
+        if task not in card.tasks
+    ]
 
 
 class Decided(NamedTuple):

@@ -249,7 +249,7 @@ def export_embedder(folder: Path, weights: str = "best") -> None:
     functions = methods.load(hparams["method"])
     keys = ("method", "mode", "seed", "options", "spec", "dataset", "split")
     config = {key: hparams[key] for key in keys} | {"dimensions": functions.dimension_names(model)}
-    files: dict[str, Path] = getattr(_spec(hparams), "files", dict)()
+    files: dict[str, Path] = getattr(spec_of(hparams), "files", dict)()
     for name, path in files.items():  # a model that crops new videos takes its detector's weights along
         if not path.is_file():
             log.warning("%s is not there: new files can be predicted only where it is", path)

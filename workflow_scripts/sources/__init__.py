@@ -33,6 +33,12 @@ TRACK_SOURCES = {
     "bams_dict": "bams_dict",
     "quadrupeds": "quadrupeds",
     "movement": "movement",
+    "wide_csv": "wide_csv",
+    "long_table": "long_table",
+    "jabs": "jabs",
+    "nwb_pose": "nwb_pose",
+    "facemap": "facemap",
+    "trex": "trex",
 }
 """Name → module, imported when asked for."""
 
@@ -47,6 +53,10 @@ LABEL_SOURCES = {
     "daart_csv": "daart_csv",
     "behaviordepot": "behaviordepot",
     "movement": "movement",
+    "binary_table": "binary_table",
+    "bento": "bento",
+    "ethovision": "ethovision",
+    "elan": "elan",
 }
 """Name → module, imported when asked for."""
 

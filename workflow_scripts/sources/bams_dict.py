@@ -24,6 +24,8 @@ from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.formats.tracks import Labels, Recording
 from workflow_scripts.sources.shared import npy_objects
+from workflow_scripts.sources.shared.found import Found, file_head
+from workflow_scripts.sources.shared.points import describe
 
 WHAT = "an array (sample, time, feature), or BAMS's dictionaries (data, and annotations with eval_utils for labels)"
 NAN_ALONE = True
@@ -43,12 +45,15 @@ class Options(Strict):
 
 def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]:
     """Read every sample of a file; see :func:`workflow_scripts.sources.read_tracks`."""
-    value = npy_objects.load(path)
+    bare = bare_array(path)
+    value: Any = {"data": bare} if bare is not None else npy_objects.load(path)
     if not isinstance(value, dict) and hasattr(value, "shape"):
         value = {"data": value}
     elif not isinstance(value, dict) or "data" not in value:
         value = npy_objects.load_dict(path, ("data",), WHAT)
     data = value["data"]
+    if bare is not None and bare.ndim == 2:  # one recording, (time, feature)
+        data = data[None]
     shape: tuple[int, ...] = getattr(data, "shape", ())
     if len(shape) != 3 or data.dtype.kind not in "fiu" or 0 in shape:
         raise InputError(
@@ -80,7 +85,11 @@ def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]
         identifier = video or f"{recording}{k + 1}"
         missing = np.isnan(position).any(axis=-1)
         yield Recording(
-            id=identifier if used[video] == 1 or not video else f"{identifier}/{k + 1}",
+            id=recording
+            if shape[0] == 1 and not video
+            else identifier
+            if used[video] == 1 or not video
+            else f"{identifier}/{k + 1}",
             position=position,
             confidence=np.where(missing, np.float32(np.nan), np.float32(1)),
             fps=float("nan"),
@@ -90,6 +99,15 @@ def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]
             labels={name: _label(values[k], level, vocabulary) for name, (values, level, vocabulary) in tags.items()},
             warnings=[f"the annotation {name} is in no tag of eval_utils and is left out" for name in ignored],
         )
+
+
+def bare_array(path: Path) -> npt.NDArray[Any] | None:
+    """Return the array of a plain npy file of numbers, None where the file holds objects."""
+    try:
+        array = np.load(path, allow_pickle=False, mmap_mode="r")
+    except (ValueError, OSError, EOFError):
+        return None
+    return array if array.ndim in (2, 3) and array.dtype.kind in "fiu" else None
 
 
 def _videos(path: Path, annotations: Any, samples: int) -> list[str]:
@@ -169,3 +187,36 @@ def _label(values: npt.NDArray[Any], level: Literal["frame", "sequence"], vocabu
         return Labels(np.where(mask, numbers, 0).astype(np.float32), mask, level, "continuous")
     mask = np.nan_to_num(numbers, nan=-1) >= 0
     return Labels(np.where(mask, numbers, 0).astype(np.int16), mask, level, "multiclass", vocabulary)
+
+
+def sniff(path: Path) -> Found | None:
+    """Tell an npy of numbers (sample, time, feature) or (time, feature), or a dictionary with `data`."""
+    if path.suffix.lower() != ".npy" or not file_head(path).raw.startswith(b"\x93NUMPY"):
+        return None
+    found = Found(source="bams_dict", kind="tracks")
+    bare = bare_array(path)
+    if bare is None:
+        try:
+            value = npy_objects.load_dict(path, ("data",), WHAT)
+        except InputError:
+            return None
+        shape = getattr(value["data"], "shape", ())
+    else:
+        shape = bare.shape
+    if not shape or shape[-1] < 1 or 0 in shape:
+        return None
+    if shape[-1] % 2:
+        found.options = {"space": 1}
+        found.guessed.append(
+            f"{path.name} has {shape[-1]} features, an odd number, so each stands for itself (space: 1)."
+        )
+    else:
+        found.guessed.append(f"{path.name} has {shape[-1]} features, taken for x and y of {shape[-1] // 2} points.")
+    first = next(read(path, Options(**found.options), recording=path.stem))
+    describe(found, first)
+    found.recordings = [first.id] if len(shape) == 3 else []
+    found.tasks = {
+        task: {"kind": made.kind, "level": made.level, "vocabulary": list(made.vocabulary)}
+        for task, made in first.labels.items()
+    }
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,9 +17,11 @@ from workflow_scripts.cards.card import Task
 from workflow_scripts.core import limits
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import Strict, nearest
+from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.formats.hdf5 import open_hdf5, read_values
 from workflow_scripts.formats.tracks import Labels
 from workflow_scripts.sources.shared.bouts import fit_length, task_of
+from workflow_scripts.sources.shared.found import Found, file_head
 
 EXPECTED = "a BehaviorDEPOT file with a struct hBehavior or Behavior of behaviours, each with Bouts and Vector"
 HDF5_START = b"MATLAB 7.3"
@@ -105,3 +108,50 @@ def read_labels(
     vocabulary = tuple(task.vocabulary) or (f"no {options.task}", options.task)
     labels = Labels(values, np.arange(n_frames) < n, "frame", "binary", vocabulary)
     return {options.task: labels}
+
+
+def _behaviours(path: Path) -> dict[str, bool]:
+    """Return the behaviours of a file, and whether a person scored them (hBehavior)."""
+    try:
+        if file_head(path).raw[:10] == HDF5_START:
+            with h5py.File(path, "r") as handle:
+                return {
+                    str(name): struct == "hBehavior"
+                    for struct in ("hBehavior", "Behavior")
+                    if struct in handle and isinstance(handle[struct], h5py.Group)
+                    for name, node in handle[struct].items()
+                    if isinstance(node, h5py.Group) and {"Vector", "Bouts"} <= set(node)
+                }
+        tree = loadmat(path, simplify_cells=True)
+    except (OSError, ValueError, TypeError, MatReadError):
+        return {}
+    return {
+        str(name): struct == "hBehavior"
+        for struct in ("hBehavior", "Behavior")
+        if isinstance(tree.get(struct), dict)
+        for name, node in tree[struct].items()
+        if isinstance(node, dict) and {"Vector", "Bouts"} <= set(node)
+    }
+
+
+def sniff(path: Path) -> Found | None:
+    """Tell a MATLAB file with the struct hBehavior or Behavior; each behaviour is a yes-or-no task."""
+    if path.suffix.lower() != ".mat":
+        return None
+    behaviours = _behaviours(path)
+    if not behaviours:
+        return None
+    found = Found(source="behaviordepot", kind="labels", fixed=[])
+    for name, by_hand in behaviours.items():
+        vector, bouts = _read(path, name)
+        task = re.sub(r"\W+", "_", name).lower() if by_hand else f"rule_{re.sub(r'[^a-z0-9]+', '_', name.lower())}"
+        found.tasks[task] = {"kind": "binary", "vocabulary": [f"no {name}", name]}
+        assert isinstance(found.fixed, list)
+        found.fixed.append({"behavior": name, "task": task})
+        if not by_hand:
+            found.guessed.append(f"{path.name}: {name} is the tool's own rule, so it is the task {task}.")
+        found.add_bouts(
+            path.stem, [Bout(int(a) - 1, int(b), name) for a, b in bouts], float("nan"), n_frames=len(vector)
+        )
+    found.media = found.media[:1]
+    return found

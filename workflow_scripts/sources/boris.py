@@ -1,8 +1,8 @@
-"""BORIS event tables (csv or tsv), old and new; columns are found by name, never by position.
+"""BORIS: event tables (csv or tsv) of all its versions, aggregated events and the project file `.boris`.
 
-Three layouts are in use: tabular events with a preamble and a column Status (to version 7), flat tabular events with a
-column "Behavior type" (version 8), and aggregated events with "Start (s)" and "Stop (s)". Files made by hand in one of
-these layouts are common, so that every number is checked.
+Time in a frame of a medium = event time − time offset − length of the media before it. See
+:mod:`workflow_scripts.sources.shared.boris_rows` for the layouts. Binary tables (a column a behaviour) are read by the
+source `binary_table`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 from pydantic import Field
 
 from workflow_scripts.cards.card import Task
@@ -22,26 +24,14 @@ from workflow_scripts.core.names import plain_cell
 from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.formats.tracks import Labels
-from workflow_scripts.sources.shared.bouts import BoutOptions, check_bouts, label_tasks, seconds_to_frames
-from workflow_scripts.sources.shared.text import read_text, table_rows
+from workflow_scripts.sources.shared.boris_rows import Observation, Row, bare, is_header, read_observations
+from workflow_scripts.sources.shared.bouts import BoutOptions, bout_of, check_bouts, label_tasks
+from workflow_scripts.sources.shared.found import Found, file_head
 
-EXPECTED = "a BORIS event table (csv)"
-
-_NAMES = {
-    "time": ("time",),
-    "behavior": ("behavior", "behaviour"),
-    "status": ("status", "behavior type", "behaviour type"),
-    "start": ("start (s)", "start"),
-    "stop": ("stop (s)", "stop"),
-    "subject": ("subject",),
-    "media": ("media file path", "media file name", "media file"),
-    "observation": ("observation id",),
-    "duration": ("total length", "media duration (s)"),
-    "fps": ("fps", "fps (frame/s)"),
-}
-
-
-_KNOWN = {name for names in _NAMES.values() for name in names}
+CODED_SHARE = 0.98
+"""Where less than this share of the media was coded, the rest is unlabelled."""
+FPS_TOLERANCE = 0.005
+ONE_FRAME = 1.0
 
 
 class Options(BoutOptions):
@@ -50,202 +40,259 @@ class Options(BoutOptions):
     observation: str | None = Field(
         None, description="Observation id or media file to read, where a file holds several."
     )
+    open_bouts: Literal["refuse", "close", "drop"] = Field(
+        "refuse", description="A START without a STOP: refuse the file, close it at the end of the medium, or drop it."
+    )
+    coded: Literal["observation", "media"] = Field(
+        "observation", description="Whether frames after the observation's stated duration are unlabelled or labelled."
+    )
+    stated_fps: Literal["refuse", "ignore"] = Field(
+        "refuse", description="What to do where BORIS states other frames a second than the recording has."
+    )
+    encoding: str = Field("utf-8", description="Encoding of the text, e.g. cp1252.")
 
 
-@dataclass(frozen=True)
-class Event:
-    """One row: `status` is START, STOP or POINT; `time` in seconds."""
+@dataclass
+class Reading:
+    """Bouts of one medium, in frames from its beginning."""
 
-    time: float
-    behavior: str
-    status: str
-    subject: str
-    observation: str
-    line: int
-
-
-@dataclass(frozen=True)
-class _Table:
-    rows: list[tuple[int, dict[str, str]]]
-    columns: dict[str, int]
+    bouts: list[Bout]
+    duration: float | None = None
+    fps: float | None = None
+    coded: float | None = None
+    warnings: list[str] = field(default_factory=list)
 
 
-def _table(path: Path) -> _Table:
-    text = read_text(path, EXPECTED)
-    # The header tells the delimiter; a preamble before it may hold commas of its own.
-    header_line = next((line for line in text.splitlines() if _is_header(line)), "")
-    if not header_line:
+def _choose(path: Path, found: dict[str, Observation], wanted: str | None) -> tuple[Observation, int | None]:
+    """Return one observation, and the place of the wanted medium where it has several."""
+    several = {name: one for name, one in found.items() if len(one.durations) > 1 and len(one.media) > 1}
+    media = [name for one in found.values() for name in one.media if name]
+    if wanted is None:
+        if len(found) != 1:
+            raise InputError(
+                path, f"holds {len(found)} observations ({', '.join(list(found)[:3])} …)", "name one under observation"
+            )
+        one = next(iter(found.values()))
+        if one.id in several:
+            shown = ", ".join(bare(name) or "?" for name in one.media)
+            raise InputError(
+                path,
+                f"the observation {one.id!r} runs over {len(one.media)} media ({shown})",
+                "name one under observation",
+            )
+        return one, None
+    fits = [
+        (one, place)
+        for one in found.values()
+        for place, name in enumerate(one.media)
+        if name and (name == wanted or bare(name) == bare(wanted))
+    ]
+    if wanted in found and wanted not in several:
+        return found[wanted], None
+    if len({one.id for one, _ in fits}) == 1:
+        one, place = fits[0]
+        return one, place if one.id in several else None
+    if wanted in found:
         raise InputError(
-            path,
-            "has no header row with Behavior, Time and Status (or Behavior type), or with Start (s) and Stop (s)",
-            "export tabular or aggregated events from BORIS as csv",
+            path, f"the observation {wanted!r} runs over {len(found[wanted].media)} media", "name one of them instead"
         )
-    delimiter = max(",\t;", key=header_line.count)
-    columns: dict[str, int] = {}
-    rows: list[tuple[int, dict[str, str]]] = []
-    for number, cells in table_rows(text, delimiter):
-        lowered = [cell.lower() for cell in cells]
-        if not columns:
-            found = {key: next((lowered.index(n) for n in names if n in lowered), -1) for key, names in _NAMES.items()}
-            twice = next((word for word in lowered if word and word in _KNOWN and lowered.count(word) > 1), None)
-            if twice and found["behavior"] >= 0:
-                raise InputError(path, f"line {number}: the column {twice!r} stands twice", "keep one of them")
-            if found["behavior"] >= 0 and (found["time"] >= 0 or found["start"] >= 0):
-                columns = {key: place for key, place in found.items() if place >= 0}
-        else:
-            if len(cells) <= max(columns[key] for key in columns if key in {"time", "behavior", "status", "stop"}):
-                raise InputError(path, f"line {number}: the row is cut short", "export the file again")
-            rows.append((number, {key: cells[place] for key, place in columns.items() if place < len(cells)}))
-    tabular = {"time", "status"} <= set(columns)
-    if not tabular and not {"start", "stop"} <= set(columns):
-        raise InputError(path, "has neither Time and Status nor Start (s) and Stop (s) columns", "export it again")
-    return _Table(rows, columns)
+    if fits:
+        ids = ", ".join(one.id for one, _ in fits)
+        raise InputError(path, f"{wanted!r} was coded in the observations {ids}", "name one of them under observation")
+    near = nearest(wanted, [*found, *map(bare, media)]).removesuffix("?")
+    raise InputError(
+        path, f"has no observation or media file {wanted!r}{near}", "check observation in the label options"
+    )
 
 
-def _is_header(line: str) -> bool:
-    words = {word.strip().strip('"').lower() for word in line.replace("\t", ",").replace(";", ",").split(",")}
-    return bool(words & {"behavior", "behaviour"}) and bool(words & {"time", "start (s)", "start"})
+def _offset(path: Path, one: Observation, fps: float, warnings: list[str]) -> float:
+    """Return the seconds to take off every time; the exported image indices decide whether the offset is in them."""
+    if one.offset == 0:
+        return 0.0
+    checks = [(row.time, row.index) for row in one.rows if math.isfinite(row.index)]
+    if len(one.durations) > 1 or not checks:
+        return one.offset
+    rate = one.fps[0] if one.fps else fps
+    times, index = (np.array(column) for column in zip(*checks, strict=True))
+    with_offset = np.median(np.abs((times - one.offset) * rate - index))
+    without = np.median(np.abs(times * rate - index))
+    if with_offset <= ONE_FRAME:
+        warnings.append(f"{path.name}: the time offset of {one.offset:g} s is taken off the event times")
+        return one.offset
+    if without <= ONE_FRAME:
+        warnings.append(
+            f"{path.name}: its image indices show that the times hold no offset, though {one.offset:g} s is given"
+        )
+        return 0.0
+    raise InputError(
+        path,
+        f"line {one.rows[0].line}: the image index fits the times neither with nor without the time offset of "
+        f"{one.offset:g} s",
+        "check FPS and time offset in BORIS and export again",
+    )
 
 
-def _number(path: Path, line: int, cells: dict[str, str], column: str) -> float:
-    try:
-        value = float(cells[column])
-    except ValueError as error:
-        raise InputError(
-            path,
-            f"line {line}: expected seconds under {column}, found {cells[column]!r}",
-            "export it in seconds with a decimal point",
-        ) from error
-    if not math.isfinite(value) or value < 0:
-        raise InputError(path, f"line {line}: the time {value} s is negative or not finite", "mend that row")
-    return value
-
-
-def _pair(path: Path, events: Sequence[Event], fps: float) -> list[Bout]:
-    """Pair START with STOP per observation, subject and behaviour; a POINT is one frame."""
-    opened: dict[tuple[str, str, str], Event] = {}
-    bouts = []
-    for event in sorted(events, key=lambda e: e.time):  # stable: BORIS's order decides between equal times
-        key = (event.observation, event.subject, event.behavior)
-        if event.status == "POINT":
-            bouts.append(_bout(event.time, event.time, event, fps))
-        elif event.status == "START":
+def _pair(
+    path: Path, rows: Sequence[Row], end: float, options: Options, warnings: list[str]
+) -> list[tuple[Row, float]]:
+    """Pair START with STOP per subject and behaviour: (start, time of the stop)."""
+    opened: dict[tuple[str, str], Row] = {}
+    found: list[tuple[Row, float]] = []
+    fix = "fix the unpaired events in BORIS and export again"
+    for row in sorted(rows, key=lambda r: r.time):  # stable: BORIS's order decides between equal times
+        key = (row.subject, row.behavior)
+        if row.status == "STATE":
+            found.append((row, row.stop))
+        elif row.status == "POINT":
+            found.append((row, row.time))
+        elif row.status == "START":
             if key in opened:
                 raise InputError(
                     path,
-                    f"line {event.line}: {event.behavior!r} starts again, and its START in line {opened[key].line} "
-                    "has no STOP",
-                    "fix the unpaired events in BORIS and export again",
+                    f"line {row.line}: {row.behavior!r} starts again, and its START in line {opened[key].line} has no "
+                    "STOP",
+                    fix,
                 )
-            opened[key] = event
+            opened[key] = row
+        elif key not in opened:
+            raise InputError(path, f"line {row.line}: {row.behavior!r} stops without a START", fix)
         else:
-            if key not in opened:
-                raise InputError(
-                    path,
-                    f"line {event.line}: {event.behavior!r} stops without a START",
-                    "fix the unpaired events in BORIS and export again",
-                )
-            start = opened.pop(key)
-            bouts.append(_bout(start.time, event.time, start, fps))
-    for event in opened.values():
-        raise InputError(
-            path,
-            f"line {event.line}: the START of {event.behavior!r} has no STOP",
-            "fix the unpaired events in BORIS and export again",
+            found.append((opened.pop(key), row.time))
+    for row in opened.values():
+        what = f"line {row.line}: the START of {row.behavior!r} at {row.time:g} s has no STOP"
+        if options.open_bouts == "refuse":
+            raise InputError(path, what, f"{fix}, or set open_bouts to close or drop in the label options")
+        if options.open_bouts == "close":
+            if not math.isfinite(end):
+                raise InputError(path, f"{what}, and no length of the media is stated", "set open_bouts: drop")
+            found.append((row, end))
+        warnings.append(
+            f"{path.name}: {what}; it is {'closed at the end' if options.open_bouts == 'close' else 'dropped'}"
         )
-    return bouts
+    return found
 
 
-def _bout(start: float, stop: float, event: Event, fps: float) -> Bout:
-    first, after = seconds_to_frames(start, stop, fps)
-    return Bout(first, after, event.behavior, event.line, event.subject)
-
-
-def _choose(path: Path, table: _Table, wanted: str | None) -> list[tuple[int, dict[str, str]]]:
-    """Keep the rows of one observation: those of several would lie on each other."""
-    key = "observation" if "observation" in table.columns else "media"
-    names = list(dict.fromkeys(cells.get(key, "") for _, cells in table.rows))
-    if wanted is None:
-        if len(names) > 1:
-            raise InputError(
-                path, f"holds {len(names)} observations ({', '.join(names[:3])} …)", "name one under observation"
-            )
-        return table.rows
-    rows = [(n, c) for n, c in table.rows if wanted in (c.get("observation"), c.get("media"))]
-    if not rows:
-        near = nearest(wanted, names).removesuffix("?")
-        raise InputError(path, f"has no observation {wanted!r}{near}", "check observation in the label options")
-    return rows
-
-
-def read_bouts(path: Path, fps: float, observation: str | None = None) -> tuple[list[Bout], float | None, float | None]:
-    """Read the bouts of one observation.
+def read_bouts(path: Path, fps: float, options: Options) -> Reading:
+    """Read the bouts of one observation, or of one of its media.
 
     Parameters
     ----------
     path : Path
     fps : float
         Frames per second of the tracks.
-    observation : str or None
-        Observation id or media file, where the file holds several.
-
-    Returns
-    -------
-    bouts : list of Bout
-    duration : float or None
-        Seconds of media, where the table states one length.
-    fps : float or None
-        What BORIS thought the fps to be, where the table states one.
+    options : Options
 
     Raises
     ------
     InputError
-        When the file is no event table, a START or STOP has no partner, or a number is none; names the line.
+        When the file is no event table, holds several observations and none is named, a START or STOP has no partner,
+        or a number is none; names the line.
     """
-    table = _table(path)
-    rows = _choose(path, table, observation)
-    if "status" in table.columns and "time" in table.columns:
-        events = []
-        for line, cells in rows:
-            status = cells["status"].upper()
-            if status not in {"START", "STOP", "POINT"}:
-                raise InputError(
-                    path, f"line {line}: expected START, STOP or POINT, found {cells['status']!r}", "export it again"
-                )
-            time = _number(path, line, cells, "time")
-            who = (cells.get("subject", ""), cells.get("observation", ""))
-            events.append(Event(time, cells["behavior"], status, *who, line))
-        bouts = _pair(path, events, fps)
-    else:
-        bouts = []
-        for line, cells in rows:
-            start, stop = _number(path, line, cells, "start"), _number(path, line, cells, "stop")
-            if stop < start:
-                raise InputError(path, f"line {line}: stops at {stop} s before it starts at {start} s", "mend that row")
-            event = Event(start, cells["behavior"], "STATE", cells.get("subject", ""), "", line)
-            bouts.append(_bout(start, stop, event, fps))
-    return bouts, _one_number(rows, "duration"), _one_number(rows, "fps")
-
-
-def _one_number(rows: list[tuple[int, dict[str, str]]], column: str) -> float | None:
-    """Return the number every row repeats, or None where there is none or several."""
-    found = {cells.get(column, "") for _, cells in rows}
-    try:
-        value = float(found.pop()) if len(found) == 1 else math.nan
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and value > 0 else None
+    one, place = _choose(path, read_observations(path, options.encoding), options.observation)
+    reading = Reading([])
+    offset = _offset(path, one, fps, reading.warnings)
+    edges = one.edges()
+    low, high = (
+        (edges[place], edges[place + 1]) if place is not None else (0.0, edges[1] if len(edges) == 2 else math.inf)
+    )
+    end = (edges[-1] if one.durations else math.inf) + offset
+    for row, stop in _pair(path, one.rows, end, options, reading.warnings):
+        begin, after = row.time - offset, stop - offset
+        if begin < -1 / fps:
+            raise InputError(
+                path,
+                f"line {row.line}: {row.behavior!r} starts at {row.time:g} s, before the time offset of {offset:g} s",
+                "check the time offset in BORIS",
+            )
+        if place is not None:
+            if after < low or begin >= high or (begin < low and after == low):
+                continue
+            begin, after = max(begin, low) - low, min(after, high) - low
+        reading.bouts.append(bout_of(max(begin, 0.0), max(after, 0.0), fps, row.behavior, row.line, row.subject))
+    if one.durations:
+        reading.duration = one.durations[place or 0]
+    rates = set(one.fps)
+    if rates:
+        reading.fps = one.fps[place] if place is not None and len(one.fps) > place else one.fps[0]
+        reading.fps = reading.fps if len(rates) == 1 or place is not None else None
+    if one.coded is not None and reading.duration is not None and place is None:
+        reading.coded = one.coded
+    return reading
 
 
 def read_labels(
     path: Path, options: Options, *, n_frames: int, fps: float, tasks: dict[str, Task], warn: list[str]
 ) -> dict[str, Labels]:
     """Read one observation's labels; see :func:`workflow_scripts.sources.read_labels`."""
-    bouts, duration, stated = read_bouts(path, fps, options.observation)
-    if stated is not None and abs(stated - fps) > 0.01 * fps:
-        warn.append(f"{path.name}: BORIS says {stated:g} frames a second, the card {fps:g}, which is used")
-    length = None if duration is None else round(duration * fps)
-    return label_tasks(path, bouts, options, n_frames=n_frames, tasks=tasks, warn=warn, length=length)
+    reading = read_bouts(path, fps, options)
+    warn += reading.warnings
+    if reading.fps is not None and abs(reading.fps - fps) > FPS_TOLERANCE * fps:
+        problem = f"BORIS states {reading.fps:g} frames a second, and the recording has {fps:g}"
+        if options.stated_fps == "refuse":
+            raise InputError(
+                path,
+                problem,
+                "write fps of this recording in the sheet, or set stated_fps: ignore in the label options",
+            )
+        warn.append(f"{path.name}: {problem}, which is used")
+    length = None if reading.duration is None else round(reading.duration * fps)
+    coded = None
+    if reading.coded is not None and reading.duration and reading.coded < CODED_SHARE * reading.duration:
+        last = max([bout.stop for bout in reading.bouts], default=0)
+        if last <= round(reading.coded * fps) + 1:
+            rest = "frames after that are unlabelled; say what was watched under scored in the sheet"
+            if options.coded == "observation":
+                coded = round(reading.coded * fps)
+            else:
+                rest = "all frames count as watched (coded: media)"
+            warn.append(f"{path.name}: only {reading.coded:g} s of {reading.duration:g} s of media were coded; {rest}")
+    return label_tasks(
+        path, reading.bouts, options, n_frames=n_frames, tasks=tasks, warn=warn, length=length, coded=coded
+    )
+
+
+def sniff(path: Path) -> Found | None:
+    """Tell a BORIS export or project, and what was coded in it."""
+    head = file_head(path)
+    if path.suffix.lower() != ".boris" and not any(is_header(line) for line in head.text.splitlines()[:60]):
+        return None
+    if path.suffix.lower() == ".boris" and not head.text.lstrip().startswith("{"):
+        return None
+    options: dict[str, object] = {}
+    try:
+        observations = read_observations(path)
+    except InputError as error:
+        if "is not UTF-8 text" not in str(error):
+            raise
+        options["encoding"] = "cp1252"
+        observations = read_observations(path, "cp1252")
+    found = Found(source="boris", kind="labels", options=options)
+    if "encoding" in options:
+        found.guessed.append(f"{path.name} is not UTF-8; it is read as cp1252.")
+    for one in observations.values():
+        media = [name for name in one.media if name]
+        named = media if len(one.durations) > 1 and len(media) > 1 else [one.id]
+        for name in named:
+            lenient = Options(
+                multiclass="-", observation=name, open_bouts="drop", encoding=str(options.get("encoding", "utf-8"))
+            )
+            rate = one.fps[0] if one.fps else 30.0
+            wanted = (
+                lenient if len(observations) > 1 or len(named) > 1 else lenient.model_copy(update={"observation": None})
+            )
+            reading = read_bouts(path, rate, wanted)
+            found.add_bouts(
+                name,
+                reading.bouts,
+                rate,
+                media=[name] if len(named) > 1 else media,
+                fps=reading.fps,
+                duration=reading.duration,
+                coded=reading.coded,
+            )
+            for line in reading.warnings:
+                (found.unknown if "no STOP" in line else found.guessed).append(line)
+    return found
 
 
 HEADER = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path, PurePath
 from typing import Literal
 
@@ -12,10 +13,12 @@ from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.formats.tracks import Labels
-from workflow_scripts.sources.shared.bouts import BoutOptions, label_tasks, seconds_to_frames
-from workflow_scripts.sources.shared.text import positive_number, read_text, table_rows
+from workflow_scripts.sources.shared.bouts import BoutOptions, bout_of, label_tasks
+from workflow_scripts.sources.shared.found import Found, file_head
+from workflow_scripts.sources.shared.text import delimiter_of, positive_number, read_text, table_rows
 
 COLUMNS = ("video", "label", "start", "end")
+SELECTS = "video"
 EXPECTED = f"a csv with the columns {', '.join(COLUMNS)}"
 
 
@@ -48,7 +51,8 @@ def read_bouts(path: Path, options: Options, fps: float) -> list[Bout]:
     InputError
         When a column is missing, a number is none, or the file does not name the video; names the line.
     """
-    rows = list(table_rows(read_text(path, EXPECTED)))
+    text = read_text(path, EXPECTED)
+    rows = list(table_rows(text, delimiter_of(text.split("\n", 1)[0])))
     if not rows:
         raise InputError(path, "holds no row", f"expected {EXPECTED}")
     header = [name.lower() for name in rows[0][1]]
@@ -73,12 +77,11 @@ def read_bouts(path: Path, options: Options, fps: float) -> list[Bout]:
         if unit.rstrip("s") not in {"frame", "second"}:
             raise InputError(path, f"line {line}: the unit {unit!r} is neither frame nor second", "mend that row")
         if unit.startswith("second"):
-            frames = seconds_to_frames(start, end, fps)
-        elif start != int(start) or end != int(end):
+            bouts.append(bout_of(start, end, fps, row["label"], line))
+            continue
+        if start != int(start) or end != int(end):
             raise InputError(path, f"line {line}: expected whole frame numbers", "or set unit: second")
-        else:
-            frames = int(start), int(end) + options.end_included
-        bouts.append(Bout(*frames, row["label"], line))
+        bouts.append(Bout(int(start), int(end) + options.end_included, row["label"], line))
     names = sorted(set(videos))
     if options.video is None and len(names) > 1:
         raise InputError(path, f"holds bouts of {len(names)} videos ({', '.join(names[:3])} …)", "name one under video")
@@ -99,3 +102,29 @@ def read_labels(
 ) -> dict[str, Labels]:
     """Read one video's labels; see :func:`workflow_scripts.sources.read_labels`."""
     return label_tasks(path, read_bouts(path, options, fps), options, n_frames=n_frames, tasks=tasks, warn=warn)
+
+
+def sniff(path: Path) -> Found | None:
+    """Tell the csv by its four columns."""
+    head = file_head(path)
+    if not head.text or not set(COLUMNS) <= set(head.rows(1)[0]):
+        return None
+    text = read_text(path, EXPECTED)
+    rows = list(table_rows(text, delimiter_of(text.split("\n", 1)[0])))
+    header = [name.lower() for name in rows[0][1]]
+    place = header.index("video")
+    numbers = [
+        cells[header.index(name)] for _, cells in rows[1:] for name in ("start", "end") if len(cells) == len(header)
+    ]
+    found = Found(source="bouts_csv", kind="labels")
+    seconds = "unit" not in header and any("." in text or "," in text for text in numbers)
+    if seconds:
+        found.options["unit"] = "second"
+    if "unit" not in header:
+        found.guessed.append(
+            f"{path.name}: start and end count {'seconds' if seconds else 'frames, the last included'}."
+        )
+    for video in dict.fromkeys(cells[place] for _, cells in rows[1:] if len(cells) > place):
+        options = Options(multiclass="-", video=video, unit="second" if seconds else "frame")
+        found.add_bouts(video, read_bouts(path, options, 100.0), 100.0 if seconds else math.nan, media=[video])
+    return found

@@ -29,6 +29,8 @@ from workflow_scripts.core.patterns import Pattern, match_start
 from workflow_scripts.core.validation import Strict
 from workflow_scripts.formats.tracks import Labels, Recording
 from workflow_scripts.sources.shared.bouts import fit_length
+from workflow_scripts.sources.shared.found import Found, file_head
+from workflow_scripts.sources.shared.points import describe
 from workflow_scripts.sources.shared.text import refuse_non_text
 
 FPS = 30.0
@@ -288,3 +290,16 @@ def write_json(path: Path, recordings: Iterable[Recording], *, group: str, task:
             handle.write(f"{separator}{json.dumps(recording.id)}: {json.dumps(_record(path, recording, task))}")
             separator = ", "
         handle.write("}}\n")
+
+
+def sniff(path: Path) -> Found | None:
+    """Tell CalMS21's JSON by its keypoints."""
+    text = file_head(path).text.lstrip()
+    if path.suffix.lower() != ".json" or not text.startswith("{") or '"keypoints"' not in text or '"tags"' in text:
+        return None
+    first = next(read(path, Options(), recording=path.stem))
+    found = Found(source="calms21", kind="tracks")
+    describe(found, first)
+    found.recordings = [first.id]
+    found.tasks = {task: {"vocabulary": list(made.vocabulary)} for task, made in first.labels.items()}
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -14,6 +15,7 @@ from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.formats.tracks import Labels
 from workflow_scripts.sources.shared.bouts import fit_length, paint_multiclass, task_of
+from workflow_scripts.sources.shared.found import Found, file_head
 from workflow_scripts.sources.shared.text import read_text
 
 TITLE = "Caltech Behavior Annotator - Annotation File"
@@ -28,6 +30,9 @@ class Options(Strict):
     background: str | None = Field(None, description="Class of frames in no interval; empty = they are unlabelled.")
     rename: dict[str, str] = Field({}, description="Behaviour in the file → class in the vocabulary.")
     partial: bool = Field(False, description="Allow labels that end well before the tracks do.")
+    missing_channels: Literal["refuse", "unlabelled"] = Field(
+        "refuse", description="A file without one of the channels: refuse it, or leave that task unlabelled."
+    )
 
 
 def _behaviours(lines: list[str]) -> set[str]:
@@ -110,6 +115,9 @@ def read_labels(
     made: dict[str, Labels] = {}
     for channel, name in options.channels.items():
         task = task_of(name, tasks, "multiclass")
+        if channel not in channels and options.missing_channels == "unlabelled":
+            warn.append(f"{path.name}: has no channel {channel!r}, so {name} is unlabelled")
+            continue
         if channel not in channels:
             near = nearest(channel, list(channels)).removesuffix("?")
             raise InputError(path, f"has no channel {channel!r}{near}", "check channels in the label options")
@@ -164,3 +172,16 @@ def write(path: Path, channels: dict[str, list[tuple[int, int, str]]]) -> None:
     with atomic_path(path) as part:
         # The tool runs on Windows and writes its line ends.
         part.write_text("\r\n".join([*lines, "  ", ""]), encoding="utf-8", newline="")
+
+
+def sniff(path: Path) -> Found | None:
+    """Tell an annotation file by its first line; each channel is a task of exclusive classes."""
+    if not file_head(path).text.lower().startswith("caltech behavior annotator"):
+        return None
+    channels = read_channels(path)
+    found = Found(source="caltech_annotator", kind="labels", fixed={"channels": {name: name for name in channels}})
+    for name, bouts in channels.items():
+        found.tasks[name] = {"vocabulary": list(dict.fromkeys(bout.name for bout in bouts))}
+    longest = max((bout.stop for bouts in channels.values() for bout in bouts), default=0)
+    found.add_bouts(path.stem, next(iter(channels.values())), float("nan"), n_frames=longest)
+    return found

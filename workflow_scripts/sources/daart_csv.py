@@ -21,9 +21,11 @@ from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.tables import write_csv
 from workflow_scripts.core.validation import Strict, nearest
+from workflow_scripts.formats.bouts import Bout, runs
 from workflow_scripts.formats.tracks import Labels, Recording
 from workflow_scripts.sources import deeplabcut
 from workflow_scripts.sources.shared.bouts import fit_length, task_of
+from workflow_scripts.sources.shared.found import Found, file_head
 from workflow_scripts.sources.shared.pandas_hdf import read_hdf
 from workflow_scripts.sources.shared.text import read_text, table_rows
 
@@ -287,3 +289,21 @@ def write_markers(path: Path, recording: Recording) -> None:
         deeplabcut.write_csv(part, dataclasses.replace(recording, individuals=(deeplabcut.ONE_ANIMAL,)))
         text = part.read_text(encoding="utf-8").splitlines(keepends=True)
         part.write_text("".join(row for row in text if not row.startswith("individuals,")), encoding="utf-8")
+
+
+def sniff(path: Path) -> Found | None:
+    """Tell a one-hot table in a folder `labels-…` of daart; markers are DeepLabCut's, and told there."""
+    if path.suffix.lower() != ".csv" or not path.parent.name.startswith("labels"):
+        return None
+    head = file_head(path).rows(1)
+    if not head or "background" not in head[0] or head[0][0] not in ("", "frame", "unnamed: 0"):
+        return None
+    codes, names, _ = read_one_hot(path)
+    hand = "heur" not in path.parent.name
+    task = "behaviour" if hand else "heuristics"
+    found = Found(source="daart_csv", kind="labels", fixed={"task": task})
+    found.tasks[task] = {"vocabulary": [name for name in names if name.lower() != "background"]}
+    found.guessed.append(f"{path.parent.name}: the column background means that nobody scored a frame, as in daart.")
+    bouts = [Bout(a, b, names[code]) for a, b, code in runs(codes).triples() if names[code].lower() != "background"]
+    found.add_bouts(path.stem, bouts, float("nan"), n_frames=len(codes))
+    return found

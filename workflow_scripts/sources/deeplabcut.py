@@ -6,8 +6,9 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
+import h5py
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -18,7 +19,9 @@ from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.sources.joined import JoinOptions, join_animals
+from workflow_scripts.sources.shared.found import Found, file_head
 from workflow_scripts.sources.shared.pandas_hdf import read_hdf
+from workflow_scripts.sources.shared.points import describe
 from workflow_scripts.sources.shared.text import refuse_non_text
 
 WIDE = 2000
@@ -26,6 +29,10 @@ WIDE = 2000
 
 COORDS = ("x", "y", "likelihood")
 """The three columns of a point, in the order DeepLabCut writes them."""
+
+SPACE = ("x", "y", "z")
+UNIQUE = "single"
+"""DeepLabCut's name for the owner of points that belong to no animal (the corners of an arena)."""
 
 EXPECTED = "a DeepLabCut csv (rows scorer, perhaps individuals, bodyparts, coords)"
 LEVELS = (("scorer", "bodyparts", "coords"), ("scorer", "individuals", "bodyparts", "coords"))
@@ -43,6 +50,9 @@ class Options(JoinOptions):
         True, description="False where the file has no likelihood; seen points then count as sure."
     )
     key: str | None = Field(None, description="Name of the table in an h5 that holds several.")
+    missing_rows: Literal["refuse", "empty"] = Field(
+        "refuse", description="Frames that the table leaves out, at its start or within: refuse it, or fill with NaN."
+    )
 
 
 Column = tuple[str, str, str, str]
@@ -56,10 +66,34 @@ def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]
 
 def _read_one(path: Path, options: Options, recording: str) -> Recording:
     if path.suffix.lower() in {".h5", ".hdf5", ".hdf"}:
-        columns, values = _read_h5(path, options.key)
+        columns, index, values = _read_h5(path, options.key)
+        unit, first = "row", 0
     else:
-        columns, values = _read_csv(path)
-    return _arrange(path, columns, values, options, recording)
+        raw = path.read_bytes()
+        columns, index, values = _read_csv(path, raw)
+        unit, first = "line", len(_header(raw)[0]) + 1
+    warnings: list[str] = []
+    if options.missing_rows == "empty":
+        values = _filled(path, index, values, warnings)
+    else:
+        _check_index(path, index, unit, first)
+    return _arrange(path, columns, values, options, recording, warnings)
+
+
+def _filled(
+    path: Path, index: npt.NDArray[np.int64], values: npt.NDArray[np.float32], warnings: list[str]
+) -> npt.NDArray[np.float32]:
+    """Give every frame from 0 to the last a row."""
+    if len(index) == 0 or (np.diff(index) <= 0).any() or index[0] < 0:
+        raise InputError(path, "the frame numbers do not increase", "every frame may be there once, in order")
+    count = int(index[-1]) + 1
+    if count > 100 * len(index) + 100_000:
+        raise InputError(path, f"has {len(index)} rows, the last of frame {index[-1]}", "export the file again")
+    if count > len(index):
+        warnings.append(f"{path.name}: {count - len(index)} of {count} frames have no row and hold no point")
+    full = np.full((count, values.shape[1]), np.nan, np.float32)
+    full[index] = values
+    return full
 
 
 def _check_levels(path: Path, levels: Sequence[str]) -> None:
@@ -73,14 +107,16 @@ def _with_individual(names: Sequence[tuple[str, ...]]) -> list[Column]:
     return [(n[0], ONE_ANIMAL, n[1], n[2]) if len(n) == 3 else (n[0], n[1], n[2], n[3]) for n in names]
 
 
-def _read_h5(path: Path, key: str | None) -> tuple[list[Column], npt.NDArray[np.float32]]:
+_Table: TypeAlias = tuple[list[Column], npt.NDArray[np.int64], npt.NDArray[np.float32]]
+
+
+def _read_h5(path: Path, key: str | None) -> _Table:
     table = read_hdf(path, key)
     _check_levels(path, table.levels)
     columns = _with_individual(table.columns)
     if table.index.dtype.kind not in "iu":
         raise InputError(path, "the rows are images, not frames of a video", "this is a table of labelled images")
-    _check_index(path, table.index.astype(np.int64), "row", 0)
-    return columns, table.values
+    return columns, table.index.astype(np.int64), table.values
 
 
 def _header(raw: bytes) -> tuple[list[list[str]], int]:
@@ -95,8 +131,8 @@ def _header(raw: bytes) -> tuple[list[list[str]], int]:
     return rows, place
 
 
-def _read_csv(path: Path) -> tuple[list[Column], npt.NDArray[np.float32]]:
-    raw = path.read_bytes()
+def _read_csv(path: Path, raw: bytes | None = None) -> _Table:
+    raw = path.read_bytes() if raw is None else raw
     refuse_non_text(path, raw[:4096], EXPECTED)
     rows, place = _header(raw)
     levels = [row[0] for row in rows]
@@ -118,8 +154,7 @@ def _read_csv(path: Path) -> tuple[list[Column], npt.NDArray[np.float32]]:
         complete = False
     if not complete:
         raise _bad_row(path, body, width, len(rows))
-    _check_index(path, index, "line", len(rows) + 1)
-    return columns, values
+    return columns, index, values
 
 
 def _columns(body: bytes, width: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
@@ -170,7 +205,8 @@ def _check_index(path: Path, index: npt.NDArray[np.int64], unit: str, first: int
     raise InputError(
         path,
         f"{unit} {first + at}: expected frame {at}, found frame {index[at]}{twice}",
-        "every frame must stand once, in order, counted from 0",
+        "every frame must be there once, in order, counted from 0; missing_rows: empty in the source options fills the "
+        "frames left out with NaN",
     )
 
 
@@ -183,7 +219,12 @@ def _chosen(path: Path, found: list[str], wanted: list[str], what: str) -> list[
 
 
 def _arrange(
-    path: Path, columns: list[Column], values: npt.NDArray[np.float32], options: Options, recording: str
+    path: Path,
+    columns: list[Column],
+    values: npt.NDArray[np.float32],
+    options: Options,
+    recording: str,
+    warnings: list[str],
 ) -> Recording:
     """Sort columns by name into arrays, whatever their order in the file."""
     scorers = list(dict.fromkeys(column[0] for column in columns))
@@ -191,21 +232,36 @@ def _arrange(
     if len(scorer) != 1:
         raise InputError(path, f"holds the output of {len(scorers)} networks", "name one of them under scorer")
     place: dict[tuple[str, str, str], int] = {}
+    more: set[str] = set()
     for number, (network, *name) in enumerate(columns):
         if network != scorer[0]:
             continue
         point = (name[0], name[1], name[2])
         if point in place:
             raise InputError(path, f"column {number + 2}: {' / '.join(point)} stands twice", "export the file again")
-        if point[2] not in COORDS:
-            raise InputError(
-                path, f"column {number + 2}: expected the coords x, y, likelihood, found {point[2]!r}", "export in 2-D"
-            )
+        if point[2] not in (*COORDS, *SPACE):
+            more.add(point[2])
+            continue
         place[point] = number
-    animals = _chosen(path, list(dict.fromkeys(p[0] for p in place)), options.individuals, "individual")
+    deep = {point[:2] for point in place if point[2] == "z"}
+    if deep and deep != {point[:2] for point in place}:
+        number = next(k for point, k in place.items() if point[2] == "z")
+        raise InputError(
+            path, f"column {number + 2}: some points have the coord 'z' and others have none", "export all alike"
+        )
+    if more:
+        # Lightning Pose's ensemble smoother writes its variances beside the points.
+        warnings.append(f"{path.name}: columns beside x, y, z and likelihood are left out: {', '.join(sorted(more))}")
+    found = list(dict.fromkeys(p[0] for p in place))
+    if not options.individuals and UNIQUE in found and len(found) > 1:
+        own = sorted({p[1] for p in place if p[0] == UNIQUE})
+        warnings.append(f"{path.name}: the points of no animal ({UNIQUE}: {', '.join(own)}) are left out")
+        found.remove(UNIQUE)
+    animals = _chosen(path, found, options.individuals, "individual")
     parts = list(dict.fromkeys(p[1] for p in place if p[0] in animals))
     parts = _chosen(path, parts, options.keypoints, "keypoint")
-    coords = COORDS if options.likelihood else COORDS[:2]
+    axes = SPACE if deep else SPACE[:2]
+    coords = (*axes, COORDS[2]) if options.likelihood else axes
     order = []
     for animal in animals:
         for part in parts:
@@ -214,9 +270,9 @@ def _arrange(
                     raise _missing(path, animal, part, coord, {c for a, p, c in place if (a, p) == (animal, part)})
                 order.append(place[animal, part, coord])
     block = values[:, order].reshape(len(values), len(animals), len(parts), len(coords))
-    position = np.ascontiguousarray(block[..., :2])
+    position = np.ascontiguousarray(block[..., : len(axes)])
     if options.likelihood:
-        confidence = np.ascontiguousarray(block[..., 2])
+        confidence = np.ascontiguousarray(block[..., len(axes)])
     else:
         confidence = np.where(np.isnan(position).any(-1), np.float32(np.nan), np.float32(1))
     return Recording(
@@ -227,6 +283,7 @@ def _arrange(
         individuals=tuple(animals),
         keypoints=tuple(parts),
         group=recording,
+        warnings=warnings,
     )
 
 
@@ -242,6 +299,86 @@ def _missing(path: Path, animal: str, part: str, coord: str, there: set[str]) ->
     if coord == "likelihood":
         remedy += ", or set likelihood: false in the source options"
     return InputError(path, f"the point {animal} / {part} has no column {coord!r}", remedy)
+
+
+def sniff(path: Path) -> Found | None:
+    """Tell a table of DeepLabCut (or Lightning Pose) by its header rows, csv or h5."""
+    head = file_head(path)
+    if path.name.startswith("CollectedData"):  # hand labels: single images, not a recording
+        return None
+    if head.hdf5:
+        with h5py.File(path, "r") as handle:
+            groups = [node for node in handle.values() if isinstance(node, h5py.Group)]
+            if not any({"table", "block0_values"} & set(node) for node in groups):
+                return None
+    else:
+        cells = [row[0] for row in head.rows(6) if row]
+        # A table of hand labels has the same header, and image names where a video's has frame numbers.
+        if not cells or cells[0] != "scorer" or not any(cell.isdigit() for cell in cells[1:]):
+            return None
+    found = Found(source="deeplabcut", kind="tracks")
+    try:
+        read_, found.options = _lenient(path)
+    except InputError as error:
+        if "are images" in str(error):
+            return None
+        raise
+    describe(found, read_)
+    if not head.hdf5:
+        found.n_frames = _sample(path)[1][0]
+    found.guessed += [line for line in read_.warnings if "no animal" in line]
+    if not found.options.get("likelihood", True):
+        found.guessed.append(f"{path.name} has no likelihood, so every point that is there counts as sure.")
+    if "missing_rows" in found.options:
+        found.unknown.append(f"{path.name} leaves frames out; they are filled with NaN (missing_rows: empty).")
+    return found
+
+
+SAMPLE_LINES = 2000
+"""Lines of a csv that `sniff` parses; the others are counted."""
+
+
+def _lenient(path: Path) -> tuple[Recording, dict[str, Any]]:
+    """Read a table (or the beginning of a csv) with the fewest options it takes, and return them."""
+    options: dict[str, Any] = {}
+    raw, count = _sample(path)
+    for _ in range(4):
+        try:
+            chosen = Options(**options)
+            if raw is None:
+                return next(read(path, chosen, recording=path.stem)), options
+            columns, index, values = _read_csv(path, raw)
+            warnings: list[str] = []
+            if options.get("missing_rows") is None and (index[0] != 0 or (np.diff(index) != 1).any() or count[1]):
+                options["missing_rows"] = "empty"
+            return _arrange(path, columns, values, chosen, path.stem, warnings), options
+        except InputError as error:
+            text = str(error)
+            if "has no column 'likelihood'" in text:
+                options["likelihood"] = False
+            elif "expected frame" in text and "there already" not in text:
+                options["missing_rows"] = "empty"
+            else:
+                raise
+    raise InputError(path, "cannot be read with any options", "export the file again")
+
+
+def _sample(path: Path) -> tuple[bytes | None, tuple[int, bool]]:
+    """Return the beginning of a csv, how many rows it has, and whether its last frame number says otherwise."""
+    if file_head(path).hdf5:
+        return None, (0, False)
+    raw = path.read_bytes()
+    place = _header(raw)[1]
+    body = raw[place:].rstrip(b"\r\n")
+    rows = body.count(b"\n") + 1
+    last = body[body.rfind(b"\n") + 1 :].split(b",", 1)[0].strip()
+    end = place
+    for _ in range(SAMPLE_LINES):
+        end = raw.find(b"\n", end) + 1
+        if end == 0:
+            end = len(raw)
+            break
+    return raw[:end], (rows, last.isdigit() and int(last) != rows - 1)
 
 
 def write_csv(path: Path, recording: Recording, *, scorer: str = "EthoMake") -> None:

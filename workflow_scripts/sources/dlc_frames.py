@@ -15,6 +15,7 @@ from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.formats.images import ImageSet, frame_groups
 from workflow_scripts.sources.rat_npz import POINTS
 from workflow_scripts.sources.shared.crops import square_crop, to_crop
+from workflow_scripts.sources.shared.found import Found, file_head
 from workflow_scripts.sources.shared.members import read_grey
 
 
@@ -118,3 +119,32 @@ def read(path: Path, options: Options) -> ImageSet:
         group=frame_groups(np.arange(len(keep), dtype=np.int64)),
         warnings=warnings,
     )
+
+
+HEADS = ("nose", "snout", "head", "tip")
+NECKS = ("ear", "neck", "poll")
+BASES = ("tailbase", "tail_base", "base", "tail")
+
+
+def sniff(path: Path) -> Found | None:
+    """Tell a labelled-data table by its name and header rows; which points serve by their names."""
+    if not path.name.startswith("CollectedData") or path.suffix.lower() != ".csv":
+        return None
+    head = [row for row in file_head(path).rows(6) if row]
+    parts = next((row for row in head if row[0] == "bodyparts"), None)
+    if parts is None:
+        return None
+    names = list(dict.fromkeys(_table(path)[2]))
+
+    def like(words: tuple[str, ...]) -> list[str]:
+        return next((hits for word in words if (hits := [name for name in names if word in name.lower()])), [])
+
+    found = Found(source="dlc_frames", kind="images", keypoints=list(POINTS))
+    found.options = {"head": like(HEADS)[:1], "neck": like(NECKS), "base": like(BASES)[:1]}
+    lacking = [key for key, value in found.options.items() if not value]
+    if lacking:
+        found.unknown.append(f"{path.name}: which of the points {', '.join(names)} make {', '.join(lacking)}.")
+        found.options = {key: value or [names[0]] for key, value in found.options.items()}
+    shown = ", ".join(f"{key} = {' + '.join(value)}" for key, value in found.options.items())
+    found.guessed.append(f"{path.name}: {shown}, by the names of the points.")
+    return found

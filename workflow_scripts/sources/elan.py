@@ -1,14 +1,26 @@
-"""ELAN annotation documents (`.eaf`, EAF 3.0): bouts out, one tier a subject and task."""
+"""ELAN annotation documents (`.eaf`): bouts in and out, one tier a subject, task or behaviour."""
 
 from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from pydantic import Field
+
+from workflow_scripts.cards.card import Task
+from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.bouts import Bout
+from workflow_scripts.formats.tracks import Labels
+from workflow_scripts.sources.shared.bouts import BoutOptions, bout_of, label_tasks
+from workflow_scripts.sources.shared.found import Found, file_head
+
+EXPECTED = "an ELAN document (.eaf)"
+SELECTS = "tier"
 
 SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 EPOCH = "1970-01-01T00:00:00+00:00"
@@ -74,3 +86,92 @@ def write_elan(path: Path, tiers: Mapping[str, Sequence[Bout]], fps: float, *, m
     ET.indent(root)
     with atomic_path(path) as part:
         ET.ElementTree(root).write(part, encoding="UTF-8", xml_declaration=True)
+
+
+class Options(BoutOptions):
+    """Options of the source `elan`."""
+
+    tier: str | None = Field(None, description="Tier to read, where the document has several.")
+    tiers_are: str = Field(
+        "subjects",
+        pattern="^(subjects|behaviours)$",
+        description="What a tier is: a subject, or a behaviour whose every annotation is a bout.",
+    )
+
+
+def in_seconds(options: Options) -> bool:
+    """Say that the labels follow a clock."""
+    return True
+
+
+def read_tiers(path: Path, fps: float) -> tuple[dict[str, list[Bout]], list[str]]:
+    """Read the time-aligned annotations of every tier, and the media the document names.
+
+    Raises
+    ------
+    InputError
+        When the file is no such document, declares entities, or an annotation refers to no time.
+    """
+    raw = path.read_bytes()
+    if b"<!DOCTYPE" in raw or b"<!ENTITY" in raw:  # ELAN writes neither, and entities can be made to explode
+        raise InputError(path, "declares a document type or entities", f"expected {EXPECTED}")
+    try:
+        root = ET.fromstring(raw)  # noqa: S314 - without entities there is nothing to expand
+    except ET.ParseError as error:
+        raise InputError(path, f"is no readable XML ({error})", f"expected {EXPECTED}") from error
+    if root.tag != "ANNOTATION_DOCUMENT":
+        raise InputError(path, f"is XML of the kind {root.tag[:40]!r}", f"expected {EXPECTED}")
+    slots: dict[str, float] = {}
+    for slot in root.iter("TIME_SLOT"):
+        value = slot.get("TIME_VALUE")
+        if value is not None and value.lstrip("-").isdigit():
+            slots[slot.get("TIME_SLOT_ID", "")] = int(value) / 1000
+    tiers: dict[str, list[Bout]] = {}
+    for tier in root.iter("TIER"):
+        name = tier.get("TIER_ID", "")
+        bouts = tiers.setdefault(name, [])
+        for number, inner in enumerate(tier.iter("ALIGNABLE_ANNOTATION"), 1):
+            ends = [slots.get(inner.get(f"TIME_SLOT_REF{k}", "")) for k in (1, 2)]
+            if ends[0] is None or ends[1] is None or ends[1] < ends[0] or ends[0] < 0:
+                where = f"annotation {number} of the tier {name!r}"
+                raise InputError(path, f"{where} has no time, or ends before it starts", "correct it in ELAN")
+            value = (inner.findtext("ANNOTATION_VALUE") or "").strip()
+            bouts.append(bout_of(ends[0], ends[1], fps, value, number, name))
+    media = [node.get("MEDIA_URL", "") for node in root.iter("MEDIA_DESCRIPTOR")]
+    return tiers, [name for name in media if name]
+
+
+def _bouts(path: Path, tiers: dict[str, list[Bout]], options: Options) -> list[Bout]:
+    if options.tier is not None:
+        if options.tier not in tiers:
+            near = nearest(options.tier, list(tiers)).removesuffix("?")
+            raise InputError(path, f"has no tier {options.tier!r}{near}", "check tier in the label options")
+        tiers = {options.tier: tiers[options.tier]}
+    if options.tiers_are == "behaviours":
+        return [replace(b, name=name, subject="") for name, bouts in tiers.items() for b in bouts]
+    return [bout for bouts in tiers.values() for bout in bouts if bout.name]
+
+
+def read_labels(
+    path: Path, options: Options, *, n_frames: int, fps: float, tasks: dict[str, Task], warn: list[str]
+) -> dict[str, Labels]:
+    """Read one tier or all; see :func:`workflow_scripts.sources.read_labels`."""
+    bouts = _bouts(path, read_tiers(path, fps)[0], options)
+    return label_tasks(path, bouts, options, n_frames=n_frames, tasks=tasks, warn=warn)
+
+
+def sniff(path: Path) -> Found | None:
+    """Tell an ELAN document, and whether its tiers are subjects or behaviours."""
+    if path.suffix.lower() != ".eaf" or "<ANNOTATION_DOCUMENT" not in file_head(path).text:
+        return None
+    tiers, media = read_tiers(path, 100.0)
+    found = Found(source="elan", kind="labels")
+    filled = {name: bouts for name, bouts in tiers.items() if bouts}
+    values = {bout.name for bouts in filled.values() for bout in bouts}
+    # A tier whose annotations are all empty, or all alike, is a behaviour of its own.
+    if filled and all(len({b.name for b in bouts}) == 1 for bouts in filled.values()) and len(filled) >= len(values):
+        found.options = {"tiers_are": "behaviours"}
+        found.guessed.append(f"{path.name}: each tier is a behaviour: {', '.join(filled)}.")
+    options = Options(multiclass="-", **found.options)
+    found.add_bouts(path.stem, _bouts(path, tiers, options), 100.0, media=media)
+    return found

@@ -21,6 +21,8 @@ from workflow_scripts.core.validation import Strict
 from workflow_scripts.formats.hdf5 import open_hdf5, read_values
 from workflow_scripts.formats.tracks import Labels, Recording
 from workflow_scripts.sources.calms21 import IMAGE_SIZE, MICE, PARTS, group_of
+from workflow_scripts.sources.shared.found import Found, file_head
+from workflow_scripts.sources.shared.points import describe
 
 
 class Options(Strict):
@@ -144,3 +146,30 @@ def write_archive(path: Path, recordings: Iterable[Recording], *, task: str = "b
                         path, f"{recording.id}: h5archive has no sign for unlabelled frames", "label all or none"
                     )
                 group.create_dataset("annotations", data=labels.values.astype(np.int64), compression="gzip")
+
+
+def sniff(path: Path) -> Found | None:
+    """Tell an h5archive by its datasets `keypoints`, which hold 28 columns for two mice of seven points."""
+    if not file_head(path).hdf5:
+        return None
+    with h5py.File(path, "r") as handle:
+        try:
+            names = _sequences(path, handle)
+        except InputError:
+            return None
+        node = handle[f"{names[0]}/keypoints" if names[0] else "keypoints"]
+        if node.ndim != 2:
+            return None
+        features = int(node.shape[1])
+        labelled = any(f"{name}/annotations".lstrip("/") in handle for name in names)
+    found = Found(source="lisbet_archive", kind="tracks", recordings=names)
+    if features != len(MICE) * len(PARTS) * 2:
+        # Nothing in the file says how many animals share the columns.
+        points = [f"point{k + 1}" for k in range(features // 2)]
+        found.options = {"individuals": ["animal1"], "keypoints": points, "image_size": None}
+        found.unknown.append(f"{path.name} has {features} columns; name its individuals and keypoints in options.")
+    if labelled:
+        found.tasks["behaviour"] = {"vocabulary": ["attack", "investigation", "mount", "other"]}
+        found.guessed.append(f"{path.name}: annotations are numbered attack, investigation, mount, other (vocabulary).")
+    describe(found, next(read(path, Options(**found.options), recording=path.stem)))
+    return found

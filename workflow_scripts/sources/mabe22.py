@@ -25,6 +25,7 @@ from workflow_scripts.core.files import read_json
 from workflow_scripts.core.validation import Strict
 from workflow_scripts.formats.tracks import Labels, Recording
 from workflow_scripts.sources.shared import npy_objects
+from workflow_scripts.sources.shared.found import Found, file_head
 
 MOUSE_POINTS = (
     *("nose", "left_ear", "right_ear", "neck", "left_forepaw", "right_forepaw"),
@@ -308,3 +309,26 @@ def _recording(
         labels=labels,
         warnings=warnings,
     )
+
+
+def sniff(path: Path) -> Found | None:
+    """Tell a file of sequences of either challenge; which animal it is by the number of individuals."""
+    if path.suffix.lower() != ".npy" or not file_head(path).raw.startswith(b"\x93NUMPY"):
+        return None
+    try:
+        value = npy_objects.load_dict(path, ("sequences",), "MABe 2022 sequences")
+    except InputError:
+        return None
+    sequences = value["sequences"]
+    if not isinstance(sequences, dict) or not sequences:
+        return None
+    clip = next(iter(sequences.values()))
+    shape: tuple[int, ...] = getattr(clip.get("keypoints") if isinstance(clip, dict) else None, "shape", ())
+    if len(shape) != 4:
+        return None
+    animal = "fly" if shape[1] == INDIVIDUALS["fly"] else "mouse"
+    found = Found(source="mabe22", kind="tracks", options={"animal": animal}, recordings=[str(k) for k in sequences])
+    found.individuals = [f"{animal}{k + 1}" for k in range(int(shape[1]))]
+    found.n_frames, found.fps = int(shape[0]), FPS[animal]
+    found.guessed.append(f"{path.name} holds {len(sequences)} clips of {shape[1]} animals, so MABe's {animal} set.")
+    return found

@@ -20,6 +20,7 @@ from workflow_scripts.core.validation import Strict
 from workflow_scripts.formats.images import ImageSet, frame_groups
 from workflow_scripts.sources.rat_npz import POINTS
 from workflow_scripts.sources.shared.crops import square_crop, to_crop
+from workflow_scripts.sources.shared.found import Found, file_head
 from workflow_scripts.sources.shared.members import check_names, read_grey, read_member
 
 KEYPOINTS = "adjusted_keypoints.json"
@@ -120,3 +121,21 @@ def read(path: Path, options: Options) -> ImageSet:
         group=frame_groups(np.array(frames, np.int64)),
         warnings=warnings,
     )
+
+
+def sniff(path: Path) -> Found | None:
+    """Tell the zip by its members adjusted_keypoints.json."""
+    if path.suffix.lower() != ".zip" or file_head(path).raw[:2] != b"PK":
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            frames = [name for name in archive.namelist() if name.endswith(f"/{KEYPOINTS}")]
+    except zipfile.BadZipFile:
+        return None
+    if not frames:
+        return None
+    found = Found(source="mars_crops", kind="images", keypoints=list(POINTS), image_size=(50.0, 50.0))
+    found.guessed.append(
+        f"{path.name} holds {len(frames)} frames of two mice with seven points; nose, neck and base serve."
+    )
+    return found

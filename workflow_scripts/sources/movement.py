@@ -23,6 +23,8 @@ from workflow_scripts.formats.tracks import Labels, Recording
 from workflow_scripts.sources.joined import JoinOptions, join_animals
 from workflow_scripts.sources.netcdf import AGAIN, Dataset, read_netcdf, write_classic
 from workflow_scripts.sources.shared.bouts import BoutOptions, label_tasks
+from workflow_scripts.sources.shared.found import Found
+from workflow_scripts.sources.shared.points import describe
 
 NAN_ALONE = True
 """Missing points are NaN; zeros are values."""
@@ -43,15 +45,28 @@ class LabelOptions(BoutOptions):
     annotator: str | None = Field(None, description="Whose labels to read, where the file holds several people's.")
 
 
-def sniff(path: Path) -> str | None:
-    """Say what a file holds: ``tracks``, ``labels``, or None where it is neither."""
+def sniff(path: Path) -> Found | None:
+    """Tell tracks by their variable position, labels by target_cls; the files of both end in .nc."""
+    if path.suffix.lower() not in {".nc", ".nc4"}:
+        return None
     try:
-        found = read_netcdf(path, RENAMED)
+        held = read_netcdf(path, RENAMED)
     except InputError:
         return None
-    if "position" in found.variables and "keypoints" in found.variables["position"].dims:
-        return "tracks"
-    return "labels" if "target_cls" in found.variables else None
+    if "position" in held.variables and "keypoints" in held.variables["position"].dims:
+        found = Found(source="movement", kind="tracks")
+        describe(found, next(read(path, Options(), recording=path.stem)))
+        return found
+    if "target_cls" not in held.variables:
+        return None
+    found = Found(source="movement", kind="labels")
+    annotators = _names(path, held, "annotators")
+    if len(annotators) > 1:
+        found.options = {"annotator": annotators[0]}
+        found.guessed.append(f"{path.name} holds labels of {', '.join(annotators)}; those of {annotators[0]} are read.")
+    bouts, n_frames = _bouts(path, held, annotators[0])
+    found.add_bouts(path.stem, bouts, float("nan"), n_frames=n_frames)
+    return found
 
 
 def _names(path: Path, found: Dataset, axis: str) -> list[str]:
@@ -136,10 +151,17 @@ def read_labels(
     if "target_cls" not in found.variables:
         held = ", ".join(sorted(found.variables)) or "nothing"
         raise InputError(path, f"has no variable target_cls, it holds {held}", "expected annotations.nc of LISBET")
-    behaviours, annotators = _names(path, found, "behaviors"), _names(path, found, "annotators")
+    annotators = _names(path, found, "annotators")
     if options.annotator is None and len(annotators) != 1:
         raise InputError(path, f"holds labels of {len(annotators)} annotators ({', '.join(annotators)})", "name one")
-    place = _chosen(path, annotators, [options.annotator] if options.annotator else [], "annotators")[0]
+    bouts, length = _bouts(path, found, options.annotator)
+    return label_tasks(path, bouts, options, n_frames=n_frames, tasks=tasks, warn=warn, length=length)
+
+
+def _bouts(path: Path, found: Dataset, annotator: str | None) -> tuple[list[Bout], int]:
+    """Return the bouts of one annotator (None = the first) and the number of frames."""
+    behaviours, annotators = _names(path, found, "behaviors"), _names(path, found, "annotators")
+    place = _chosen(path, annotators, [annotator] if annotator else [], "annotators")[0]
     table = found.variables["target_cls"].over(path, "target_cls", ("time", "behaviors", "annotators"))[..., place]
     wrong = ~np.isin(table, (0, 1))
     if wrong.any():
@@ -150,11 +172,10 @@ def read_labels(
     bouts = [
         Bout(start, stop, name)
         for name, column in zip(behaviours, table.T, strict=True)
-        for start, stop, on in zip(*runs(column), strict=True)
+        for start, stop, on in runs(column).triples()
         if on
     ]
-    bouts.sort(key=lambda bout: bout.start)
-    return label_tasks(path, bouts, options, n_frames=n_frames, tasks=tasks, warn=warn, length=len(table))
+    return sorted(bouts, key=lambda bout: bout.start), len(table)
 
 
 def write_movement(

@@ -21,6 +21,7 @@ from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.validation import Strict
 from workflow_scripts.formats.images import ImageSet, frame_groups
 from workflow_scripts.sources.shared import npy_objects
+from workflow_scripts.sources.shared.found import Found, file_head
 from workflow_scripts.sources.shared.members import check_names, read_member
 
 POINTS = ("base", "neck", "head")
@@ -230,3 +231,22 @@ def write(path: Path, images: ImageSet, *, labels: bool = True) -> None:
             info.compress_type = zipfile.ZIP_DEFLATED
             with archive.open(info, "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def sniff(path: Path) -> Found | None:
+    """Tell the npz by its array `images`, with the three points or without (a movie)."""
+    if path.suffix.lower() != ".npz" or file_head(path).raw[:2] != b"PK":
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {name.removesuffix(".npy") for name in archive.namelist()}
+    except zipfile.BadZipFile:
+        return None
+    if "images" not in names:
+        return None
+    labelled = set(LABEL_KEYS.values()) <= names
+    found = Found(source="rat_npz", kind="images", keypoints=list(POINTS))
+    if not labelled:
+        found.options = {"labels": False}
+        found.guessed.append(f"{path.name} has no points: it is a movie, or there is nothing to train on.")
+    return found

@@ -1,4 +1,4 @@
-"""SLEAP: analysis h5 in both axis orders, and .slp through the optional sleap-io.
+"""SLEAP: analysis h5 in both axis orders, csv of one video, and .slp through the optional sleap-io.
 
 Two axis orders are about: (track, xy, node, frame), which SLEAP writes for MATLAB, and (frame, track, node, xy), which
 sleap-io calls standard. Newer files name the axes in an attribute `dims`; in the others the lengths of `node_names`,
@@ -7,6 +7,8 @@ sleap-io calls standard. Newer files name the axes in an attribute `dims`; in th
 
 from __future__ import annotations
 
+import importlib.util
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +25,9 @@ from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.hdf5 import open_hdf5, read_values
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.sources.joined import JoinOptions, join_animals
+from workflow_scripts.sources.shared import sleap_csv
+from workflow_scripts.sources.shared.found import Found, file_head
+from workflow_scripts.sources.shared.points import describe
 
 ORDERS = {"matlab": ("track", "xy", "node", "frame"), "standard": ("frame", "track", "node", "xy")}
 WANTED = ("frame", "track", "node", "xy")
@@ -33,6 +38,11 @@ class Options(JoinOptions):
 
     tracks: list[str] = Field([], description="Tracks to read, in this order; empty = all.")
     axes: Literal["auto", "matlab", "standard"] = Field("auto", description="Axis order of an analysis h5.")
+    fullest: int | None = Field(None, ge=1, description="Keep so many tracks: those present in most frames.")
+    untracked: Literal["refuse", "order"] = Field(
+        "refuse",
+        description="A .slp with several instances a frame and no tracks: refuse it, or take their order for identity.",
+    )
     fps: float | None = Field(None, gt=0, description="Frames per second, where the card states none.")
     image_size: tuple[float, float] | None = Field(None, description="Width and height in pixels.")
 
@@ -45,7 +55,10 @@ def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]
 def _read_one(path: Path, options: Options, recording: str) -> Recording:
     warnings: list[str] = []
     if path.suffix.lower() == ".slp":
+        untracked_slp(path, options, warnings)
         names, nodes, position, confidence = _read_slp(path)
+    elif path.suffix.lower() == ".csv":
+        names, nodes, position, confidence = sleap_csv.read_csv(path)
     else:
         names, nodes, position, confidence = _read_analysis(path, options.axes, warnings)
     keep = list(range(len(names)))
@@ -55,6 +68,11 @@ def _read_one(path: Path, options: Options, recording: str) -> Recording:
                 near = nearest(name, names).removesuffix("?")
                 raise InputError(path, f"has no track {name!r}{near}", "check tracks in the source options")
         keep = [names.index(name) for name in options.tracks]
+    elif options.fullest is not None and options.fullest < len(names):
+        share = (~np.isnan(position).any(-1)).any(-1).mean(0)
+        keep = sorted(np.argsort(-share, kind="stable")[: options.fullest].tolist())
+        left = [f"{name} ({share[k]:.0%})" for k, name in enumerate(names) if k not in keep]
+        warnings.append(f"{path.name}: the tracks present in fewest frames are left out: {', '.join(left)}")
     for kind, values in (("track", names), ("node", nodes)):
         if len(set(values)) != len(values):
             twice = next(value for value in values if values.count(value) > 1)
@@ -70,6 +88,30 @@ def _read_one(path: Path, options: Options, recording: str) -> Recording:
         image_size=options.image_size,
         warnings=warnings,
     )
+
+
+def untracked_slp(path: Path, options: Options, warnings: list[str]) -> None:
+    """Refuse a .slp whose instances have no identity; which of two comes first in a frame says nothing."""
+    if not file_head(path).hdf5:
+        return  # sleap-io says what is wrong with it
+    with h5py.File(path, "r") as handle:
+        if "instances" not in handle or handle["instances"].dtype.names is None:
+            return
+        instances = handle["instances"][()]
+    if len(instances) == 0 or "track" not in instances.dtype.names:
+        return
+    several = np.unique(instances["frame_id"], return_counts=True)[1].max()
+    loose = int((instances["track"] < 0).sum())
+    if several < 2 or loose == 0:
+        return
+    problem = f"{loose} of {len(instances)} instances belong to no track, with up to {several} in a frame"
+    if options.untracked == "refuse":
+        raise InputError(
+            path,
+            f"{problem}, so that nothing says which animal is which",
+            "track identities in SLEAP, or set untracked: order in the source options to take their order for identity",
+        )
+    warnings.append(f"{path.name}: {problem}; their order is taken for identity")
 
 
 _Read = tuple[list[str], list[str], Float32Array, Float32Array]
@@ -198,3 +240,58 @@ def _read_slp(path: Path) -> _Read:
     names = [track.name for track in labels.tracks] or [f"individual{k + 1}" for k in range(values.shape[1])]
     nodes = [node.name for node in labels.skeletons[0].nodes]
     return names, nodes, values[..., :2], values[..., 2]
+
+
+def sniff(path: Path) -> Found | None:
+    """Tell an analysis h5, a .slp or a csv of SLEAP."""
+    head = file_head(path)
+    if path.suffix.lower() == ".csv":
+        first = head.rows(1)[0] if head.text else []
+        if not {"track", "frame_idx"} <= set(first) or not any(cell.endswith(".x") for cell in first):
+            return None
+        found = Found(source="sleap", kind="tracks")
+    elif head.hdf5:
+        with h5py.File(path, "r") as handle:
+            if path.suffix.lower() == ".slp" or {"frames", "instances", "metadata"} <= set(handle):
+                return _sniff_slp(path, handle)
+            if not {"tracks", "node_names"} <= set(handle):
+                return None
+        found = Found(source="sleap", kind="tracks")
+    else:
+        return None
+    recording = next(read(path, Options(), recording=path.stem))
+    describe(found, recording)
+    found.guessed += [line for line in recording.warnings if "no point scores" in line]
+    share = (~np.isnan(recording.position).any(-1)).any(-1).mean(0)
+    thin = [f"{name} ({part:.0%})" for name, part in zip(recording.individuals, share, strict=True) if part < 0.1]
+    if thin:
+        found.unknown.append(
+            f"{path.name}: tracks in few frames ({', '.join(thin)}); keep the fullest with --option fullest=N."
+        )
+    return found
+
+
+def _sniff_slp(path: Path, handle: h5py.File) -> Found | None:
+    if not {"frames", "instances", "metadata"} <= set(handle):
+        return None
+    found = Found(source="sleap", kind="tracks", title="SLEAP project")
+    try:
+        meta = json.loads(handle["metadata"].attrs["json"])
+        found.keypoints = [str(node["name"]) for node in meta.get("nodes", [])]
+    except (KeyError, ValueError, TypeError):
+        found.keypoints = []
+    frames = handle["frames"][()]
+    found.n_frames = int(frames["frame_idx"].max()) + 1 if len(frames) else 0
+    tracks = [json.loads(row) for row in handle["tracks_json"][()]] if "tracks_json" in handle else []
+    found.individuals = [str(track[1]) for track in tracks if isinstance(track, list) and len(track) > 1]
+    if len(frames) and found.n_frames > 1.5 * len(frames):
+        found.unknown.append(
+            f"{path.name}: {len(frames)} of {found.n_frames} frames have instances, from {frames['frame_idx'].min()}."
+        )
+    if importlib.util.find_spec("sleap_io") is None:
+        found.unknown.append("Reading .slp needs sleap-io: pip install 'ethomake[sleap]', or export the analysis HDF5.")
+    try:
+        untracked_slp(path, Options(), [])
+    except InputError as error:
+        found.unknown.append(str(error))
+    return found

@@ -22,6 +22,7 @@ from workflow_scripts.core.files import atomic_path, read_json, write_json
 from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.formats.tracks import Labels
 from workflow_scripts.sources.shared.bouts import BoutOptions, label_tasks
+from workflow_scripts.sources.shared.found import Found, file_head
 
 Boxes = npt.NDArray[np.float32]
 
@@ -258,4 +259,25 @@ def videos(project: Path) -> dict[str, tuple[Path, Path]]:
         found["/".join([*parts, video.stem])] = (video, annotation)
     if not found:
         raise InputError(project, "holds no video", "export the project with its videos")
+    return found
+
+
+def sniff(path: Path) -> Found | None:
+    """Tell the annotation of one video: JSON with tags and the number of frames."""
+    text = file_head(path).text.lstrip()
+    if path.suffix.lower() != ".json" or not text.startswith("{") or '"tags"' not in text:
+        return None
+    value = read_json(path)
+    if not isinstance(value, dict) or not isinstance(value.get("tags"), list) or "framesCount" not in value:
+        return None
+    n_frames = int(value["framesCount"])
+    ranged = {tag["name"] for tag in value["tags"] if isinstance(tag, dict) and "frameRange" in tag and "name" in tag}
+    found = Found(source="supervisely", kind="labels", options={"known": sorted(ranged)})
+    size = value.get("size") or {}
+    if isinstance(size, dict) and {"width", "height"} <= set(size):
+        found.image_size = (float(size["width"]), float(size["height"]))
+    # The annotation of m1.mp4 is ann/m1.mp4.json.
+    found.add_bouts(
+        path.stem, read_bouts(path, n_frames, sorted(ranged)), float("nan"), media=[path.stem], n_frames=n_frames
+    )
     return found

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field, model_validator
 
+from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import Strict
+from workflow_scripts.sources.shared.found import Found
+from workflow_scripts.video.metadata import SUFFIXES, probe
 
 
 class DetectorUse(Strict):
@@ -58,3 +62,20 @@ class Options(Strict):
         if self.animal >= self.animals:
             raise ValueError(f"animal {self.animal} is none of {self.animals}; they count from 0")
         return self
+
+
+def sniff(path: Path) -> Found | None:
+    """Tell a video by its suffix and what PyAV makes of it; one that cannot be read is said."""
+    if path.suffix.lower() not in SUFFIXES:
+        return None
+    found = Found(source="videos", kind="videos")
+    try:
+        info = probe(path)
+    except InputError as error:
+        found.unknown.append(str(error))
+        return found
+    found.n_frames, found.fps = info.n_frames, round(info.fps, 4)
+    found.image_size = (float(info.width), float(info.height))
+    if info.variable:
+        found.guessed.append(f"{path.name} has a varying frame rate; labels in seconds follow its time stamps.")
+    return found

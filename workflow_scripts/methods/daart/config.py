@@ -6,8 +6,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from workflow_scripts.cards.card import Card
 from workflow_scripts.core.validation import Strict
-from workflow_scripts.methods import Options
+from workflow_scripts.methods import Options, unknown_tasks
 from workflow_scripts.methods.daart.rules_options import RuleBook
 from workflow_scripts.training.options import LoopOptions
 
@@ -185,3 +186,15 @@ class Config(Options):
         if self.loss.lambda_task and not self.targets:
             raise ValueError("lambda_task is above 0, so targets must name continuous tasks")
         return self
+
+    def check_card(self, card: Card) -> list[str]:
+        """Refuse tasks that the card lacks."""
+        named = {"strong": [self.strong] if self.strong else [], "weak": [self.weak] if self.weak else []}
+        found = unknown_tasks(card, named | {"targets": self.targets, "also_judged_by": self.also_judged_by})
+        return [*super().check_card(card), *found]
+
+    def idle_options(self) -> list[str]:
+        """Name weak labels that no loss uses."""
+        if self.weak is None or self.loss.lambda_weak:
+            return []
+        return [f"weak names the task {self.weak!r}, and loss.lambda_weak is 0, so it has no effect."]

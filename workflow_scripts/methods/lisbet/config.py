@@ -7,9 +7,10 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from workflow_scripts.cards.card import Card
 from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.kinematics.body_roles import RoleNames
-from workflow_scripts.methods import Options, Vocabularies
+from workflow_scripts.methods import Options, Vocabularies, unknown_tasks
 from workflow_scripts.methods.lisbet.augment_spec import parse_augmentations
 from workflow_scripts.training.options import LoopOptions
 
@@ -54,6 +55,10 @@ MODES: dict[str, dict[str, Any]] = {
     },
 }
 """What the options left empty mean in each mode; `backbone.max_length` is the window, twice that if faithful."""
+
+
+SOCIAL = ("cons", "shift")
+"""Tasks that compare two individuals."""
 
 
 class BackboneOptions(Strict):
@@ -280,3 +285,14 @@ class Config(Options):
         """Return the options as they run; see :meth:`.Options.resolved`."""
         filled = super().resolved(mode, vocabularies)
         return filled.model_copy(update={"backbone": filled.shape()})
+
+    def check_card(self, card: Card) -> list[str]:
+        """Refuse labels that the card lacks, and datasets of one animal."""
+        found = unknown_tasks(card, {"labels": self.labels})
+        social = [task for task in self.task_ids if task in SOCIAL]
+        if len(card.individuals) == 1 and social:
+            found.append(
+                f"the tasks {' and '.join(social)} need two individuals, and the card {card.name!r} has one; leave "
+                "them out of tasks."
+            )
+        return [*super().check_card(card), *found]

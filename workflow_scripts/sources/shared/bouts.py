@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -39,6 +40,11 @@ class BoutOptions(Strict):
         description="Bouts of two behaviours at once in the multiclass task: an error, or the shorter bout has the "
         "frames of both, and each bout still makes a clip of its own (a twitch within grooming).",
     )
+    by_subject: bool | None = Field(
+        None,
+        description="true: a behaviour is called <subject>_<behaviour>; false: the bouts of all subjects are pooled; "
+        "empty: a file with several subjects is refused.",
+    )
 
     @model_validator(mode="after")
     def _some_task(self) -> BoutOptions:
@@ -67,6 +73,35 @@ def seconds_to_frames(start: float, stop: float, fps: float) -> tuple[int, int]:
     tolerance = min(0.0005 * fps, 0.1) + 1e-6
     first = math.floor(start * fps + tolerance)
     return first, max(math.ceil(stop * fps - tolerance), first + 1)
+
+
+def bout_of(start: float, stop: float, fps: float, name: str, line: int = 0, subject: str = "") -> Bout:
+    """Return the bout between two times in seconds."""
+    first, after = seconds_to_frames(start, stop, fps)
+    return Bout(first, after, name, line, subject, exact=(start * fps, max(stop * fps, start * fps)))
+
+
+def overlap(before: Bout, after: Bout) -> float:
+    """Return by how many frames `before` reaches into `after`, which starts later; a border inside a frame is none."""
+    return min(before.ends[1], after.ends[1]) - after.ends[0]
+
+
+def without_borders(bouts: Sequence[Bout]) -> list[Bout]:
+    """Give a frame that two bouts touch to the one that holds most of it.
+
+    People stop one behaviour where they start the next, to a millisecond or two; an overlap of less than a frame is
+    such a border. Bouts that overlap by more stay as they are.
+    """
+    found: list[Bout] = []
+    for bout in sorted(bouts, key=lambda b: (b.ends[0], b.ends[1])):
+        if found and bout.start < found[-1].stop and overlap(found[-1], bout) < 1:
+            last = found[-1]
+            border = min(max(round((last.ends[1] + bout.ends[0]) / 2), last.start + 1), bout.stop - 1)
+            if last.start < border < bout.stop:
+                found[-1] = dataclasses.replace(last, stop=border)
+                bout = dataclasses.replace(bout, start=border)
+        found.append(bout)
+    return found
 
 
 def task_of(name: str, tasks: dict[str, Task], kind: str) -> Task:
@@ -142,7 +177,8 @@ def fit_length(path: Path, task: str, length: int, n_frames: int, warn: list[str
             path,
             f"the labels of {task} cover {length} frames and the tracks have {n_frames}, "
             f"a difference over {MAX_MISMATCH_FRAMES} frames or {MAX_MISMATCH_SHARE:.0%}",
-            "check that both belong to one recording, and its fps",
+            "check that both belong to one recording, and its fps; where the tracks end early or begin late, "
+            "write frames and start in the sheet",
         )
     rest = f"{more} labels past the end are cut" if more > 0 else f"the last {-more} frames are unlabelled"
     warn.append(f"{path.name}: the labels of {task} cover {length} frames, the tracks {n_frames}; {rest}")
@@ -184,7 +220,8 @@ def paint_multiclass(
     values = np.full(n_frames, 0 if background is None else index[background], dtype=np.int16)
     mask = np.full(n_frames, background is not None)
     previous: Bout | None = None
-    for bout in sorted(bouts, key=lambda b: (b.start, b.stop)):
+    bouts = without_borders(bouts)
+    for bout in bouts:
         if bout.name not in index:
             raise InputError(
                 path,
@@ -195,7 +232,8 @@ def paint_multiclass(
         if overlaps == "refuse" and previous is not None and bout.start < previous.stop:
             raise InputError(
                 path,
-                f"lines {previous.line} and {bout.line}: the bouts of {previous.name!r} and {bout.name!r} overlap",
+                f"lines {previous.line} and {bout.line}: the bouts of {previous.name!r} and {bout.name!r} overlap by "
+                f"{overlap(previous, bout):.3g} frames",
                 "correct them, set overlaps: shorter in the label options, or give each behaviour a binary task",
             )
         previous = bout
@@ -249,6 +287,7 @@ def label_tasks(
     tasks: dict[str, Task],
     warn: list[str],
     length: int | None = None,
+    coded: int | None = None,
 ) -> dict[str, Labels]:
     """Make the labels of all tasks the options name.
 
@@ -262,6 +301,8 @@ def label_tasks(
     tasks : dict of str to Task
     warn : list of str
     length : int or None
+        Frames of the medium, where the file says; later ones are unlabelled.
+    coded : int or None
         Frames somebody watched, where the file says; later ones are unlabelled.
 
     Returns
@@ -276,8 +317,18 @@ def label_tasks(
                     path, f"has no bout of the subject {subject!r}{_near(subject, known)}", "check subjects"
                 )
         bouts = [bout for bout in bouts if bout.subject in options.subjects]
+    who = sorted({bout.subject for bout in bouts})
+    if len(who) > 1 and options.by_subject is None:
+        raise InputError(
+            path,
+            f"holds bouts of {len(who)} subjects ({', '.join(repr(name) for name in who[:4])})",
+            "set by_subject: true in the label options (classes r1_sniff, r2_sniff …), name some under subjects, or "
+            "set by_subject: false to pool them",
+        )
+    if options.by_subject:
+        bouts = [dataclasses.replace(b, name=f"{b.subject}_{b.name}" if b.subject else b.name) for b in bouts]
     named = [
-        Bout(bout.start, bout.stop, options.rename.get(bout.name, bout.name), bout.line, bout.subject)
+        dataclasses.replace(bout, name=options.rename.get(bout.name, bout.name))
         for bout in bouts
         if bout.name not in options.ignore
     ]
@@ -285,6 +336,12 @@ def label_tasks(
     # Without a stated length only an excess shows: silence after the last bout is no mismatch.
     if length is not None or watched > n_frames:
         fit_length(path, options.multiclass or "the binary tasks", watched, n_frames, warn)
+    late = [bout for bout in named if bout.stop > n_frames + 1]
+    if late and length is not None:
+        lines = ", ".join(str(bout.line) for bout in late[:5])
+        warn.append(
+            f"{path.name}: {len(late)} bouts run past the last of {n_frames} frames and are cut (lines {lines})"
+        )
     made: dict[str, Labels] = {}
     if options.multiclass is not None:
         task = task_of(options.multiclass, tasks, "multiclass")
@@ -295,7 +352,8 @@ def label_tasks(
         made[name] = paint_binary(path, named, behaviour, task_of(name, tasks, "binary"), n_frames)
         if not made[name].values.any():
             warn.append(f"{path.name}: has no bout of {behaviour!r} inside the tracks")
-    if length is not None:
+    ends = [end for end in (length, coded) if end is not None]
+    if ends:
         for labels in made.values():
-            labels.mask[length:] = False
+            labels.mask[min(ends) :] = False
     return made

@@ -48,8 +48,8 @@ def refuse_non_text(path: Path, head: bytes, expected: str) -> None:
         raise InputError(path, f"is a web page or XML, expected {expected}", again)
 
 
-def read_text(path: Path, expected: str) -> str:
-    """Read a text file whole, as UTF-8 with or without a byte-order mark.
+def read_text(path: Path, expected: str, encoding: str = "utf-8") -> str:
+    """Read a text file whole, as UTF-8 with or without a byte-order mark, or in another encoding.
 
     Raises
     ------
@@ -57,12 +57,36 @@ def read_text(path: Path, expected: str) -> str:
         When it is not text.
     """
     raw = path.read_bytes()
-    refuse_non_text(path, raw[:4096], expected)
+    if encoding.lower().replace("-", "").startswith("utf8"):
+        refuse_non_text(path, raw[:4096], expected)
     try:
-        return raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig" if encoding.lower() in {"utf-8", "utf8"} else encoding)
+    except LookupError as error:
+        raise InputError(path, f"there is no encoding {encoding!r}", "write e.g. encoding: cp1252") from error
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise InputError(path, f"line {line}: is not UTF-8 text", f"save it again as {expected} in UTF-8") from error
+        name = "UTF-8" if encoding == "utf-8" else encoding
+        raise InputError(
+            path,
+            f"line {line}: is not {name} text",
+            f"save it again as {expected} in UTF-8, or name its encoding in the label options (encoding: cp1252)",
+        ) from error
+
+
+def delimiter_of(header: str) -> str:
+    """Return the delimiter of a table by its header: the one of tab, semicolon and comma that it holds most of."""
+    return max("\t;,", key=header.count)
+
+
+def number(text: str) -> float:
+    """Read a number with a decimal point or a decimal comma.
+
+    Raises
+    ------
+    ValueError
+        When it is none.
+    """
+    return float(text.replace(",", ".") if "," in text and "." not in text else text)
 
 
 def table_rows(text: str, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
@@ -83,7 +107,7 @@ def positive_number(path: Path, line: int, column: str, text: str) -> float:
         When it is not; names the line and the column.
     """
     try:
-        value = float(text)
+        value = number(text)
     except ValueError as error:
         raise InputError(path, f"line {line}: expected a number under {column}, found {text!r}", "mend it") from error
     if not math.isfinite(value) or value < 0:
