@@ -11,7 +11,8 @@ import pytest
 from builders.lab_toy import boris, card, convert, dlc, spans
 
 from workflow_scripts.cards.card import Card
-from workflow_scripts.convert.resample import resample
+from workflow_scripts.convert.naming import later
+from workflow_scripts.convert.resample import mask_unscored, resample
 from workflow_scripts.convert.splits import make_split
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.validation import validate
@@ -183,3 +184,12 @@ def test_files_of_before_the_sheet_are_read(tmp_path: Path) -> None:
             del handle["recordings/m1"].attrs[name]
     with open_tracks(tmp_path / "m1.h5") as reader:
         assert reader.read("m1").covariates == {}
+
+
+def test_bouts_follow_what_was_scored_and_where_the_table_begins() -> None:
+    values = np.zeros(20, np.int16)
+    spans = ((2, 12, 1), (5, 8, 2))
+    labels = {"t": Labels(values, np.ones(20, bool), "frame", "multiclass", ("o", "a", "b"), "o", spans)}
+    mask_unscored(labels, [(0, 4, False), (6, 10, False)], 0, 30.0)
+    assert labels["t"].spans == ((2, 4, 1), (6, 10, 1), (6, 8, 2))
+    assert later(labels["t"], 5).spans == ((1, 5, 1), (1, 3, 2))

@@ -46,7 +46,7 @@ def test_a_twitch_within_grooming_makes_a_clip_of_each(tmp_path: Path) -> None:
     path.write_text("video,label,start,end\nv,groom,100,139\nv,twitch,120,124\n")
     tasks = {"action": Task(vocabulary=["idle", "groom", "twitch"], background="idle")}
     told = {"multiclass": "action", "background": "idle"}
-    with pytest.raises(InputError, match="overlap; correct them, set overlaps: shorter"):
+    with pytest.raises(InputError, match=r"overlap by 5 frames; correct them, set overlaps: shorter"):
         read(path, tasks, **told)
     labels = read(path, tasks, **told, overlaps="shorter")
     codes = labels["action"].values

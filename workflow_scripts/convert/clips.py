@@ -165,7 +165,14 @@ def _read(
     if not clock:
         return found
     return {
-        task: dataclasses.replace(labels, values=labels.values[grid], mask=labels.mask[grid])
+        task: dataclasses.replace(
+            labels,
+            values=labels.values[grid],
+            mask=labels.mask[grid],
+            spans=tuple(
+                (int(np.searchsorted(grid, a)), int(np.searchsorted(grid, b)), code) for a, b, code in labels.spans
+            ),
+        )
         for task, labels in found.items()
     }
 

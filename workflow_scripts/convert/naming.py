@@ -149,4 +149,5 @@ def later(labels: Labels, start: int) -> Labels:
     """Cut the first `start` frames, which the table of tracks does not have."""
     if start == 0 or labels.level != "frame":
         return labels
-    return dataclasses.replace(labels, values=labels.values[start:], mask=labels.mask[start:])
+    spans = tuple((max(a - start, 0), b - start, code) for a, b, code in labels.spans if b > start)
+    return dataclasses.replace(labels, values=labels.values[start:], mask=labels.mask[start:], spans=spans)

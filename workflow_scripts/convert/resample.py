@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from workflow_scripts.formats.bouts import runs
 from workflow_scripts.formats.tracks import Labels, Recording
 
 FPS_TOLERANCE = 0.005
@@ -45,7 +46,7 @@ def resample(recording: Recording, fps: float) -> Recording:
     labels = {
         task: found
         if found.level == "sequence"
-        else dataclasses.replace(found, values=found.values[middle], mask=found.mask[middle])
+        else dataclasses.replace(found, values=found.values[middle], mask=found.mask[middle], spans=())
         for task, found in recording.labels.items()
     }
     return dataclasses.replace(
@@ -66,7 +67,7 @@ def resample(recording: Recording, fps: float) -> Recording:
 
 
 def mask_unscored(labels: dict[str, Labels], scored: list[tuple[float, float, bool]], start: int, fps: float) -> None:
-    """Clear, in place, the mask of frames outside the labelled spans.
+    """Clear the mask of frames outside the labelled spans, and cut the bouts to them; the dictionary is changed.
 
     Parameters
     ----------
@@ -77,7 +78,7 @@ def mask_unscored(labels: dict[str, Labels], scored: list[tuple[float, float, bo
         Frame of the video at which the labels' first frame lies.
     fps : float
     """
-    for found in labels.values():
+    for task, found in labels.items():
         if found.level != "frame":
             continue
         inside = np.zeros(len(found.mask), bool)
@@ -85,3 +86,10 @@ def mask_unscored(labels: dict[str, Labels], scored: list[tuple[float, float, bo
             first, after = (round(low * fps), round(high * fps)) if seconds else (int(low), int(high))
             inside[max(first - start, 0) : max(after - start, 0)] = True
         found.mask[~inside] = False
+        cut = [
+            (a + first, a + last, code)
+            for a, b, code in found.spans
+            for first, last, kept in runs(inside[a:b]).triples()
+            if kept
+        ]
+        labels[task] = dataclasses.replace(found, spans=tuple(cut))
