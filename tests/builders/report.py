@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.cards.card import Published
+from workflow_scripts.cards.parts import Published
 from workflow_scripts.formats.sections import Item, Section, write_section
 from workflow_scripts.formats.tables import COLUMNS
 from workflow_scripts.plotting import style

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_scripts.cards.card import Published
+from workflow_scripts.cards.parts import Published
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.evaluation.extracts.maps import FITTED, SHOWN, embedding_map, training_curves
 from workflow_scripts.formats.embeddings import write_embeddings

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import yaml
 
-from workflow_scripts.cards.card import Card, Gaps
+from workflow_scripts.cards.card import Card
+from workflow_scripts.cards.parts import Gaps
 from workflow_scripts.convert.tracks import convert_shard
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.methods.bams.config import Config

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from workflow_scripts.cards.names import Fps, Label, Name, PlainPath, Side, TaskName, require_unique
+from workflow_scripts.cards.parts import Gaps, Movie, Published, Simulation
 from workflow_scripts.cards.patterns import LabelSource, Pattern, expand_pattern
 from workflow_scripts.cards.sheet import LabelTemplate, Rename, expand, read_spans
 from workflow_scripts.cards.splits import DealtSplit, FoldSplit, Split
@@ -19,8 +20,6 @@ from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import read_yaml
 from workflow_scripts.core.names import slugify
 from workflow_scripts.core.validation import Strict, nearest, validate
-
-MOST_FOLDS = 1000
 
 UNPACKED = ".unpacked/"
 """Archive members live in `resources/<dataset>/<archive>.unpacked/<member>`."""
@@ -135,49 +134,6 @@ class Task(Strict):
         if self.kind == "binary" and len(self.vocabulary) not in (0, 2):
             raise ValueError(f"a binary task has two classes, and vocabulary names {len(self.vocabulary)}")
         return self
-
-
-class Gaps(Strict):
-    """How missing points are told and filled."""
-
-    zero_is_missing: bool | None = Field(
-        None,
-        description="A point at exactly (0, 0) is missing; empty = yes, unless the source codes what is missing by NaN "
-        "alone (bams_dict, quadrupeds).",
-    )
-    min_likelihood: float = Field(0.0, ge=0, le=1, description="A point below this confidence is missing.")
-    interpolate_max_frames: int = Field(
-        0, ge=0, description="Longest gap, in frames, filled linearly between two seen points; longer ones stay NaN."
-    )
-
-
-class Movie(Strict):
-    """A movie that trained models tag; nothing is trained or judged on it."""
-
-    file: str = Field(description="Path below resources/<dataset>/.")
-    options: dict[str, Any] = Field({}, description="Overrides of the card's source options.")
-
-
-class Simulation(Strict):
-    """Marks a twin: its files are made by a generator, offline."""
-
-    generator: str = Field(description="Module in workflow_scripts/simulate.")
-    options: dict[str, Any] = {}
-
-
-class Published(Strict):
-    """A number from the literature, shown beside ours."""
-
-    method: str
-    task: str
-    metric: str
-    value: float
-    source: str = Field(description="Paper, table, page.")
-    verified: bool = Field(description="True where somebody of this project read it in the source.")
-    ours: str = Field("", description="Our method that it is set beside; empty = none, or the one named `method`.")
-    place: str = Field("", description="Table, page or file in the source.")
-    url: str = ""
-    protocol: str = Field("", description="How the number came about, where that differs from ours.")
 
 
 class Card(Strict):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
-from workflow_scripts.cards.card import Card, Published
+from workflow_scripts.cards.card import Card
+from workflow_scripts.cards.parts import Published
 from workflow_scripts.core.files import read_yaml
 from workflow_scripts.core.validation import Strict, validate
 

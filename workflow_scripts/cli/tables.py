@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from workflow_scripts.cards.card import Card, Published, load_card
+from workflow_scripts.cards.card import Card, load_card
+from workflow_scripts.cards.parts import Published
 from workflow_scripts.cards.places import as_folders, config_path, known_names
 from workflow_scripts.cards.published import load_published, with_published
 from workflow_scripts.core.errors import ConfigError

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from workflow_scripts.cards.card import Card, Gaps, Shard
+from workflow_scripts.cards.card import Card, Shard
+from workflow_scripts.cards.parts import Gaps
 from workflow_scripts.cards.patterns import LabelSource
 from workflow_scripts.cards.sheet import read_spans
 from workflow_scripts.convert.labels import with_background

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts import methods
-from workflow_scripts.cards.card import FINAL, Card, Published, load_card
+from workflow_scripts.cards.card import FINAL, Card, load_card
+from workflow_scripts.cards.parts import Published
 from workflow_scripts.cards.places import as_folders, config_path
 from workflow_scripts.cards.published import load_published, with_published
 from workflow_scripts.core.errors import ConfigError

@@ -11,7 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.cards.card import Card, Published
+from workflow_scripts.cards.card import Card
+from workflow_scripts.cards.parts import Published
 from workflow_scripts.core.files import read_json, write_text
 from workflow_scripts.core.validation import validate
 from workflow_scripts.experiment.experiment import Experiment

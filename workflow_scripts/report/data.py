@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from workflow_scripts.cards.card import Published
+from workflow_scripts.cards.parts import Published
 from workflow_scripts.core.typing import IntArray
 from workflow_scripts.report.sections import SectionView
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 
-from workflow_scripts.cards.card import Published
+from workflow_scripts.cards.parts import Published
 from workflow_scripts.formats.tables import background_in
 from workflow_scripts.metrics.registry import title as title_of
 from workflow_scripts.report.interactive import Interactive, draw

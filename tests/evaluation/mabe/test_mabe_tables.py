@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from builders.mabe import INTERVAL, make_set
 
-from workflow_scripts.cards.card import Published
+from workflow_scripts.cards.parts import Published
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.evaluation.mabe.evaluator import compare_mabe, evaluate_mabe
 from workflow_scripts.evaluation.mabe.tables import Evaluation, read_counts, score_submission, write_mabe_section

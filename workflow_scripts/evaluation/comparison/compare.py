@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from workflow_scripts.cards.card import Published
+from workflow_scripts.cards.parts import Published
 from workflow_scripts.core.files import failure
 from workflow_scripts.evaluation.options import IntervalConfig
 from workflow_scripts.evaluation.scores.ceiling import ceiling_rows

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.cards.card import Published
+from workflow_scripts.cards.parts import Published
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.tables import write_csv
 from workflow_scripts.evaluation.mabe.data import load
