@@ -112,3 +112,10 @@ def test_no_machine_paths() -> None:
         for path in (PACKAGE.parent / folder).rglob("*"):
             if path.is_file() and path.suffix in {".py", ".smk", ".yaml", ".md", ".toml", ""}:
                 assert not pattern.search(path.read_text(errors="ignore")), path
+
+
+def test_hdf5_files_are_opened_in_one_place() -> None:
+    """`open_hdf5` looks at every link and size first; nothing else may open a file of others."""
+    reads = re.compile(r'h5py\.File\([^)]*"r"')
+    found = {str(path.relative_to(PACKAGE)) for path in FILES if reads.search(path.read_text())}
+    assert found == {"formats/hdf5.py"}

@@ -114,7 +114,7 @@ def _behaviours(path: Path) -> dict[str, bool]:
     """Return the behaviours of a file, and whether a person scored them (hBehavior)."""
     try:
         if file_head(path).raw[:10] == HDF5_START:
-            with h5py.File(path, "r") as handle:
+            with open_hdf5(path) as handle:
                 return {
                     str(name): struct == "hBehavior"
                     for struct in ("hBehavior", "Behavior")
@@ -123,7 +123,7 @@ def _behaviours(path: Path) -> dict[str, bool]:
                     if isinstance(node, h5py.Group) and {"Vector", "Bouts"} <= set(node)
                 }
         tree = loadmat(path, simplify_cells=True)
-    except (OSError, ValueError, TypeError, MatReadError):
+    except (InputError, OSError, ValueError, TypeError, MatReadError):
         return {}
     return {
         str(name): struct == "hBehavior"

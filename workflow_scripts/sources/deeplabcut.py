@@ -17,6 +17,7 @@ from pydantic import Field
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.validation import nearest
+from workflow_scripts.formats.hdf5 import open_hdf5
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.sources.joined import JoinOptions, join_animals
 from workflow_scripts.sources.shared.found import Found, file_head
@@ -307,7 +308,7 @@ def sniff(path: Path) -> Found | None:
     if path.name.startswith("CollectedData"):  # hand labels: single images, not a recording
         return None
     if head.hdf5:
-        with h5py.File(path, "r") as handle:
+        with open_hdf5(path) as handle:
             groups = [node for node in handle.values() if isinstance(node, h5py.Group)]
             if not any({"table", "block0_values"} & set(node) for node in groups):
                 return None

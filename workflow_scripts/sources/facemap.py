@@ -10,9 +10,9 @@ import numpy as np
 
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import Strict
+from workflow_scripts.formats.hdf5 import open_hdf5
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.sources.shared.found import Found, file_head
-from workflow_scripts.sources.shared.hdf5 import open_hdf5
 from workflow_scripts.sources.shared.points import describe, made
 
 AXES = ("x", "y", "likelihood")

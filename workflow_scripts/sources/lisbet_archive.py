@@ -152,7 +152,7 @@ def sniff(path: Path) -> Found | None:
     """Tell an h5archive by its datasets `keypoints`, which hold 28 columns for two mice of seven points."""
     if not file_head(path).hdf5:
         return None
-    with h5py.File(path, "r") as handle:
+    with open_hdf5(path) as handle:
         try:
             names = _sequences(path, handle)
         except InputError:

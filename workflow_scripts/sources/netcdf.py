@@ -17,6 +17,7 @@ from scipy.io import netcdf_file
 
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
+from workflow_scripts.formats.hdf5 import open_hdf5
 
 AGAIN = "write it again with to_netcdf of xarray or movement"
 DAMAGE = (OSError, EOFError, TypeError, ValueError, KeyError, IndexError, AssertionError, OverflowError, MemoryError)
@@ -124,7 +125,7 @@ def _read_classic(path: Path) -> Dataset:
 
 def _read_hdf5(path: Path) -> Dataset:
     variables = {}
-    with h5py.File(path, "r") as handle:
+    with open_hdf5(path) as handle:
         nodes: dict[str, h5py.Dataset] = {}
         for name in handle:
             if not isinstance(handle.get(name, getlink=True), h5py.HardLink):

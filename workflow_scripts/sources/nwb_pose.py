@@ -16,9 +16,9 @@ from pydantic import Field
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.typing import Float32Array
 from workflow_scripts.core.validation import Strict, nearest
+from workflow_scripts.formats.hdf5 import open_hdf5
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.sources.shared.found import Found, file_head
-from workflow_scripts.sources.shared.hdf5 import open_hdf5
 from workflow_scripts.sources.shared.points import describe, made, sure
 
 EXPECTED = "an NWB file with a PoseEstimation (ndx-pose)"

@@ -94,7 +94,7 @@ def untracked_slp(path: Path, options: Options, warnings: list[str]) -> None:
     """Refuse a .slp whose instances have no identity; which of two comes first in a frame says nothing."""
     if not file_head(path).hdf5:
         return  # sleap-io says what is wrong with it
-    with h5py.File(path, "r") as handle:
+    with open_hdf5(path) as handle:
         if "instances" not in handle or handle["instances"].dtype.names is None:
             return
         instances = handle["instances"][()]
@@ -251,7 +251,7 @@ def sniff(path: Path) -> Found | None:
             return None
         found = Found(source="sleap", kind="tracks")
     elif head.hdf5:
-        with h5py.File(path, "r") as handle:
+        with open_hdf5(path) as handle:
             if path.suffix.lower() == ".slp" or {"frames", "instances", "metadata"} <= set(handle):
                 return _sniff_slp(path, handle)
             if not {"tracks", "node_names"} <= set(handle):

@@ -12,6 +12,7 @@ from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.names import slugify
 from workflow_scripts.core.typing import Float32Array
 from workflow_scripts.core.validation import nearest
+from workflow_scripts.formats.hdf5 import open_hdf5
 from workflow_scripts.formats.tracks import escape_id
 
 NPY, HDF5 = b"\x93NUMPY", b"\x89HDF\r\n\x1a\n"
@@ -85,7 +86,7 @@ def _read_npy(file: Path) -> np.ndarray:
 
 def _read_h5(file: Path, recording: str, *, alone: bool) -> np.ndarray:
     try:
-        with h5py.File(file, "r") as handle:
+        with open_hdf5(file) as handle:
             keys = list(handle)
             wanted = [key for key in (recording, escape_id(recording), slugify(recording)) if key in keys]
             # A file of one recording may name its dataset as it likes.
