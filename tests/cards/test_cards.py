@@ -121,7 +121,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_one():
 def test_a_repeated_key_is_refused(tmp_path):
     path = tmp_path / "toy.yaml"
     path.write_text("name: toy\nfps: 30\nfps: 25\n")
-    with pytest.raises(InputError, match=r"line 3: the key 'fps' stands twice"):
+    with pytest.raises(InputError, match=r"line 3: the key 'fps' is there twice"):
         load_card(path)
 
 

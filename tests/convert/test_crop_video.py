@@ -144,11 +144,11 @@ def test_it_survives_the_file(video: Path, tmp_path: Path) -> None:
 
 
 def test_a_held_last_picture_is_cut(tmp_path: Path) -> None:
-    images = np.where(toy.frames(50) < 100, 40, 180).astype(np.uint8)  # noise would be refined while the picture stands
+    images = np.where(toy.frames(50) < 100, 40, 180).astype(np.uint8)  # noise would be refined while the picture is
     path = toy.write(tmp_path / "held.mp4", np.concatenate([images, np.repeat(images[-1:], 30, axis=0)]))
     found = made(path, tmp_path, Options(size=64, cut_held=True))
     assert abs(found.n_frames - 50) <= 1
-    assert "stands still" in found.warnings[0]
+    assert "is still" in found.warnings[0]
 
 
 def test_a_region_is_one_animals_picture(tmp_path: Path) -> None:

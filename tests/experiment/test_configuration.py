@@ -95,7 +95,7 @@ def test_overlays_merge_deeply_and_are_validated_again(root: Path, tmp_path: Pat
 def test_repeated_yaml_keys_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "twice.yaml"
     path.write_text("seeds: [0]\nprobe: {}\nseeds: [1]\n")
-    with pytest.raises(InputError, match="line 3: the key 'seeds' stands twice"):
+    with pytest.raises(InputError, match="line 3: the key 'seeds' is there twice"):
         read_yaml(path)
 
 

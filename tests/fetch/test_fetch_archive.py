@@ -183,7 +183,7 @@ def test_an_unknown_version_of_zip(tmp_path: Path, out: Path) -> None:
 def test_truncated_archives(tmp_path: Path, kind: str, out: Path, kept: float) -> None:
     archive = make(tmp_path / "download", kind, usual())
     data = archive.read_bytes()
-    if kind == "tar":  # beyond this stands only padding
+    if kind == "tar":  # beyond this is only padding
         data = data.rstrip(b"\0")
     archive.write_bytes(data[: int(kept * len(data))])
     refused(archive, out, "truncated or damaged|end mark is missing")

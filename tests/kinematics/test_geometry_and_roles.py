@@ -58,7 +58,7 @@ def test_last_seen_is_carried_forward_and_the_start_gets_the_fallback():
 
 
 def test_egocentric_coordinates_by_hand():
-    # The first animal looks along +y; the second stands 3 ahead of it and 1 to its left, and looks along -x.
+    # The first animal looks along +y; the second is 3 ahead of it and 1 to its left, and looks along -x.
     position = np.array([[[[0, 1], [0, -1]], [[-2, 3], [0, 3]]]], float)
     heading = position[:, :, 0] - position[:, :, 1]
     laid = kinematics.lay(position, "egocentric", heading)

@@ -114,7 +114,7 @@ def test_raw_by_hand(tmp_path):
     np.testing.assert_allclose(found["rat1.nose.y"], (made[0].position[:, 0, 0, 1] - 240) / 320, atol=1e-5)
     assert (found["rat2.tailbase.x"][3:5] == found["rat2.tailbase.x"][2]).all()
     np.testing.assert_array_equal(found["rat2.tailbase.seen"], ~np.isnan(made[0].position[:, 1, 2, 0]))
-    # Before the first sight the mean of the training recordings stands in.
+    # Before the first sight the mean of the training recordings is in.
     every = np.concatenate([(r.position[:, 0, 1, 0] - 320) / 320 for r in made])
     assert functions.embed(model, made[1])[0, 2] == pytest.approx(np.nanmean(every), rel=1e-5)
     assert functions.dimension_names(model)[2] == "rat1.body.x"

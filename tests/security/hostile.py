@@ -804,7 +804,7 @@ def archives(file: Callable[[str, bytes], Callable[[Path], Path]]) -> Iterator[C
     act = READERS["archive"][1]
     filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 2**20}]
     packed = bytearray(lzma.compress(plain.getvalue(), filters=filters))
-    # The block header states the dictionary's size in one byte; its checksum is mended.
+    # The block header states the dictionary's size in one byte; its checksum is corrected.
     import zlib
 
     place = packed.index(b"\x21\x01", 12) + 2

@@ -51,7 +51,7 @@ def test_fly_twin_converts_through_its_card(twin):
 def test_full_card_has_the_hundred_tasks(root):
     card = load_card(root / "config/datasets/mabe22_fly.yaml")
     assert len(card.tasks) == 100
-    # 43 rows of groups, one of which stands twice, and the one fly whose sex the evaluator asks per clip.
+    # 43 rows of groups, one of which is there twice, and the one fly whose sex the evaluator asks per clip.
     assert sum(task.level == "sequence" for task in card.tasks.values()) == 43
     assert {len(card.individuals), len(card.keypoints)} == {11, 24}
 

@@ -1,7 +1,7 @@
 """What `make demo` made, made again by a real Slurm: each GPU job of the demo, each of its rules, and the same numbers.
 
 A job on a cluster starts Snakemake twice. So what no GPU job hangs on is taken over from the local run, but for two
-datasets, which are made anew from their first file, and single files of the rules those do not have. `ETHOMAKE_DEMO`
+datasets, which are made again from their first file, and single files of the rules those do not have. `ETHOMAKE_DEMO`
 names another folder than the checkout in which the demo was run.
 """
 
@@ -31,7 +31,7 @@ pytestmark = [
 ]
 
 WHOLE = ("calms21_twin", "rat_direction_twin")
-"""Datasets made anew from the beginning, with all their runs."""
+"""Datasets made again from the beginning, with all their runs."""
 
 ALSO = (
     "data/mouse_action_twin/clips/index.h5",  # clips, and locate for the one recording below

@@ -238,7 +238,7 @@ CALTECH = (
         (CALTECH + "\t1\t60\tchase\n\t60\t100\tother\n", ["lines 9 and 10", "overlap"]),
         (CALTECH + "\t1\t50\tchase\n", ["50 frames", "100"]),
         (CALTECH.replace("S1:", "S2:") + "\t1\t5\tchase\n", ["no channel 'S1'", "S2"]),
-        (CALTECH + "\nS1:\n", ["line 10", "stands twice"]),
+        (CALTECH + "\nS1:\n", ["line 10", "is there twice"]),
         ("hello\n", ["line 1", "Caltech"]),
         (CALTECH.split("S1")[0], ["has no channel"]),
     ],

@@ -102,7 +102,7 @@ def test_a_damaged_file_is_one_sentence(tmp_path, name, sentence):
         ({"locs_head": np.full((6, 2), np.nan)}, r"locs_head has no number in row 0"),
         (
             {"locs_base": np.full((6, 2), 61.0)},
-            r"locs_base lies outside the 50×50 px image in 6 rows, first row 0 \(61",
+            r"locs_base is outside the 50×50 px image in 6 rows, first row 0 \(61",
         ),
         ({"locs_base": np.array([["a", "b"]] * 6)}, r"locs_base holds <U1, expected numbers"),
         ({"animal": np.zeros(3)}, r"animal has shape \(3,\)"),

@@ -156,7 +156,7 @@ def test_clips_must_be_those_of_the_part(tmp_path):
     with pytest.raises(InputError, match=r"784 clips \(784 clips are those of round 2.*1600 are expected"):
         list(read_tracks("mabe22", path, options, recording="x"))
     (tmp_path / "split.json").write_text(json.dumps({"UserTrain": ["A", "A"]}))
-    with pytest.raises(InputError, match="'A' stands twice"):
+    with pytest.raises(InputError, match="'A' is there twice"):
         list(read_tracks("mabe22", path, options, recording="x"))
 
 

@@ -238,7 +238,7 @@ GOOD = mutate()
         ("[1, 2]", ["found '['"]),
         ('{"g": {"seq": [1]}}', ["'seq' is no object"]),
         ("{}", ["holds no sequence"]),
-        (GOOD.replace('{"seq"', '{"seq": ' + json.dumps(json.loads(GOOD)["g"]["seq"]) + ', "seq"'), ["stands twice"]),
+        (GOOD.replace('{"seq"', '{"seq": ' + json.dumps(json.loads(GOOD)["g"]["seq"]) + ', "seq"'), ["is there twice"]),
         (mutate(keypoints=None), ["'seq'", "no keypoints"]),
         (mutate(keypoints=np.ones((5, 2, 7, 2)).tolist()), ["(5, 2, 7, 2)", "(time, mouse, 2, part)"]),
         (mutate(keypoints=[[1], [1, 2]]), ["keypoints is no regular array"]),

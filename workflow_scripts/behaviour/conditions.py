@@ -107,7 +107,7 @@ class Comparison:
             return np.asarray(self.difference() / np.sqrt(within / freedom) * (1 - 3 / (4 * freedom - 1)))
 
     def eta(self) -> Float64Array:
-        """Share of the variance (within blocks) that lies between conditions."""
+        """Share of the variance (within blocks) that is between conditions."""
         total = (self.centred**2).sum(axis=0)
         inverse = np.linalg.pinv(self.gram)
         sums = np.stack([(self.labels == c) @ self.centred for c in range(self.k)])

@@ -93,7 +93,7 @@ def export_bouts(
         Gets one file a recording; a project of all with `supervisely`.
     form : {"csv", "boris", "elan", "nwb", "supervisely"}
     tasks : list of str, optional
-        Tasks to write; all that are told frame by frame where empty.
+        Tasks to write; all that are given frame by frame where empty.
     method : str
         What NWB names as the producer.
     confidence : float
@@ -111,7 +111,7 @@ def export_bouts(
     ConfigError
         When a task is not among the predictions, or the format is not one for this kind of data.
     InputError
-        When no task is told frame by frame by class.
+        When no task is given frame by frame by class.
     """
     with ExitStack() as stack:
         reader = stack.enter_context(open_predictions(predictions))

@@ -66,7 +66,7 @@ def index_clips(card: Card, shards: Sequence[Path], resources: Path, target: Pat
             recordings += [_labelled(recording, card, shard, resources) for recording in reader]
     if not recordings:
         reason = next(iter(quarantined.values()), "the card names none")
-        raise InputError(target, f"not one video is usable ({reason})", "mend the files of the dataset")
+        raise InputError(target, f"not one video is usable ({reason})", "correct the files of the dataset")
     balance = validate(Options, card.options, where=f"options of the source {card.source}").balance
     tables = {"sound": sound_clips(recordings, balance), "faithful": faithful_clips(recordings, balance)}
     write_clips(target, recordings, tables, quarantined)

@@ -55,7 +55,7 @@ def preprocess(
     Raises
     ------
     InputError
-        When the video cannot be used, or the region lies outside its picture.
+        When the video cannot be used, or the region is outside its picture.
     """
     info = probe(path)
     region = _region(info, options)
@@ -142,7 +142,7 @@ def _region(info: VideoInfo, options: Options) -> Region | None:
         raise InputError(
             info.path,
             f"is {info.width} × {info.height} pixels, and the region {options.region} reaches over its border",
-            "mend region in the card (x, y, width, height)",
+            "correct region in the card (x, y, width, height)",
         )
     return region
 
@@ -195,13 +195,13 @@ def _warnings(
 ) -> list[str]:
     said = []
     if info.variable:
-        said.append(f"the frame rate varies; labels in seconds follow the time stamps, {info.fps:.3g} a second stands")
+        said.append(f"the frame rate varies; labels in seconds follow the time stamps, {info.fps:.3g} a second is")
     if info.rotation:
         said.append(f"turned upright by {info.rotation} degrees, as the file says")
     if read < length:
         said.append(f"the file promises {length} frames and holds {read}")
     if length < info.n_frames:
-        said.append(f"the last picture stands still: {info.n_frames - length} of {info.n_frames} frames are cut")
+        said.append(f"the last picture is still: {info.n_frames - length} of {info.n_frames} frames are cut")
     missing = origin == MISSING
     if missing.any():
         said.append(f"no animal was found in {int(missing.sum())} frames ({missing.mean():.1%})")

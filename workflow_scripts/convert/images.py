@@ -69,7 +69,7 @@ def _read(card: Card, shard: Shard, resources: Path) -> ImageSet:
     images = read_images(card.source, path, deep_merge(card.options, shard.options))
     if card.keypoints and list(images.names) != card.keypoints:
         raise InputError(
-            path, f"has the points {', '.join(images.names)}, the card {', '.join(card.keypoints)}", "mend the card"
+            path, f"has the points {', '.join(images.names)}, the card {', '.join(card.keypoints)}", "correct the card"
         )
     return images
 

@@ -72,7 +72,7 @@ def parts_of(
     varies = [key for key in preprocessing.get("varies", []) if key not in options and not (key == "region" and region)]
     if varies:
         warnings.append(
-            f"the training videos were cropped with different options ({', '.join(varies)}), so the default stands here"
+            f"the training videos were cropped with different options ({', '.join(varies)}), so the default is here"
         )
     if not preprocessing:
         warnings.append("the model does not say how its training videos were cropped: the defaults are used")

@@ -19,13 +19,13 @@ def resample(recording: Recording, fps: float) -> Recording:
     Parameters
     ----------
     recording : Recording
-        Frame k lies at k / recording.fps seconds.
+        Frame k is at k / recording.fps seconds.
     fps : float
 
     Returns
     -------
     Recording
-        Frame k lies at k / fps seconds. Positions and confidence are interpolated linearly between two frames in which
+        Frame k is at k / fps seconds. Positions and confidence are interpolated linearly between two frames in which
         a point is there, and NaN where either lacks it; a frame takes the label of the frame in whose time its middle
         lies. The same object where the rates agree to a thousandth.
     """

@@ -38,7 +38,7 @@ def make_split(tracks: Path, card: Card, name: str) -> Split:
     ConfigError
         When the card has no such split, names a group that is not there, or a side would be empty.
     LeakError
-        When a group or a recording stands on two sides.
+        When a group or a recording is on two sides.
     """
     if name == FINAL:
         return _everything_labelled(tracks, card)

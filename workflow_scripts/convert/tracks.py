@@ -33,7 +33,7 @@ OUTSIDE_WARNING = 0.2
 
 
 def convert_shard(card: Card, shard: Shard, resources: Path) -> Iterator[Recording]:
-    """Read a shard's tracks and labels, mend gaps as the card says, and say what had to be decided.
+    """Read a shard's tracks and labels, correct gaps as the card says, and say what had to be decided.
 
     Parameters
     ----------

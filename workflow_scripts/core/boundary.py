@@ -2,7 +2,7 @@
 
 A foreign file may raise anything: KeyError, zlib.error, RecursionError, MemoryError, a library's own types. Lists of
 types by reader always miss some, so one context manager catches them all. What it must not hide is a defect of ours,
-and that is told apart by where the exception arises:
+and that is distinguished by where the exception arises:
 
 - our code raises :class:`~workflow_scripts.core.errors.EthoMakeError` on purpose and nothing else, so a `raise` of
   another type in our code is a defect;

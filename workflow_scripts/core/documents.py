@@ -89,7 +89,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise _DocumentError(f"the key {twice[:60]!r} stands twice")
+        raise _DocumentError(f"the key {twice[:60]!r} is there twice")
     return found
 
 
@@ -151,7 +151,7 @@ class _UniqueKeyLoader(_Loader):  # type: ignore[misc]
             if isinstance(key, Hashable):
                 if key in seen:
                     line = key_node.start_mark.line + 1
-                    raise yaml.constructor.ConstructorError(None, None, f"line {line}: the key {key!r} stands twice")
+                    raise yaml.constructor.ConstructorError(None, None, f"line {line}: the key {key!r} is there twice")
                 seen.add(key)
         return super().construct_mapping(node, deep=deep)  # type: ignore[no-any-return]
 

@@ -110,7 +110,7 @@ def _walk(model: type[BaseModel], location: tuple[int | str, ...]) -> tuple[Any,
 
 
 def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel] | None:
-    """Find the model that stands at a validation error's location, to name its valid keys."""
+    """Find the model that is at a validation error's location, to name its valid keys."""
     found: type[BaseModel] | None = next(
         (member for member in _members(_walk(model, location)[0]) if _is_model(member)), None
     )

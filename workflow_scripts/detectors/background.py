@@ -82,7 +82,7 @@ class Detector:
         self._cut = options.min_difference
 
     def fit(self, info: VideoInfo, samples: Sequence[Planes], region: Region | None) -> None:
-        """Take the median of the samples, and mend it where the animal sat still."""
+        """Take the median of the samples, and correct it where the animal sat still."""
         height, width = samples[0].y.shape
         self._step = max(1, min(height, width) // self.options.short_side)
         stack = np.stack([planes.gray(self._step) for planes in samples])

@@ -71,7 +71,7 @@ def read_csv(path: Path, n_frames: int) -> npt.NDArray[np.float64]:
     Raises
     ------
     InputError
-        When a column is missing, a cell is no number, or a frame lies past the end; names the line.
+        When a column is missing, a cell is no number, or a frame is past the end; names the line.
     """
     rows = list(table_rows(read_text(path, f"a csv with the columns {', '.join(COLUMNS)}")))
     header = [name.lower() for name in rows[0][1]]
@@ -86,7 +86,7 @@ def read_csv(path: Path, n_frames: int) -> npt.NDArray[np.float64]:
             frame, *box = (float(cells[place]) for place in places)
             score = 1.0 if score_place is None else float(cells[score_place])
         except (ValueError, IndexError) as error:
-            raise InputError(path, f"line {line}: expected numbers, found {', '.join(cells)}", "mend it") from error
+            raise InputError(path, f"line {line}: expected numbers, found {', '.join(cells)}", "correct it") from error
         if frame != int(frame) or not 0 <= frame < n_frames:
             raise InputError(
                 path, f"line {line}: there is no frame {frame:g} in a video of {n_frames} frames", "count frames from 0"

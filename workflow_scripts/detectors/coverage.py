@@ -1,4 +1,4 @@
-"""How much of what moves in a video lies outside the boxes: the measure of a detector that misses an animal."""
+"""How much of what moves in a video is outside the boxes: the measure of a detector that misses an animal."""
 
 from __future__ import annotations
 

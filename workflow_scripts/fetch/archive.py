@@ -92,7 +92,7 @@ def unpack(archive: Path, members: Sequence[str], target_dir: Path, *, limits: L
     Parameters
     ----------
     archive : Path
-        A zip, tar, tar.gz, tar.bz2 or tar.xz file, told by its content.
+        A zip, tar, tar.gz, tar.bz2 or tar.xz file, given by its content.
     members : sequence of str
         Names inside the archive, with `/` between folders.
     target_dir : Path
@@ -124,7 +124,7 @@ def _unpack(archive: Path, targets: Mapping[str, Path], limits: Limits) -> None:
     except FileNotFoundError as error:
         raise InputError(archive, "the archive does not exist", "run the download rule first") from error
     except OSError as error:
-        raise InputError(archive, f"cannot be read ({error.strerror})", "mend its permissions") from error
+        raise InputError(archive, f"cannot be read ({error.strerror})", "correct its permissions") from error
     with handle:
         try:
             start = handle.read(_BLOCK)
@@ -156,14 +156,14 @@ def _plain_name(archive: Path, name: str) -> str:
 
 
 def _require_members(archive: Path, wanted: Iterable[str], present: Counter[str]) -> None:
-    """Refuse a wanted name that is absent or stands twice."""
+    """Refuse a wanted name that is absent or is there twice."""
     for name in wanted:
         if present[name] > 1:
             raise InputError(archive, f"holds {present[name]} members called {name!r}", REMEDY)
         if present[name] == 0:
             near = difflib.get_close_matches(name, present, n=3, cutoff=0.5) or sorted(present)[:3]
             words = ", ".join(map(repr, near)) if near else "nothing"
-            raise InputError(archive, f"has no member {name!r}; nearest: {words}", "mend the members in the card")
+            raise InputError(archive, f"has no member {name!r}; nearest: {words}", "correct the members in the card")
 
 
 def _require_size(archive: Path, name: str, size: int, packed: int, limits: Limits) -> None:
@@ -206,7 +206,7 @@ def _unpack_zip(archive: Path, handle: BinaryIO, wanted: Mapping[str, Path], lim
         for name, entry in chosen.items():
             mode = stat.S_IFMT(entry.external_attr >> 16)
             if entry.is_dir() or mode not in {0, stat.S_IFREG}:
-                raise InputError(archive, f"member {name!r} is not a regular file", "mend the members in the card")
+                raise InputError(archive, f"member {name!r} is not a regular file", "correct the members in the card")
             if entry.compress_type not in _PACKED:
                 raise InputError(
                     archive, f"member {name!r} cannot be read (packed in an unusual way)", "repack it as deflate"
@@ -327,11 +327,13 @@ def _unpack_tar(archive: Path, handle: BinaryIO, start: bytes, wanted: Mapping[s
                     continue
                 source = opened.extractfile(entry) if entry.isreg() and not entry.issparse() else None
                 if source is None:
-                    raise InputError(archive, f"member {name!r} is not a regular file", "mend the members in the card")
+                    raise InputError(
+                        archive, f"member {name!r} is not a regular file", "correct the members in the card"
+                    )
                 _require_size(archive, name, entry.size, packed, limits)
                 with source:
                     _copy(archive, name, source, entry.size, wanted[name], stack)
-        while stream.read(CHUNK):  # the compressor's checksum stands at the very end
+        while stream.read(CHUNK):  # the compressor's checksum is at the very end
             pass
         if any(stream.tail):  # tarfile takes a cut between two entries for the end; the format ends with zeros
             raise InputError(archive, "the archive is truncated (its end mark is missing)", REMEDY)

@@ -145,7 +145,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _keep(file: RemoteFile, target: Path) -> Source | None:
-    """Keep a target that is already right; one without a checksum cannot be told from an old version."""
+    """Keep a target that is already right; one without a checksum cannot be known from an old version."""
     try:
         if not (has_checksum(file) and target.is_file()):
             return None
@@ -157,7 +157,9 @@ def _keep(file: RemoteFile, target: Path) -> Source | None:
         if status.st_mode & 0o222 and status.st_uid == os.geteuid():
             target.chmod(0o444)
     except OSError as error:
-        raise InputError(target, f"cannot be read ({error.strerror})", "remove it or mend its permissions") from error
+        raise InputError(
+            target, f"cannot be read ({error.strerror})", "remove it or correct its permissions"
+        ) from error
     return checked.source("kept", str(target), file)
 
 

@@ -124,7 +124,7 @@ class Partial:
 
 
 def part_path(target: Path) -> Path:
-    """Where the unfinished download of `target` stands."""
+    """Where the unfinished download of `target` is."""
     return target.with_name(target.name + ".part")
 
 

@@ -193,7 +193,7 @@ class ClipVideo:
             raise InputError(self.path, f"is damaged ({error})", "delete it and run the workflow again") from error
 
     def _at(self, index: int) -> Any:
-        """Return the decoded frame of that number, going on from where the reader stands if it is near."""
+        """Return the decoded frame of that number, going on from where the reader is if it is near."""
         if self._frames is None or not self._next <= index < self._next + 2 * GOP:
             self._container.seek(round(index / self._frames_per_tick), stream=self._stream)
             self._frames = self._decode()
@@ -204,7 +204,7 @@ class ClipVideo:
         raise InputError(self.path, f"ends before frame {index}", "delete it and run the workflow again")
 
     def frames(self, indices: Sequence[int] | npt.NDArray[np.integer]) -> npt.NDArray[np.uint8]:
-        """Read frames in any order; a number may stand twice.
+        """Read frames in any order; a number may are there twice.
 
         Parameters
         ----------

@@ -177,7 +177,7 @@ def write_images(
             same = (batch.images.shape[1:], batch.names, batch.index.keys())
             if same != (first.images.shape[1:], first.names, first.index.keys()):
                 raise InputError(
-                    path, f"images of {same[0]} px follow others of {first.images.shape[1:]} px", "mend it"
+                    path, f"images of {same[0]} px follow others of {first.images.shape[1:]} px", "correct it"
                 )
             _append(handle, batch)
         if first is None:

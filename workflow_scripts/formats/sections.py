@@ -1,7 +1,7 @@
 """Sections of the report: `results/<experiment>/sections/<name>/section.json` and the small files it names.
 
 This is how a system adds to the page: a rule of its own writes the folder with :func:`write_section`, and names the
-`section.json` in the list `SECTIONS` of `rules/common.smk`; the report shows whatever stands there.
+`section.json` in the list `SECTIONS` of `rules/common.smk`; the report shows whatever is there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from workflow_scripts.core.validation import Strict, validate
 class Item(Strict):
     """One thing of a section: a paragraph, a table, a picture, a video or a plot one can zoom.
 
-    The file stands beside `section.json` and is named without a folder. Tables and plots are drawn from a csv file;
+    The file is beside `section.json` and is named without a folder. Tables and plots are drawn from a csv file;
     the page offers it for download.
     """
 
@@ -40,7 +40,7 @@ class Item(Strict):
 class Section(Strict):
     """A section of the report.
 
-    With `dataset` it stands in that dataset's tab, else with `method` in that method's tab, else in a tab of its own.
+    With `dataset` it is in that dataset's tab, else with `method` in that method's tab, else in a tab of its own.
     """
 
     title: str

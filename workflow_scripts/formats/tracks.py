@@ -237,7 +237,7 @@ def index_tracks(path: str | Path, shards: Sequence[str | Path]) -> None:
     Raises
     ------
     InputError
-        When an id stands in two shards, or none is left outside quarantine.
+        When an id is in two shards, or none is left outside quarantine.
     """
     target = Path(path)
     quarantined: dict[str, str] = {}
@@ -259,7 +259,7 @@ def index_tracks(path: str | Path, shards: Sequence[str | Path]) -> None:
                     parent[key] = h5py.ExternalLink(relative, f"/recordings/{key}")
         if not len(parent):
             reason = next(iter(quarantined.values()), "no recording was found")
-            raise InputError(target, f"not one recording is usable ({reason})", "mend the files of the dataset")
+            raise InputError(target, f"not one recording is usable ({reason})", "correct the files of the dataset")
         handle.attrs["quarantined"] = json.dumps(quarantined)
         handle.attrs["shards_sha256"] = checksums.hexdigest()
 

@@ -1,4 +1,4 @@
-"""Which keypoints are the front, the centre and the rear of an animal: told by the user or guessed from their names."""
+"""Which keypoints are the front, the centre and the rear of an animal: configured, or guessed from their names."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def import_run(
     facts : Facts, optional
         What the original's files leave open.
     method : str, optional
-        Method that the model belongs to; told by the files where empty.
+        Method that the model belongs to; given by the files where empty.
     options : mapping, optional
         Options of the method laid over those that the files tell.
     data : Path, optional

@@ -181,7 +181,7 @@ def _model_card(hparams: dict[str, Any], about: Sequence[str], model: torch.nn.M
 {told}
 - Numbers kept: {size}. Input: {spec_of(hparams).describe()}.
 - Use it on recordings of the same kind; others are refused.
-- How well it does stands in `probe.csv` beside this file and in the experiment's `comparison.csv`.
+- How well it does is in `probe.csv` beside this file and in the experiment's `comparison.csv`.
 
 ```yaml
 {details}```

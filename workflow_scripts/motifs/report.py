@@ -60,7 +60,7 @@ def best_states(folder: Path, options: MotifConfig) -> int:
 
 
 def describe(embeddings: Path, tracks: Path, split: Split, folder: Path, options: MotifConfig) -> None:
-    """Select prototypes and tell of motifs and prototypes what can be told.
+    """Select prototypes and tell of motifs and prototypes what can be configured.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ GRID = "#c8d0da"
 QUIET = "#b9c0c9"
 """Chance rows and the class that means nothing of interest."""
 PAPER = "#fffffe"
-"""Halo of a line that crosses bars: all but white, so that it can be told from a white that is meant."""
+"""Halo of a line that crosses bars: all but white, so that it can be configured from a white that is meant."""
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#f0e442")
 """Okabe & Ito (2008), https://jfly.uni-koeln.de/color/, without black, which is the ink's."""
 PAGE_COLOURS = {INK: "currentColor", GRID: "var(--figure-grid)", QUIET: "var(--figure-quiet)", PAPER: "var(--ground)"}
@@ -127,7 +127,7 @@ def class_colours(vocabulary: Sequence[str], background: str | None = None) -> l
 
 
 def readable_on(background: str | Sequence[float]) -> str:
-    """Return black or white, whichever stands out more on a colour (WCAG relative luminance)."""
+    """Return black or white, whichever is out more on a colour (WCAG relative luminance)."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(background)]  # type: ignore[arg-type]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
     return "#000000" if luminance > 0.179 else "#ffffff"

@@ -52,7 +52,7 @@ def _acyclic(edges: Sequence[tuple[str, str]]) -> nx.DiGraph:
 
 def _layers(graph: nx.DiGraph) -> tuple[list[list[Node]], nx.DiGraph]:
     """Put each rule in a layer and each long edge on bends, then order layers to cross few edges."""
-    # Counted from the end, a rule stands right above what needs it: side branches stay short.
+    # Counted from the end, a rule is right above what needs it: side branches stay short.
     height = {node: level for level, layer in enumerate(nx.topological_generations(graph.reverse())) for node in layer}
     top = max(height.values(), default=0)
     depth = {node: top - level for node, level in height.items()}

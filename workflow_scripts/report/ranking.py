@@ -14,7 +14,7 @@ LEVEL = 0.05
 
 
 def cliques(order: list[str], tests: pd.DataFrame) -> list[tuple[int, int]]:
-    """Find the runs of methods, next to each other by rank, of which no two are told apart.
+    """Find the runs of methods, next to each other by rank, of which no two are distinguished.
 
     Parameters
     ----------

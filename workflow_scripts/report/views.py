@@ -222,7 +222,7 @@ def method_results(comparison: pd.DataFrame, method: str) -> Table | None:
 
 
 def everything(rows: pd.DataFrame, dataset: str) -> Table:
-    """Every row of a dataset as it stands in `comparison.csv`."""
+    """Every row of a dataset as it is in `comparison.csv`."""
     shown = rows.drop(columns="dataset")
     columns = tuple((str(name), bool(pd.api.types.is_numeric_dtype(shown[name]))) for name in shown.columns)
     lines = []

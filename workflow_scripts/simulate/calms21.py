@@ -94,7 +94,7 @@ def _recordings(ids: list[str], options: Options, name: str) -> Iterator[Recordi
 
 
 def make(path: str, target: Path, options: Options, card: Card) -> None:
-    """Write the training or the test file, told apart by its name.
+    """Write the training or the test file, distinguished by its name.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def make(path: str, target: Path, options: Options, card: Card) -> None:
     part = Path(path).stem.rpartition("_")[2]
     if part not in ("train", "test"):
         raise ConfigError(f"The generator calms21 makes files named …_train.json and …_test.json, not {path!r}.")
-    # As in the real set, no animal stands on both sides: the test mice are numbered after the training mice.
+    # As in the real set, no animal is on both sides: the test mice are numbered after the training mice.
     first, n = (1, options.train) if part == "train" else (1 + options.train, options.test)
     ids = [f"task1/{part}/mouse{number:03d}_task1_annotator1" for number in range(first, first + n)]
     calms21.write_json(target, _recordings(ids, options, card.name), group="annotator-id_0", task="behaviour")

@@ -165,7 +165,7 @@ def markers(rng: np.random.Generator, truth: Int64Array) -> tuple[Float64Array, 
 
 
 def make(path: str, target: Path, options: Options, card: Card) -> None:
-    """Write one file of the project folder, told by the folder it lies in.
+    """Write one file of the project folder, given by the folder it is in.
 
     Parameters
     ----------

@@ -143,7 +143,7 @@ def simulate(
 
 
 def make(path: str, target: Path, options: Options, card: Card) -> None:
-    """Write one of the official files, told apart by its name.
+    """Write one of the official files, distinguished by its name.
 
     Raises
     ------

@@ -284,7 +284,7 @@ def frame_map(ids: Sequence[str], frames: int) -> dict[str, tuple[int, int]]:
 
 
 def make(path: str, target: Path, options: Options, card: Card) -> None:
-    """Write one of the official files, told apart by its name.
+    """Write one of the official files, distinguished by its name.
 
     Raises
     ------

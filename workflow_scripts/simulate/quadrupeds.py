@@ -1,7 +1,7 @@
 """Twin of the simulated quadrupeds of BAMS: twelve joints of robots that walk over changing ground.
 
 No sequence of the real set was at hand, so how the robots walk is our own: legs swing in a trot whose pace is the
-commanded velocity; the heavier of the two robots swings less and stands lower; on slopes the thighs lean with the
+commanded velocity; the heavier of the two robots swings less and is lower; on slopes the thighs lean with the
 slope, on stairs the shanks lift higher, and difficulty shakes all joints.
 """
 
@@ -71,7 +71,7 @@ def walk(rng: np.random.Generator, frames: int, robot: int, velocity: float) -> 
     angles[..., 2] -= lift[:, None] * np.maximum(swing, 0)
     shake = 0.05 * difficulty[:, None] * wander(rng, (frames, 12), 3.0)
     joints = angles.reshape(frames, 12) + shake + 0.005 * rng.standard_normal((frames, 12))
-    # A pyramid is climbed and then left again; which of its sides it is stands in terrain_type_2 alone.
+    # A pyramid is climbed and then left again; which of its sides it is is in terrain_type_2 alone.
     return {
         "dof_pos": joints.T,
         "dof_vel": np.gradient(joints.T, 1 / FPS, axis=1),

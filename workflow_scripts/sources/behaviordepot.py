@@ -86,14 +86,14 @@ def read_labels(
     Raises
     ------
     InputError
-        Also when the vector holds anything but 0 and 1, or a bout lies outside it.
+        Also when the vector holds anything but 0 and 1, or a bout is outside it.
     """
     task = task_of(options.task, tasks, "binary")
     vector, bouts = _read(path, options.behavior)
     if not np.isin(vector, (0, 1)).all():
         raise InputError(path, f"{options.behavior}: the vector holds more than 0 and 1", "export it again")
     if len(bouts) and (bouts.min() < 1 or bouts.max() > len(vector) or (bouts[:, 1] < bouts[:, 0]).any()):
-        raise InputError(path, f"{options.behavior}: a bout lies outside the {len(vector)} frames", "export it again")
+        raise InputError(path, f"{options.behavior}: a bout is outside the {len(vector)} frames", "export it again")
     painted = np.zeros_like(vector)
     for first, last in bouts:
         painted[first - 1 : last] = 1

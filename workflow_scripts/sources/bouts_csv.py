@@ -58,24 +58,24 @@ def read_bouts(path: Path, options: Options, fps: float) -> list[Bout]:
     header = [name.lower() for name in rows[0][1]]
     for name in COLUMNS:
         if header.count(name) > 1:
-            raise InputError(path, f"line 1: the column {name!r} stands twice", "keep one of them")
+            raise InputError(path, f"line 1: the column {name!r} is there twice", "keep one of them")
         if name not in header:
             near = nearest(name, header).removesuffix("?")
             raise InputError(path, f"line 1: the column {name!r} is missing{near}", f"expected {EXPECTED}")
     bouts, videos = [], []
     for line, cells in rows[1:]:
         if len(cells) != len(header):
-            raise InputError(path, f"line {line}: has {len(cells)} cells, the header {len(header)}", "mend that row")
+            raise InputError(path, f"line {line}: has {len(cells)} cells, the header {len(header)}", "correct that row")
         row = dict(zip(header, cells, strict=True))
         videos.append(row["video"])
         if options.video is not None and not _same(row["video"], options.video):
             continue
         start, end = positive_number(path, line, "start", row["start"]), positive_number(path, line, "end", row["end"])
         if end < start:
-            raise InputError(path, f"line {line}: the bout ends at {end:g} before it starts at {start:g}", "mend it")
+            raise InputError(path, f"line {line}: the bout ends at {end:g} before it starts at {start:g}", "correct it")
         unit = row.get("unit") or options.unit
         if unit.rstrip("s") not in {"frame", "second"}:
-            raise InputError(path, f"line {line}: the unit {unit!r} is neither frame nor second", "mend that row")
+            raise InputError(path, f"line {line}: the unit {unit!r} is neither frame nor second", "correct that row")
         if unit.startswith("second"):
             bouts.append(bout_of(start, end, fps, row["label"], line))
             continue

@@ -158,7 +158,7 @@ def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]
     seen: set[str] = set()
     for _, name, record in iterate_records(path):
         if name in seen:
-            raise InputError(path, f"the sequence {name!r} stands twice", "keep one of them")
+            raise InputError(path, f"the sequence {name!r} is there twice", "keep one of them")
         seen.add(name)
         made = _recording(path, name, record, options)
         del record  # lists of floats, many times the arrays, would stay while the next record is parsed
@@ -184,7 +184,9 @@ def group_of(path: Path, name: str, pattern: str | None) -> str:
         return f"{folder}/{match[0]}" if match and folder else match[0] if match else name
     match = match_start(pattern, name)
     if match is None:
-        raise InputError(path, f"sequence {name!r}: the group_pattern {pattern!r} does not match", "mend the pattern")
+        raise InputError(
+            path, f"sequence {name!r}: the group_pattern {pattern!r} does not match", "correct the pattern"
+        )
     return (match[1] if match.re.groups else match[0]) or name
 
 

@@ -36,7 +36,7 @@ class Options(Strict):
 
 
 def _behaviours(lines: list[str]) -> set[str]:
-    """Names in the configuration list, which stands between its heading and the first channel."""
+    """Names in the configuration list, which is between its heading and the first channel."""
     try:
         first = next(i for i, line in enumerate(lines) if line.strip().lower() == "configuration file:") + 1
     except StopIteration:
@@ -77,7 +77,7 @@ def read_channels(path: Path) -> dict[str, list[Bout]]:
         heading = re.match(r"(S\d+):", line)
         if heading:
             if heading[1] in channels:
-                raise InputError(path, f"line {number}: the channel {heading[1]} stands twice", "keep one of them")
+                raise InputError(path, f"line {number}: the channel {heading[1]} is there twice", "keep one of them")
             current = channels.setdefault(heading[1], [])
         elif current is not None and line.strip() and set(line.strip()) != {"-"}:
             current.append(_interval(path, number, line, configured))
@@ -90,19 +90,21 @@ def _interval(path: Path, number: int, line: str, configured: set[str]) -> Bout:
     fields = line.split(maxsplit=2)
     if len(fields) != 3 or not all(re.fullmatch(r"-?\d+", field) for field in fields[:2]):
         raise InputError(
-            path, f"line {number}: expected start, end and type, found {line.strip()[:40]!r}", "mend or export it again"
+            path,
+            f"line {number}: expected start, end and type, found {line.strip()[:40]!r}",
+            "correct or export it again",
         )
     start, end, name = int(fields[0]), int(fields[1]), fields[2].strip()
     if start < 1 or end < start:
         raise InputError(
             path,
             f"line {number}: the interval {start} to {end} of {name!r} is negative or reversed; frames count from 1",
-            "mend that line",
+            "correct that line",
         )
     if configured and name not in configured:
         near = nearest(name, sorted(configured)).removesuffix("?")
         raise InputError(
-            path, f"line {number}: {name!r} is not in the file's configuration list{near}", "mend the name"
+            path, f"line {number}: {name!r} is not in the file's configuration list{near}", "correct the name"
         )
     return Bout(start - 1, end, name, number)
 

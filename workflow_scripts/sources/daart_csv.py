@@ -117,7 +117,7 @@ def read_one_hot(path: Path) -> tuple[npt.NDArray[np.int16], tuple[str, ...], li
     ):
         if row.any():
             at = int(np.argmax(row))
-            raise InputError(path, f"line {at + 2}: {problem}", f"mend it; expected {EXPECTED}")
+            raise InputError(path, f"line {at + 2}: {problem}", f"correct it; expected {EXPECTED}")
     empty = np.flatnonzero(cells.sum(axis=1) == 0)
     return cells.argmax(axis=1).astype(np.int16), names, [int(frame) for frame in empty]
 
@@ -137,7 +137,7 @@ def _numbers(path: Path, text: str, width: int) -> npt.NDArray[np.float64]:
     except ValueError:
         problem = _first_bad_row(body, width)
     if problem:
-        raise InputError(path, problem, "mend or export it again")
+        raise InputError(path, problem, "correct or export it again")
     return values
 
 
@@ -179,14 +179,14 @@ def read_features(path: Path) -> tuple[npt.NDArray[np.float64], list[str]]:
     else:
         rows = list(table_rows(read_text(path, "a csv with one header row of feature names")))
         if not rows:
-            raise InputError(path, "holds no row", "mend or export it again")
+            raise InputError(path, "holds no row", "correct or export it again")
         names = rows[0][1]
         try:
             values = np.array([[float(cell or "nan") for cell in cells] for _, cells in rows[1:]], dtype=np.float64)
         except ValueError as error:
-            raise InputError(path, f"is no table of numbers ({error})", "mend or export it again") from error
+            raise InputError(path, f"is no table of numbers ({error})", "correct or export it again") from error
         if values.ndim != 2 or values.shape[1] != len(names):
-            raise InputError(path, "has rows of another length than its header", "mend or export it again")
+            raise InputError(path, "has rows of another length than its header", "correct or export it again")
         if names[0] in {"", "Unnamed: 0"}:
             values, names = values[:, 1:], names[1:]
         counting = [name for k, name in enumerate(names) if len(values) > 1 and (np.diff(values[:, k]) == 1).all()]
@@ -199,7 +199,7 @@ def read_features(path: Path) -> tuple[npt.NDArray[np.float64], list[str]]:
         if not names:
             raise InputError(path, "holds an index and no feature", "export it again")
     if np.isinf(values).any():
-        raise InputError(path, "holds an infinite value", "mend or export it again")
+        raise InputError(path, "holds an infinite value", "correct or export it again")
     return values, names
 
 

@@ -191,7 +191,7 @@ def _bad_row(path: Path, body: bytes, width: int, header: int) -> InputError:
             except ValueError:
                 what = "a frame number" if column == 0 else "a number"
                 where = f"line {number}, column {column + 1}"
-                return InputError(path, f"{where}: expected {what}, found {cell[:40]!r}", "mend or export it again")
+                return InputError(path, f"{where}: expected {what}, found {cell[:40]!r}", "correct or export it again")
     return InputError(path, "cannot be read as a table of numbers", "export the file again")
 
 
@@ -239,7 +239,7 @@ def _arrange(
             continue
         point = (name[0], name[1], name[2])
         if point in place:
-            raise InputError(path, f"column {number + 2}: {' / '.join(point)} stands twice", "export the file again")
+            raise InputError(path, f"column {number + 2}: {' / '.join(point)} is there twice", "export the file again")
         if point[2] not in (*COORDS, *SPACE):
             more.add(point[2])
             continue

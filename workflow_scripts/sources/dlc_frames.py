@@ -59,7 +59,7 @@ def _table(path: Path) -> tuple[list[str], npt.NDArray[np.float64], list[str]]:
                 values[number, column] = float(cell) if cell.strip() else np.nan
             except (ValueError, IndexError) as error:
                 line = rows.index(row) + 1
-                raise InputError(path, f"line {line}: {cell!r} is no coordinate", "mend that cell") from error
+                raise InputError(path, f"line {line}: {cell!r} is no coordinate", "correct that cell") from error
     return names, values.reshape(len(body), -1, 2), heads["bodyparts"][lead::2]
 
 
@@ -86,7 +86,7 @@ def read(path: Path, options: Options) -> ImageSet:
     wanted: dict[str, list[str]] = {"base": options.base, "neck": options.neck, "head": options.head}
     for name in (name for several in wanted.values() for name in several):
         if name not in parts:
-            raise InputError(path, f"has no body part {name!r}{nearest(name, parts)}", "mend the card's options")
+            raise InputError(path, f"has no body part {name!r}{nearest(name, parts)}", "correct the card's options")
     points = np.stack([values[:, [parts.index(part) for part in wanted[name]]].mean(1) for name in POINTS], axis=1)
     there = np.array([(path.parent / Path(name).name).is_file() for name in names])
     labelled = np.isfinite(points).all((1, 2))

@@ -128,7 +128,7 @@ def read_labels(
 
 
 def sniff(path: Path) -> Found | None:
-    """Tell an EthoVision export by its first line; a spreadsheet of one cannot be told from others."""
+    """Tell an EthoVision export by its first line; a spreadsheet of one cannot be known from others."""
     raw = file_head(path).raw
     encoding = "utf-16" if raw[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8"
     start = raw[:400].decode(encoding, errors="replace")

@@ -15,7 +15,7 @@ from workflow_scripts.formats.tracks import Recording
 
 
 class JoinOptions(Strict):
-    """What sources whose files may hold one animal each can be told."""
+    """What sources whose files may hold one animal each can be configured."""
 
     join: dict[str, str] = Field(
         {},

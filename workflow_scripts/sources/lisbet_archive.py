@@ -125,7 +125,7 @@ def write_archive(path: Path, recordings: Iterable[Recording], *, task: str = "b
     Raises
     ------
     InputError
-        When an id stands twice or inside another, or a recording is labelled in part, which the layout cannot say.
+        When an id is there twice or inside another, or a recording is labelled in part, which the layout cannot say.
     """
     with atomic_path(path) as part, h5py.File(part, "w") as handle:
         for recording in recordings:

@@ -92,7 +92,7 @@ def read_parts(path: Path) -> dict[str, str]:
     for part, ids in value.items():
         for clip in ids:
             if clip in found:
-                raise InputError(path, f"the clip {clip!r} stands twice", "keep one of the two")
+                raise InputError(path, f"the clip {clip!r} is there twice", "keep one of the two")
             found[clip] = part
     return found
 
@@ -118,7 +118,9 @@ class LabelFile:
         types = [str(name) for name in value["task_type"]]
         for name in types:
             if name not in KINDS:
-                raise InputError(path, f"has the task type {name!r}, expected Discrete or Continious", "mend task_type")
+                raise InputError(
+                    path, f"has the task type {name!r}, expected Discrete or Continious", "correct task_type"
+                )
         if len(types) != len(self.tasks):
             raise InputError(path, f"has {len(self.tasks)} tasks and {len(types)} task types", "download it again")
         self.kinds = [KINDS[name] for name in types]
@@ -172,7 +174,7 @@ def check_map(path: Path, value: Any) -> dict[str, tuple[int, int]]:
             start, stop = (int(row) for row in rows)
         except (TypeError, ValueError) as error:
             raise InputError(
-                path, f"frame_number_map: clip {clip!r} has {rows!r}, expected (first row, end)", "mend it"
+                path, f"frame_number_map: clip {clip!r} has {rows!r}, expected (first row, end)", "correct it"
             ) from error
         found[str(clip)] = (start, stop)
     expected = 0

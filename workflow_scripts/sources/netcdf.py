@@ -1,6 +1,6 @@
 """NetCDF of two kinds, as xarray writes it: version 3 (its scipy engine) and version 4, which is HDF5.
 
-Of HDF5 only what lies in the file itself is read: a link out of it is refused.
+Of HDF5 only what is in the file itself is read: a link out of it is refused.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def _read_hdf5(path: Path) -> Dataset:
             node = handle[name]
             if isinstance(node, h5py.Dataset):
                 if node.is_virtual or node.external:
-                    raise InputError(path, f"{name} lies in another file", AGAIN)
+                    raise InputError(path, f"{name} is in another file", AGAIN)
                 nodes[name] = node
         for name, node in nodes.items():
             attributes = {key: _text(node.attrs[key]) for key in _plain_names(node)}

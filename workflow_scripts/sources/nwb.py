@@ -46,7 +46,7 @@ def write_nwb(
     tracks : Recording, optional
         Pose, one `PoseEstimation` an individual.
     start : datetime
-        When the recording began. NWB asks for it; where nobody knows, 1970-01-01 stands, and the session's description
+        When the recording began. NWB asks for it; where nobody knows, 1970-01-01 is, and the session's description
         says so.
 
     Raises
@@ -61,9 +61,9 @@ def write_nwb(
         raise EthoMakeError(
             f"{path}: writing NWB needs {error.name}, which is not installed; run `pip install ethomake[nwb]`."
         ) from error
-    told = "" if start != UNKNOWN_START else " The time of recording is not known; 1970-01-01 stands in its place."
+    told = "" if start != UNKNOWN_START else " The time of recording is not known; 1970-01-01 is in its place."
     file = pynwb.NWBFile(
-        session_description=f"Recording {recording}, behaviour told by {method}.{told}",
+        session_description=f"Recording {recording}, behaviour given by {method}.{told}",
         # NWB wants a unique id; this one hangs on the content, so that the same bouts give the same id.
         identifier=str(uuid.uuid5(uuid.NAMESPACE_URL, f"ethomake:{recording}:{method}:{sorted(tasks)}")),
         session_start_time=start,

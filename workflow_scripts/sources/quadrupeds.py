@@ -89,9 +89,11 @@ def _labels(path: Path, value: dict[str, Any], n: int, time: int) -> dict[str, n
         once = name == "robot_type" or (name == "command_vel" and array.ndim < 2)
         wanted = (n,) if once else (n, time)
         if array.shape != wanted or array.dtype.kind not in "fiub":
-            raise InputError(path, f"{name} has the shape {array.shape}, expected numbers of shape {wanted}", "mend it")
+            raise InputError(
+                path, f"{name} has the shape {array.shape}, expected numbers of shape {wanted}", "correct it"
+            )
         if name in CLASSES and not np.isin(array, np.arange(len(CLASSES[name]))).all():
-            raise InputError(path, f"{name} holds other classes than 0 to {len(CLASSES[name]) - 1}", "mend it")
+            raise InputError(path, f"{name} holds other classes than 0 to {len(CLASSES[name]) - 1}", "correct it")
         found[name] = array
     return found
 

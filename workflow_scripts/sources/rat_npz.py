@@ -143,7 +143,7 @@ def _checked_points(
         row = int(np.flatnonzero(outside)[0])
         raise InputError(
             path,
-            f"{key} lies outside the {width}×{height} px image in {int(outside.sum())} rows, first row {row} "
+            f"{key} is outside the {width}×{height} px image in {int(outside.sum())} rows, first row {row} "
             f"({values[row, 0]:g}, {values[row, 1]:g})",
             "check the units, or raise the source option margin",
         )
@@ -189,7 +189,9 @@ def read(path: Path, options: Options) -> ImageSet:
         frames = arrays["source_frame"].astype(np.int64)
     else:
         if n % options.copies:
-            raise InputError(path, f"{n} images are no multiple of {options.copies} copies", "mend the option copies")
+            raise InputError(
+                path, f"{n} images are no multiple of {options.copies} copies", "correct the option copies"
+            )
         row = np.arange(n, dtype=np.int64)
         frames = row // options.copies if options.copies_are == "adjacent" else row % (n // options.copies)
         if options.labels and options.copies == 1:

@@ -56,7 +56,7 @@ def read_bouts(path: Path, n_frames: int, known: Sequence[str]) -> list[Bout]:
     Raises
     ------
     InputError
-        When a tag has no name, or a range that is none or lies outside the video.
+        When a tag has no name, or a range that is none or is outside the video.
     """
     bouts = []
     for number, tag in enumerate(_annotation(path)["tags"]):
@@ -68,11 +68,11 @@ def read_bouts(path: Path, n_frames: int, known: Sequence[str]) -> list[Bout]:
         span = tag.get("frameRange", [0, n_frames - 1])
         if not (isinstance(span, list) and len(span) == 2 and all(isinstance(end, int) for end in span)):
             raise InputError(
-                path, f"tag {number} ({name}): frameRange is {span}, expected two frame numbers", "mend it"
+                path, f"tag {number} ({name}): frameRange is {span}, expected two frame numbers", "correct it"
             )
         start, stop = span[0], span[1] + 1
         if not 0 <= start < stop:
-            raise InputError(path, f"tag {number} ({name}): the range {span} is negative or reversed", "mend it")
+            raise InputError(path, f"tag {number} ({name}): the range {span} is negative or reversed", "correct it")
         if start >= n_frames:
             raise InputError(
                 path,
@@ -133,7 +133,7 @@ def read_boxes(path: Path, n_frames: int, title: str | None = None) -> Boxes:
                 continue
             corners = np.array(figure["geometry"]["points"]["exterior"], dtype=np.float32)
             if corners.shape != (2, 2) or not isinstance(index, int) or not 0 <= index < n_frames:
-                raise InputError(path, f"frame {index} has a figure that is no rectangle in the video", "mend it")
+                raise InputError(path, f"frame {index} has a figure that is no rectangle in the video", "correct it")
             box = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
             old = boxes[index]
             if np.isnan(old[0]) or (box[2:] - box[:2]).prod() > (old[2:] - old[:2]).prod():

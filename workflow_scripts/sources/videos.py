@@ -41,8 +41,8 @@ class Options(Strict):
     region: tuple[int, int, int, int] | None = Field(
         None, description="x, y, width, height of one animal's part of the picture, in upright pixels; empty = all."
     )
-    cut_held: bool = Field(False, description="Cut the end of a video in which the last picture stands still.")
-    held_change: float = Field(0.3, gt=0, description="Mean change in grey levels below which a picture stands still.")
+    cut_held: bool = Field(False, description="Cut the end of a video in which the last picture is still.")
+    held_change: float = Field(0.3, gt=0, description="Mean change in grey levels below which a picture is still.")
     label: str | None = Field(None, description="Class of every frame, where a whole video shows one.")
     detector: DetectorUse = DetectorUse()
     animals: int = Field(1, ge=1, description="Animals in the picture, each followed by itself.")

@@ -18,7 +18,7 @@ from workflow_scripts.stages import parser, start
 
 
 def contenders(experiment: Experiment, results: Path) -> list[Contender]:
-    """Every method as it stands in the comparison; seeds that failed are left out."""
+    """Every method as it is in the comparison; seeds that failed are left out."""
     chance = {run.path() for run in experiment.chance_runs}
     found = []
     for run, paths in experiment.contenders():

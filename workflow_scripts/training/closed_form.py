@@ -33,7 +33,7 @@ class ClosedFormData:
 
 
 class ClosedFormModel(torch.nn.Module, ABC):
-    """A model that :meth:`fit` settles; all it learns lies in buffers, whose shapes follow from `spec` and options.
+    """A model that :meth:`fit` settles; all it learns is in buffers, whose shapes follow from `spec` and options.
 
     Parameters
     ----------

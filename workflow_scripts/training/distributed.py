@@ -3,7 +3,7 @@
 Each process draws the whole batch from the same random numbers and computes on its rows alone; DDP averages the
 gradients. So the same batches make the same steps, however many processes share them, and a data module needs no
 sampler of its own for it. What a loss divides by must be counted over all shares (`over_processes`), and batch norms
-see the whole batch (`share_batch_norms`; on GPUs Lightning does it). Dropout draws anew in every process: with it, two
+see the whole batch (`share_batch_norms`; on GPUs Lightning does it). Dropout draws again in every process: with it, two
 processes make steps of the same kind and not the same steps. Validation is done whole by every process, so all see
 the same metric and choose the same best epoch.
 """

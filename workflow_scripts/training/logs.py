@@ -57,7 +57,7 @@ def read_metrics(path: str | Path) -> pd.DataFrame:
 class MetricsLog(Checkpoint):
     """Collect one row an epoch, and append it to `metrics.csv`.
 
-    The file is written whole at the beginning (with the rows of a resumed run, so that none stands there twice), where
+    The file is written whole at the beginning (with the rows of a resumed run, so that none is there twice), where
     a new column appears, and at the end: rewriting it every epoch would cost more than many an epoch does.
 
     It counts as a checkpoint callback for Lightning, because only those run after the model's own epoch-end hook and
@@ -152,7 +152,7 @@ def quiet_console(path: Path, *, append: bool) -> Iterator[None]:
     path : Path
         `console.log`.
     append : bool
-        Keep what stands there (a resumed run).
+        Keep what is there (a resumed run).
     """
     handler = logging.FileHandler(path, mode="a" if append else "w", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s"))

@@ -43,7 +43,7 @@ def set_loader_epoch(loader: Any, seed: int, epoch: int) -> None:
     parts = [loader]
     if isinstance(loader, DataLoader):
         if loader.num_workers and loader.persistent_workers:
-            raise ValueError("persistent workers cannot be told the epoch; use persistent_workers=False")
+            raise ValueError("persistent workers cannot be known the epoch; use persistent_workers=False")
         loader.generator = torch.Generator().manual_seed(derive(seed, epoch, WORKERS))
         samplers: list[Any] = [loader.sampler, loader.batch_sampler, getattr(loader.batch_sampler, "sampler", None)]
         for sampler in samplers:

@@ -1,4 +1,4 @@
-"""Which tasks an experiment asks of a dataset, for what only watches a training: told through the environment."""
+"""Which tasks an experiment asks of a dataset, for what only watches a training: passed through the environment."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def _paste(picture: Image8, image: Image8, x: int, y: int) -> None:
 
 
 def draw_box(picture: Image8, box: npt.NDArray[np.floating], colour: Image8, thick: int) -> None:
-    """Draw the outline of a box (x1, y1, x2, y2) into a picture (height, width, 3); what lies outside is left out."""
+    """Draw the outline of a box (x1, y1, x2, y2) into a picture (height, width, 3); what is outside is left out."""
     height, width = picture.shape[:2]
     x1, x2 = np.clip(np.round(box[[0, 2]]), 0, width).astype(int)
     y1, y2 = np.clip(np.round(box[[1, 3]]), 0, height).astype(int)

@@ -21,7 +21,7 @@ ROOT = PACKAGE.name
 # is kept beside Python's own cache. It is looked up by those bytes, so it cannot be out of date.
 KEPT = PACKAGE / "__pycache__" / f"digests-{sys.implementation.cache_tag}.json"
 MOST_KEPT = 2000
-"""Files kept before it starts anew: every edit leaves the old one behind."""
+"""Files kept before it starts again: every edit leaves the old one behind."""
 
 
 class _Module(TypedDict):
@@ -55,7 +55,7 @@ _OWN = Path(__file__).read_bytes()  # another way of reading files makes other d
 
 
 def _keep() -> None:
-    """Keep what was read since the last time; a folder that may not be written to is read anew each time."""
+    """Keep what was read since the last time; a folder that may not be written to is read again each time."""
     known = _kept()
     if _NEW.keys() <= known.keys():
         return

@@ -32,7 +32,7 @@ TEXT = 0.5
 """Megabytes of coordinates in a megabyte of tracking table."""
 
 UNKNOWN_MB = 50.0
-"""Taken for a recording whose size stands nowhere."""
+"""Taken for a recording whose size is nowhere."""
 
 JOB_MB = 400
 """What the two Snakemakes around a SLURM job hold, and Python with it."""

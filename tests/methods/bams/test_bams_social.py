@@ -23,7 +23,7 @@ def mouse(x: float, y: float, angle: float) -> np.ndarray:
 
 
 def test_two_nearest_others_by_hand():
-    # Mouse 0 looks along +x; mouse 1 stands 100 ahead and looks back at it; mouse 2 stands 300 to its right (+y).
+    # Mouse 0 looks along +x; mouse 1 is 100 ahead and looks back at it; mouse 2 is 300 to its right (+y).
     still = np.stack([mouse(0, 0, 0), mouse(100, 0, math.pi), mouse(0, 300, 0)])
     nearer = np.stack([mouse(0, 0, 0), mouse(96, 0, math.pi), mouse(0, 300, 0)])
     found = dict(zip(social.names(3), social.columns(np.stack([still, nearer]), np.ones(3, bool))[:, 0].T, strict=True))
@@ -50,7 +50,7 @@ def test_two_nearest_others_by_hand():
 
 
 def test_encounters_by_hand():
-    # Mouse 0 looks along +x and walks 4 to mouse 1, which stands 100 ahead and looks back; mouse 2, 300 to the right of
+    # Mouse 0 looks along +x and walks 4 to mouse 1, which is 100 ahead and looks back; mouse 2, 300 to the right of
     # mouse 0, looks along +x as well and walks away from it by 2. A body is 40 long.
     before = np.stack([mouse(0, 0, 0), mouse(104, 0, math.pi), mouse(0, 298, 0)])
     now = np.stack([mouse(4, 0, 0), mouse(104, 0, math.pi), mouse(4, 300, 0)])
@@ -187,7 +187,7 @@ def test_windows_that_mean_nothing_are_refused(slow_windows):
 
 
 def test_the_border_by_hand():
-    # A mouse that walks along the sides of a square, and one that stands in its middle.
+    # A mouse that walks along the sides of a square, and one that is in its middle.
     t = np.arange(400)
     side = np.stack([np.clip(np.abs((t + 100) % 400 - 200), 50, 150), np.clip(np.abs(t - 200), 50, 150)], axis=-1)
     body = mouse(0, 0, 0)

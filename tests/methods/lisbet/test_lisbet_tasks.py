@@ -112,7 +112,7 @@ def test_balanced_shift_and_strict_order(tmp_path):
     delay = shift.partner - shift.first
     np.testing.assert_array_equal(delay > 0, shift.label > 0)
     assert (delay != 0).all()
-    # Free of the record's ends: the label cannot be told from where the pair lies.
+    # Free of the record's ends: the label cannot be known from where the pair lies.
     place = np.minimum(shift.first, shift.partner)
     for low, high in ((place.min(), place.min() + 40), (place.max() - 40, place.max())):
         near = (place >= low) & (place <= high)

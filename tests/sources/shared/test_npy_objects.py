@@ -139,7 +139,7 @@ def test_repeated_key_is_refused(tmp_path):
     path = tmp_path / "x.npy"
     npy_write.save(path, {"clip_A": 1, "clip_B": 2})
     path.write_bytes(path.read_bytes().replace(b"clip_B", b"clip_A"))
-    with pytest.raises(InputError, match="'clip_A' stands twice"):
+    with pytest.raises(InputError, match="'clip_A' is there twice"):
         npy_objects.load(path)
 
 

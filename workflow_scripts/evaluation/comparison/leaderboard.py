@@ -1,4 +1,4 @@
-"""Which point of a sweep to take, told by validation alone: nothing here ever reads a test score."""
+"""Which point of a sweep to take, given by validation alone: nothing here ever reads a test score."""
 
 from __future__ import annotations
 

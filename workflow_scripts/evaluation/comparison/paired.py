@@ -2,7 +2,7 @@
 
 The null hypothesis is that two methods are exchangeable within each group (animal, session, source video): had their
 predictions of a whole group been swapped, nothing systematic would change. So the predictions are swapped group by
-group and the metric is computed anew on all groups together, which works for metrics that are no mean over frames
+group and the metric is computed again on all groups together, which works for metrics that are no mean over frames
 (macro F1). All swaps are tried where groups are few; then no p can be smaller than two in the number of swaps, and
 with six groups that is 2/64 ≈ 0.031, however large the difference.
 

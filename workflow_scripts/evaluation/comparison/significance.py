@@ -30,7 +30,7 @@ RANKS += ["n_methods", "n_tasks", "n_groups"]
 
 @dataclass(frozen=True)
 class Contender:
-    """A method as it stands in the comparison.
+    """A method as it is in the comparison.
 
     Attributes
     ----------

@@ -56,7 +56,7 @@ def _fly_tasks() -> tuple[str, ...]:
 
 
 FLY_TASKS = _fly_tasks()
-"""101 ids; `control` stands twice and so counts twice in a mean over rows."""
+"""101 ids; `control` is there twice and so counts twice in a mean over rows."""
 OFFICIAL: dict[str, tuple[str, ...]] = {"mouse": MOUSE_TASKS, "fly": FLY_TASKS}
 
 

@@ -123,7 +123,7 @@ def read_labels(tracks: TracksReader, target: Target, recording: str) -> Labels:
     Raises
     ------
     InputError
-        When a label lies outside the vocabulary or is not finite.
+        When a label is outside the vocabulary or is not finite.
     """
     labels = tracks.labels(recording, target.name)
     if labels is None:
@@ -137,7 +137,7 @@ def read_labels(tracks: TracksReader, target: Target, recording: str) -> Labels:
         raise InputError(
             tracks.path,
             f"recording {recording!r}: labels of task {target.name!r} are not finite or outside the vocabulary",
-            "mend the label file and convert again",
+            "correct the label file and convert again",
         )
     return labels
 

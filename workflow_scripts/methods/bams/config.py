@@ -164,7 +164,9 @@ class Config(Options):
         description="Hidden widths of the HoA head; [] = a linear one, so that latents hold what it says linearly.",
     )
 
-    crop: int | None = Field(None, ge=0, description="Frames of a training sequence, drawn anew each epoch; 0 = whole.")
+    crop: int | None = Field(
+        None, ge=0, description="Frames of a training sequence, drawn again each epoch; 0 = whole."
+    )
     batch_size: int = Field(32, ge=1, description="Sequences (of one animal) in a step.")
     lr: float = Field(1e-3, gt=0, description="Of encoders and HoA head.")
     predictor_lr: float = Field(1e-2, gt=0, description="Of the latent predictors.")

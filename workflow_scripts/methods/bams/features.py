@@ -283,7 +283,7 @@ def _filled(position: npt.NDArray[np.floating], fill: str) -> Floats:
         return np.nan_to_num(position.astype(np.float64))
     time = len(position)
     flat = position.reshape(time, -1).astype(np.float64)
-    # Before it was ever seen, a point stands where it is first seen; never seen, at its animal's mean, or else at 0.
+    # Before it was ever seen, a point is where it is first seen; never seen, at its animal's mean, or else at 0.
     animal = np.broadcast_to(nan_mean(position, (0, 2))[:, None], position.shape[1:]).reshape(-1)
     first = np.take_along_axis(flat, np.isnan(flat).argmin(axis=0)[None], axis=0)[0] if time else animal
     fallback = np.nan_to_num(np.where(np.isnan(first), animal, first))

@@ -30,7 +30,7 @@ def generator(seed: int, stream: int, epoch: int, step: int, task: int) -> np.ra
 class Plan:
     """Where the windows of one task in one step come from; rows are those of :class:`Frames`.
 
-    Token j of a window lies at ``(first if j < cut else second) + j * step``, for individuals from `split` on at
+    Token j of a window is at ``(first if j < cut else second) + j * step``, for individuals from `split` on at
     ``partner + j * step``; between rows, values are interpolated linearly.
 
     Attributes

@@ -100,7 +100,7 @@ def _fill_never_seen(position: FloatArray) -> None:
 def measure_individuals(recording: Recording, config: Config) -> Float32Array:
     """Lay out the hand features' quantities by individual.
 
-    ``symmetric``: the smallest value over animals, pairs or ordered pairs stands with the first animal, the largest
+    ``symmetric``: the smallest value over animals, pairs or ordered pairs is with the first animal, the largest
     with the second, the mean with any other. ``named``: an animal has its own, those of its pairs and those of the
     ordered pairs it leads (the mean over the others, of three or more). Each is averaged over the frames of one token
     (`fps_scaling`) and filled over time.

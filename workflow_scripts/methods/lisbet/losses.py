@@ -101,7 +101,7 @@ class Tally(nn.Module):
             self.counts += torch.stack([(truth & said).sum(0), truth.sum(0), said.sum(0)], dim=1)
 
     def read(self) -> dict[str, Tensor]:
-        """Return the epoch's means by name, NaN where nothing was added, and start anew."""
+        """Return the epoch's means by name, NaN where nothing was added, and start again."""
         n = self.windows
         found = {"loss": (self.loss / n).float()}
         if self.head.kind == "binary":

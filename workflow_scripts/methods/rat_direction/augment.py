@@ -79,7 +79,7 @@ def undo_points(points: npt.NDArray[Any], rotation: int, flip: int, size: int) -
 
 POOL = 1 << 20
 """Pixel noise values drawn once a seed. Each frame's 32 noisy copies take one run of them, at a drawn place: drawing
-anew for every pixel took longer than everything else together."""
+again for every pixel took longer than everything else together."""
 
 
 def noise_pool(seed: int, sd: float, length: int) -> npt.NDArray[np.int16]:

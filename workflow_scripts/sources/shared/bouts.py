@@ -23,7 +23,7 @@ MAX_MISMATCH_SHARE = 0.02
 
 
 class BoutOptions(Strict):
-    """What every source of named bouts can be told."""
+    """What every source of named bouts can be configured."""
 
     multiclass: str | None = Field(None, description="Task that takes all behaviours, one class a frame.")
     binary: dict[str, str] = Field({}, description="Behaviour → binary task of its own; overlaps are allowed.")
@@ -141,10 +141,10 @@ def check_bouts(path: Path, bouts: Sequence[Bout]) -> None:
     for bout in bouts:
         if bout.start < 0:
             raise InputError(
-                path, f"line {bout.line}: the bout of {bout.name!r} starts before the first frame", "mend it"
+                path, f"line {bout.line}: the bout of {bout.name!r} starts before the first frame", "correct it"
             )
         if bout.stop <= bout.start:
-            raise InputError(path, f"line {bout.line}: the bout of {bout.name!r} ends before it starts", "mend it")
+            raise InputError(path, f"line {bout.line}: the bout of {bout.name!r} ends before it starts", "correct it")
 
 
 def fit_length(path: Path, task: str, length: int, n_frames: int, warn: list[str], *, partial: bool = False) -> None:

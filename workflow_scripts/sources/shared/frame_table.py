@@ -45,7 +45,7 @@ def read_labels(
     places = []
     for name in chosen:
         if header.count(name) > 1:
-            raise InputError(path, f"line 1: the column {name!r} stands twice", "keep one of them")
+            raise InputError(path, f"line 1: the column {name!r} is there twice", "keep one of them")
         if name not in header:
             near = nearest(name, header).removesuffix("?")
             raise InputError(path, f"line 1: the column {name!r} is missing{near}", f"expected {EXPECTED}")

@@ -30,7 +30,7 @@ _IGNORED = {"PROTO", "FRAME"}
 
 
 class StoredArray:
-    """An array that lies in a file, read by slices of its first axis.
+    """An array that is in a file, read by slices of its first axis.
 
     Parameters
     ----------
@@ -274,7 +274,7 @@ class Machine:
         if not isinstance(target, dict) or not isinstance(key, str | int):
             raise self.refuse("found a dictionary whose keys are neither texts nor whole numbers")
         if key in target:
-            raise InputError(self.path, f"the key {key!r} stands twice", "keep one of the two entries")
+            raise InputError(self.path, f"the key {key!r} is there twice", "keep one of the two entries")
         target[key] = value
 
     def _reduce(self) -> None:

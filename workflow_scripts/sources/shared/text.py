@@ -1,4 +1,4 @@
-"""Text files that turn out to be something else, told apart before a parser stumbles over them."""
+"""Text files that turn out to be something else, distinguished before a parser stumbles over them."""
 
 from __future__ import annotations
 
@@ -109,7 +109,9 @@ def positive_number(path: Path, line: int, column: str, text: str) -> float:
     try:
         value = number(text)
     except ValueError as error:
-        raise InputError(path, f"line {line}: expected a number under {column}, found {text!r}", "mend it") from error
+        raise InputError(
+            path, f"line {line}: expected a number under {column}, found {text!r}", "correct it"
+        ) from error
     if not math.isfinite(value) or value < 0:
-        raise InputError(path, f"line {line}: {column} is {text}, negative or not finite", "mend that row")
+        raise InputError(path, f"line {line}: {column} is {text}, negative or not finite", "correct that row")
     return value

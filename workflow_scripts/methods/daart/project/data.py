@@ -96,7 +96,7 @@ def read_project(options: ProjectOptions) -> Project:
     """
     folder = options.data_dir
     if not folder.is_dir():
-        raise InputError(folder, "is no folder", "mend data_dir")
+        raise InputError(folder, "is no folder", "correct data_dir")
     for identifier in options.expt_ids_to_keep or []:
         if identifier not in options.expt_ids:
             raise ConfigError(f"expt_ids_to_keep: {identifier!r} is not among expt_ids.")
@@ -107,7 +107,7 @@ def read_project(options: ProjectOptions) -> Project:
         path = daart_csv.find_input(folder, options.input_type, identifier)
         x, names = read_inputs(path, options)
         if columns is not None and names != columns:
-            raise InputError(path, f"has {len(names)} columns of other names than {options.expt_ids[0]}", "mend it")
+            raise InputError(path, f"has {len(names)} columns of other names than {options.expt_ids[0]}", "correct it")
         columns = names
         keep = options.expt_ids_to_keep is None or identifier in options.expt_ids_to_keep
         hand = daart_csv.find_labels(folder, "labels-hand", identifier) if keep else None

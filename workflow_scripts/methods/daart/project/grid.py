@@ -44,7 +44,7 @@ class Grid:
 
     @property
     def name(self) -> str:
-        """Digest of where the three files are: their points may change, and the plan is then made anew in its place."""
+        """Digest of where the three files are: their points may change, and the plan is then made again there."""
         return hashlib.sha256(" ".join(map(str, self.paths)).encode()).hexdigest()[:12]
 
     def inputs(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""The original's three YAML files: read as one set of options, spread into a grid, told apart by digest."""
+"""The original's three YAML files: read as one set of options, spread into a grid, distinguished by digest."""
 
 from __future__ import annotations
 

@@ -272,7 +272,7 @@ def run(data_config: Path, model_config: Path, train_config: Path, *, workers: i
     Returns
     -------
     list of Version
-        In the grid's order; finished ones are told by `existed`.
+        In the grid's order; finished ones are given by `existed`.
 
     Raises
     ------
@@ -320,7 +320,7 @@ def load_version(folder: Path) -> tuple[Segmenter, ProjectOptions, dict[str, Any
     options = validate(ProjectOptions, known | {"device": "cpu"}, where=str(folder / HPARAMS))
     state, network = read_original(folder / "best_val_model.pt")
     if network.backbone != options.backbone:
-        raise InputError(folder / HPARAMS, f"says {options.backbone}, the weights are {network.backbone}", "mend it")
+        raise InputError(folder / HPARAMS, f"says {options.backbone}, the weights are {network.backbone}", "correct it")
     targets = len(state["network.task.2.bias"]) if "network.task.2.bias" in state else 0
     # Folders that tell nothing are the original's, or ours from before its single activation was known.
     activations = hparams.get("activations") or ("every" if "identity" in hparams else "first")

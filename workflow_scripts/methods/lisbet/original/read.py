@@ -125,7 +125,7 @@ def read_original(path: Path) -> OriginalModel:
     Parameters
     ----------
     path : Path
-        The folder or its `model_config.yml`. Post-norm models (0.2.3) are told by their lack of a final norm.
+        The folder or its `model_config.yml`. Post-norm models (0.2.3) are given by their lack of a final norm.
 
     Raises
     ------
@@ -324,7 +324,7 @@ def _check_original_inputs(model: Lisbet, path: Path) -> None:
 
 
 def _check_run_inputs(model: Lisbet, path: Path) -> None:
-    """Compare with the run's `hparams.yaml`, or the embedder's `config.yaml`, where it lies beside the weights."""
+    """Compare with the run's `hparams.yaml`, or the embedder's `config.yaml`, where it is beside the weights."""
     beside = [path.parent / name for name in ("hparams.yaml", "config.yaml") if (path.parent / name).is_file()]
     told = read_yaml(beside[0]) if beside else {}
     if not isinstance(told, dict) or not isinstance(told.get("spec"), dict):

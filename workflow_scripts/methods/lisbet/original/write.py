@@ -29,7 +29,7 @@ def _resize(table: Tensor, rows: int) -> Tensor:
 
 def _flat_config(model: Lisbet, *, embedder: bool) -> dict[str, Any]:
     shape = model.config.backbone
-    # 0.2.3 and 0.3.0 always have a table of twice the window, and an embedder's window is told by it alone.
+    # 0.2.3 and 0.3.0 always have a table of twice the window, and an embedder's window is given by it alone.
     length = 2 * model.config.window_size
     sizes = (model.layout.features, shape.embedding_dim, shape.hidden_dim, length, shape.num_heads)
     config: dict[str, Any] = dict(zip(FLAT, (*sizes, shape.num_layers), strict=True))
