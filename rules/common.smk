@@ -36,8 +36,8 @@ except EthoMakeError as error:
 set_environment(ROOT, EXPERIMENT.config)
 
 RESULTS = f"results/{EXPERIMENT.name}"
-RUN = f"{RESULTS}/runs/{{dataset}}/{{method}}/{{mode}}/{{point}}/{{split}}/seed{{seed}}"
-RUN_NAME = f"{EXPERIMENT.name}/{{dataset}}/{{method}}/{{mode}}/{{point}}/{{split}}/seed{{seed}}"
+RUN = f"{RESULTS}/runs/{{dataset}}/{{method}}/{{mode}}/{{setting}}/{{split}}/seed{{seed}}"
+RUN_NAME = f"{EXPERIMENT.name}/{{dataset}}/{{method}}/{{mode}}/{{setting}}/{{split}}/seed{{seed}}"
 NEURAL, CONTROLS = PLAN.methods(neural=True), PLAN.methods(neural=False)
 # What systems add to the report: a rule file that makes a section appends its `sections/<name>/section.json` here
 # (workflow_scripts/formats/sections.py) and is included before report.smk.
@@ -50,7 +50,7 @@ wildcard_constraints:
     split=r"[a-z][a-z0-9_]*",
     method=r"[a-z][a-z0-9_]*",
     mode="sound|faithful",
-    point=r"[A-Za-z0-9~,._-]+",
+    setting=r"[A-Za-z0-9~,._-]+",
     seed=r"\d+",
 
 

@@ -1,4 +1,4 @@
-# Consumes: every probe.csv. Produces: results/<experiment>/{comparison.csv, tests.csv, ranks.csv, points.csv,
+# Consumes: every probe.csv. Produces: results/<experiment>/{comparison.csv, tests.csv, ranks.csv, settings.csv,
 # provenance/configuration.json, tables/}. All tables are small; figures and report need nothing else.
 
 
@@ -75,7 +75,7 @@ rule compare:
             category="Tables",
             labels={"table": "all scores"},
         ),
-        points=f"{RESULTS}/points.csv",
+        settings=f"{RESULTS}/settings.csv",
     log:
         f"logs/compare/{EXPERIMENT.name}.log",
     benchmark:
@@ -93,7 +93,7 @@ rule compare:
         code=code_digest("stages.compare"),
     shell:
         "python -m workflow_scripts.stages.compare --log {log:q} --config {params.experiment:q}"
-        " --results {params.results:q} --seeds {input.seeds:q} --points {output.points:q} --output {output.table:q}"
+        " --results {params.results:q} --seeds {input.seeds:q} --settings {output.settings:q} --output {output.table:q}"
 
 
 rule examples:

@@ -29,7 +29,7 @@ rule rulegraph:
 rule report:
     input:
         comparison=f"{RESULTS}/comparison.csv",
-        points=f"{RESULTS}/points.csv",
+        settings=f"{RESULTS}/settings.csv",
         rulegraph=f"{RESULTS}/provenance/rulegraph.dot",
         tables=expand(
             f"{RESULTS}/tables/{{table}}.csv",
@@ -68,7 +68,7 @@ rule report:
 rule crate:
     input:
         comparison=f"{RESULTS}/comparison.csv",
-        points=f"{RESULTS}/points.csv",
+        settings=f"{RESULTS}/settings.csv",
         # Model cards are there when comparison.csv was made here; in a clone with the tables alone, nothing is trained for
         # their sake.
     output:

@@ -17,7 +17,7 @@ import yaml
 from safetensors.numpy import load_file
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("comparison.csv", "points.csv")
+NAMES = ("comparison.csv", "settings.csv")
 """Final files that must be the same byte for byte."""
 
 TARGET = "results/faults/comparison.csv"

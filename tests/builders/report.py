@@ -97,7 +97,7 @@ def rows_of(dataset, task, vocabulary, method, truths, said, readout="probe", se
             "dataset": dataset,
             "method": method,
             "mode": "sound",
-            "point": "default",
+            "setting": "default",
             "split": "fold",
             "seed": seed,
             "readout": readout,
@@ -140,7 +140,7 @@ def extras(hostile: bool = False) -> dict:
         for scope in ("task", "dataset", "all")
         for place, label in enumerate(values)
     ]
-    run = {"dataset": "rats_pairs", "method": "pca", "mode": "sound", "point": "default", "split": "fold0", "seed": 0}
+    run = {"dataset": "rats_pairs", "method": "pca", "mode": "sound", "setting": "default", "split": "fold0", "seed": 0}
     maps = pd.DataFrame({"pc1": rng.normal(size=60), "pc2": rng.normal(size=60), "label": np.repeat(S1[:3], 20)})
     maps = maps.assign(**run, task="S1", recording=f"{bad}1", frame=np.arange(60), share1=0.5, share2=0.2)
     losses = pd.DataFrame({"epoch": np.arange(1, 9), "value": 1 / np.arange(1, 9)}).assign(

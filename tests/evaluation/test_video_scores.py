@@ -11,7 +11,7 @@ from workflow_scripts.formats.predictions import Prediction, create_predictions
 from workflow_scripts.formats.sections import read_section
 
 NAMES = ("idle", "groom", "twitch")
-ABOUT = {"dataset": "d", "method": "mvd", "mode": "sound", "point": "default", "split": "official", "seed": 0}
+ABOUT = {"dataset": "d", "method": "mvd", "mode": "sound", "setting": "default", "split": "official", "seed": 0}
 
 
 @pytest.fixture

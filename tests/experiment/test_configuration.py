@@ -16,8 +16,8 @@ from workflow_scripts.core.files import read_yaml
 from workflow_scripts.core.validation import deep_merge, validate
 from workflow_scripts.experiment.experiment import load_configuration, load_experiment
 from workflow_scripts.experiment.generated_files import generated
-from workflow_scripts.experiment.points import point_name
 from workflow_scripts.experiment.schema import Configuration
+from workflow_scripts.experiment.settings import setting_name
 from workflow_scripts.methods import config_model, names, parse
 
 DEMO = {"experiment": "demo"}
@@ -102,7 +102,7 @@ def test_repeated_yaml_keys_are_refused(tmp_path: Path) -> None:
 def test_sweeps_become_points(root: Path) -> None:
     experiment = load_experiment(root, DEMO | {"sweep": {"pca": {"dim": [4, 8]}}, "seeds": [0, 1]})
     runs = [run for run in experiment.runs if run.method == "pca" and run.dataset == "calms21_twin"]
-    assert [run.point for run in runs] == ["dim~4", "dim~8"]
+    assert [run.setting for run in runs] == ["dim~4", "dim~8"]
     assert [run.options["dim"] for run in runs] == [4, 8]
     seeded = [run.seed for run in experiment.runs if run.method == "random_init" and run.dataset == "calms21_twin"]
     assert seeded == [0, 1]
@@ -110,14 +110,14 @@ def test_sweeps_become_points(root: Path) -> None:
 
 def test_long_points_get_a_stable_id() -> None:
     values = {"a_rather_long_option_name": 1.5, "another_long_option_name": [1, 2, 3]}
-    assert point_name(values) == point_name(dict(values))
-    assert len(point_name(values)) == 12
-    assert point_name({"lr": 0.001, "layers": 2}) == "lr~0.001,layers~2"
+    assert setting_name(values) == setting_name(dict(values))
+    assert len(setting_name(values)) == 12
+    assert setting_name({"lr": 0.001, "layers": 2}) == "lr~0.001,layers~2"
 
 
 def test_points_of_swept_groups_are_named_by_what_is_in_them() -> None:
-    assert point_name({"loss": {"weak": 0, "pred": 1}}) == "weak~0,pred~1"
-    assert point_name({"loss": {"size": 0}, "network": {"size": 1}}) == "loss.size~0,network.size~1"
+    assert setting_name({"loss": {"weak": 0, "pred": 1}}) == "weak~0,pred~1"
+    assert setting_name({"loss": {"size": 0}, "network": {"size": 1}}) == "loss.size~0,network.size~1"
 
 
 def test_a_nested_mapping_is_laid_over_the_defaults_of_its_method() -> None:

@@ -25,7 +25,7 @@ pytestmark = [
 ]
 
 TIMES = 10
-TABLES = ("comparison.csv", "points.csv", "tests.csv", "ranks.csv")
+TABLES = ("comparison.csv", "settings.csv", "tests.csv", "ranks.csv")
 COMMAND = [
     sys.executable,
     "-m",

@@ -16,7 +16,7 @@ from workflow_scripts.metrics.keypoints import measures
 from workflow_scripts.report import figures, summary, tables, views
 
 INTERVAL = IntervalConfig(resamples=50)
-RUN = {"dataset": "d", "method": "net", "mode": "sound", "point": "default", "split": "official", "seed": 0}
+RUN = {"dataset": "d", "method": "net", "mode": "sound", "setting": "default", "split": "official", "seed": 0}
 PACKAGE = Path(__file__).parents[2] / "workflow_scripts"
 
 

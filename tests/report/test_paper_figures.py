@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 def comparison(tasks: int = 2) -> pd.DataFrame:
     rows = [
         {
-            "dataset": "d", "method": method, "mode": "sound", "point": "default", "split": "official", "seed": seed,
+            "dataset": "d", "method": method, "mode": "sound", "setting": "default", "split": "official", "seed": seed,
             "readout": "chance" if method == "prior" else "probe", "task": f"task{k}", "level": "frame",
             "metric": metric, "value": 0.3 + 0.1 * seed, "low": 0.2 + 0.1 * seed, "high": 0.5 + 0.1 * seed,
             "n": 100, "n_groups": 5, "published": 0.7 if method == "one" else np.nan, "verified": False,

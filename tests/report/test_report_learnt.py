@@ -112,7 +112,7 @@ def test_a_map_is_the_principal_components_of_held_out_frames(tmp_path):
 def test_classes_of_maps_have_the_colours_of_ethograms(tmp_path):
     vocabulary = ("walk", "other", "run", "rest")
     table = pd.DataFrame(
-        {"dataset": "toy", "method": "net", "mode": "sound", "point": "default", "task": "action", "recording": "r0"}
+        {"dataset": "toy", "method": "net", "mode": "sound", "setting": "default", "task": "action", "recording": "r0"}
         | {"frame": range(3), "label": ["rest", "run", "other"], "share1": 0.5, "share2": 0.3}
         | {"pc1": [0.0, 1.0, 2.0], "pc2": [1.0, 0.0, 2.0], "background": [False, False, True]}
     )

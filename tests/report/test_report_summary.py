@@ -98,7 +98,7 @@ def test_single_folds_do_not_compete_with_all_folds_together() -> None:
 
 def test_variants_of_a_method_are_told_apart() -> None:
     rows = table(("lisbet", 0, 0.5, 0.4, 0.6, "probe"), ("lisbet", 0, 0.6, 0.5, 0.7, "native"), CHANCE)
-    rows["mode"], rows["point"] = ["sound", "faithful", None], "default"
+    rows["mode"], rows["setting"] = ["sound", "faithful", None], "default"
     assert [score.label for score in tables.scores(rows)] == [
         "lisbet · sound · probe",
         "lisbet · faithful · native",

@@ -94,7 +94,7 @@ def test_the_demo_through_slurm_gives_what_it_gives_here(tmp_path: Path) -> None
     check_routing(jobs)
     with_gpu = Counter(job.rule for job in jobs if job.partition == "gpu")
     assert with_gpu == {rule: demo[rule] for rule in GPU_RULES & demo.keys()}
-    for name in ("comparison.csv", "points.csv", "tests.csv", "ranks.csv"):
+    for name in ("comparison.csv", "settings.csv", "tests.csv", "ranks.csv"):
         mine, theirs = folder / "results/demo" / name, DEMO / "results/demo" / name
         assert mine.read_bytes() == theirs.read_bytes(), name
     print(f"{sum(rules.values())} jobs in {len(jobs)} submissions")

@@ -58,7 +58,7 @@ def test_gpu_rules_get_a_gpu_no_others_and_the_results_are_the_same(tmp_path: Pa
     small = sum(len(card.files) + len(card.shards) for card in experiment.cards.values())
     assert len([job for job in jobs if job.rule.startswith("recordings")]) <= 1 + small // 25
 
-    for name in ("comparison.csv", "points.csv"):
+    for name in ("comparison.csv", "settings.csv"):
         assert (there / "results" / here.name / name).read_bytes() == (here / name).read_bytes(), name
 
 

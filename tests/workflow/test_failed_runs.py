@@ -52,7 +52,7 @@ def test_a_failed_run_is_a_row_that_says_so(tmp_path: Path) -> None:
     path = tmp_path / "runs" / "toy" / "net" / "sound" / "lr~1" / "fold0" / "seed2" / "probe.csv"
     write_failure(path, "the loss became NaN.")
     table = compare([path], {}, {"toy": {"state": "macro_f1", "speed": "mse"}})
-    assert table[["dataset", "method", "point", "split", "seed"]].drop_duplicates().values.tolist() == [
+    assert table[["dataset", "method", "setting", "split", "seed"]].drop_duplicates().values.tolist() == [
         ["toy", "net", "lr~1", "fold0", 2]
     ]
     assert set(zip(table["task"], table["metric"], strict=True)) == {("state", "macro_f1"), ("speed", "mse")}

@@ -152,7 +152,7 @@ def test_tables_alone_redraw_the_report_and_plan_no_training(root: Path, tmp_pat
     assert "fit" in {rule for rule, _ in planned(done.stdout + done.stderr)}
     names = [
         "comparison.csv",
-        "points.csv",
+        "settings.csv",
         "tests.csv",
         "ranks.csv",
         "leaderboard.csv",

@@ -69,14 +69,14 @@ def _experiment(options: argparse.Namespace) -> None:
     notes = _idle(experiment)
     if notes:
         print("Notes:", *notes, sep="\n  ")
-    rows = [["dataset", "method", "point", "splits", "seeds"]]
+    rows = [["dataset", "method", "setting", "splits", "seeds"]]
     for dataset in experiment.cards:
         for method in dict.fromkeys(run.method for run in experiment.runs if run.dataset == dataset):
             runs = [run for run in experiment.runs if (run.dataset, run.method) == (dataset, method)]
-            for point in dict.fromkeys(run.point for run in runs):
-                chosen = [run for run in runs if run.point == point]
+            for setting in dict.fromkeys(run.setting for run in runs):
+                chosen = [run for run in runs if run.setting == setting]
                 splits, seeds = {run.split for run in chosen}, {str(run.seed) for run in chosen}
-                rows.append([dataset, method, point, ", ".join(sorted(splits)), ", ".join(sorted(seeds))])
+                rows.append([dataset, method, setting, ", ".join(sorted(splits)), ", ".join(sorted(seeds))])
     print_table(rows)
     print(f"The experiment {experiment.name!r} is valid: {len(experiment.runs)} runs.")
 

@@ -14,7 +14,7 @@ from workflow_scripts.formats.tables import read_small
 from workflow_scripts.provenance.environment import git_state, versions
 from workflow_scripts.report.claims import claims
 
-TABLES = ("comparison.csv", "tests.csv", "ranks.csv", "points.csv")
+TABLES = ("comparison.csv", "tests.csv", "ranks.csv", "settings.csv")
 
 
 def _machine() -> str:

@@ -15,7 +15,7 @@ from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.predictions import open_predictions
 from workflow_scripts.formats.sections import Item, Section, write_section
 
-RUN = ("dataset", "method", "mode", "point", "split", "seed")
+RUN = ("dataset", "method", "mode", "setting", "split", "seed")
 COLUMNS = (
     *RUN,
     "readout",

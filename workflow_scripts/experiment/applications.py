@@ -151,5 +151,9 @@ def behaviour_sources(experiment: Experiment) -> list[Source]:
 
 
 def _source_name(run: Run, *, native: bool) -> str:
-    parts = [run.method, *([run.mode] if run.mode != "sound" else []), *([run.point] if run.point != "default" else [])]
+    parts = [
+        run.method,
+        *([run.mode] if run.mode != "sound" else []),
+        *([run.setting] if run.setting != "default" else []),
+    ]
     return " · ".join([*parts, *([str(run.readout)] if native else [])])

@@ -22,8 +22,8 @@ from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import read_yaml
 from workflow_scripts.core.validation import deep_merge, nearest, validate
 from workflow_scripts.experiment.applications import check_applications
-from workflow_scripts.experiment.points import point_name
 from workflow_scripts.experiment.schema import Configuration, DatasetUse
+from workflow_scripts.experiment.settings import setting_name
 from workflow_scripts.metrics import chance
 
 PROBED = ("tracks", "clips")
@@ -37,7 +37,7 @@ Places = str | Path | Sequence[Path]
 
 @dataclass(frozen=True)
 class Run:
-    """Dataset × method × mode × hyper-parameter point × split × seed.
+    """Dataset × method × mode × hyper-parameter setting × split × seed.
 
     `window` is the number of frames that the method sees at a time, where its scores stand beside those of windows.
     """
@@ -45,7 +45,7 @@ class Run:
     dataset: str
     method: str
     mode: str
-    point: str
+    setting: str
     split: str
     seed: int
     family: str
@@ -55,11 +55,11 @@ class Run:
 
     def path(self, split: str | None = None) -> str:
         """Path below `results/<experiment>/` (of another split of the same run, where given)."""
-        return f"runs/{self.dataset}/{self.method}/{self.mode}/{self.point}/{split or self.split}/seed{self.seed}"
+        return f"runs/{self.dataset}/{self.method}/{self.mode}/{self.setting}/{split or self.split}/seed{self.seed}"
 
     def columns(self, split: str | None = None) -> dict[str, Any]:
         """What the run writes into every row of its tables (of another split, where given)."""
-        columns = {key: getattr(self, key) for key in ("dataset", "method", "mode", "point", "seed")}
+        columns = {key: getattr(self, key) for key in ("dataset", "method", "mode", "setting", "seed")}
         return columns | {"split": split or self.split}
 
 
@@ -143,7 +143,7 @@ class Experiment:
             near = nearest(config.motifs.method, list(config.methods))
             raise ConfigError(f"motifs.method: {config.motifs.method!r} is not listed under methods{near}.")
         check_applications(self)
-        _ = self.runs  # every point's options are validated before the graph is built
+        _ = self.runs  # every setting's options are validated before the graph is built
 
     def use(self, dataset: str) -> DatasetUse:
         """How the experiment uses a dataset; one that models are only applied to has no runs of its own."""
@@ -155,17 +155,17 @@ class Experiment:
             return []
         return self.use(dataset).tasks or list(self.cards[dataset].tasks)
 
-    def _points(self, dataset: str, method: str) -> list[tuple[str, methods.Options]]:
+    def _settings(self, dataset: str, method: str) -> list[tuple[str, methods.Options]]:
         overrides = self.use(dataset).overrides.get(method, {})
         base = deep_merge(self.config.methods[method] or {}, overrides)
         grid = self.config.sweep.get(method, {})
         if not grid:
             return [("default", methods.parse(method, base))]
-        points = []
+        settings = []
         for values in itertools.product(*grid.values()):
             chosen = dict(zip(grid, values, strict=True))
-            points.append((point_name(chosen), methods.parse(method, deep_merge(base, chosen))))
-        return points
+            settings.append((setting_name(chosen), methods.parse(method, deep_merge(base, chosen))))
+        return settings
 
     @cached_property
     def runs(self) -> list[Run]:
@@ -197,14 +197,14 @@ class Experiment:
                 if model.kind != card.kind:
                     continue
                 seeds = self.config.seeds if model.seeded else self.config.seeds[:1]
-                for point, parsed in self._points(dataset, method):
+                for setting, parsed in self._settings(dataset, method):
                     options, readout = parsed.model_dump(mode="json"), parsed.readout()
                     window = parsed.window_frames()
                     for mode in self.config.modes if model.faithful else ["sound"]:
                         for family, split in splits:
                             for seed in seeds:
                                 runs.append(
-                                    Run(dataset, method, mode, point, split, seed, family, options, readout, window)
+                                    Run(dataset, method, mode, setting, split, seed, family, options, readout, window)
                                 )
         return runs
 
@@ -266,7 +266,7 @@ class Experiment:
         return found
 
     def swept_runs(self) -> list[Run]:
-        """Runs of a sweep that train by gradient, whose points the leaderboard ranks by validation."""
+        """Runs of a sweep that train by gradient, whose settings the leaderboard ranks by validation."""
         return [run for run in self.runs if run.method in self.config.sweep and "training" in run.options]
 
     def predicting_runs(self) -> list[Run]:
@@ -282,12 +282,12 @@ class Experiment:
                 found.setdefault(run.path(run.family), []).append(run)
         return found
 
-    def points(self) -> list[dict[str, str]]:
-        """Which options each hyper-parameter point of each dataset and method stands for."""
-        found = {(run.dataset, run.method, run.point): run.options for run in self.runs}
+    def settings(self) -> list[dict[str, str]]:
+        """Which options each hyper-parameter setting of each dataset and method stands for."""
+        found = {(run.dataset, run.method, run.setting): run.options for run in self.runs}
         return [
-            {"dataset": dataset, "method": method, "point": point, "options": json.dumps(options, sort_keys=True)}
-            for (dataset, method, point), options in found.items()
+            {"dataset": dataset, "method": method, "setting": setting, "options": json.dumps(options, sort_keys=True)}
+            for (dataset, method, setting), options in found.items()
         ]
 
     def tables(self) -> list[str]:
@@ -308,7 +308,7 @@ class Experiment:
         options = methods.parse(run.method, run.options).stored_copies(run.mode)
         if options is None:
             return None
-        return f"data/{run.dataset}/augmented/{run.method}/{point_name(options)}/seed{run.seed}.h5"
+        return f"data/{run.dataset}/augmented/{run.method}/{setting_name(options)}/seed{run.seed}.h5"
 
     @cached_property
     def augmentations(self) -> dict[str, tuple[Run, dict[str, Any]]]:
@@ -322,10 +322,10 @@ class Experiment:
         return found
 
     def mapped_runs(self) -> list[Run]:
-        """Runs whose embeddings are drawn: the first of each dataset, method, mode and point."""
+        """Runs whose embeddings are drawn: the first of each dataset, method, mode and setting."""
         found: dict[tuple[str, ...], Run] = {}
         for run in self.fitted_runs():
-            found.setdefault((run.dataset, run.method, run.mode, run.point), run)
+            found.setdefault((run.dataset, run.method, run.mode, run.setting), run)
         return list(found.values())
 
     def contenders(self) -> list[tuple[Run, dict[int, list[str]]]]:
@@ -333,7 +333,7 @@ class Experiment:
         found: dict[tuple[str, ...], tuple[Run, dict[int, list[str]]]] = {}
         for runs, name in ((self.probe_runs(), "probe_predictions.h5"), (self.predicting_runs(), "predictions.h5")):
             for run in runs:
-                key = (name, run.dataset, run.method, run.mode, run.point, run.family)
+                key = (name, run.dataset, run.method, run.mode, run.setting, run.family)
                 found.setdefault(key, (run, {}))[1].setdefault(run.seed, []).append(f"{run.path()}/{name}")
         return list(found.values())
 

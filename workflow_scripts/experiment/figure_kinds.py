@@ -137,7 +137,7 @@ KINDS: dict[str, Kind] = {
     "confusion": Kind("report.paper:confusion", ("comparison.csv", "tables/confusions.csv"), _multiclass),
     "ranks": Kind("report.paper:ranks", ("ranks.csv", "tests.csv"), _multiclass),
     "embeddings": Kind("report.paper:embeddings", ("tables/embedding_maps.csv",), _mapped, "Examples"),
-    "weights": Kind("methods.daart.figures:weight_map", ("comparison.csv", "points.csv"), _weight_maps),
+    "weights": Kind("methods.daart.figures:weight_map", ("comparison.csv", "settings.csv"), _weight_maps),
     "rose": Kind("methods.rat_direction.paper:rose", DIRECTION_TABLES, _image_runs),
     "animals": Kind("methods.rat_direction.paper:error_by_animal", DIRECTION_TABLES, _image_runs),
     "leak": Kind("methods.rat_direction.paper:leak", ("tables/direction_leak.csv",), _leaks),

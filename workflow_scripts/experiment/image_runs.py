@@ -16,7 +16,7 @@ def tagging_runs(experiment: Experiment) -> list[Run]:
     first: dict[tuple[str, ...], Run] = {}
     for runs in image_runs(experiment).values():
         if experiment.cards[runs[0].dataset].movies:
-            first.setdefault((runs[0].dataset, runs[0].method, runs[0].mode, runs[0].point), runs[0])
+            first.setdefault((runs[0].dataset, runs[0].method, runs[0].mode, runs[0].setting), runs[0])
     return list(first.values())
 
 

@@ -16,7 +16,7 @@ COLUMNS = [
     "dataset",
     "method",
     "mode",
-    "point",
+    "setting",
     "split",
     "seed",
     "readout",
@@ -39,7 +39,7 @@ COLUMNS = [
 COLUMNS_MOST = 5000
 """Columns of a table that is read."""
 
-TYPES: Any = {"point": str, "split": str, "seed": "Int64", "method": str, "task": str, "note": str}
+TYPES: Any = {"setting": str, "split": str, "seed": "Int64", "method": str, "task": str, "note": str}
 
 
 def write_table(path: str | Path, table: pd.DataFrame) -> None:
@@ -65,7 +65,9 @@ def _read(path: str | Path, what: str, types: Any) -> pd.DataFrame:
     with open(path, "rb") as handle:  # pandas takes the square of the number of columns
         limits.require_most(path, "its number of columns", handle.readline().count(b",") + 1, COLUMNS_MOST)
     try:
-        return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""])
+        found = pd.read_csv(path, dtype=types | {"point": str}, keep_default_na=False, na_values=[""])
+        # Tables made before the word for it was `setting`.
+        return found if "setting" in found else found.rename(columns={"point": "setting"})
     except Exception as error:  # pandas has no common base of its errors
         problem = " ".join(str(error).split())[:200]
         raise InputError(path, f"is no {what} ({problem})", "delete it and run again") from error
@@ -90,7 +92,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
 
 TEXT = (
-    *("dataset", "task", "recording", "label", "group", "row", "truth", "prediction", "split", "method", "point"),
+    *("dataset", "task", "recording", "label", "group", "row", "truth", "prediction", "split", "method", "setting"),
     *("class", "animal", "individual", "condition", "source", "a", "b", "from", "to"),
 )
 """Columns of small tables that hold names, even where they look like numbers."""

@@ -107,7 +107,7 @@ def confusions(tables: Path) -> list[Confusion]:
     made = []
     counts = read_small(tables / "confusions.csv")
     for (dataset, task, method), rows in counts.groupby(["dataset", "task", "method"], sort=False):
-        first = rows[(rows["mode"] == rows["mode"].iloc[0]) & (rows["point"] == rows["point"].iloc[0])]
+        first = rows[(rows["mode"] == rows["mode"].iloc[0]) & (rows["setting"] == rows["setting"].iloc[0])]
         vocabulary = tuple(dict.fromkeys(first["truth"]))
         summed = first.groupby(["truth", "prediction"])["n"].sum()
         matrix = np.array([[int(summed[truth, said]) for said in vocabulary] for truth in vocabulary])

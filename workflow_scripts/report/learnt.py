@@ -43,7 +43,7 @@ def curves(table: pd.DataFrame, method: str) -> list[tuple[str, Interactive]]:
     mine = table[table["method"] == method]
     made = []
     for dataset, rows in mine.groupby("dataset", sort=False):
-        varying = [name for name in ("mode", "point", "split", "seed") if rows[name].nunique() > 1]
+        varying = [name for name in ("mode", "setting", "split", "seed") if rows[name].nunique() > 1]
         named = rows.assign(
             curve=[
                 " · ".join([str(row["series"]).replace("_", " "), *(f"{name} {row[name]}" for name in varying)])
@@ -82,12 +82,12 @@ def maps(
     Returns
     -------
     list of (str, Interactive)
-        Method (with mode and point where it has several; marked where it is UMAP) and plot.
+        Method (with mode and setting where it has several; marked where it is UMAP) and plot.
     """
     mine = table[table["dataset"] == dataset]
     made = []
-    for (method, mode, point), rows in mine.groupby(["method", "mode", "point"], sort=False):
-        name = " · ".join([str(method), *(str(part) for part in (mode, point) if part not in {"sound", "default"})])
+    for (method, mode, setting), rows in mine.groupby(["method", "mode", "setting"], sort=False):
+        name = " · ".join([str(method), *(str(part) for part in (mode, setting) if part not in {"sound", "default"})])
         first = rows.iloc[0]
         shown = rows.assign(label=rows["label"].fillna("not labelled"))
         order = list((vocabularies or {}).get(str(first["task"]), ()))

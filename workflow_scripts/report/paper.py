@@ -217,7 +217,7 @@ def confusion(tables: Tables, *, dataset: str, task: str) -> Plate | None:
     counts = counts[(counts["dataset"] == dataset) & (counts["task"] == task)]
     if counts.empty:
         return None
-    run = counts["method"] + " · " + counts["mode"] + " · " + counts["point"]
+    run = counts["method"] + " · " + counts["mode"] + " · " + counts["setting"]
     right = counts["n"].where(counts["truth"] == counts["prediction"], 0)
     sizes = {name: counts["n"].groupby([run, counts[name]]).sum() for name in ("truth", "prediction")}
     both = sizes["truth"].add(sizes["prediction"].rename_axis(sizes["truth"].index.names), fill_value=0)
@@ -258,7 +258,7 @@ def ranks(tables: Tables, *, dataset: str, task: str) -> Plate | None:
 
 @styled
 def _maps(points: pd.DataFrame) -> Figure:
-    panels = list(points.groupby(["method", "mode", "point"], sort=False))
+    panels = list(points.groupby(["method", "mode", "setting"], sort=False))
     columns = min(COLUMNS, len(panels))
     lines = math.ceil(len(panels) / columns)
     names = list(dict.fromkeys(points["label"].sort_values()))

@@ -229,14 +229,14 @@ def scores(table: pd.DataFrame, *, keep_means: bool = False) -> list[Score]:
     keep_means : bool
         Keep those rows beside the others.
     """
-    wanted = ["method", "mode", "point", "readout", "split", "metric", "seed", "value", "low", "high", "n"]
+    wanted = ["method", "mode", "setting", "readout", "split", "metric", "seed", "value", "low", "high", "n"]
     wanted += ["n_groups", "published", "verified", "note", "task", "dataset"]
     rows = table.reindex(columns=wanted).to_dict("records")
     variants: dict[str, dict[str, set[str]]] = {}
     classes: dict[tuple[str, str], set[str]] = defaultdict(set)
     for row in rows:
         seen = variants.setdefault(_text(row["method"]), {})
-        for column in ("mode", "point", "readout", "split"):
+        for column in ("mode", "setting", "readout", "split"):
             seen.setdefault(column, set()).add(_text(row[column]))
         if _text(row["metric"]).startswith("f1/"):
             classes[_text(row["dataset"]), _text(row["task"])].add(_text(row["metric"]))

@@ -175,7 +175,7 @@ def broken(comparison: pd.DataFrame) -> list[tuple[str, str]]:
     rows = comparison[comparison["note"].notna()] if "note" in comparison else comparison.iloc[:0]
     found: dict[tuple[str, str], None] = {}
     for row in rows.to_dict("records"):
-        parts = (row["dataset"], row["method"], row["mode"], row["point"], row["split"], f"seed {row['seed']}")
+        parts = (row["dataset"], row["method"], row["mode"], row["setting"], row["split"], f"seed {row['seed']}")
         found[" · ".join(str(part) for part in parts if part not in {"sound", "default"}), str(row["note"])] = None
     return list(found)
 

@@ -25,7 +25,7 @@ def work(options: argparse.Namespace) -> None:
     }
     tables = [options.results / path for path in experiment.tables()]
     write_table(options.output, compare([*tables, options.seeds], published, tasks))
-    write_csv(options.points, pd.DataFrame(experiment.points()))
+    write_csv(options.settings, pd.DataFrame(experiment.settings()))
 
 
 if __name__ == "__main__":
@@ -33,6 +33,6 @@ if __name__ == "__main__":
     arguments.add_argument("--config", type=Path, required=True, help="the resolved experiment")
     arguments.add_argument("--results", type=Path, required=True, help="results/<experiment>")
     arguments.add_argument("--seeds", type=Path, required=True, help="result table of the rows over seeds")
-    arguments.add_argument("--points", type=Path, required=True)
+    arguments.add_argument("--settings", type=Path, required=True)
     arguments.add_argument("--output", type=Path, required=True)
     start(arguments, work)

@@ -32,12 +32,14 @@ def work(options: argparse.Namespace) -> None:
     """Run the stage."""
     experiment = read_resolved(options.config)
     results = options.results
-    tagged = {(run.dataset, run.method, run.mode, run.point): results / run.path() for run in tagging_runs(experiment)}
+    tagged = {
+        (run.dataset, run.method, run.mode, run.setting): results / run.path() for run in tagging_runs(experiment)
+    }
     judged = []
     for path, runs in image_runs(experiment).items():
         run = runs[0]
         about = {key: getattr(run, key) for key in RUN} | {"split": run.family}
-        judged.append(Judged(about, results / path, tagged.get((run.dataset, run.method, run.mode, run.point))))
+        judged.append(Judged(about, results / path, tagged.get((run.dataset, run.method, run.mode, run.setting))))
     leaks = [_leak(experiment, run, results) for run in leaking_runs(experiment)]
     table = pd.concat(leaks, ignore_index=True) if leaks else pd.DataFrame(columns=[*RUN, "holdout", "n", "mse"])
     write_report(judged, table, options.errors.parent, options.section.parent)

@@ -16,7 +16,7 @@ def work(options: argparse.Namespace) -> None:
     """Run the stage."""
     experiment = read_resolved(options.config)
     files = [
-        ((run.dataset, label, run.mode, run.point, run.split, run.seed), options.results / path)
+        ((run.dataset, label, run.mode, run.setting, run.split, run.seed), options.results / path)
         for run, label, path in experiment.predictions()
     ]
     files = [(row, path) for row, path in files if failure(path) is None]

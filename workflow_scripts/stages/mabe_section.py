@@ -17,7 +17,7 @@ def work(options: argparse.Namespace) -> None:
     write_mabe_section(
         options.output,
         options.dataset,
-        [Evaluation(run.method, run.mode, run.point, run.seed, options.results / run.path()) for run in runs],
+        [Evaluation(run.method, run.mode, run.setting, run.seed, options.results / run.path()) for run in runs],
         experiment.cards[options.dataset].published,
         experiment.config.intervals,
     )

@@ -22,9 +22,9 @@ def work(options: argparse.Namespace) -> None:
         folder = options.results / run.path()
         files = folder / "embeddings.h5", folder / "probe_predictions.h5"
         if not any(map(failure, files)):
-            key = (run.dataset, run.method, run.mode, run.point, run.split, run.seed)
+            key = (run.dataset, run.method, run.mode, run.setting, run.split, run.seed)
             maps.append(embedding_map(key, *files, umap=experiment.config.umap))
-    runs = [(run.dataset, run.method, run.mode, run.point, run.split, run.seed) for run in experiment.runs]
+    runs = [(run.dataset, run.method, run.mode, run.setting, run.split, run.seed) for run in experiment.runs]
     curves = training_curves(runs, [options.results / run.path() / "metrics.csv" for run in experiment.runs])
     table = pd.concat(maps, ignore_index=True) if maps else pd.DataFrame(columns=MAP_COLUMNS)
     for path, frame in ((options.maps, table), (options.curves, curves)):

@@ -26,7 +26,7 @@ def contenders(experiment: Experiment, results: Path) -> list[Contender]:
         whole = {seed: folds for seed, folds in files.items() if not any(map(failure, folds))}
         if whole:
             by_chance = run.path() in chance
-            found.append(Contender(run.dataset, run.family, run.method, run.mode, run.point, by_chance, whole))
+            found.append(Contender(run.dataset, run.family, run.method, run.mode, run.setting, by_chance, whole))
     return found
 
 
@@ -40,7 +40,7 @@ def work(options: argparse.Namespace) -> None:
         write_csv(path, table, float_format="%.10g")
     rows = [
         score_seeds(
-            who.paths, interval, {key: getattr(who, key) for key in ("dataset", "method", "mode", "point", "split")}
+            who.paths, interval, {key: getattr(who, key) for key in ("dataset", "method", "mode", "setting", "split")}
         )
         for who in everyone
         if len(who.paths) > 1

@@ -21,7 +21,7 @@ from workflow_scripts.workflow.contents import Contents
 from workflow_scripts.workflow.digest import code_digest
 from workflow_scripts.workflow.resources import Need, Sizes, gpus, need, train_need
 
-RUN_KEYS = ("dataset", "method", "mode", "point", "split")
+RUN_KEYS = ("dataset", "method", "mode", "setting", "split")
 """Wildcards of a run's folder, in the order of its path; `seed` comes last."""
 
 

@@ -14,7 +14,7 @@ def run(folder, values, monitor="val_macro_f1", mode="max"):
 
 
 def about(point, method="daart"):
-    return {"dataset": "flies", "method": method, "mode": "sound", "point": point}
+    return {"dataset": "flies", "method": method, "mode": "sound", "setting": point}
 
 
 def test_points_are_ranked_by_the_mean_of_their_best_validated_epochs(tmp_path):
@@ -25,7 +25,7 @@ def test_points_are_ranked_by_the_mean_of_their_best_validated_epochs(tmp_path):
         (about("x", "bams"), run(tmp_path / "d", [3.0, 1.0], "val_loss", "min")),
         (about("y", "bams"), run(tmp_path / "e", [2.0, 4.0], "val_loss", "min")),
     ]
-    table = leaderboard(*zip(*told, strict=True)).set_index("point")
+    table = leaderboard(*zip(*told, strict=True)).set_index("setting")
     assert table.index.tolist() == ["low", "high", "x", "y"] and table["rank"].tolist() == [1, 2, 1, 2]
     assert table.value.tolist() == [0.7, 0.6, 1.0, 2.0]
     assert table.loc["low", ["runs", "best_epoch", "seconds"]].tolist() == [2, 1.5, 3.0]
@@ -37,5 +37,5 @@ def test_a_point_without_validation_has_no_rank(tmp_path):
         (about("blind"), run(tmp_path / "a", [0.9, 0.9], monitor=None)),
         (about("seen"), run(tmp_path / "b", [0.1, 0.2])),
     ]
-    table = leaderboard(*zip(*told, strict=True)).set_index("point")
+    table = leaderboard(*zip(*told, strict=True)).set_index("setting")
     assert table.loc["seen", "rank"] == 1 and pd.isna(table.loc["blind", "rank"])

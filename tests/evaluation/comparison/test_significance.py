@@ -36,7 +36,7 @@ def write(path, skill, groups=6, frames=80, seed=0, method=0, kind="multiclass",
 
 
 def contender(name, paths, chance=False, **about):
-    about = {"dataset": "toy", "split": "fold", "mode": "sound", "point": "default"} | about
+    about = {"dataset": "toy", "split": "fold", "mode": "sound", "setting": "default"} | about
     return Contender(method=name, chance=chance, paths=dict(enumerate([p] for p in paths)), **about)
 
 
@@ -101,7 +101,7 @@ def test_holm():
 
 def test_seeds_widen_the_interval_and_every_row_is_matched(tmp_path):
     paths = [write(tmp_path / f"{k}.h5", skill, method=k) for k, skill in enumerate((0.5, 0.6, 0.75))]
-    run = {"dataset": "toy", "method": "net", "mode": "sound", "point": "default", "split": "fold"}
+    run = {"dataset": "toy", "method": "net", "mode": "sound", "setting": "default", "split": "fold"}
     table = score_seeds({k: [path] for k, path in enumerate(paths)}, INTERVAL, run)
     each = [score_run([path], INTERVAL, {**run, "seed": k}) for k, path in enumerate(paths)]
     assert len(table) == len(each[0]) and table["seed"].isna().all()
@@ -120,7 +120,7 @@ def test_seeds_widen_the_interval_and_every_row_is_matched(tmp_path):
 
 def test_rows_with_equal_intervals_keep_their_own_draws(tmp_path):
     # Bounds of F1 rows agree where a metric is capped, so bounds do not tell rows apart; each row brings its draws.
-    run = {"dataset": "toy", "method": "net", "mode": "sound", "point": "default", "split": "fold"}
+    run = {"dataset": "toy", "method": "net", "mode": "sound", "setting": "default", "split": "fold"}
     paths = [write(tmp_path / f"{k}.h5", 0.6, method=k) for k in range(2)]
     each = [{row.key: row for row in run_rows([path], INTERVAL, run)} for path in paths]
     table = score_seeds(dict(enumerate([[path] for path in paths])), INTERVAL, run)
@@ -136,7 +136,7 @@ def test_rows_with_equal_intervals_keep_their_own_draws(tmp_path):
 
 def test_equal_seeds_are_one_seed(tmp_path):
     path = write(tmp_path / "a.h5", 0.6)
-    run = {"dataset": "toy", "method": "net", "mode": "sound", "point": "default", "split": "fold"}
+    run = {"dataset": "toy", "method": "net", "mode": "sound", "setting": "default", "split": "fold"}
     several = score_seeds({0: [path], 1: [path]}, INTERVAL, run)
     alone = score_run([path], INTERVAL, run)
     np.testing.assert_allclose(several[["value", "low", "high"]], alone[["value", "low", "high"]], rtol=1e-12)

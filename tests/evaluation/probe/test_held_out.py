@@ -19,7 +19,7 @@ from workflow_scripts.evaluation.probe.probe import run_probe
 from workflow_scripts.formats.predictions import open_predictions
 from workflow_scripts.formats.splits import write_split
 
-RUN = {"dataset": "toy", "method": "raw", "mode": "sound", "point": "default", "split": "official", "seed": 0}
+RUN = {"dataset": "toy", "method": "raw", "mode": "sound", "setting": "default", "split": "official", "seed": 0}
 
 
 @pytest.fixture(scope="module")

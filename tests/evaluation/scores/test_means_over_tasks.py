@@ -11,7 +11,7 @@ from workflow_scripts.evaluation.scores.means import mean_rows
 from workflow_scripts.formats.predictions import Prediction, create_predictions, open_predictions
 
 INTERVAL = IntervalConfig(resamples=400)
-RUN = {"dataset": "d", "method": "m", "mode": "sound", "point": "default", "split": "official", "seed": 0}
+RUN = {"dataset": "d", "method": "m", "mode": "sound", "setting": "default", "split": "official", "seed": 0}
 
 
 def write(path, tasks, groups=6, frames=40, seed=0):

@@ -8,7 +8,7 @@ from workflow_scripts.metrics.frames import class_f1, confusion
 from workflow_scripts.metrics.windows import window_ceiling
 from workflow_scripts.report.views import ceilings
 
-RUN = {"dataset": "d", "method": "mvd", "mode": "sound", "point": "default", "split": "official", "seed": 0}
+RUN = {"dataset": "d", "method": "mvd", "mode": "sound", "setting": "default", "split": "official", "seed": 0}
 NAMES = ("idle", "walk", "twitch", "never")
 
 

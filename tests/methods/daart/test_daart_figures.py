@@ -13,7 +13,7 @@ WEIGHTS = [(0, 0), (0, 1), (5, 0), (5, 1)]
 def tables(seeds=(0, 1), other=None):
     rows, points = [], []
     for k, (weak, pred) in enumerate(WEIGHTS):
-        about = {"dataset": "flies", "method": "daart", "mode": "sound", "point": f"p{k}"}
+        about = {"dataset": "flies", "method": "daart", "mode": "sound", "setting": f"p{k}"}
         options = {
             "loss": {"lambda_strong": 1, "lambda_weak": weak, "lambda_pred": pred},
             "other": (other or {}).get(k),
@@ -28,7 +28,7 @@ def tables(seeds=(0, 1), other=None):
             mean = 0.5 + k / 10 + np.mean(seeds) / 100
             rows.append(about | score | {"split": "fold", "seed": None, "value": mean, "low": 0.4, "high": 0.95})
         rows.append(about | score | {"readout": "probe", "split": "fold", "seed": 0, "value": 0.99})
-    return {"comparison.csv": pd.DataFrame(rows, columns=COLUMNS), "points.csv": pd.DataFrame(points)}
+    return {"comparison.csv": pd.DataFrame(rows, columns=COLUMNS), "settings.csv": pd.DataFrame(points)}
 
 
 def test_each_pair_of_weights_has_its_mean_over_seeds():

@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 from builders.clips import film, settings, split
+from workflow_scripts.methods.mvd.decision import Held, Rule, guarded, tune
 
 from workflow_scripts.behaviour.exports import export_bouts
 from workflow_scripts.convert.crop_video import preprocess
@@ -18,7 +19,6 @@ from workflow_scripts.formats.clips import MISSING, Clip, open_clips, write_clip
 from workflow_scripts.formats.predictions import open_predictions
 from workflow_scripts.formats.tracks import Labels
 from workflow_scripts.methods.mvd import method
-from workflow_scripts.methods.mvd.decision import Held, Rule, guarded, tune
 from workflow_scripts.methods.mvd.module import MvdClassifier
 from workflow_scripts.methods.predict_files import gather, predict_files
 from workflow_scripts.methods.runs import embed, export_embedder, load_embedder, predict, train

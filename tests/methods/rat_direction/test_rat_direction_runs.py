@@ -37,7 +37,7 @@ from workflow_scripts.views.images import ImageView
 from workflow_scripts.views.registry import open_view
 
 NAMES = ("base", "neck", "head")
-RUN = {"dataset": "twin", "method": "rat_direction", "mode": "faithful", "point": "default", "split": "x", "seed": 0}
+RUN = {"dataset": "twin", "method": "rat_direction", "mode": "faithful", "setting": "default", "split": "x", "seed": 0}
 
 
 @pytest.fixture(scope="module")

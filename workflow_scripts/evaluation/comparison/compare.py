@@ -18,7 +18,7 @@ from workflow_scripts.evaluation.scores.score import all_positive_rows, score_ro
 from workflow_scripts.formats.tables import COLUMNS, read_table
 from workflow_scripts.metrics import chance
 
-ORDER = ["dataset", "task", "metric", "split", "method", "mode", "point", "seed"]
+ORDER = ["dataset", "task", "metric", "split", "method", "mode", "setting", "seed"]
 
 
 def score_run(
@@ -32,7 +32,7 @@ def score_run(
         Predictions that hold out different recordings.
     interval : IntervalConfig
     run : mapping
-        Values of the columns dataset, method, mode, point, split and seed.
+        Values of the columns dataset, method, mode, setting, split and seed.
     window : int or None
         Frames that the method sees at a time: what faultless windows of that length score is set beside its own.
     """
@@ -57,8 +57,8 @@ def _read(path: Path, tasks: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
     reason = failure(path)
     if reason is None:
         return read_table(path)
-    dataset, method, mode, point, split, seed = path.parts[-7:-1]
-    run = {"dataset": dataset, "method": method, "mode": mode, "point": point, "split": split}
+    dataset, method, mode, setting, split, seed = path.parts[-7:-1]
+    run = {"dataset": dataset, "method": method, "mode": mode, "setting": setting, "split": split}
     run |= {"seed": seed.removeprefix("seed"), "readout": path.stem, "note": f"failed: {reason}"}
     rows = [run | {"task": task, "metric": metric} for task, metric in tasks.get(dataset, {}).items()]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"seed": "Int64"})

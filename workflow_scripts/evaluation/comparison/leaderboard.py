@@ -11,7 +11,7 @@ import pandas as pd
 
 from workflow_scripts.core.files import read_yaml
 
-KEY = ["dataset", "method", "mode", "point"]
+KEY = ["dataset", "method", "mode", "setting"]
 COLUMNS = [*KEY, "rank", "metric", "better", "value", "sd", "runs", "best_epoch", "epochs", "seconds"]
 
 

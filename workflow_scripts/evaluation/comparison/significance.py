@@ -34,7 +34,7 @@ class Contender:
 
     Attributes
     ----------
-    dataset, split, method, mode, point : str
+    dataset, split, method, mode, setting : str
     chance : bool
     paths : dict of int to sequence of Path
         By seed: the predictions of all folds.
@@ -44,7 +44,7 @@ class Contender:
     split: str
     method: str
     mode: str
-    point: str
+    setting: str
     chance: bool
     paths: Mapping[int, Sequence[Path]]
 
@@ -66,7 +66,7 @@ def labels(rows: Sequence[tuple[str, str, str, str, str]]) -> list[str]:
 
     Parameters
     ----------
-    rows : sequence of (method, mode, point, readout, split)
+    rows : sequence of (method, mode, setting, readout, split)
         Of one dataset and task.
 
     Returns
@@ -125,7 +125,7 @@ def significance(contenders: Sequence[Contender], interval: IntervalConfig) -> t
     placed: list[tuple[dict[str, Any], list[_Scored], Float64Array]] = []
     splits: dict[tuple[str, str], list[tuple[str, str, str, str, str]]] = {}
     for (dataset, split, task), pairs in _tasks(contenders):
-        rows = [(who.method, who.mode, who.point, readout, split) for who, readout in pairs]
+        rows = [(who.method, who.mode, who.setting, readout, split) for who, readout in pairs]
         splits.setdefault((dataset, task), []).extend(rows)
     for (dataset, split, task), pairs in _tasks(contenders):
         every = splits[dataset, task]
@@ -137,7 +137,7 @@ def significance(contenders: Sequence[Contender], interval: IntervalConfig) -> t
             metric = tested_metric(pools[0].kind)
             if metric is None or not all(pool.n for pool in pools):
                 continue
-            label = named[who.method, who.mode, who.point, readout, split]
+            label = named[who.method, who.mode, who.setting, readout, split]
             scored.append(_score(label, who, pools, metric.compute, interval))
         if not scored or metric is None:
             continue

@@ -12,7 +12,7 @@ from workflow_scripts.core.files import read_json
 from workflow_scripts.formats.bouts import runs as equal_runs
 from workflow_scripts.formats.predictions import open_predictions
 
-RUN = ["dataset", "method", "mode", "point", "split", "seed"]
+RUN = ["dataset", "method", "mode", "setting", "split", "seed"]
 CLASSES = ("binary", "multiclass")
 ETHOGRAM = ["dataset", "task", "recording", "row", "start", "stop", "label", "background"]
 RunKey = tuple[str, str, str, str, str, int]

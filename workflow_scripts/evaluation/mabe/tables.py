@@ -30,14 +30,14 @@ class Evaluation:
 
     method: str
     mode: str
-    point: str
+    setting: str
     seed: int
     folder: Path
 
     @property
     def label(self) -> str:
         """What tells it from the other runs of a table."""
-        parts = [self.method, "faithful" if self.mode == "faithful" else "", self.point.replace("default", "")]
+        parts = [self.method, "faithful" if self.mode == "faithful" else "", self.setting.replace("default", "")]
         return " ".join(part for part in parts if part)
 
 

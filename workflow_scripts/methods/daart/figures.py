@@ -17,25 +17,25 @@ AXES = ["lambda_weak", "lambda_pred"]
 
 
 def _weights(points: pd.DataFrame, dataset: str) -> pd.DataFrame:
-    """The two weights of every point of a dataset, and all else it stands for, as text."""
+    """The two weights of every setting of a dataset, and all else it stands for, as text."""
     found = points[(points["dataset"] == dataset) & (points["method"] == "daart")]
     rows = []
-    for point, text in zip(found["point"], found["options"], strict=True):
+    for setting, text in zip(found["setting"], found["options"], strict=True):
         options = json.loads(text)
         weights = {name: options["loss"].pop(name) for name in AXES}
-        rows.append({"point": str(point), **weights, "rest": json.dumps(options, sort_keys=True)})
-    return pd.DataFrame(rows, columns=["point", *AXES, "rest"])
+        rows.append({"setting": str(setting), **weights, "rest": json.dumps(options, sort_keys=True)})
+    return pd.DataFrame(rows, columns=["setting", *AXES, "rest"])
 
 
 def _scores(table: pd.DataFrame, dataset: str, task: str) -> pd.DataFrame:
-    """One row a point, all folds together: the mean over seeds and its interval where the table has them."""
+    """One row a setting, all folds together: the mean over seeds and its interval where the table has them."""
     rows = table[(table["dataset"] == dataset) & (table["task"] == task) & (table["method"] == "daart")]
     rows = rows[(rows["readout"] == "native") & (rows["metric"] == METRIC)]
-    rows = rows.assign(split=rows["split"].astype(str), point=rows["point"].astype(str))
+    rows = rows.assign(split=rows["split"].astype(str), setting=rows["setting"].astype(str))
     rows = rows[~rows["split"].str.contains(r"\d$")]
-    seeds = rows[rows["seed"].notna()].groupby("point")["seed"].nunique().rename("seeds")
+    seeds = rows[rows["seed"].notna()].groupby("setting")["seed"].nunique().rename("seeds")
     over = rows[rows["seed"].isna()] if rows["seed"].isna().any() else rows
-    return over.join(seeds, on="point")[["point", "split", "value", "low", "high", "seeds", "n_groups"]]
+    return over.join(seeds, on="setting")[["setting", "split", "value", "low", "high", "seeds", "n_groups"]]
 
 
 @styled
@@ -47,7 +47,7 @@ def weight_map(
     Parameters
     ----------
     tables : mapping
-        Holds ``comparison.csv`` and ``points.csv``.
+        Holds ``comparison.csv`` and ``settings.csv``.
     dataset, task : str
 
     Returns
@@ -56,8 +56,8 @@ def weight_map(
         Figure, numbers drawn, caption; None where fewer than two pairs of weights were scored, or points differ in more
         than the two weights.
     """
-    points = _weights(tables["points.csv"], dataset)
-    data = _scores(tables["comparison.csv"], dataset, task).merge(points, on="point")
+    points = _weights(tables["settings.csv"], dataset)
+    data = _scores(tables["comparison.csv"], dataset, task).merge(points, on="setting")
     data = data.drop_duplicates(AXES)
     if len(data) < 2 or data["rest"].nunique() > 1:
         return None

@@ -19,7 +19,7 @@ def _errors(tables: Mapping[str, pd.DataFrame], dataset: str, mode: str) -> tupl
     """Errors of the first split family, point and seed of a dataset and mode, and which these are."""
     table = tables[ERRORS]
     table = table[(table["dataset"] == dataset) & (table["mode"] == mode)]
-    for column in ("split", "point", "seed"):
+    for column in ("split", "setting", "seed"):
         table = table[table[column] == table[column].iloc[0]] if len(table) else table
     where = f"{dataset}, {mode} mode, split {table['split'].iloc[0]}" if len(table) else ""
     return table, where

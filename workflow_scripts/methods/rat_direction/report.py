@@ -18,7 +18,7 @@ from workflow_scripts.methods.rat_direction.study import movie_errors
 from workflow_scripts.metrics.keypoints import summary
 from workflow_scripts.training.curves import save_figure
 
-RUN = ["dataset", "method", "mode", "point", "split", "seed"]
+RUN = ["dataset", "method", "mode", "setting", "split", "seed"]
 
 
 @dataclass(frozen=True)

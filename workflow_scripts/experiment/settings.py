@@ -7,11 +7,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-POINT_LENGTH = 60
+SETTING_LENGTH = 60
 """Longest hyper-parameter point that is spelt out in a path."""
 
 
-def point_name(values: dict[str, Any]) -> str:
+def setting_name(values: dict[str, Any]) -> str:
     """Name a hyper-parameter point: its swept fields while short (`lr~0.001,layers~2`), else a stable id.
 
     A swept field that is a group of options (`loss: {lambda_weak: 0}`) is named by those within, `lambda_weak~0`.
@@ -23,7 +23,7 @@ def point_name(values: dict[str, Any]) -> str:
         for name, (path, value) in zip(last, leaves, strict=True)
     ]
     text = ",".join(f"{name}~{value}" for name, value in named)
-    if len(text) <= POINT_LENGTH and all(c.isalnum() or c in "~,._-" for c in text):
+    if len(text) <= SETTING_LENGTH and all(c.isalnum() or c in "~,._-" for c in text):
         return text
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
