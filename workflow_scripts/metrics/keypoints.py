@@ -19,7 +19,7 @@ def known_directions(names: tuple[str, ...]) -> dict[str, tuple[str, str]]:
 def measures(names: tuple[str, ...]) -> list[Measure]:
     """Return the measures of images with these points.
 
-    `pixel_error_median/<setting>`, `pixel_error_p95/<setting>`, and for each direction `<which>_angle_median_deg`,
+    `pixel_error_median/<point>`, `pixel_error_p95/<point>`, and for each direction `<which>_angle_median_deg`,
     `<which>_angle_p90_deg`, `<which>_angle_share_over_30` and `<which>_angle_flips` (the share beyond 90°).
     """
     found = []
@@ -69,7 +69,7 @@ def point_errors(
     Returns
     -------
     DataFrame
-        `pixel_<setting>`, and for each direction `<which>_angle` (found), `<which>_true` and `<which>_error`, in degrees.
+        `pixel_<point>`, and for each direction `<which>_angle` (found), `<which>_true` and `<which>_error`, in degrees.
     """
     distance = np.linalg.norm(found - truth, axis=-1)
     table = pd.DataFrame({f"pixel_{name}": distance[:, column] for column, name in enumerate(names)})

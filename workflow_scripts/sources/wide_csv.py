@@ -23,7 +23,7 @@ from workflow_scripts.sources.shared.found import Found, file_head
 from workflow_scripts.sources.shared.points import describe, made
 from workflow_scripts.sources.shared.text import delimiter_of, read_text
 
-EXPECTED = "a csv with a row a frame and the columns <setting>_x, <setting>_y and perhaps <setting>_z, <setting>_likelihood"
+EXPECTED = "a csv with a row a frame and the columns <point>_x, <point>_y and perhaps <point>_z, <point>_likelihood"
 AXES = ("x", "y", "z")
 SCORES = ("likelihood", "p", "score", "confidence", "conf", "prob", "probability")
 NAME = re.compile(r"(?P<setting>.+?)[_. -](?P<axis>x|y|z|likelihood|p|score|confidence|conf|prob|probability)", re.I)

@@ -116,7 +116,7 @@ def tag_video(
     model : DirectionNet
     video : str or Path
     table : str or Path
-        A csv: `frame`, `time_s`, `located`, `<setting>_x`, `<setting>_y` (pixels of the video), `head_angle`, `body_angle`
+        A csv: `frame`, `time_s`, `located`, `<point>_x`, `<point>_y` (pixels of the video), `head_angle`, `body_angle`
         (degrees, counter-clockwise from the right), `crop_x`, `crop_y`, `crop_side`, `body_length` (pixels; empty where
         nothing was found).
     overlay : str or Path, optional
