@@ -26,7 +26,7 @@ from workflow_scripts.sources.shared.text import delimiter_of, read_text
 EXPECTED = "a csv with a row a frame and the columns <point>_x, <point>_y and perhaps <point>_z, <point>_likelihood"
 AXES = ("x", "y", "z")
 SCORES = ("likelihood", "p", "score", "confidence", "conf", "prob", "probability")
-NAME = re.compile(r"(?P<setting>.+?)[_. -](?P<axis>x|y|z|likelihood|p|score|confidence|conf|prob|probability)", re.I)
+NAME = re.compile(r"(?P<point>.+?)[_. -](?P<axis>x|y|z|likelihood|p|score|confidence|conf|prob|probability)", re.I)
 FRAMES = ("frame", "frames", "fnum", "frame_number", "frame_idx", "frame_index", "index", "")
 
 
@@ -202,7 +202,7 @@ def sniff(path: Path) -> Found | None:
 
 def _animals(names: list[str]) -> list[str]:
     """Find animals in names such as mouse1_nose or nose_2: every point must be there once for each."""
-    for pattern in (r"(?P<animal>[^_. -]+)[_. -](?P<setting>.+)", r"(?P<setting>.+)[_. -](?P<animal>[^_. -]+)"):
+    for pattern in (r"(?P<animal>[^_. -]+)[_. -](?P<point>.+)", r"(?P<point>.+)[_. -](?P<animal>[^_. -]+)"):
         fits = [re.fullmatch(pattern, name) for name in names]
         if not all(fits):
             continue
