@@ -67,7 +67,7 @@ def test_the_number_stands_beside_the_method_it_speaks_of(tmp_path):
         for method in ("pca", "raw")
         for task, metric in (("state", "macro_f1"), ("state", "f1/run"), ("speed", "mse"))
     ]
-    write_table(tmp_path / "probe.csv", pd.DataFrame(rows).assign(point="default", split="fold", seed=0))
+    write_table(tmp_path / "probe.csv", pd.DataFrame(rows).assign(setting="default", split="fold", seed=0))
     table = compare([tmp_path / "probe.csv"], load_published(write(tmp_path, TABLE)))
     beside = table[table["published"].notna()]
     assert set(zip(beside["method"], beside["metric"], beside["published"], strict=True)) == {

@@ -70,7 +70,7 @@ def test_confusion_shows_the_best_method() -> None:
     cells = [("good", "a", "a", 9), ("good", "a", "b", 1), ("good", "b", "a", 2), ("good", "b", "b", 8)]
     cells += [("bad", "a", "a", 1), ("bad", "a", "b", 9), ("bad", "b", "a", 9), ("bad", "b", "b", 1)]
     table = pd.DataFrame(cells, columns=["method", "truth", "prediction", "n"]).assign(
-        dataset="d", task="t", mode="sound", point="default", split="official", seed=0
+        dataset="d", task="t", mode="sound", setting="default", split="official", seed=0
     )
     plate = paper.confusion({"tables/confusions.csv": table}, dataset="d", task="t")
     assert plate is not None
@@ -94,7 +94,7 @@ def test_ranks_take_one_split_and_say_what_they_rest_on() -> None:
 def test_embeddings_have_a_panel_a_method() -> None:
     rng = np.random.default_rng(0)
     points = pd.DataFrame(rng.normal(size=(60, 2)), columns=["pc1", "pc2"]).assign(
-        dataset="d", task="t", method=["one"] * 30 + ["two"] * 30, mode="sound", point="default",
+        dataset="d", task="t", method=["one"] * 30 + ["two"] * 30, mode="sound", setting="default",
         label=["a", "b", None] * 20, share1=0.4, share2=0.1,
     )  # fmt: skip
     plate = paper.embeddings({"tables/embedding_maps.csv": points}, dataset="d")
