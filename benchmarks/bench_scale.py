@@ -113,7 +113,7 @@ def measure(recordings: int, frames: int) -> None:
         twin = load_card(ROOT / "config/datasets/rats_pairs_twin.yaml")
         assert twin.simulate is not None
         simulation, shard = twin.simulate, twin.shards[2]
-        sources = {"csv": shard.tracks, "txt": shard.labels[0].file}
+        sources = {"csv": shard.file, "txt": shard.labels[0].file}
         for path in sources.values():
             options = simulation.options | {"frames": frames}
             make_file(simulation.generator, path, folder / "one" / path, options, twin)

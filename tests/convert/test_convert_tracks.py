@@ -247,7 +247,7 @@ def test_a_broken_shard_leaves_no_file(tmp_path):
 def rats() -> tuple[Card, Path]:
     made = load_card(ROOT / "config" / "datasets" / "rats_pairs.yaml")
     for shard in made.shards:
-        folder = real("rats-pairs-a", shard.tracks).parents[1]
+        folder = real("rats-pairs-a", shard.file).parents[1]
     return made, folder
 
 
@@ -259,7 +259,7 @@ def test_real_rats(rats):
         assert found.n_frames == frames[shard.id]
         assert found.labels["S1"].mask.all()
         assert found.labels["S2"].mask.all()
-        assert found.source_sha256[shard.tracks] == made.file(shard.tracks).sha256
+        assert found.source_sha256[shard.file] == made.file(shard.file).sha256
         assert np.isnan(found.confidence[np.isnan(found.position).any(-1)]).all()
         assert any("missing in more than 25%" in text for text in found.warnings)
         assert ("the first 131 frames hold no point" in found.warnings) == (shard.id == "1")
@@ -275,7 +275,7 @@ def test_real_rats_convert_in_a_second(rats):
 
 def test_real_mice():
     made = load_card(ROOT / "config" / "datasets" / "mice_pair_mars7.yaml")
-    folder = real("mice-pair-mars7", made.shards[0].tracks).parents[1]
+    folder = real("mice-pair-mars7", made.shards[0].file).parents[1]
     (found,) = convert_shard(made, made.shards[0], folder)
     assert found.position.shape == (5700, 2, 7, 2)
     assert found.labels["interact"].values.sum() == 672

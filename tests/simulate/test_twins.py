@@ -56,8 +56,8 @@ def test_a_recording_does_not_depend_on_those_beside_it(made, tmp_path):
 def test_a_cut_down_card_makes_the_same_file(made, tmp_path):
     card, folder = made["rats_pairs_twin"]
     part = card.conversion_inputs("recording", "35")
-    make_file("rats_pairs", part.shards[0].tracks, tmp_path / "x.csv", card.simulate.options, part)
-    assert digest(tmp_path / "x.csv") == digest(folder / part.shards[0].tracks)
+    make_file("rats_pairs", part.shards[0].file, tmp_path / "x.csv", card.simulate.options, part)
+    assert digest(tmp_path / "x.csv") == digest(folder / part.shards[0].file)
 
 
 @pytest.mark.parametrize("name", TWINS)
@@ -133,7 +133,7 @@ def test_rats_have_the_traps_their_card_names(made):
     warnings = {r.id: " ".join(r.warnings) for r in recordings(made, "rats_pairs_twin")}
     assert f"first {rats_pairs.OPENING} frames" in warnings["1"]
     assert f"{rats_pairs.EXTRA_LABELS} labels past the end are cut" in warnings["8"]
-    rows = (folder / card.shard("35").tracks).read_text().splitlines()[4:]
+    rows = (folder / card.shard("35").file).read_text().splitlines()[4:]
     assert sum(",0.0,0.0," in row for row in rows) > 0
     assert any(",,,1.0" in row for row in rows), "likelihood 1 beside empty cells"
 

@@ -27,7 +27,7 @@ def test_sizes_come_from_the_card(root: Path) -> None:
     experiment = load_experiment(root, {"experiment": "real"})
     card = experiment.cards["rats_pairs"]
     sizes = Sizes(experiment)
-    bytes_named = sum(card.file(shard.tracks).bytes or 0 for shard in card.shards)
+    bytes_named = sum(card.file(shard.file).bytes or 0 for shard in card.shards)
     assert sizes.dataset("rats_pairs") == pytest.approx(bytes_named / 2e6)
     assert sum(sizes.shard("rats_pairs", shard.id) for shard in card.shards) == pytest.approx(bytes_named / 2e6)
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from workflow_scripts.cards.names import Fps, Label, Name, PlainPath, Side, TaskName, require_unique
 from workflow_scripts.cards.parts import Gaps, Movie, Published, Simulation
@@ -64,7 +64,10 @@ class Shard(Strict):
     """What one convert job reads: usually one recording, or one file that holds many."""
 
     id: Label = Field(description="Recording id, or name of the shard where the file names its own recordings.")
-    tracks: str = Field(description="Tracking file below resources/<dataset>/.")
+    file: str = Field(
+        validation_alias=AliasChoices("file", "tracks"),  # older cards say tracks
+        description="Table of tracks, video or images, below resources/<dataset>/.",
+    )
     labels: list[LabelSource] = []
     group: Label | None = Field(None, description="Animal, session or source video; the source decides where empty.")
     options: dict[str, Any] = Field({}, description="Overrides of the card's source options.")
@@ -74,8 +77,8 @@ class Shard(Strict):
     animal: str | None = Field(None, description="Animal (or cage) filmed; conditions compare animals.")
     condition: str | None = Field(None, description="Treatment, genotype … of this recording.")
     covariates: dict[str, str] = Field({}, description="Other columns of the sheet, by name.")
-    fps: float | None = Field(None, gt=0, description="Frames per second of this recording; empty = the card's.")
-    image_size: tuple[float, float] | None = Field(None, description="Width and height; empty = the card's.")
+    fps: Fps | None = Field(None, description="Frames per second of this recording; empty = the card's.")
+    image_size: tuple[Side, Side] | None = Field(None, description="Width and height; empty = the card's.")
     start: int = Field(0, ge=0, description="Frame of the video at which the table of tracks begins.")
     frames: int | None = Field(
         None, ge=1, description="Frames of the recording, where its table ends early; the rest is filled with NaN."
@@ -94,7 +97,7 @@ class Shard(Strict):
 
     def paths(self) -> list[str]:
         """Files the shard is made from, below resources/<dataset>/."""
-        return [self.tracks, *(labels.file for labels in self.labels), *self.beside]
+        return [self.file, *(labels.file for labels in self.labels), *self.beside]
 
 
 class Task(Strict):

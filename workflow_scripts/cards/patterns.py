@@ -67,7 +67,7 @@ class Pattern(Strict):
             shards.append(
                 {
                     "id": here.with_suffix("").as_posix(),
-                    "tracks": told["path"],
+                    "file": told["path"],
                     "labels": labels,
                     "group": None if self.group is None else _filled(self.group, told),
                     "options": {key: _filled(value, told) for key, value in self.options.items()},

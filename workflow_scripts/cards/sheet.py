@@ -170,7 +170,10 @@ def _paths(shards: Sequence[Any]) -> list[str]:
     found: dict[str, None] = {}
     for shard in shards:
         if isinstance(shard, dict):
-            named = [shard.get("tracks"), *(label.get("file") for label in shard.get("labels") or [])]
+            named = [
+                shard.get("file", shard.get("tracks")),
+                *(label.get("file") for label in shard.get("labels") or []),
+            ]
             found.update(dict.fromkeys(str(name) for name in [*named, *(shard.get("beside") or [])] if name))
     return list(found)
 
@@ -221,7 +224,7 @@ def _number(where: Path, row: dict[str, str], name: str, kind: type[int] | type[
 
 
 def _shard(where: Path, row: dict[str, str], templates: Sequence[Any]) -> dict[str, Any]:
-    shard: dict[str, Any] = {"id": row["recording"], "tracks": row["file"], "labels": _labels(where, row, templates)}
+    shard: dict[str, Any] = {"id": row["recording"], "file": row["file"], "labels": _labels(where, row, templates)}
     shard["group"] = row.get("group") or row.get("animal")
     for name in ("animal", "condition", "scored"):
         if name in row:

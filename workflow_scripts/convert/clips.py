@@ -115,7 +115,7 @@ def label_video(
     stated = shard.fps or card.fps
     if stated is not None and abs(stated - fps) > FPS_TOLERANCE * stated:
         raise InputError(
-            resources / shard.tracks,
+            resources / shard.file,
             f"has {fps:g} frames a second, and the {'sheet' if shard.fps else 'card'} says {stated:g}",
             "correct fps, or leave it empty: a video states its own",
         )

@@ -65,7 +65,7 @@ def convert_images(
 
 
 def _read(card: Card, shard: Shard, resources: Path) -> ImageSet:
-    path = resources / shard.tracks
+    path = resources / shard.file
     images = read_images(card.source, path, deep_merge(card.options, shard.options))
     if card.keypoints and list(images.names) != card.keypoints:
         raise InputError(

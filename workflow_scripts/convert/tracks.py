@@ -54,11 +54,11 @@ def convert_shard(card: Card, shard: Shard, resources: Path) -> Iterator[Recordi
     InputError, ConfigError
         When a file cannot be used or contradicts the card.
     """
-    tracks = resources / shard.tracks
+    tracks = resources / shard.file
     options = deep_merge(card.options, shard.options)
     files = shard.paths()
     check_options(card.source, options)
-    for name in joined_files(shard.tracks, options.get("join") or {}):
+    for name in joined_files(shard.file, options.get("join") or {}):
         if name not in files:
             raise ConfigError(
                 f"The shard {shard.id!r} joins the file {name!r}; list it under beside, so that it is fetched and a "

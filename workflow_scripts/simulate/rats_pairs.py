@@ -165,7 +165,7 @@ def _animal_gaps(rng: np.random.Generator, session: Int64Array) -> np.ndarray[tu
 
 def _find(path: str, card: Card) -> Shard:
     for shard in card.shards:
-        if path == shard.tracks or path in [labels.file for labels in shard.labels]:
+        if path == shard.file or path in [labels.file for labels in shard.labels]:
             return shard
     raise ConfigError(f"No shard of the card {card.name!r} reads {path!r}, so nothing says what it should hold.")
 
@@ -188,7 +188,7 @@ def make(path: str, target: Path, options: Options, card: Card) -> None:
     """
     shard = _find(path, card)
     session = states(generator(options.seed, card.name, shard.id, "states"), options.frames)
-    if path != shard.tracks:
+    if path != shard.file:
         caltech_annotator.write(target, _labels(session, EXTRA_LABELS if shard.id in options.long_labels else 0))
         return
     position, confidence = _tracks(

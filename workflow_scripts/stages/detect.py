@@ -19,7 +19,7 @@ def work(options: argparse.Namespace) -> None:
     card = read_card(options.card)
     shard = card.conversion_inputs("video", options.shard).shards[0]
     folder = card.folder_of_files(options.resources)
-    path = folder / shard.tracks
+    path = folder / shard.file
     try:
         made = preprocess(
             path,

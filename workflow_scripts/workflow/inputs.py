@@ -120,7 +120,7 @@ class Inputs:
     def video_paths(self, wildcards: Any) -> list[str]:
         """Paths of a video and of the files its detector reads; no annotation, whose edits detect nothing again."""
         shard = self.cards[wildcards.dataset].shard(wildcards.shard)
-        return [shard.tracks, *shard.beside]
+        return [shard.file, *shard.beside]
 
     def annotation_paths(self, wildcards: Any) -> list[str]:
         """Paths of the annotations of all of a dataset's videos."""

@@ -108,7 +108,7 @@ def _shard_sizes(card: Card, *, rough: bool) -> dict[str, float]:
     """Megabytes of coordinates of each shard, by its id; `rough` sizes of files count where no exact one is known."""
     if card.simulate is not None:
         return dict.fromkeys((shard.id for shard in card.shards), _simulated_mb(card) / len(card.shards))
-    archives = [shard.tracks.split(UNPACKED)[0] for shard in card.shards]
+    archives = [shard.file.split(UNPACKED)[0] for shard in card.shards]
     sharing = Counter(archives)
     sizes = {}
     for shard, name in zip(card.shards, archives, strict=True):

@@ -118,10 +118,10 @@ def _same_file(card: Card, found: Checked) -> None:
     for shard in card.shards:
         if card.kind == "clips" and "region" in shard.options:
             continue
-        first, group = groups.setdefault(shard.tracks, (shard.id, shard.group or ""))
+        first, group = groups.setdefault(shard.file, (shard.id, shard.group or ""))
         if group != (shard.group or ""):
             found.problems.append(
-                f"The recordings {first!r} and {shard.id!r} are of one file, {shard.tracks}, and of two groups."
+                f"The recordings {first!r} and {shard.id!r} are of one file, {shard.file}, and of two groups."
             )
 
 

@@ -28,7 +28,7 @@ def video_brief(card: Card, shard: Shard, folder: Path) -> Brief:
     InputError
         When it is no readable video, or the region reaches over its border.
     """
-    path = folder / shard.tracks
+    path = folder / shard.file
     require_file(path)
     info = probe(path)
     options = shard_options(card, shard)
@@ -60,7 +60,7 @@ def video_brief(card: Card, shard: Shard, folder: Path) -> Brief:
 
 def image_brief(card: Card, shard: Shard, folder: Path) -> Brief:
     """Look at a file of labelled images."""
-    path = folder / shard.tracks
+    path = folder / shard.file
     images = read_images(card.source, path, deep_merge(card.options, shard.options))
     if card.keypoints and list(images.names) != card.keypoints:
         raise InputError(

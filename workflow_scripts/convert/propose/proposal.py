@@ -303,7 +303,7 @@ def _recordings(listing: Listing, items: Sequence[Item], source: str, made: Prop
         for item in items:
             others = item.found.options.get("others", [])
             folder = item.path.parent
-            shard: dict[str, Any] = {"id": item.id, "tracks": listing.name(item.path)}
+            shard: dict[str, Any] = {"id": item.id, "file": listing.name(item.path)}
             if not inside and item.found.kind != "images":
                 shard["group"] = item.group
             if others:
