@@ -13,7 +13,7 @@ from workflow_scripts.cli import main
 from workflow_scripts.formats.predictions import Prediction, create_predictions
 from workflow_scripts.formats.tracks import Labels, Recording, open_tracks, write_tracks
 from workflow_scripts.sources import read_labels
-from workflow_scripts.sources.boris import read_bouts
+from workflow_scripts.sources.boris import Options, read_bouts
 
 FPS = 25.0
 TRUTH = np.repeat([0, 1, 2, 1, 0], [10, 5, 20, 1, 14])
@@ -85,9 +85,10 @@ def test_boris_names_the_medium_and_comes_back(data: Path, predictions: Path, tm
     export("export-labels", data, *media, "--output", tmp_path / "labels")
     export("export-bouts", predictions, "--tracks", data, *media, "--output", tmp_path / "bouts")
     for path in (*sorted((tmp_path / "labels").glob("*.csv"))[:1], *(tmp_path / "bouts").glob("*.csv")):
-        bouts, duration, fps = read_bouts(path, FPS, "s/1.mp4")
+        found = read_bouts(path, FPS, Options(observation="s/1.mp4"))
+        bouts = found.bouts
         assert (bouts[0].start, bouts[0].stop, bouts[0].name) == (10, 15, "chase")
-        assert (len(bouts), duration, fps) == (3, 2.0, FPS)
+        assert (len(bouts), found.fps) == (3, FPS)
 
 
 def test_simba_has_no_place_for_unlabelled_frames(

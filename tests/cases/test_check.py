@@ -139,7 +139,6 @@ def experiment(files: Path, **config: object) -> list[str]:
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ({}, "names no method"),
         ({"methods": {"daart": {"strong": "grom"}}}, "strong names the task 'grom'"),
         ({"methods": {"daart": {"weak": "heuristics"}}}, "weak names the task 'heuristics'"),
         ({"methods": {"lisbet": {"labels": ["rear"]}}}, "labels names the task 'rear'"),

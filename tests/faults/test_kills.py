@@ -43,7 +43,7 @@ def test_snakemake_is_killed_again_and_again(undisturbed: Path, tmp_path: Path) 
     done = run(folder)
     assert done.returncode == 0, done.stderr[-3000:]
     assert kills >= 3
-    assert "was killed; going on" in done.stderr
+    assert "was killed; continuing" in done.stderr
     same(folder, undisturbed)
 
 

@@ -124,6 +124,9 @@ def test_markers_csv_and_npy(tmp_path):
 
 def test_features_lose_their_index_only(tmp_path):
     values, names = daart_csv.read_features(write(tmp_path / "f.csv", "index,a,b\n0,1,2\n1,,4\n"))
+    assert names == ["index", "a", "b"], "only a first column without a name is an index"
+    np.testing.assert_array_equal(values, [[0, 1, 2], [1, np.nan, 4]])
+    values, names = daart_csv.read_features(write(tmp_path / "u.csv", ",a,b\n0,1,2\n1,,4\n"))
     assert names == ["a", "b"]
     np.testing.assert_array_equal(values, [[1, 2], [np.nan, 4]])
     values, names = daart_csv.read_features(write(tmp_path / "g.csv", "index,a\n5,1\n9,2\n"))

@@ -173,7 +173,7 @@ def test_a_checkpoint_that_is_a_program_is_not_run(tmp_path):
 
     with open(tmp_path / "resume.ckpt", "wb") as handle:
         pickle.dump({"state_dict": Evil()}, handle)
-    with pytest.raises(InputError, match="no checkpoint of plain tensors"):
+    with pytest.raises(InputError, match="is not a checkpoint of plain tensors"):
         run(tmp_path, epochs=1)
     assert not (tmp_path / "pwned").exists()
 

@@ -32,7 +32,8 @@ def put(folder: Path, block: re.Match[str]) -> None:
         lines = path.read_text().splitlines(keepends=True)
         (at,) = [number for number, line in enumerate(lines) if line.strip().startswith(block["line"])]
         at += block["where"] == "after"
-        path.write_text("".join([*lines[:at], block["text"], *lines[at:]]))
+        text = block["text"] + ("\n\n" if block["where"] == "before" else "")  # a definition before a constant
+        path.write_text("".join([*lines[:at], text, *lines[at:]]))
     elif path.exists():
         path.write_text(path.read_text() + block["text"])
     else:

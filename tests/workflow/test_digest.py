@@ -14,8 +14,8 @@ from workflow_scripts.workflow import digest
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "workflow_scripts"
     shutil.copytree(digest.PACKAGE / "stages", folder / "stages", ignore=shutil.ignore_patterns("__pycache__"))
-    for path in digest.PACKAGE.glob("*.py"):
-        shutil.copy(path, folder)
+    for room in ("core", "experiment", "workflow"):
+        shutil.copytree(digest.PACKAGE / room, folder / room, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(digest, "PACKAGE", folder)
     monkeypatch.setattr(digest, "KEPT", folder / "__pycache__/digests.json")
     monkeypatch.setattr(digest, "_NEW", {})
@@ -51,7 +51,7 @@ def test_what_was_kept_gives_the_same_digest(package: Path) -> None:
 
 def test_code_counts_and_comments_do_not(package: Path) -> None:
     first = fresh()
-    imported = package / "files.py"
+    imported = package / "core/files.py"
     source = imported.read_text()
     imported.write_text("# a remark\n" + source)
     assert fresh() == first

@@ -147,7 +147,7 @@ def test_kill_9_then_the_same_command(root: Path, finished: Path, tmp_path: Path
     assert list((folder / ".snakemake/locks").glob("*.lock"))
     done = run(folder)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert "was killed; going on" in done.stderr
+    assert "was killed; continuing" in done.stderr
     for name in ("comparison.csv", "settings.csv", "tables/ethograms.csv"):
         assert (folder / "results/tiny" / name).read_bytes() == (finished / "results/tiny" / name).read_bytes()
 

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from workflow_scripts import methods
-from workflow_scripts.cards.places import known_names
+from workflow_scripts.cards.places import as_folders, known_names
 from workflow_scripts.cli.tables import print_table, read_card
 from workflow_scripts.convert.check import check_dataset, draw
 from workflow_scripts.core.errors import ConfigError
@@ -36,9 +36,9 @@ def run(options: argparse.Namespace) -> None:
 def _dataset(options: argparse.Namespace) -> None:
     card = read_card(options.places, options.name)
     mirrors = [Path(mirror) for mirror in os.environ.get("ETHOMAKE_MIRRORS", "").split(os.pathsep) if mirror]
-    found = check_dataset(card, options.places, mirrors)
+    found = check_dataset(card, as_folders(options.places)[0], mirrors)
     if found.briefs and not options.no_picture:
-        target = draw(card, found.briefs, Path("data") / card.name / "check.png")
+        target = draw(card, found.briefs, as_folders(options.places)[0] / "data" / card.name / "check.png")
         print(f"Drawn: {target}")
     notes = list(dict.fromkeys(found.notes))
     if notes:

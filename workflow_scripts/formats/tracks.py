@@ -86,10 +86,8 @@ class Recording:
         Checksum by source file name.
     warnings : list of str
         What conversion had to decide; shown in the report.
-    animal, condition : str
+    animal, condition, covariates : str, str, dict of str to str
         Of the sheet; empty where it names none.
-    covariates : dict of str to str
-        Other columns of the sheet.
     start : int
         Frame of the video at which frame 0 of this recording lies, at `fps`.
     source_fps : float

@@ -23,7 +23,7 @@ from workflow_scripts.sources.joined import JoinOptions, join_animals
 from workflow_scripts.sources.shared.found import Found, file_head
 from workflow_scripts.sources.shared.pandas_hdf import read_hdf
 from workflow_scripts.sources.shared.points import describe
-from workflow_scripts.sources.shared.text import refuse_non_text
+from workflow_scripts.sources.shared.text import beginning, refuse_non_text
 
 WIDE = 2000
 """Columns from which on a csv is parsed in two passes."""
@@ -335,10 +335,6 @@ def sniff(path: Path) -> Found | None:
     return found
 
 
-SAMPLE_LINES = 2000
-"""Lines of a csv that `sniff` parses; the others are counted."""
-
-
 def _lenient(path: Path) -> tuple[Recording, dict[str, Any]]:
     """Read a table (or the beginning of a csv) with the fewest options it takes, and return them."""
     options: dict[str, Any] = {}
@@ -369,17 +365,8 @@ def _sample(path: Path) -> tuple[bytes | None, tuple[int, bool]]:
     if file_head(path).hdf5:
         return None, (0, False)
     raw = path.read_bytes()
-    place = _header(raw)[1]
-    body = raw[place:].rstrip(b"\r\n")
-    rows = body.count(b"\n") + 1
-    last = body[body.rfind(b"\n") + 1 :].split(b",", 1)[0].strip()
-    end = place
-    for _ in range(SAMPLE_LINES):
-        end = raw.find(b"\n", end) + 1
-        if end == 0:
-            end = len(raw)
-            break
-    return raw[:end], (rows, last.isdigit() and int(last) != rows - 1)
+    first, rows, last = beginning(raw, _header(raw)[1])
+    return first, (rows, last.isdigit() and int(last) != rows - 1)
 
 
 def write_csv(path: Path, recording: Recording, *, scorer: str = "EthoMake") -> None:

@@ -118,7 +118,7 @@ def test_only_tasks_of_the_experiment_are_watched(tmp_path, monkeypatch):
 
 def test_experiments_tell_their_tasks_through_the_environment(root, monkeypatch):
     monkeypatch.setattr("os.environ", dict(os.environ))
-    use = {"datasets": {"mabe22_mouse_twin": {"tasks": ["strain"]}, "rats_pairs_twin": {}}}
+    use = {"datasets": {"mabe22_mouse_twin": {"tasks": ["strain"]}, "rats_pairs_twin": {}}, "methods": {"raw": {}}}
     set_environment(root, validate(Configuration, use, "here"))
     assert asked_tasks("mabe22_mouse_twin") == ["strain"] and asked_tasks("rats_pairs_twin") is None
 

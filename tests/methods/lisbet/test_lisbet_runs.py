@@ -128,7 +128,7 @@ def test_reading_the_options_imports_no_torch():
 def test_recordings_without_labels_are_embedded_unless_refused():
     from pathlib import Path
 
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     use = {"methods": ["raw"], "splits": ["official"]}
 
     def ends(**more):

@@ -10,9 +10,9 @@ import pytest
 import torch
 import yaml
 from builders.clips import film, settings, split
-from workflow_scripts.methods.mvd.decision import Held, Rule, guarded, tune
 
 from workflow_scripts.behaviour.exports import export_bouts
+from workflow_scripts.behaviour.thresholds import Held, Rule, guarded, tune
 from workflow_scripts.convert.crop_video import preprocess
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.formats.clips import MISSING, Clip, open_clips, write_clips

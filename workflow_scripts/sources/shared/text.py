@@ -115,3 +115,28 @@ def positive_number(path: Path, line: int, column: str, text: str) -> float:
     if not math.isfinite(value) or value < 0:
         raise InputError(path, f"line {line}: {column} is {text}, negative or not finite", "correct that row")
     return value
+
+
+SAMPLE_LINES = 2000
+"""Lines of a csv that are parsed to recognise it; the others are counted."""
+
+
+def beginning(raw: bytes, place: int) -> tuple[bytes, int, bytes]:
+    """Return the beginning of a csv, its number of rows, and the first cell of its last row.
+
+    Parameters
+    ----------
+    raw : bytes
+        The whole file.
+    place : int
+        Where its first row of values begins.
+    """
+    body = raw[place:].rstrip(b"\r\n")
+    last = body[body.rfind(b"\n") + 1 :].split(b",", 1)[0].strip()
+    end = place
+    for _ in range(SAMPLE_LINES):
+        end = raw.find(b"\n", end) + 1
+        if end == 0:
+            end = len(raw)
+            break
+    return raw[:end], body.count(b"\n") + 1, last
