@@ -6,15 +6,10 @@ from workflow_scripts.evaluation.mabe.cards import evaluator_files
 MABE = {name: files for name, files in evaluator_files(EXPERIMENT.cards).items() if EXPERIMENT.tasks(name)}
 
 
-def mabe_file(key):
-    """Input function: the labels or the split of a dataset."""
-    return lambda wildcards: PLAN.resource(wildcards.dataset, MABE[wildcards.dataset][key])
-
-
 rule submission:
     input:
         embeddings=f"{RUN}/embeddings.h5",
-        map=mabe_file("labels"),
+        map=lambda wildcards: PLAN.resource(wildcards.dataset, MABE[wildcards.dataset]["labels"]),
     output:
         f"{RUN}/submission.npy",
     log:
@@ -55,8 +50,8 @@ use rule submission as control_submission with:
 rule mabe:
     input:
         submission=f"{RUN}/submission.npy",
-        labels=mabe_file("labels"),
-        split=mabe_file("split"),
+        labels=lambda wildcards: PLAN.resource(wildcards.dataset, MABE[wildcards.dataset]["labels"]),
+        split=lambda wildcards: PLAN.resource(wildcards.dataset, MABE[wildcards.dataset]["split"]),
     output:
         compat=f"{RUN}/mabe_compat.csv",
         sound=f"{RUN}/mabe_sound.csv",

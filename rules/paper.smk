@@ -5,14 +5,9 @@
 from workflow_scripts.experiment.figure_kinds import KINDS as FIGURE_KINDS
 
 
-def figure_kind(wildcards):
-    """What a figure is drawn from and by."""
-    return FIGURE_KINDS[FIGURES[wildcards.figure].kind]
-
-
 rule figure:
     input:
-        tables=lambda wildcards: [f"{RESULTS}/{table}" for table in figure_kind(wildcards).tables],
+        tables=lambda wildcards: [f"{RESULTS}/{table}" for table in FIGURE_KINDS[FIGURES[wildcards.figure].kind].tables],
     output:
         pdf=f"{RESULTS}/figures/{{figure}}.pdf",
         png=report(
@@ -41,9 +36,11 @@ rule figure:
         kind=lambda wildcards: FIGURES[wildcards.figure].kind,
         select=lambda wildcards: as_json(FIGURES[wildcards.figure].select),
         config=PLAN.tables_digest,
-        results=RESULTS,
+        results=lambda wildcards, output: str(Path(output.pdf).parents[1]),
         stem=lambda wildcards, output: str(Path(output.pdf).with_suffix("")),
-        code=lambda wildcards: code_digest("stages.figure", figure_kind(wildcards).function.split(":")[0]),
+        code=lambda wildcards: code_digest(
+            "stages.figure", FIGURE_KINDS[FIGURES[wildcards.figure].kind].function.split(":")[0]
+        ),
     shell:
         "python -m workflow_scripts.stages.figure --log {log:q} --results {params.results:q} --config {params.experiment:q}"
         " --kind {params.kind} --select {params.select:q} --stem {params.stem:q}"

@@ -3,6 +3,8 @@
 
 from workflow_scripts.core.files import digest
 
+LOCK = digest(ROOT / "requirements.lock")
+
 
 rule rulegraph:
     output:
@@ -83,7 +85,7 @@ rule crate:
         mem_mb=scaled(1000),
         runtime=10,
     params:
-        lock=digest(ROOT / "requirements.lock"),
+        lock=LOCK,
         experiment=PLAN.resolved,
         config=PLAN.pages_digest,
         results=lambda wildcards, input: str(Path(input.comparison).parent),

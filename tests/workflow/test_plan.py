@@ -136,8 +136,8 @@ def test_unlabelled_data_leave_embeddings_and_named_weights_are_inputs(root: Pat
 
 def test_pretraining_that_others_start_from_ends_with_its_embedder(root: Path) -> None:
     experiment = load_experiment(root, {"experiment": "paper_lisbet_calms21"})
-    assert experiment.unjudged()
-    assert all(path.endswith("/embedder/config.yaml") for path in experiment.left_over())
+    assert experiment.pretraining_runs()
+    assert all(path.endswith("/embedder/config.yaml") for path in experiment.pretraining_results())
 
 
 def test_lint(root: Path, tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_another_checkout_is_used_whole(root: Path, tmp_path: Path) -> None:
     ignore = shutil.ignore_patterns(".*", "results", "resources", "data", "logs", "build", "tests", "*.egg-info")
     shutil.copytree(root, copy, ignore=ignore, symlinks=True)
     marker = "raise SystemExit('the copy was imported')\n"
-    (copy / "workflow_scripts" / "experiment.py").write_text(marker)
+    (copy / "workflow_scripts" / "experiment" / "experiment.py").write_text(marker)
     environment = os.environ | {"PYTHONPATH": ""}
     command = [sys.executable, "-m", "snakemake", "-s", str(copy / "Snakefile"), "-d", str(tmp_path), "-n"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
