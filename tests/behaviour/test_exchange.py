@@ -85,7 +85,7 @@ def test_boris_names_the_medium_and_comes_back(data: Path, predictions: Path, tm
     export("export-labels", data, *media, "--output", tmp_path / "labels")
     export("export-bouts", predictions, "--tracks", data, *media, "--output", tmp_path / "bouts")
     for path in (*sorted((tmp_path / "labels").glob("*.csv"))[:1], *(tmp_path / "bouts").glob("*.csv")):
-        found = read_bouts(path, FPS, Options(observation="s/1.mp4"))
+        found = read_bouts(path, FPS, Options(observation="s/1.mp4", multiclass="act"))
         bouts = found.bouts
         assert (bouts[0].start, bouts[0].stop, bouts[0].name) == (10, 15, "chase")
         assert (len(bouts), found.fps) == (3, FPS)

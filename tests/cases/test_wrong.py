@@ -69,7 +69,7 @@ def test_case_2_filtered_tables_are_the_same_recording(tmp_path: Path) -> None:
         boris(folder / f"m{number}.csv", [("groom", 0.5, 1.0)], duration=2.0, media=f"m{number}.mp4")
     made = proposed(tmp_path, folder)
     assert [(s.id, s.group, len(s.labels)) for s in made.shards] == [("m1", "m1", 1), ("m2", "m2", 1)]
-    assert all(s.tracks.endswith("_filtered.csv") for s in made.shards)
+    assert all(s.file.endswith("_filtered.csv") for s in made.shards)
     assert any("filtered one is used" in line for line in propose([folder]).guessed)
 
 

@@ -125,7 +125,7 @@ def _read_classic(path: Path) -> Dataset:
 
 def _read_hdf5(path: Path) -> Dataset:
     variables = {}
-    with open_hdf5(path) as handle:
+    with open_hdf5(path, "a NetCDF file") as handle:
         nodes: dict[str, h5py.Dataset] = {}
         for name in handle:
             if not isinstance(handle.get(name, getlink=True), h5py.HardLink):

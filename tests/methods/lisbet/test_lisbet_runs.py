@@ -133,7 +133,7 @@ def test_recordings_without_labels_are_embedded_unless_refused():
 
     def ends(**more):
         told = {"experiment": "x", "datasets": {"calms21_unlabeled": use | more}, "methods": {"raw": {}}}
-        return [path.split("/seed0/")[1] for path in load_experiment(root, told).unjudged_files()]
+        return [path.split("/seed0/")[1] for path in load_experiment(root, told).pretraining_results()]
 
-    assert ends() == ["embedder/config.yaml", "embeddings.h5"]
+    assert ends() == ["embeddings.h5"]
     assert ends(embed=False) == ["embedder/config.yaml"]

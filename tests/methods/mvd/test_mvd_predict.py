@@ -309,4 +309,4 @@ def test_a_backbone_that_is_not_there_fails_the_check(tmp_path, capsys):
     }
     (tmp_path / "x.yaml").write_text(yaml.safe_dump(told))
     assert main(["--root", str(root), "check", str(tmp_path / "x.yaml")]) == 1
-    assert "methods.mvd: there is no file /nonexistent.pth" in capsys.readouterr().err
+    assert "methods.mvd: there is no file /nonexistent.pth" in capsys.readouterr().out
