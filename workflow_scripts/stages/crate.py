@@ -43,7 +43,7 @@ def work(options: argparse.Namespace) -> None:
             card = results / run.path() / "model_card.md"
             if card.is_file():
                 files[f"results/model_cards/{run.path().removeprefix('runs/').replace('/', '-')}.md"] = card
-        files |= {f"results/{table}.csv": results / f"{table}.csv" for table in ("comparison", "points")}
+        files |= {f"results/{table}.csv": results / f"{table}.csv" for table in ("comparison", "settings")}
         crate = part / "crate"
         ended = (results / "comparison.csv").stat().st_mtime
         write_crate(
