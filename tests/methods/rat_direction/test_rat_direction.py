@@ -214,7 +214,7 @@ def test_weights_round_trip_and_programs_are_refused(tmp_path):
     torch.save(model.state_dict(), tmp_path / "state.pt")
     model.load_state_dict(method.import_weights(tmp_path / "state.pt"))
     torch.save(torch.nn.Linear(1, 1), tmp_path / "model.pt")
-    with pytest.raises(InputError, match="no checkpoint of plain tensors"):
+    with pytest.raises(InputError, match="is not a checkpoint of plain tensors"):
         method.import_weights(tmp_path / "model.pt")
 
 
