@@ -48,7 +48,7 @@ def test_a_two_by_two_grid_is_a_job_a_point_and_runs_once(project, tmp_path):
     named = project(n_hid_layers=[1, 2], lambda_pred=[0, 1])
     code, text = snakemake(tmp_path, named)
     assert code == 0, text
-    assert sorted(jobs(text)) == ["all", "gather", "setting", "setting", "setting", "setting"]
+    assert sorted(jobs(text)) == ["all", "gather", "point", "point", "point", "point"]
     folder = tmp_path / "results" / "multi-0" / "dtcn" / "test"
     versions = sorted(path.name for path in folder.glob("version_*"))
     assert versions == [f"version_{k}" for k in range(4)]
@@ -56,7 +56,7 @@ def test_a_two_by_two_grid_is_a_job_a_point_and_runs_once(project, tmp_path):
     code, text = snakemake(tmp_path, named)
     assert code == 0 and jobs(text) == [] and "Nothing to be done" in text
     code, text = snakemake(tmp_path, project(n_hid_layers=[1, 2], lambda_pred=[0, 2]), "-n")
-    assert code == 0 and sorted(jobs(text)) == ["all", "gather", "setting", "setting"]
+    assert code == 0 and sorted(jobs(text)) == ["all", "gather", "point", "point"]
 
 
 def test_a_grid_is_known_before_its_data_are_read(project, tmp_path):
