@@ -165,7 +165,7 @@ def test_a_live_run_keeps_its_lock(root: Path, tmp_path: Path) -> None:
     )
     try:
         deadline = time.monotonic() + 60
-        while not list((folder / ".snakemake/ethomake").glob("*.json")):
+        while not list((folder / ".snakemake/ethomake/running").glob("*.json")):
             assert first.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.1)
