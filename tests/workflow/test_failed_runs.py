@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,9 +17,12 @@ from workflow_scripts.report import views
 from workflow_scripts.report.tables import scores
 
 
-def stage(root: Path, name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def stage(
+    root: Path, folder: Path, name: str, *arguments: str | Path, keep_going: bool = False
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", f"workflow_scripts.stages.{name}", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)
+    environment = os.environ | {"PYTHONPATH": str(root), "ETHOMAKE_KEEP_GOING": str(int(keep_going))}
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment)
 
 
 @pytest.fixture
@@ -30,10 +34,10 @@ def broken(tmp_path: Path) -> Path:
 
 def test_a_failure_ends_the_job_unless_told_to_survive(root: Path, broken: Path) -> None:
     made = broken / "embedder" / "config.yaml", broken / "embedder" / "model.safetensors"
-    done = stage(root, "export_embedder", "--folder", broken)
+    done = stage(root, broken, "export_embedder", "--folder", broken)
     assert done.returncode == 1 and not made[0].exists()
-    done = stage(root, "export_embedder", "--folder", broken, "--given", broken / "hparams.yaml", "--survive", *made)
-    assert done.returncode == 0
+    done = stage(root, broken, "export_embedder", "--folder", broken, keep_going=True)
+    assert done.returncode == 0, done.stderr
     for path in made:
         assert "is not valid YAML" in str(failure(path))
     assert failure(broken / "hparams.yaml") is None
@@ -42,8 +46,8 @@ def test_a_failure_ends_the_job_unless_told_to_survive(root: Path, broken: Path)
 def test_a_failure_is_passed_on_without_work(root: Path, tmp_path: Path) -> None:
     write_failure(tmp_path / "predictions.h5", "the loss became NaN.")
     table = tmp_path / "probe.csv"
-    files = ("--given", tmp_path / "predictions.h5", "--survive", table)
-    done = stage(root, "pool", "--predictions", "none.h5", "--settings", "{}", "--output", table, *files)
+    files = ("--predictions", tmp_path / "predictions.h5", "--output", table)
+    done = stage(root, tmp_path, "pool", "--settings", "{}", *files, keep_going=True)
     assert done.returncode == 0, done.stderr
     assert failure(table) == "the loss became NaN."
 
