@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 
 from workflow_scripts.kinematics.body_roles import RoleNames
 from workflow_scripts.kinematics.quantities import CONTACT, NEAR, SMOOTH_S
+from workflow_scripts.kinematics.windows import Windows
 from workflow_scripts.methods import Options
 
 
@@ -26,7 +27,7 @@ class Config(Options):
     smooth_s: float = Field(SMOOTH_S, ge=0, description="Centred mean over positions before anything else, in seconds.")
     contact: float = Field(CONTACT, gt=0, description="Two points closer than this touch, in body lengths.")
     near: float = Field(NEAR, gt=0, description="Two animals whose centres are closer are near, in body lengths.")
-    windows_s: list[float] = Field(
+    windows_s: Windows = Field(
         [1.0, 5.0, 20.0], description="Windows, in seconds, of means and deviations about the frame."
     )
     past_and_future: bool = Field(
@@ -57,15 +58,6 @@ class Config(Options):
         ge=0,
         description="Inner folds over training groups that choose the rounds and the temperature; 0 = max_iter rounds.",
     )
-
-    @field_validator("windows_s")
-    @classmethod
-    def _positive(cls, value: list[float]) -> list[float]:
-        if any(window <= 0 for window in value):
-            raise ValueError("every window must be longer than 0 s")
-        if len(set(value)) != len(value):
-            raise ValueError("every window must be named once")
-        return value
 
     @field_validator("bands_hz")
     @classmethod

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from workflow_scripts.kinematics.body_roles import RoleNames
 from workflow_scripts.kinematics.quantities import CONTACT, NEAR, SMOOTH_S
+from workflow_scripts.kinematics.windows import Windows
 from workflow_scripts.methods import Options
 
 
@@ -20,7 +21,7 @@ class Config(Options):
         description="symmetric: smallest and largest over the animals (and mean, of three or more), blind to which is "
         "which; named: one column per animal and ordered pair, for resident and intruder.",
     )
-    windows_s: list[float] = Field(
+    windows_s: Windows = Field(
         [1.0, 5.0, 20.0], description="Centred windows, in seconds, of the rolling means and deviations."
     )
     smooth_s: float = Field(SMOOTH_S, ge=0, description="Centred mean over positions before anything else, in seconds.")
@@ -33,12 +34,3 @@ class Config(Options):
         description="Principal components of the standardised dimensions to keep (the training recordings'), so that "
         "the embedding is as wide as another; 0 = the dimensions themselves.",
     )
-
-    @field_validator("windows_s")
-    @classmethod
-    def _positive(cls, value: list[float]) -> list[float]:
-        if any(window <= 0 for window in value):
-            raise ValueError("every window must be longer than 0 s")
-        if len(set(value)) != len(value):
-            raise ValueError("every window must be named once")
-        return value
