@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from workflow_scripts.behaviour.exports import tasks_by_frame
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.names import slugify
 from workflow_scripts.core.tables import write_csv
@@ -197,16 +198,7 @@ def predictions_of(
     with ExitStack() as stack:
         said = stack.enter_context(open_predictions(predictions))
         reader, kind = _open(stack, data)
-        for task in tasks or []:
-            if task not in said.tasks:
-                raise ConfigError(f"{predictions}: has no task {task!r}{nearest(task, said.tasks)}.")
-        chosen = [
-            task
-            for task in tasks or said.tasks
-            if said.info(task)[1] == "frame" and said.info(task)[0] in ("multiclass", "binary")
-        ]
-        if not chosen:
-            raise InputError(predictions, "holds no classes by frame", "name a run whose tasks are labelled by frame")
+        chosen = tasks_by_frame(predictions, said, tasks)
         for recording in dict.fromkeys(name for task in chosen for name in said.recordings(task)):
             found = []
             for task in chosen:

@@ -119,12 +119,7 @@ def export_bouts(
         if kind not in ("tracks", "clips") or (form == "supervisely") > (kind == "clips"):
             raise ConfigError(f"{data}: {kind} are not exported as {form}; name tracks.h5 or clips/index.h5.")
         recordings: Any = stack.enter_context(open_dataset(data))
-        for task in tasks or []:
-            if task not in reader.tasks:
-                raise ConfigError(f"{predictions}: has no task {task!r}{nearest(task, reader.tasks)}")
-        chosen = [task for task in tasks or reader.tasks if _is_bouts(reader, task)]
-        if not chosen:
-            raise InputError(predictions, "holds no classes by frame", "name a run whose tasks are labelled by frame")
+        chosen = tasks_by_frame(predictions, reader, tasks)
         ids = dict.fromkeys(recording for task in chosen for recording in reader.recordings(task))
         for recording in ids:
             found: dict[str, list[Bout]] = {}
@@ -153,9 +148,24 @@ def export_bouts(
             yield folder / "meta.json"
 
 
-def _is_bouts(reader: PredictionsReader, task: str) -> bool:
-    kind, level, _, _ = reader.info(task)
-    return level == "frame" and kind in ("multiclass", "binary")
+def tasks_by_frame(path: Path, reader: PredictionsReader, tasks: Sequence[str] | None = None) -> list[str]:
+    """Return the tasks of `tasks`, or of all, that are predicted frame by frame by class.
+
+    Raises
+    ------
+    ConfigError
+        When a task is not among the predictions.
+    InputError
+        When no task is left.
+    """
+    for task in tasks or []:
+        if task not in reader.tasks:
+            raise ConfigError(f"{path}: has no task {task!r}{nearest(task, reader.tasks)}.")
+    about = [(task, *reader.info(task)[:2]) for task in tasks or reader.tasks]
+    chosen = [task for task, kind, level in about if level == "frame" and kind in ("multiclass", "binary")]
+    if not chosen:
+        raise InputError(path, "holds no classes by frame", "name a run whose tasks are labelled by frame")
+    return chosen
 
 
 def _write_video(
