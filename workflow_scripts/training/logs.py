@@ -19,8 +19,11 @@ from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.tables import write_csv
 from workflow_scripts.training.distributed import mean_over_processes
 
-LEADING = ["epoch", "step", "lr", "seconds"]
-"""First columns of `metrics.csv`; the metrics follow in alphabetical order, training before validation."""
+LEADING = ["epoch", "step", "lr"]
+"""First columns of `metrics.csv`; the metrics follow in alphabetical order, training before validation.
+
+The time an epoch took is in the log alone, so that equal runs have equal tables.
+"""
 
 log = logging.getLogger("ethomake.training")
 
@@ -93,6 +96,8 @@ class MetricsLog(Checkpoint):
         """Take a former run's rows."""
         self._told = state_dict["rows"].splitlines()
         self.rows = [json.loads(line) for line in self._told]
+        for row in self.rows:
+            row.pop("seconds", None)  # a column of version 0.1
 
     def write(self) -> None:
         """Write `metrics.csv` whole."""
@@ -105,7 +110,7 @@ class MetricsLog(Checkpoint):
             self.write()
             log.info("resumed after epoch %d", self.rows[-1]["epoch"])
         for row in self.rows:
-            scalars = {name: value for name, value in row.items() if name not in {"step", "seconds"}}
+            scalars = {name: value for name, value in row.items() if name != "step"}
             for logger in trainer.loggers:
                 logger.log_metrics(scalars, step=int(row["step"]) - 1)
 
@@ -123,7 +128,6 @@ class MetricsLog(Checkpoint):
             "epoch": epoch,
             "step": trainer.global_step,
             "lr": self._lr,
-            "seconds": round(time.monotonic() - self._began, 3),
         }
         for name, value in trainer.callback_metrics.items():
             plain = name.removesuffix("_epoch").replace("/", "_")
@@ -140,7 +144,7 @@ class MetricsLog(Checkpoint):
         else:
             self.write()
         shown = "  ".join(f"{name} {value:.5g}" for name, value in sorted(row.items()) if name not in LEADING)
-        log.info("epoch %d  %.1f s  lr %.3g  %s", epoch, row["seconds"], self._lr, shown)
+        log.info("epoch %d  %.1f s  lr %.3g  %s", epoch, time.monotonic() - self._began, self._lr, shown)
 
 
 @contextmanager
