@@ -180,11 +180,11 @@ def _audit_split(
         twice = sorted(set(sides[one]) & set(sides[other]))
         for recording in twice:
             leak("recording", groups[recording], recording, recording, f"in {one} and in {other}")
-        told: set[str] = set()
+        reported: set[str] = set()
         for recording in sorted(sides[one]):
             group = groups[recording]
-            if group in members and group not in told:
-                told.add(group)
+            if group in members and group not in reported:
+                reported.add(group)
                 leak("group", group, recording, members[group][0], f"group in {one} and in {other}")
         left, right = set(sides[one]), set(sides[other])
         for (a, b), (run, frames_a, frames_b) in shared.items():

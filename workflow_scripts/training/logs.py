@@ -78,7 +78,7 @@ class MetricsLog(Checkpoint):
         self.path = path
         self.validate_every = validate_every
         self.rows: list[dict[str, float]] = []
-        self._told: list[str] = []
+        self._lines: list[str] = []
         self._columns: list[str] = []
         self._began = 0.0
         self._lr = 0.0
@@ -90,12 +90,12 @@ class MetricsLog(Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the rows so far, as one text: torch's pickler takes long over many small numbers."""
-        return {"rows": "\n".join(self._told)}
+        return {"rows": "\n".join(self._lines)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take a former run's rows."""
-        self._told = state_dict["rows"].splitlines()
-        self.rows = [json.loads(line) for line in self._told]
+        self._lines = state_dict["rows"].splitlines()
+        self.rows = [json.loads(line) for line in self._lines]
         for row in self.rows:
             row.pop("seconds", None)  # a column of version 0.1
 
@@ -134,7 +134,7 @@ class MetricsLog(Checkpoint):
             if not name.endswith("_step") and (validated or not plain.startswith("val_")):
                 row[plain] = mean_over_processes(trainer, float(value))
         self.rows.append(row)
-        self._told.append(json.dumps(row))
+        self._lines.append(json.dumps(row))
         if trainer.world_size > 1 and not trainer.is_global_zero:
             return
         if row.keys() <= set(self._columns):

@@ -13,7 +13,7 @@ from workflow_scripts.formats.images import ImageSet
 from workflow_scripts.metrics.registry import DIRECTIONS
 
 COLOURS = {"head": "#D55E00", "body": "#0072B2", "true": "#009E73", "found": "#E69F00"}
-"""Told apart with any colour vision (Okabe and Ito)."""
+"""Distinct with any colour vision (Okabe and Ito)."""
 
 
 def training_log(metrics: pd.DataFrame) -> Figure:
