@@ -11,7 +11,8 @@ import torch
 import yaml
 from builders.clips import film, settings, split
 
-from workflow_scripts.behaviour.exports import export_bouts
+from workflow_scripts.behaviour.codings import predictions_of
+from workflow_scripts.behaviour.exports import export
 from workflow_scripts.behaviour.thresholds import Held, Rule, guarded, tune
 from workflow_scripts.convert.crop_video import preprocess
 from workflow_scripts.core.errors import ConfigError, InputError
@@ -276,16 +277,16 @@ def test_boxes_of_a_file_belong_to_their_video(tmp_path):
         parts_of(stated, raw, size=48, side=None, given={"colour": 1})
 
 
-@pytest.mark.parametrize("form", ["csv", "boris", "elan", "supervisely"])
+@pytest.mark.parametrize("form", ["csv", "boris", "elan", "nwb", "simba", "supervisely"])
 def test_a_runs_predictions_are_exported_as_those_of_new_files(made, tmp_path, form):
     folder, view = made
     predict(folder / "run" / "embedder", view, ["action"], tmp_path / "p.h5", readout="native")
     out = tmp_path / form
-    paths = list(export_bouts(tmp_path / "p.h5", view.path, out, form=form, videos=folder / "raw"))
+    paths = list(export(predictions_of(tmp_path / "p.h5", view.path), view.path, out, form, videos=folder / "raw"))
     assert all(path.is_file() for path in paths)
     if form == "csv":
         table = pd.read_csv(paths[0])
-        assert table["confidence"].between(0, 1).all() and set(table["behavior"]) <= set(CLASSES)
+        assert table["confidence"].between(0, 1).all() and set(table["class"]) <= set(CLASSES)
     if form == "supervisely":
         names = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
         assert names == ["dataset/ann/v2.mp4.json", "dataset/video/v2.mp4", "meta.json"]
