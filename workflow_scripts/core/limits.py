@@ -19,6 +19,7 @@ MEMORY_SHARE = 0.8
 
 YAML_BYTES = 32 * 2**20
 JSON_BYTES = 2 * 2**30
+TEXT_BYTES = 8 * 2**30
 DEPTH = 100
 """Levels of lists and mappings in JSON, YAML and pickled attributes."""
 ALIASES = 100_000

@@ -10,6 +10,7 @@ import torch
 import yaml
 
 from workflow_scripts import methods
+from workflow_scripts.core.boundary import reading
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import digest, write_text
 from workflow_scripts.core.validation import deep_merge, nearest
@@ -98,12 +99,14 @@ def import_run(
             raise ConfigError(
                 f"The method {name} takes what its weights leave open from recordings; name them by data."
             )
-        functions.import_run(source, folder, dict(options or {}), data=data)
+        with reading(source, f"a model of the original of {name}", "check its files"):
+            functions.import_run(source, folder, dict(options or {}), data=data)
         return []
     if not isinstance(functions, ImportsOriginals):
         raise ConfigError(f"The method {name} imports no models of an original program.")
     known_facts = facts or (facts_of(data) if data is not None else methods.Facts())
-    made: methods.Imported = functions.import_original(source, known_facts)
+    with reading(source, f"a model of the original of {name}", "check its files"):
+        made: methods.Imported = functions.import_original(source, known_facts)
     if options:
         merged = deep_merge(made.config.model_dump(mode="json"), dict(options))
         made = made._replace(config=methods.parse(name, merged))
@@ -143,7 +146,9 @@ def import_run(
 def _method_of(source: Path) -> str:
     able = {name: found for name in methods.names() if isinstance(found := methods.load(name), ImportsOriginals)}
     for name, functions in able.items():
-        if functions.recognises(source):
+        with reading(source, f"a model of the original of {name}", "check its files"):
+            known = functions.recognises(source)
+        if known:
             return name
     raise InputError(source, "is no model of an original program", f"expected one of {', '.join(able)}; check the path")
 

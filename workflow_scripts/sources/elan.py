@@ -11,6 +11,8 @@ from pathlib import Path
 from pydantic import Field
 
 from workflow_scripts.cards.card import Task
+from workflow_scripts.core import limits
+from workflow_scripts.core.documents import read_bounded
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.validation import nearest
@@ -112,7 +114,7 @@ def read_tiers(path: Path, fps: float) -> tuple[dict[str, list[Bout]], list[str]
     InputError
         When the file is no such document, declares entities, or an annotation refers to no time.
     """
-    raw = path.read_bytes()
+    raw = read_bounded(path, limits.TEXT_BYTES)
     if b"<!DOCTYPE" in raw or b"<!ENTITY" in raw:  # ELAN writes neither, and entities can be made to explode
         raise InputError(path, "declares a document type or entities", f"expected {EXPECTED}")
     try:
@@ -124,7 +126,7 @@ def read_tiers(path: Path, fps: float) -> tuple[dict[str, list[Bout]], list[str]
     slots: dict[str, float] = {}
     for slot in root.iter("TIME_SLOT"):
         value = slot.get("TIME_VALUE")
-        if value is not None and value.lstrip("-").isdigit():
+        if value is not None and re.fullmatch(r"-?[0-9]{1,15}", value):
             slots[slot.get("TIME_SLOT_ID", "")] = int(value) / 1000
     tiers: dict[str, list[Bout]] = {}
     for tier in root.iter("TIER"):

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from workflow_scripts.cards.card import Task
+from workflow_scripts.core import limits
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.bouts import Bout, runs
@@ -39,7 +40,7 @@ def in_seconds(options: Options) -> bool:
 
 def _table(path: Path, encoding: str) -> tuple[list[str], npt.NDArray[np.float64], dict[str, str], list[int]]:
     """Return the header, times and columns as numbers (NaN for `-`), the lines about the trial, and line numbers."""
-    if path.read_bytes()[:4] == b"PK\x03\x04":
+    if file_head(path).raw[:4] == b"PK\x03\x04":
         raise InputError(path, "is a spreadsheet", f"expected {EXPECTED}; save it as csv")
     text = read_text(path, EXPECTED, encoding)
     lines = text.splitlines()
@@ -55,6 +56,7 @@ def _table(path: Path, encoding: str) -> tuple[list[str], npt.NDArray[np.float64
     if not any(name.lower() in TIMES for name in header):
         raise InputError(path, f"line {count - 1}: expected a header with Trial time", f"expected {EXPECTED}")
     body = [(line, cells) for line, cells in rows if line > count]
+    limits.require_shape(path, "its table", (len(body), len(header)), 8)
     values = np.full((len(body), len(header)), np.nan)
     for row, (line, cells) in enumerate(body):
         for place, cell in enumerate(cells[: len(header)]):

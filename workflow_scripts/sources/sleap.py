@@ -97,7 +97,7 @@ def untracked_slp(path: Path, options: Options, warnings: list[str]) -> None:
     with open_hdf5(path) as handle:
         if "instances" not in handle or handle["instances"].dtype.names is None:
             return
-        instances = handle["instances"][()]
+        instances = read_values(path, handle, "instances", ndim=1)
     if len(instances) == 0 or "track" not in instances.dtype.names:
         return
     several = np.unique(instances["frame_id"], return_counts=True)[1].max()
@@ -280,9 +280,11 @@ def _sniff_slp(path: Path, handle: h5py.File) -> Found | None:
         found.keypoints = [str(node["name"]) for node in meta.get("nodes", [])]
     except (KeyError, ValueError, TypeError):
         found.keypoints = []
-    frames = handle["frames"][()]
+    frames = read_values(path, handle, "frames", ndim=1)
     found.n_frames = int(frames["frame_idx"].max()) + 1 if len(frames) else 0
-    tracks = [json.loads(row) for row in handle["tracks_json"][()]] if "tracks_json" in handle else []
+    tracks = (
+        [parse_json(row) for row in read_values(path, handle, "tracks_json", ndim=1)] if "tracks_json" in handle else []
+    )
     found.individuals = [str(track[1]) for track in tracks if isinstance(track, list) and len(track) > 1]
     if len(frames) and found.n_frames > 1.5 * len(frames):
         found.unknown.append(

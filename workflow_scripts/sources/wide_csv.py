@@ -16,6 +16,8 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import Field
 
+from workflow_scripts.core import limits
+from workflow_scripts.core.documents import read_bounded
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.formats.tracks import Recording
@@ -196,7 +198,8 @@ def sniff(path: Path) -> Found | None:
         found.options = {"individuals": animals}
         found.guessed.append(f"{path.name}: the points belong to the animals {', '.join(animals)}, by their names.")
     describe(found, _read(path, Options(**found.options), path.stem, SAMPLE_ROWS))
-    found.n_frames = path.read_bytes().rstrip(b"\r\n").count(b"\n")  # without the header, the number of rows
+    raw = read_bounded(path, limits.TEXT_BYTES)
+    found.n_frames = raw.rstrip(b"\r\n").count(b"\n")  # without the header, the number of rows
     return found
 
 
