@@ -1,4 +1,4 @@
-"""The inputs of `hostile.py` and `hostile_more.py`: refused in one sentence, or read where that is right; no traceback, hang or leak."""
+"""The inputs of `hostile.py` and `hostile_more.py`: one sentence, or read where that is right; never anything else."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -267,6 +267,19 @@ def _critical(data: ReportData, dataset: str, task: str, identifier: str) -> lis
     return [_rank_plot(ranks, tests if len(tests) else None, caption, f"{identifier}-ranks")]
 
 
+def _maps(data: ReportData, section: DatasetSection, rows: pd.DataFrame) -> list[tuple[str, Interactive]]:
+    """Draw the embedding maps of a dataset, those of the best methods where there are many."""
+    table = rows_of(data.maps, dataset=section.name)
+    if table.empty:
+        return []
+    methods = [name for name in most.by_rank(scores(rows)) if name in set(table["method"])]
+    named = [*methods, *(name for name in dict.fromkeys(table["method"]) if name not in methods)]
+    kept, fewer = most.first(named, most.METHODS, "methods")
+    chosen = table[table["method"].isin(kept)]
+    drawn = learnt.maps(chosen, section.name, {task.name: task.vocabulary for task in section.tasks})
+    return [(name, replace(plot, caption=plot.caption + fewer)) for name, plot in drawn]
+
+
 def dataset_view(data: ReportData, section: DatasetSection, index: int) -> DatasetView:
     """Make the view of one dataset, the `index`-th of the page."""
     identifier = f"dataset{index}"
@@ -285,9 +298,7 @@ def dataset_view(data: ReportData, section: DatasetSection, index: int) -> Datas
         ),
         everything=views.everything(every, section.name) if len(every) else None,
         added=tuple(item for item in data.sections if item.dataset == section.name),
-        maps=tuple(learnt.maps(data.maps, section.name, {task.name: task.vocabulary for task in section.tasks}))
-        if len(data.maps)
-        else (),
+        maps=tuple(_maps(data, section, rows)),
         ranks=tuple(
             rank_blocks(
                 rows_of(data.ranks, scope="dataset", dataset=section.name), "over the tasks", f"{identifier}-ranks"
@@ -303,10 +314,10 @@ def method_views(data: ReportData) -> list[MethodView]:
     named = data.comparison.loc[data.comparison["readout"] != "chance", "method"].astype(str)
     names = [name for name in dict.fromkeys(named) if name not in chance.NAMES]
     names = sorted({*names, *(item.method for item in data.sections if item.method and not item.dataset)})
-    views_ = []
+    views_, judged = [], verdicts(data.comparison)
     for index, name in enumerate(names):
         added = tuple(item for item in data.sections if item.method == name and not item.dataset)
-        rows = views.method_results(data.comparison, name)
+        rows = views.method_results(data.comparison, name, judged)
         blocks: list[tuple[str, object]] = [("table", rows)] if rows else []
         blocks += [("plot", plot) for _, plot in learnt.curves(data.curves, name)] if len(data.curves) else []
         elsewhere = [

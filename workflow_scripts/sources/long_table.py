@@ -67,6 +67,8 @@ def _table(path: Path) -> pd.DataFrame:
         head = file_head(path)
         refuse_non_text(path, head.raw[:4096], EXPECTED)
         limits.require_memory(path, "its table", 8 * path.stat().st_size)
+        first = head.text.split("\n", 1)[0]
+        limits.require_most(path, "its number of columns", first.count(delimiter_of(first)) + 1, limits.COLUMNS)
         try:
             table = pd.read_csv(path, sep=delimiter_of(head.text.split("\n", 1)[0]), index_col=False)
         except (pd.errors.ParserError, UnicodeDecodeError, ValueError) as error:

@@ -62,6 +62,7 @@ def _columns(header: list[str]) -> dict[str, dict[str, int]]:
 def _frame(path: Path, rows: int | None) -> tuple[list[str], pd.DataFrame]:
     text = read_text(path, EXPECTED)
     delimiter = delimiter_of(text.split("\n", 1)[0])
+    limits.require_most(path, "its number of columns", text.split("\n", 1)[0].count(delimiter) + 1, limits.COLUMNS)
     try:
         table = pd.read_csv(
             io.StringIO(text), sep=delimiter, dtype=object, keep_default_na=False, index_col=False, nrows=rows
