@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from workflow_scripts.methods.boosting.balance import class_shifts, draw_frames, training_weights
-from workflow_scripts.methods.boosting.span import inside_span, learn_span, span_of, within
+from workflow_scripts.methods.boosting.span import Span, inside_span, learn_span, span_of, within
 
 
 def test_the_span_is_between_background_and_unbroken():
@@ -21,8 +21,9 @@ def test_the_span_is_between_background_and_unbroken():
 
 def test_a_length_is_learnt_where_nearly_all_recordings_agree():
     agreeing = [(5, 105)] * 9
-    assert learn_span(agreeing) == (100.0, 1.0)
-    assert learn_span([*agreeing, None]) == (100.0, 1.0)
+    assert learn_span(agreeing) == Span(100, 1, 5, 1)
+    assert learn_span([*agreeing, None]) == Span(100, 1, 5, 1)
+    assert learn_span([(0, 100), (20, 120), (10, 110)]) == Span(100, 1, 10, pytest.approx(8.165, abs=1e-3))
     assert learn_span([*agreeing, None, None]) is None
     assert learn_span([(5, 105), (5, 305), (5, 205)]) is None
     assert learn_span([(5, 105)] * 2) is None
@@ -35,12 +36,12 @@ def test_the_span_that_explains_the_background_best():
     # Each frame says little, and a hundred frames in the middle say the opposite.
     background = np.clip(0.5 + 0.12 * (0.5 - truth) + rng.normal(0, 0.1, 2000), 0.05, 0.95)
     background[800:900] = 0.9
-    found = inside_span(background, 1200, 1.0, independent=30)
+    found = inside_span(background, Span(1200, 1, 400, 200), independent=30)
     assert np.abs((found > 0.5) - truth).sum() < 20 and found[800:900].min() > 0.99
-    loose = inside_span(background, 1150, 40.0, independent=30)
+    loose = inside_span(background, Span(1150, 40, 400, 200), independent=30)
     assert np.abs((loose > 0.5) - truth).sum() < 60
     # A recording no longer than the span keeps what its frames say.
-    np.testing.assert_allclose(inside_span(background[:1000], 1200, 1.0, 30), 1 - background[:1000])
+    np.testing.assert_allclose(inside_span(background[:1000], Span(1200, 1, 400, 200), 30), 1 - background[:1000])
     inside = within(np.full((2, 3), 1 / 3), 0, np.array([1.0, 0.25]))
     np.testing.assert_allclose(inside, [[0, 0.5, 0.5], [0.75, 0.125, 0.125]])
 

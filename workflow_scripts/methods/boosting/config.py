@@ -62,7 +62,7 @@ class Config(Options):
         "likeliest: none.",
     )
     steady_s: float = Field(
-        0.7, ge=0, description="Centred mean over the probabilities of neighbouring frames, in seconds."
+        1.2, ge=0, description="Centred mean over the probabilities of neighbouring frames, in seconds."
     )
     span: Literal["auto", "off"] = Field(
         "auto",

@@ -76,8 +76,10 @@ class Boosting(ClosedFormModel):
             if len(np.unique(codes)) < 2 or not isinstance(trees, Trees):
                 continue
             found = fit_trees(x, codes, groups, self.config, counts, None if span is None else span[0])
-            trees.take(found.model, found.codes, found.temperature, found.shifts.tolist(), span or ())
-            metrics |= {"span/" + task: span[1]} if span else {}
+            trees.take(
+                found.model, found.codes, found.temperature, found.shifts.tolist(), (span[0], *span[1]) if span else ()
+            )
+            metrics |= {f"span/{task}": span[1].length} if span else {}
             metrics |= {
                 f"frames/{task}": float(len(codes)),
                 f"rounds/{task}": float(found.rounds),
@@ -101,7 +103,7 @@ class Boosting(ClosedFormModel):
             background = self.classes(task).index(labels.background)
             found.append(span_of(labels.values.astype(np.int64), labels.mask, background))
         known = learn_span(found) if self.config.span == "auto" else None
-        return None if known is None or background is None else (background, *known)
+        return None if known is None or background is None else (background, known)
 
     def _rows(
         self, view: TrackView, task: str, *, edges: bool

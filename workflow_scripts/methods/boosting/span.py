@@ -8,6 +8,7 @@ explains the probabilities of background best. Whether the labels are of this ki
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -52,31 +53,51 @@ def span_of(codes: npt.NDArray[np.integer], mask: npt.NDArray[np.bool_], backgro
     return (start, stop) if (codes[start:stop][within] != background).all() else None
 
 
-def learn_span(spans: Sequence[tuple[int, int] | None]) -> tuple[float, float] | None:
-    """Mean and standard deviation of the span's length in frames; None where the labels are not of this kind.
+class Span(NamedTuple):
+    """What the training recordings say of the scored span; frames.
+
+    Attributes
+    ----------
+    length, spread : float
+        Mean and standard deviation of its length.
+    start, start_spread : float
+        Of its beginning.
+    """
+
+    length: float
+    spread: float
+    start: float
+    start_spread: float
+
+
+def learn_span(spans: Sequence[tuple[int, int] | None]) -> Span | None:
+    """Learn length and beginning of the span; None where the labels are not of this kind.
 
     Parameters
     ----------
     spans : sequence of (start, stop) or None
         Of every training recording, see :func:`span_of`.
     """
-    lengths = np.array([stop - start for start, stop in filter(None, spans)], np.float64)
-    if len(spans) < FEWEST or len(lengths) < SHARE * len(spans):
+    known = list(filter(None, spans))
+    if len(spans) < FEWEST or len(known) < SHARE * len(spans):
         return None
+    lengths = np.array([stop - start for start, stop in known], np.float64)
+    starts = np.array([start for start, _ in known], np.float64)
     middle = float(np.median(lengths))
     spread = float(np.median(np.abs(lengths - middle))) * 1.4826  # as a standard deviation, blind to a few odd ones
-    return None if spread > SPREAD * middle else (middle, max(spread, 1.0))
+    if spread > SPREAD * middle:
+        return None
+    return Span(middle, max(spread, 1.0), float(starts.mean()), max(float(starts.std()), 1.0))
 
 
-def inside_span(background: Float64Array, length: float, spread: float, independent: float) -> Float64Array:
+def inside_span(background: Float64Array, span: Span, independent: float) -> Float64Array:
     """Probability of each frame to be within the span.
 
     Parameters
     ----------
     background : ndarray, shape (time,)
         Probability of background by frame.
-    length, spread : float
-        Of the span, in frames.
+    span : Span
     independent : float
         Frames that count as one observation: neighbours say the same thing.
 
@@ -85,17 +106,19 @@ def inside_span(background: Float64Array, length: float, spread: float, independ
     ndarray, shape (time,)
         1 - background where the recording is no longer than the span.
     """
-    time = len(background)
+    time, length, spread = len(background), span.length, span.spread
     if time <= length:
         return 1 - background
     odds = np.log(np.maximum(background, 1e-6)) - np.log(np.maximum(1 - background, 1e-6))
     total = np.concatenate([[0.0], np.cumsum(np.clip(odds, -CLIP, CLIP))]) / independent
+    # One length needs no grid; several are laid on a coarse one.
     step = max(1, time // STEPS) if spread > 1 else 1
     lengths = np.arange(-2, 3) * spread + length if spread > 1 else np.array([length])
     starts = np.arange(0, time - int(length) + 1, step)
     stops = np.minimum(starts[:, None] + np.rint(lengths).astype(int), time)
     # What a span explains is the background that it leaves outside; the sum over all frames is the same for every span.
     evidence = total[starts][:, None] - total[stops] - 0.5 * ((lengths - length) / spread) ** 2
+    evidence = evidence - 0.5 * ((starts - span.start) / span.start_spread)[:, None] ** 2
     weight = np.exp(evidence - logsumexp(evidence))
     change = np.zeros(time + 1)
     np.add.at(change, starts, weight.sum(axis=1))

@@ -11,7 +11,7 @@ from scipy.special import expit, softmax
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from workflow_scripts.core.typing import Float32Array, Float64Array, Int64Array
-from workflow_scripts.methods.boosting.span import inside_span, within
+from workflow_scripts.methods.boosting.span import Span, inside_span, within
 
 CHUNK = 1024
 """Rows that walk through all trees at a time."""
@@ -37,8 +37,8 @@ class Trees(torch.nn.Module):
         By which raw values are divided.
     shifts : tensor of float64, shape (classes,) or (0,)
         Added to the logarithms of the probabilities; none = 0.
-    span : tensor of float64, shape (3,) or (0,)
-        Background, and mean and deviation of the length of the scored span; none where labels are of no such kind.
+    span : tensor of float64, shape (5,) or (0,)
+        Background, and the scored span's :class:`.span.Span`; none where labels are of no such kind.
     """
 
     def __init__(self) -> None:
@@ -65,10 +65,10 @@ class Trees(torch.nn.Module):
         return getattr(self, name).numpy()
 
     @property
-    def scored_span(self) -> tuple[int, float, float] | None:
-        """Background, and mean and deviation of the span's length in frames."""
+    def scored_span(self) -> tuple[int, Span] | None:
+        """Background, and what is known of the span."""
         found = self._array("span")
-        return (int(found[0]), float(found[1]), float(found[2])) if len(found) else None
+        return (int(found[0]), Span(*map(float, found[1:]))) if len(found) else None
 
     def take(
         self,
@@ -90,7 +90,7 @@ class Trees(torch.nn.Module):
         shifts : sequence of float
             One a class, or none.
         span : sequence of float
-            Background, mean and deviation of the length, or none.
+            As the buffer `span`.
         """
         rounds = model._predictors
         nodes = [tree.nodes for trees in rounds for tree in trees]
@@ -169,8 +169,8 @@ class Trees(torch.nn.Module):
             found[:, self._array("codes")] *= np.exp(self._array("shifts"))
             found /= np.maximum(found.sum(axis=1, keepdims=True), 1e-12)
         if self.scored_span is not None:
-            background, length, spread = self.scored_span
-            inside = inside_span(probabilities[:, background].astype(np.float64), length, spread, independent=fps)
+            background, span = self.scored_span
+            inside = inside_span(probabilities[:, background].astype(np.float64), span, independent=2 * fps)
             found = within(found, background, inside)
         return found.astype(np.float32)
 
