@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from workflow_scripts.behaviour.decisions import Decision, tune_decision
+from workflow_scripts.behaviour.span import Span, inside_span, learn_span, span_of, within
+from workflow_scripts.behaviour.thresholds import Held
 from workflow_scripts.methods.boosting.balance import class_shifts, draw_frames, training_weights
-from workflow_scripts.methods.boosting.span import Span, inside_span, learn_span, span_of, within
 
 
 def test_the_span_is_between_background_and_unbroken():
@@ -76,3 +80,21 @@ def test_class_weights_raise_macro_f1_and_rest_where_nothing_is_gained():
 def test_never_more_frames_than_asked_for(limit):
     codes = np.random.default_rng(limit).integers(0, 8, 500)
     assert len(draw_frames(codes, limit, np.random.default_rng(0))[0]) == limit
+
+
+def test_a_decision_learns_the_span_of_held_out_recordings():
+    rng = np.random.default_rng(1)
+    held = []
+    for k in range(4):
+        truth = np.zeros(900, np.int64)
+        truth[100 + 10 * k : 700 + 10 * k] = 1 + (np.arange(600) // 50) % 2
+        logits = 1.5 * np.eye(3)[truth] + rng.normal(0, 1, (900, 3))
+        odds = np.exp(logits)
+        held.append(Held((odds / odds.sum(1, keepdims=True)).astype(np.float32), truth, np.ones(900, bool)))
+    decision = tune_decision(held, ("rest", "a", "b"), "rest", 10.0)
+    assert decision.span is not None and decision.span.length == 600
+    assert Decision.from_dict(decision.to_dict()).span == decision.span
+    outside = decision.believed(held[0].probabilities)[:, 0] > 0.5
+    assert np.abs(outside.astype(int) - (held[0].truth == 0)).sum() < 30
+    broken = [replace(each, truth=np.where(np.arange(900) == 400, 0, each.truth)) for each in held]
+    assert tune_decision(broken, ("rest", "a", "b"), "rest", 10.0).span is None

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from scipy.ndimage import uniform_filter1d
 
+from workflow_scripts.behaviour.span import learn_span, span_of
 from workflow_scripts.core.errors import ConfigError, EthoMakeError
 from workflow_scripts.core.typing import Float32Array, Float64Array, Int64Array
 from workflow_scripts.core.validation import nearest
@@ -16,7 +17,6 @@ from workflow_scripts.methods.boosting.balance import draw_frames
 from workflow_scripts.methods.boosting.columns import ColumnMaker
 from workflow_scripts.methods.boosting.config import Config
 from workflow_scripts.methods.boosting.fit import fit_trees
-from workflow_scripts.methods.boosting.span import learn_span, span_of
 from workflow_scripts.methods.boosting.trees import Trees
 from workflow_scripts.training.closed_form import ClosedFormModel, dimension_names, embed, import_weights, prepare
 from workflow_scripts.views.tracks import DataSpec, TrackView

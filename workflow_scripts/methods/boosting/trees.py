@@ -10,8 +10,8 @@ import torch
 from scipy.special import expit, softmax
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from workflow_scripts.behaviour.span import Span, inside_span, within
 from workflow_scripts.core.typing import Float32Array, Float64Array, Int64Array
-from workflow_scripts.methods.boosting.span import Span, inside_span, within
 
 CHUNK = 1024
 """Rows that walk through all trees at a time."""
