@@ -58,7 +58,7 @@ def test_the_sentence_and_the_figure(table):
     people = pd.DataFrame(
         [{"dataset": "mice", "task": "pace", "metric": "macro_f1", "method": "human", "published": 0.95}]
     )
-    tables = {"label_efficiency.csv": table, "comparison.csv": pd.DataFrame([people])}
+    tables = {"label_efficiency.csv": table, "comparison.csv": pd.DataFrame(people)}
     figure, rows, caption = draw(tables, dataset="mice", task="pace")
     (axis,) = figure.axes
     assert {text.get_text() for text in figure.legends[0].get_texts()} == {"good", "prior (chance)", "human agreement"}
