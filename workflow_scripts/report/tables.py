@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,6 +17,11 @@ from workflow_scripts.metrics.registry import find, in_order
 
 NOTHING = "–"
 """Stands where there is no value."""
+ROWS = 500
+"""Rows of a table that the page shows; its download has all of them."""
+GZIP = "application/gzip"
+PACKED = 100_000
+"""Bytes above which a download is compressed: the tables of 50 methods are larger than the page may be."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,8 @@ class Table:
     rows : tuple of Row
     csv_name, csv : str
         The download beside it: file name and data URI; empty for none.
+    total : int
+        Rows in all, where `rows` holds the first of them alone; else 0.
     """
 
     caption: str
@@ -97,6 +105,14 @@ class Table:
     rows: tuple[Row, ...]
     csv_name: str = ""
     csv: str = ""
+    total: int = 0
+
+    def __post_init__(self) -> None:
+        if self.csv.startswith(f"data:{GZIP}"):
+            object.__setattr__(self, "csv_name", f"{self.csv_name}.gz")
+        if len(self.rows) > ROWS:
+            object.__setattr__(self, "total", len(self.rows))
+            object.__setattr__(self, "rows", self.rows[:ROWS])
 
 
 def heading(text: str) -> str:
@@ -189,9 +205,12 @@ def duration(seconds: float) -> str:
 
 
 def csv_uri(table: pd.DataFrame) -> str:
-    """Return a table as a `data:` URI, so that the page needs no file beside it."""
-    text = table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
-    return "data:text/csv;charset=utf-8;base64," + base64.b64encode(text.encode()).decode()
+    """Return a table as a `data:` URI, so that the page needs no file beside it; a large one as gzip."""
+    text = table.to_csv(index=False, float_format="%.10g", lineterminator="\n").encode()
+    kind = "text/csv;charset=utf-8"
+    if len(text) > PACKED:
+        text, kind = gzip.compress(text, 9, mtime=0), GZIP
+    return f"data:{kind};base64,{base64.b64encode(text).decode()}"
 
 
 def _float(value: object) -> float:

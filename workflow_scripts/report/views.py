@@ -13,6 +13,7 @@ from workflow_scripts.report.data import DatasetSection, LeakAudit
 from workflow_scripts.report.summary import verdicts
 from workflow_scripts.report.tables import (
     NOTHING,
+    ROWS,
     Cell,
     Row,
     Score,
@@ -226,7 +227,7 @@ def everything(rows: pd.DataFrame, dataset: str) -> Table:
     shown = rows.drop(columns="dataset")
     columns = tuple((str(name), bool(pd.api.types.is_numeric_dtype(shown[name]))) for name in shown.columns)
     lines = []
-    for record in shown.itertuples(index=False):
+    for record in shown.head(ROWS).itertuples(index=False):
         cells = []
         for value, (name, numeric) in zip(record, columns, strict=True):
             if pd.isna(value):
@@ -237,7 +238,8 @@ def everything(rows: pd.DataFrame, dataset: str) -> Table:
             else:
                 cells.append(Cell(str(value), str(value)))
         lines.append(Row(tuple(cells)))
-    return Table(f"{dataset}: every result row", columns, tuple(lines), _file_name(dataset), csv_uri(rows))
+    total = len(shown) if len(shown) > ROWS else 0
+    return Table(f"{dataset}: every result row", columns, tuple(lines), _file_name(dataset), csv_uri(rows), total)
 
 
 def facts(section: DatasetSection) -> tuple[tuple[str, str], ...]:
