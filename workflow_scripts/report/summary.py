@@ -147,12 +147,11 @@ def headline(found: Sequence[Verdict]) -> str:
             wins[verdict.best.method] = wins.get(verdict.best.method, 0) + 1
     most = max(wins.values())
     leaders = [name for name, n in wins.items() if n == most]
-    lead = f"{' and '.join(leaders)} {'is' if len(leaders) == 1 else 'are each'} best on {most} of {_plural(len(judged), 'task')}"
+    verb = "is" if len(leaders) == 1 else "are each"
+    lead = f"{' and '.join(leaders)} {verb} best on {most} of {_plural(len(judged), 'task')}"
     if not compared:
         return f"{lead}; no task has intervals to compare with chance."
-    return (
-        f"{lead}; on {clear} of {len(compared)} the interval of the best method and that of the best chance row are apart."
-    )
+    return f"{lead}; the best method is above chance, with intervals apart, on {clear} of {len(compared)}."
 
 
 def failures(comparison: pd.DataFrame) -> int:
