@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from workflow_scripts.formats.tables import background_in
+from workflow_scripts.formats.tables import background_in, confusion_matrix
 from workflow_scripts.metrics.entry import UNIT
 from workflow_scripts.metrics.registry import find
 from workflow_scripts.metrics.registry import title as title_of
@@ -224,9 +224,7 @@ def confusion(tables: Tables, *, dataset: str, task: str) -> Plate | None:
     f1 = (2 * right.groupby([run, counts["truth"]]).sum() / both.replace(0, np.nan)).groupby(level=0).mean()
     best = str(f1.sort_index().idxmax())
     rows = counts[run == best]
-    vocabulary = list(dict.fromkeys(counts["truth"]))
-    summed = rows.groupby(["truth", "prediction"])["n"].sum()
-    matrix = np.array([[int(summed.get((true, guess), 0)) for guess in vocabulary] for true in vocabulary])
+    vocabulary, matrix = confusion_matrix(rows)
     data = pd.DataFrame(matrix, index=pd.Index(vocabulary, name="truth"), columns=vocabulary).reset_index()
     caption = f"Held-out confusion of {best} on {task} of {dataset}: shares of each true class, and counts."
     return figures.confusion(matrix, vocabulary, best.split(" · ")[0]), data, caption

@@ -16,6 +16,8 @@ from workflow_scripts.report.packed import packed
 
 NOTHING = "–"
 """Stands where there is no value."""
+ROWS = 500
+"""Rows of a table that the page shows; its download has all of them."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ class Table:
     rows : tuple of Row
     csv_name, csv : str
         The download beside it: file name and data URI; empty for none.
+    total : int
+        Rows in all, where `rows` holds the first of them alone; else 0.
     """
 
     caption: str
@@ -97,6 +101,12 @@ class Table:
     rows: tuple[Row, ...]
     csv_name: str = ""
     csv: str = ""
+    total: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.rows) > ROWS:
+            object.__setattr__(self, "total", len(self.rows))
+            object.__setattr__(self, "rows", self.rows[:ROWS])
 
 
 def heading(text: str) -> str:

@@ -300,13 +300,14 @@ page.save = function (text, kind, name) {
       return rows;
     }, [[]]);
   }
+  const MOST = 5000; /* rows: more take a browser too long, and the download has them */
   function fill(table) {
     const link = table.querySelector("a[data-unpack]");
     table.removeAttribute("data-fill");
     page.unpack(link.href.split(",")[1]).then(function (text) {
       const numeric = Array.from(table.querySelectorAll("thead th")).map(function (th) { return th.classList.contains("number"); });
       const body = table.querySelector("tbody");
-      cells(text).slice(1).forEach(function (values) {
+      cells(text).slice(1, MOST + 1).forEach(function (values) {
         if (values.length < numeric.length) return;
         const row = body.insertRow();
         values.slice(0, numeric.length).forEach(function (value, index) {
