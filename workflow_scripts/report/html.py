@@ -36,7 +36,6 @@ from workflow_scripts.report.pictures import DataPictures, Scene, page_data, rea
 from workflow_scripts.report.sections import SectionView
 from workflow_scripts.report.summary import failures, headline, sentence, verdicts
 
-
 SCRIPTS = ("page", "film", "find")
 """Parts of the page's script, in `templates/`."""
 

@@ -221,9 +221,7 @@ def _task(data: ReportData, section: DatasetSection, task: str, rows: pd.DataFra
         ceilings=views.ceilings(rows, section.name, task) if len(rows) else None,
         plots=(*_result_plots(rows, identifier, summary), *_critical(data, section.name, task, identifier)),
         confusions=tuple(_confusions(data, section.name, task, order, identifier)),
-        ethograms=tuple(
-            _ethogram(item, order, (item.dataset, item.recording) in filmed) for item in chosen
-        ),
+        ethograms=tuple(_ethogram(item, order, (item.dataset, item.recording) in filmed) for item in chosen),
         efficiency=learnt.efficiency(
             rows_of(data.efficiency, dataset=section.name, task=task), section.name, task, title_of(metric or "")
         )

@@ -65,7 +65,9 @@ def read_pictures(table: pd.DataFrame) -> dict[str, DataPictures]:
 def read_pose(text: str) -> Pose:
     """Read a pose of `pictures.csv`."""
     return tuple(
-        tuple(None if point == "-" else (int(point.split(",")[0]), int(point.split(",")[1])) for point in animal.split())
+        tuple(
+            None if point == "-" else (int(point.split(",")[0]), int(point.split(",")[1])) for point in animal.split()
+        )
         for animal in text.split(";")
     )
 
@@ -91,11 +93,10 @@ def scene(dataset: str, pictures: DataPictures) -> Scene | None:
             )
         poses = [read_pose(pose) for _, pose, _ in film]
         if poses:
-            return Scene(
-                dataset,
-                f"Paths of {len(poses[0])} animal{'s' if len(poses[0]) > 1 else ''} in {recording} of {dataset}, and one pose",
-                svg=_paths(poses, pictures.bones.get(recording, ()), pictures.boxes.get(recording, (999, 999)), dataset),
-            )
+            who = f"{len(poses[0])} animal{'s' if len(poses[0]) > 1 else ''}"
+            box = pictures.boxes.get(recording, (999, 999))
+            svg = _paths(poses, pictures.bones.get(recording, ()), box, dataset)
+            return Scene(dataset, f"Paths of {who} in {recording} of {dataset}, and one pose", svg=svg)
     return None
 
 
