@@ -12,7 +12,7 @@ from workflow_scripts.metrics.registry import title as title_of
 from workflow_scripts.plotting.style import PAGE_COLOURS, class_colours, to_svg
 from workflow_scripts.report import figures, learnt, most, views
 from workflow_scripts.report.claims import Claim, claims
-from workflow_scripts.report.data import DatasetSection, ExamplePrediction, ReportData, TaskSummary
+from workflow_scripts.report.data import DatasetSection, ExamplePrediction, Notice, ReportData, TaskSummary
 from workflow_scripts.report.interactive import Interactive
 from workflow_scripts.report.ranking import rank_plot
 from workflow_scripts.report.sections import SectionView
@@ -45,10 +45,12 @@ class Plot:
 class Ethogram:
     """An ethogram of the page."""
 
+    dataset: str
     recording: str
     frames: int
     fps: float
     length: str
+    film: bool
     bands: tuple[Band, ...]
     gaps: bool
     legend: tuple[tuple[str, str], ...]
@@ -69,6 +71,7 @@ class TaskView:
     ethograms: tuple[Ethogram, ...]
     claim: Claim | None
     tests: Table | None
+    efficiency: Interactive | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ class DatasetView:
     ranks: tuple[tuple[str, object], ...]
     published: Table | None
     protocols: tuple[str, ...]
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -172,11 +176,17 @@ def _confusions(data: ReportData, dataset: str, task: str, order: list[str], ide
     return plots
 
 
-def _ethogram(example: ExamplePrediction) -> Ethogram:
-    rows = {"human labels": example.truth, **example.predictions}
+def _ethogram(example: ExamplePrediction, order: list[str], filmed: bool) -> Ethogram:
+    """Show the truth, then the methods, best first."""
+    named = sorted(
+        example.predictions, key=lambda name: next((k for k, label in enumerate(order) if label == name), len(order))
+    )
+    rows = {"human labels": example.truth, **{name: example.predictions[name] for name in named}}
     legend = zip(example.vocabulary, class_colours(example.vocabulary, example.background), strict=True)
     return Ethogram(
+        dataset=example.dataset,
         recording=example.recording,
+        film=filmed,
         frames=len(example.truth),
         fps=example.fps,
         length=clock(len(example.truth) / example.fps),
@@ -200,6 +210,7 @@ def _task(data: ReportData, section: DatasetSection, task: str, rows: pd.DataFra
     metric = primary_metric(found)
     order = list(pool_seeds(found, metric)) if metric else []
     summary = next((item for item in section.tasks if item.name == task), None)
+    filmed = filmed_recordings(data)
     chosen = [item for item in data.examples if (item.dataset, item.task) == (section.name, task)]
     return TaskView(
         id=identifier,
@@ -210,12 +221,23 @@ def _task(data: ReportData, section: DatasetSection, task: str, rows: pd.DataFra
         ceilings=views.ceilings(rows, section.name, task) if len(rows) else None,
         plots=(*_result_plots(rows, identifier, summary), *_critical(data, section.name, task, identifier)),
         confusions=tuple(_confusions(data, section.name, task, order, identifier)),
-        ethograms=tuple(_ethogram(item) for item in chosen),
+        ethograms=tuple(_ethogram(item, order, (item.dataset, item.recording) in filmed) for item in chosen),
+        efficiency=learnt.efficiency(
+            rows_of(data.efficiency, dataset=section.name, task=task), section.name, task, title_of(metric or "")
+        )
+        if len(data.efficiency)
+        else None,
         claim=next((item for item in claims(data.tests) if (item.dataset, item.task) == (section.name, task)), None)
         if len(data.tests)
         else None,
         tests=_tests(data, section.name, task),
     )
+
+
+def filmed_recordings(data: ReportData) -> set[tuple[str, str]]:
+    """Recordings whose poses or thumbnails the page carries."""
+    films = rows_of(data.pictures, use="film")
+    return set(zip(films["dataset"].astype(str), films["recording"].astype(str), strict=True)) if len(films) else set()
 
 
 def rows_of(table: pd.DataFrame, **wanted: str) -> pd.DataFrame:
@@ -295,6 +317,7 @@ def dataset_view(data: ReportData, section: DatasetSection, index: int) -> Datas
         ),
         published=learnt.published_table(data.published.get(section.name, []), _ours(rows), section.name),
         protocols=tuple(learnt.protocols(data.published.get(section.name, []))),
+        notices=tuple(n for n in data.notices if n.where == section.name or n.where.startswith(f"{section.name} ")),
     )
 
 
