@@ -27,8 +27,7 @@ $(STAMP): requirements.lock pyproject.toml
 	  cat $^ | cksum > $@; fi
 
 demo: $(STAMP)
-	$(BIN)/snakemake --profile profiles/local --cores $(CORES) --config experiment=demo
-	@$(BIN)/ethomake summary demo
+	@$(BIN)/ethomake run demo --cores $(CORES)
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
