@@ -39,7 +39,7 @@ def same(a, b):
         assert one.keys() == two.keys()
         for key in one:
             assert torch.equal(one[key], two[key]), (name, key)
-    left, right = (pd.read_csv(folder / "metrics.csv").drop(columns="seconds") for folder in (a, b))
+    left, right = (pd.read_csv(folder / "metrics.csv") for folder in (a, b))
     pd.testing.assert_frame_equal(left, right, check_exact=True)
     one, two = (read_checkpoint(folder / "resume.ckpt") for folder in (a, b))
     assert str(one["optimizer_states"]) == str(two["optimizer_states"])
@@ -60,7 +60,7 @@ def test_outputs(whole):
     expected = "weights_best.safetensors weights_last.safetensors metrics.csv train_curves.png val_curves.png"
     assert names == {*expected.split(), "hparams.yaml", "console.log", "tensorboard", "resume.ckpt"}
     table = pd.read_csv(whole / "metrics.csv")
-    assert list(table.columns) == ["epoch", "step", "lr", "seconds", "train_loss", "train_weight", "val_loss"]
+    assert list(table.columns) == ["epoch", "step", "lr", "train_loss", "train_weight", "val_loss"]
     assert table.epoch.tolist() == [0, 1, 2, 3, 4]
     assert table.step.tolist() == [5, 10, 15, 20, 25]
     assert table.lr.round(6).tolist() == [0.05, 0.05, 0.015, 0.015, 0.0045]

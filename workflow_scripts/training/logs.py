@@ -20,8 +20,11 @@ from workflow_scripts.core.progress import Meter
 from workflow_scripts.core.tables import write_csv
 from workflow_scripts.training.distributed import mean_over_processes
 
-LEADING = ["epoch", "step", "lr", "seconds"]
-"""First columns of `metrics.csv`; the metrics follow in alphabetical order, training before validation."""
+LEADING = ["epoch", "step", "lr"]
+"""First columns of `metrics.csv`; the metrics follow in alphabetical order, training before validation.
+
+The time an epoch took is in the log alone, so that equal runs have equal tables.
+"""
 
 log = logging.getLogger("ethomake.training")
 
@@ -95,6 +98,8 @@ class MetricsLog(Checkpoint):
         """Take a former run's rows."""
         self._lines = state_dict["rows"].splitlines()
         self.rows = [json.loads(line) for line in self._lines]
+        for row in self.rows:
+            row.pop("seconds", None)  # a column of version 0.1
 
     def write(self) -> None:
         """Write `metrics.csv` whole."""
@@ -108,7 +113,7 @@ class MetricsLog(Checkpoint):
             log.info("resumed after epoch %d", self.rows[-1]["epoch"])
         self._meter = Meter(f"training {type(pl_module).__name__}", max(trainer.max_epochs or 0, 0), "epochs")
         for row in self.rows:
-            scalars = {name: value for name, value in row.items() if name not in {"step", "seconds"}}
+            scalars = {name: value for name, value in row.items() if name != "step"}
             for logger in trainer.loggers:
                 logger.log_metrics(scalars, step=int(row["step"]) - 1)
 
@@ -126,7 +131,6 @@ class MetricsLog(Checkpoint):
             "epoch": epoch,
             "step": trainer.global_step,
             "lr": self._lr,
-            "seconds": round(time.monotonic() - self._began, 3),
         }
         for name, value in trainer.callback_metrics.items():
             plain = name.removesuffix("_epoch").replace("/", "_")
@@ -144,7 +148,7 @@ class MetricsLog(Checkpoint):
         else:
             self.write()
         shown = "  ".join(f"{name} {value:.5g}" for name, value in sorted(row.items()) if name not in LEADING)
-        log.info("epoch %d  %.1f s  lr %.3g  %s", epoch, row["seconds"], self._lr, shown)
+        log.info("epoch %d  %.1f s  lr %.3g  %s", epoch, time.monotonic() - self._began, self._lr, shown)
 
 
 @contextmanager

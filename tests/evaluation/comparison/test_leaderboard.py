@@ -8,7 +8,7 @@ def run(folder, values, monitor="val_macro_f1", mode="max"):
     folder.mkdir(parents=True)
     hparams = {"options": {"training": {"monitor": monitor, "mode": mode}}}
     (folder / "hparams.yaml").write_text(yaml.safe_dump(hparams))
-    table = pd.DataFrame({"epoch": range(len(values)), "seconds": 0.5, "train_loss": 9.0, "val_loss": 1.0})
+    table = pd.DataFrame({"epoch": range(len(values)), "train_loss": 9.0, "val_loss": 1.0})
     table.assign(**{monitor or "val_macro_f1": values}).to_csv(folder / "metrics.csv", index=False)
     return folder
 
@@ -28,7 +28,7 @@ def test_points_are_ranked_by_the_mean_of_their_best_validated_epochs(tmp_path):
     table = leaderboard(*zip(*rows, strict=True)).set_index("setting")
     assert table.index.tolist() == ["low", "high", "x", "y"] and table["rank"].tolist() == [1, 2, 1, 2]
     assert table.value.tolist() == [0.7, 0.6, 1.0, 2.0]
-    assert table.loc["low", ["runs", "best_epoch", "seconds"]].tolist() == [2, 1.5, 3.0]
+    assert table.loc["low", ["runs", "best_epoch"]].tolist() == [2, 1.5]
     assert table.better.tolist() == ["higher", "higher", "lower", "lower"]
 
 
