@@ -140,8 +140,8 @@ def test_a_workflow_runs_through_the_terminal(tmp_path: Path, root: Path) -> Non
                 output: "{k}.txt"
                 log: "logs/{k}.log"
                 shell:
-                    "if [ {wildcards.k} = 2 ]; then echo 'x ERROR ethomake: two is odd; take three.' > {log}; exit 1; fi;"
-                    " touch {output}"
+                    "if [ {wildcards.k} = 2 ]; then"
+                    " echo 'x ERROR ethomake: two is odd; take three.' > {log}; exit 1; fi; touch {output}"
             """
         )
     )
