@@ -25,6 +25,7 @@ COMMANDS = {
     "run": "Run an experiment; arguments after its name go to Snakemake.",
     "plan": "Predict an experiment's jobs, memory, hours and GPU hours, rule by rule.",
     "predict": "Predict files with a trained run.",
+    "embed": "Embed a converted dataset with a run, trained or imported.",
     "summary": "Print five lines about a finished experiment.",
     "keep": "Copy a finished experiment's tables to docs/results.",
     "trace": "Print where a figure or table came from, back to the downloads.",
