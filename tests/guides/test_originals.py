@@ -14,22 +14,18 @@ import yaml
 from builders.clips import film
 from builders.daart import DATA, MODEL, TRAIN, make_flies
 from builders.guides import Follower, Guide, guides, write_files
-from builders.originals import original_checkpoint
+from builders.originals import original_checkpoint, published_app
 from builders.tracks import mice, walkers
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from workflow_scripts.cards.card import card_path
 from workflow_scripts.core.validation import deep_merge
-from workflow_scripts.detectors.rtdetr_training import save
-from workflow_scripts.detectors.rtdetr_weights import build
 from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.methods.bams.config import Config as BamsConfig
 from workflow_scripts.methods.bams.module import Bams
 from workflow_scripts.methods.lisbet.config import Config as LisbetConfig
 from workflow_scripts.methods.lisbet.module import Lisbet
 from workflow_scripts.methods.lisbet.original.write import write_original
-from workflow_scripts.methods.mvd.network import VideoTransformer
-from workflow_scripts.methods.mvd.sizes import SIZES
 from workflow_scripts.simulate.rat_direction import Options as RatOptions
 from workflow_scripts.simulate.rat_direction import make_frames
 from workflow_scripts.sources.lisbet_archive import write_archive
@@ -190,14 +186,7 @@ def mouse_videos(lab: Path) -> None:
         shutil.copy(lab / "films/day1/a.mp4", folder / "video/a.mp4")
         write_annotation(folder / "ann/a.mp4.json", bouts, size=(192, 96), n_frames=90)
     write_meta(lab / "Mice", ["Self-Grooming", "Head-Body_TWITCH"])
-    torch.manual_seed(0)
-    dims = SIZES["nano"]
-    network = VideoTransformer(dims.dim, dims.depth, dims.heads, 3, image_size=32, num_frames=8)
-    (lab / "MVD/checkpoint-best").mkdir(parents=True)
-    torch.save({"module": network.state_dict()}, lab / "MVD/checkpoint-best/mp_rank_00_model_states.pt")
-    (lab / "MVD/config.txt").write_text("num_frames 8\nsampling_rate 2\ninput_size 32\n")
-    (lab / "detector").mkdir()
-    save(lab / "detector/model.safetensors", build("tiny"))
+    published_app(lab)
 
 
 def test_rat_direction(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -248,7 +248,11 @@ def _gaps(items: Sequence[Item], source: str, made: Proposal) -> dict[str, Any]:
         f"{taken}) and {low:.1%} have a likelihood below 0.1" + (" (taken as missing)." if low else ".")
     )
     made.unknown.append("Which gaps to fill: gaps.interpolate_max_frames is 0, so none is.")
-    return {"zero_is_missing": not nan_alone(source), "min_likelihood": 0.1 if low else 0.0, "interpolate_max_frames": 0}
+    return {
+        "zero_is_missing": not nan_alone(source),
+        "min_likelihood": 0.1 if low else 0.0,
+        "interpolate_max_frames": 0,
+    }
 
 
 def _inner_tasks(items: Sequence[Item], kind: str, tasks: Tasks) -> None:
