@@ -84,8 +84,8 @@ def gather(inputs: Sequence[Path], kind: str) -> list[Job]:
             if item.is_file() and not item.name.startswith(".") and (not endings or item.suffix.lower() in endings)
         ]
         if not found:
-            told = f" ({', '.join(sorted(endings))})" if endings else ""
-            raise InputError(path, f"holds no file this run can predict{told}", "check the path")
+            expected = f" ({', '.join(sorted(endings))})" if endings else ""
+            raise InputError(path, f"holds no file this run can predict{expected}", "check the path")
         for item in found:
             files.setdefault(item.resolve(), (item, item.relative_to(path)))
     # By the names that were given: a link is called as the user calls it.

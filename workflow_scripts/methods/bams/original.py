@@ -181,8 +181,8 @@ def import_run(
     with open_tracks(data) as reader:
         spec = DataSpec.of(reader.header(reader.ids[0]))
     shown = options_of(read_original(path), spec, path)
-    told = shown | {"mode": "faithful"} | dict(options) | {"weights": str(path)}
-    config: Any = parse("bams", told)
+    given = shown | {"mode": "faithful"} | dict(options) | {"weights": str(path)}
+    config: Any = parse("bams", given)
     config = config.resolved()
     model = Bams(config, spec)
     load_original(model, path)
