@@ -26,6 +26,7 @@ COMMANDS = {
     "plan": "Predict an experiment's jobs, memory, hours and GPU hours, rule by rule.",
     "prune": "List (or delete) results of runs that an edited experiment no longer has.",
     "predict": "Predict files with a trained run.",
+    "embed": "Embed a converted dataset with a run, trained or imported.",
     "summary": "Print five lines about a finished experiment.",
     "keep": "Copy a finished experiment's tables to docs/results.",
     "trace": "Print where a figure or table came from, back to the downloads.",
