@@ -97,7 +97,8 @@ def test_embeddings_have_a_panel_a_method() -> None:
         dataset="d", task="t", method=["one"] * 30 + ["two"] * 30, mode="sound", setting="default",
         label=["a", "b", None] * 20, share1=0.4, share2=0.1,
     )  # fmt: skip
-    plate = paper.embeddings({"tables/embedding_maps.csv": points}, dataset="d")
+    labels = pd.DataFrame({"dataset": "d", "task": "t", "label": ["b", "a"]})
+    plate = paper.embeddings({"tables/embedding_maps.csv": points, "tables/labels.csv": labels}, dataset="d")
     assert plate is not None and len(plate[1]) == 40
     shown = [axis for axis in plate[0].axes if axis.axison]
     assert [axis.get_title(loc="left") for axis in shown] == ["one", "two"]
@@ -109,9 +110,13 @@ def test_ethogram_draws_the_recording_frame_by_frame() -> None:
         [("truth", 0, 5, "a"), ("truth", 5, 9, "b"), ("one", 0, 9, "a")], columns=["row", "start", "stop", "label"]
     ).assign(dataset="d", task="t", recording="r")
     quality = pd.DataFrame([{"dataset": "d", "recording": "r", "fps": 30.0}])
-    plate = paper.ethogram({"tables/ethograms.csv": bouts, "tables/quality.csv": quality}, dataset="d", task="t")
+    labels = pd.DataFrame({"dataset": "d", "task": "t", "label": ["b", "a"]})
+    tables = {"tables/ethograms.csv": bouts, "tables/quality.csv": quality, "tables/labels.csv": labels}
+    plate = paper.ethogram(tables, dataset="d", task="t")
     assert plate is not None and "r of d" in plate[2]
-    assert paper.ethogram({"tables/ethograms.csv": bouts, "tables/quality.csv": quality}, dataset="x", task="t") is None
+    # Classes take their colours in the order of the vocabulary, as in the report and in films.
+    assert [text.get_text() for text in plate[0].axes[0].get_legend().get_texts()] == ["b", "a"]
+    assert paper.ethogram(tables, dataset="x", task="t") is None
 
 
 def test_an_experiment_names_its_kinds() -> None:
