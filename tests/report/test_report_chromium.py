@@ -272,7 +272,11 @@ def test_figures_can_be_taken_away(browser: Browser, page: Path) -> None:
 AXE = next(
     (
         path
-        for folder in (os.environ.get("ETHOMAKE_AXE", ""), "node_modules/axe-core", "/tmp/ethomake-axe/node_modules/axe-core")
+        for folder in (
+            os.environ.get("ETHOMAKE_AXE", ""),
+            "node_modules/axe-core",
+            "/tmp/ethomake-axe/node_modules/axe-core",
+        )
         if folder and (path := Path(folder) / "axe.min.js").is_file()
     ),
     None,

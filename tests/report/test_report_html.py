@@ -267,17 +267,28 @@ def test_tests_ranks_and_published_numbers_are_shown(page: Path) -> None:
         assert words in dataset, words
     parsed = Page(text)
     names = [a["download"] for a in parsed.all("a") if "download" in a]
-    assert {"rats_pairs-S1-tests.csv.gz", "rats_pairs-published.csv.gz", "pca-published.csv.gz", "ranks.csv.gz"} <= set(names)
+    assert {"rats_pairs-S1-tests.csv.gz", "rats_pairs-published.csv.gz", "pca-published.csv.gz", "ranks.csv.gz"} <= set(
+        names
+    )
 
 
 def test_pictures_come_before_tables_and_tables_before_prose(page: Path) -> None:
     text = page.read_text()
     task = text[text.index('<article id="dataset0-task0"') : text.index('<article id="dataset0-task1"')]
-    order = ['class="ethogram"', "F1 by class and method", "Confusion", "Label efficiency", "held-out results", "S1 of rats"]
+    order = [
+        'class="ethogram"',
+        "F1 by class and method",
+        "Confusion",
+        "Label efficiency",
+        "held-out results",
+        "S1 of rats",
+    ]
     places = [task.index(words) for words in order[:-1]]
     assert places == sorted(places)
     dataset = text[text.index('<section id="dataset0"') : text.index('<section id="dataset1"')]
-    assert dataset.index("Embedding maps") < dataset.index("Labels by class" if "Labels by class" in dataset else "labels by class")
+    assert dataset.index("Embedding maps") < dataset.index(
+        "Labels by class" if "Labels by class" in dataset else "labels by class"
+    )
     assert dataset.index("labels by class") < dataset.index("About this dataset") < dataset.index("Warnings and notes")
 
 
