@@ -165,7 +165,7 @@ def extras(hostile: bool = False) -> dict:
     )  # fmt: skip
     efficiency = pd.DataFrame(
         [("rats_pairs", f"pca{bad}", "S1", k, 0.1 * k, 0.1 * k - 0.05, 0.1 * k + 0.05) for k in (1, 2, 4)],
-        columns=["dataset", "method", "task", "k", "value", "low", "high"],
+        columns=["dataset", "label", "task", "labelled", "value", "low", "high"],
     )
     tables = {"tests": pd.DataFrame(tests), "ranks": pd.DataFrame(ranks), "maps": maps, "curves": losses}
     tables |= {"pictures": pictures, "efficiency": efficiency}

@@ -15,7 +15,9 @@ from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.experiment.experiment import load_experiment
 from workflow_scripts.experiment.figure_kinds import KINDS, drawings
 from workflow_scripts.formats.tables import COLUMNS, write_table
+from workflow_scripts.plotting.style import QUIET, RC
 from workflow_scripts.report import paper
+from workflow_scripts.report.beside import beside
 
 ROOT = Path(__file__).parents[2]
 
@@ -152,3 +154,38 @@ def test_the_same_tables_give_the_same_bytes(tmp_path: Path) -> None:
     assert files == [f"figure.{ending}" for ending in ("csv", "json", "pdf", "png", "txt")]
     for name in files:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_published_numbers_are_grey_beside_ours() -> None:
+    told = pd.DataFrame(
+        [("d", "Theirs", "t", "macro_f1", 0.6, "A paper", True, "one", "Table 2", "", "Other folds.")],
+        columns=[
+            "dataset",
+            "method",
+            "task",
+            "metric",
+            "value",
+            "source",
+            "verified",
+            "ours",
+            "place",
+            "url",
+            "protocol",
+        ],
+    )
+    ours = comparison()
+    task = str(ours["task"].iloc[0])
+    metric = str(ours["metric"].iloc[0])
+    told = told.assign(task=task, metric=metric)
+    plate = beside({"comparison.csv": ours, "tables/published.csv": told}, dataset="d")
+    assert plate is not None
+    figure, data, caption = plate
+    assert set(data["what"]) == {"published", "here"}
+    assert "A paper, Table 2: Theirs. Other folds." in caption
+    greys = [line for line in figure.axes[0].lines if line.get_marker() == "D"]
+    assert [float(line.get_xdata()[0]) for line in greys] == [0.6] and greys[0].get_color() == QUIET
+    assert beside({"comparison.csv": ours, "tables/published.csv": told.iloc[:0]}, dataset="d") is None
+
+
+def test_fonts_are_vectors() -> None:
+    assert RC["pdf.fonttype"] == 42 and RC["svg.fonttype"] == "none"

@@ -97,7 +97,8 @@ def test_every_tab_opens_and_nothing_sticks_out(
         # What is wider than its box must lie in a box that scrolls.
         wide = (
             "Array.from(document.querySelectorAll('.tab:not([hidden]) *')).filter(n => n.getClientRects().length"
-            " && n.getBoundingClientRect().right > innerWidth + 1 && !n.closest('.scroll, .unseen')).map(n => n.outerHTML)"
+            " && n.getBoundingClientRect().right > innerWidth + 1 && !n.closest('.scroll, .unseen'))"
+            ".map(n => n.outerHTML)"
         )
         assert browser.ask(wide) == []
     assert browser.complaints() == []
@@ -257,7 +258,7 @@ def test_figures_can_be_taken_away(browser: Browser, page: Path) -> None:
     browser.open(page, 1440, fragment="#dataset0")
     for kind in (".drawn", ".ethogram", ".heat"):
         text = browser.ask(f"page.asSvg(document.querySelector('figure{kind}'))")
-        root = ET.fromstring(text)  # noqa: S314 - made by the page under test
+        root = ET.fromstring(text)
         assert root.tag == "{http://www.w3.org/2000/svg}svg" and root.get("width")
         assert "var(" not in text and "currentColor" not in text
     browser.ask("window.print = () => 0; document.querySelectorAll('#dataset0 figure.drawn .take button')[1].click()")
@@ -283,7 +284,9 @@ AXE = next(
 )
 
 
-@pytest.mark.skipif(AXE is None, reason="axe-core is not installed (npm install --prefix DIR axe-core; ETHOMAKE_AXE)")
+@pytest.mark.skipif(
+    AXE is None, reason="axe-core is not installed (npm install --prefix DIR axe-core; ETHOMAKE_AXE=DIR)"
+)
 @pytest.mark.parametrize("dark", [False, True])
 def test_axe_finds_nothing_serious(browser: Browser, page: Path, dark: bool) -> None:
     assert AXE is not None
@@ -293,7 +296,7 @@ def test_axe_finds_nothing_serious(browser: Browser, page: Path, dark: bool) -> 
         show(browser, tab)
         browser.ask("document.querySelectorAll('details').forEach(d => { d.open = true; })")
         found = browser.ask(
-            "axe.run(document, { resultTypes: ['violations'] }).then(r => r.violations.filter(v => v.impact === 'serious'"
-            " || v.impact === 'critical').map(v => [v.id, v.nodes.length, v.nodes[0].html.slice(0, 200)]))"
+            "axe.run(document, { resultTypes: ['violations'] }).then(r => r.violations.filter(v =>"
+            " v.impact === 'serious' || v.impact === 'critical').map(v => [v.id, v.nodes.length, v.nodes[0].html.slice(0, 200)]))"
         )
         assert found == [], tab

@@ -348,8 +348,9 @@ def method_views(data: ReportData) -> list[MethodView]:
     for index, name in enumerate(names):
         added = tuple(item for item in data.sections if item.method == name and not item.dataset)
         rows = views.method_results(data.comparison, name)
-        blocks: list[tuple[str, object]] = [("table", rows)] if rows else []
+        blocks: list[tuple[str, object]] = []
         blocks += [("plot", plot) for _, plot in learnt.curves(data.curves, name)] if len(data.curves) else []
+        blocks += [("table", rows)] if rows else []
         elsewhere = [
             entry
             for dataset, numbers in data.published.items()
