@@ -296,7 +296,8 @@ def test_axe_finds_nothing_serious(browser: Browser, page: Path, dark: bool) -> 
         show(browser, tab)
         browser.ask("document.querySelectorAll('details').forEach(d => { d.open = true; })")
         found = browser.ask(
-            "axe.run(document, { resultTypes: ['violations'] }).then(r => r.violations.filter(v =>"
-            " v.impact === 'serious' || v.impact === 'critical').map(v => [v.id, v.nodes.length, v.nodes[0].html.slice(0, 200)]))"
+            "axe.run(document, { resultTypes: ['violations'] }).then(r => r.violations"
+            ".filter(v => v.impact === 'serious' || v.impact === 'critical')"
+            ".map(v => [v.id, v.nodes.length, v.nodes[0].html.slice(0, 200)]))"
         )
         assert found == [], tab

@@ -98,7 +98,7 @@ def _panel(axis: Axes, data: pd.DataFrame, names: list[str]) -> None:
 
 def _caption(told: pd.DataFrame, dataset: str) -> str:
     parts = [
-        f"Numbers published on {dataset} (grey diamonds, thin ones read by nobody of this project) and ours on the same "
+        f"Numbers published on {dataset} (grey diamonds, thin ones not verified in the source) and ours on the same "
         "tasks and metrics (circles, lines are intervals)."
     ]
     for (source, place), rows in told.fillna({"place": "", "protocol": ""}).groupby(["source", "place"], sort=False):
