@@ -70,4 +70,4 @@ lock:
 # Coverage-guided and seeded; FUZZ_SECONDS for each of about 40 readers. With atheris installed libFuzzer does the mutations.
 FUZZ_SECONDS ?= 60
 fuzz: $(STAMP)
-	$(BIN)/python -m tests.security.fuzz_run --seconds $(FUZZ_SECONDS) --seed 1
+	PYTHONPATH=tests $(BIN)/python -m tests.security.fuzz_run --seconds $(FUZZ_SECONDS) --seed 1

@@ -136,7 +136,9 @@ KINDS: dict[str, Kind] = {
     "positives": Kind("report.paper:positives", ("comparison.csv",), _yes_or_no),
     "confusion": Kind("report.paper:confusion", ("comparison.csv", "tables/confusions.csv"), _multiclass),
     "ranks": Kind("report.paper:ranks", ("ranks.csv", "tests.csv"), _multiclass),
-    "embeddings": Kind("report.paper:embeddings", ("tables/embedding_maps.csv",), _mapped, "Examples"),
+    "embeddings": Kind(
+        "report.paper:embeddings", ("tables/embedding_maps.csv", "tables/labels.csv"), _mapped, "Examples"
+    ),
     "weights": Kind("methods.daart.figures:weight_map", ("comparison.csv", "settings.csv"), _weight_maps),
     "rose": Kind("methods.rat_direction.paper:rose", DIRECTION_TABLES, _image_runs),
     "animals": Kind("methods.rat_direction.paper:error_by_animal", DIRECTION_TABLES, _image_runs),
@@ -149,7 +151,12 @@ KINDS: dict[str, Kind] = {
     "transitions": Kind(
         "behaviour.figures:transition_graphs", ("behaviour/transitions.csv",), _behaviours, "Behaviour"
     ),
-    "ethogram": Kind("report.paper:ethogram", ("tables/ethograms.csv", "tables/quality.csv"), _multiclass, "Examples"),
+    "ethogram": Kind(
+        "report.paper:ethogram",
+        ("tables/ethograms.csv", "tables/quality.csv", "tables/labels.csv"),
+        _multiclass,
+        "Examples",
+    ),
 }
 """Every kind of figure by the name that the configuration key `figures` knows it by."""
 

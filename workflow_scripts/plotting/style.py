@@ -250,6 +250,14 @@ def to_svg(figure: Figure, *, label: str, prefix: str) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
+LONG = re.compile(r"-?\d+\.\d{3,}")
+"""Numbers with more digits than anyone can see on a page."""
+
+
+def _shorter(match: re.Match[str]) -> str:
+    return f"{float(match[0]):.2f}".rstrip("0").rstrip(".")
+
+
 def _localise(node: ET.Element, prefix: str, used: set[str]) -> None:
     """Make one element fit for a page: unique ids, page colours, fonts with a fallback."""
     attributes = node.attrib
@@ -258,6 +266,9 @@ def _localise(node: ET.Element, prefix: str, used: set[str]) -> None:
         attributes["id"] = f"{prefix}-{identifier}"
     if f"{XLINK}href" in attributes:
         attributes["href"] = attributes.pop(f"{XLINK}href").replace("#", f"#{prefix}-", 1)
+    for name in ("d", "x", "y", "points"):
+        if name in attributes:
+            attributes[name] = LONG.sub(_shorter, attributes[name].replace("\n", ""))
     for name in ("style", "fill", "stroke", "clip-path"):
         if name in attributes:
             value = attributes[name].replace("url(#", f"url(#{prefix}-")

@@ -5,6 +5,9 @@ Each is a program, `python -m workflow_scripts.stages.<rule> …`, and can be ru
 
 from __future__ import annotations
 
+import workflow_scripts.workflow.handover  # noqa: F401 - before the imports that take seconds; it may end this process
+
+# isort: split
 import argparse
 import logging
 import os

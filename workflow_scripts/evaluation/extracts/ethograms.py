@@ -69,7 +69,7 @@ def confusion_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) -
     Returns
     -------
     DataFrame
-        The run's columns, then task, truth, prediction, n.
+        The run's columns, then task, truth, prediction, n; pairs of two classes that never occur are left out.
     """
     rows = []
     for run, path in zip(runs, predictions, strict=True):
@@ -87,8 +87,9 @@ def confusion_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) -
                     )
                     pairs = truth * size + said
                     counts += np.bincount(pairs, minlength=size * size).reshape(size, size)
-                for (i, j), n in np.ndenumerate(counts):
-                    rows.append((*run, task, vocabulary[i], vocabulary[j], int(n)))
+                # Most pairs of many classes never occur; the diagonal keeps every class, in its order.
+                for i, j in zip(*np.nonzero((counts > 0) | np.eye(size, dtype=bool)), strict=True):
+                    rows.append((*run, task, vocabulary[i], vocabulary[j], int(counts[i, j])))
     return pd.DataFrame(rows, columns=[*RUN, "task", "truth", "prediction", "n"])
 
 
