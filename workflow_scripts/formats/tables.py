@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,24 @@ def read_confusions(path: str | Path) -> pd.DataFrame:
     """
     names = ("dataset", "method", "mode", "setting", "split", "task", "truth", "prediction")
     return _read(path, "table", dict.fromkeys(names, "category"))
+
+
+def vocabulary_in(labels: pd.DataFrame, dataset: str, task: str, present: Iterable[str] = ()) -> list[str]:
+    """Return the classes of a task in their order, in which they take their colours everywhere.
+
+    Parameters
+    ----------
+    labels : DataFrame
+        `labels.csv`; its rows of a recording keep the order of the vocabulary.
+    dataset, task : str
+    present : iterable of str
+        Classes that are there for sure; those the table does not know follow by name.
+    """
+    known: list[str] = []
+    if len(labels):
+        rows = labels[(labels["dataset"] == dataset) & (labels["task"] == task)]
+        known = list(dict.fromkeys(rows["label"].dropna().astype(str)))
+    return known + sorted(set(present) - set(known))
 
 
 def read_small(path: str | Path) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pandas as pd
 
-from workflow_scripts.report.tables import Score, pool_seeds, primary_metric
+from workflow_scripts.report.tables import Score
 
 T = TypeVar("T")
 
@@ -25,21 +25,6 @@ def first(items: Sequence[T], most: int, what: str) -> tuple[Sequence[T], str]:
     if len(items) <= most:
         return items, ""
     return items[:most], f" The best {most} of {len(items)} {what} are drawn."
-
-
-def by_rank(found: Sequence[Score]) -> list[str]:
-    """Return methods by their value of the main metric, the best first.
-
-    Parameters
-    ----------
-    found : sequence of Score
-        Of one dataset; without a value of a main metric there is no order.
-    """
-    metric = primary_metric(found)
-    places: dict[str, int] = {}
-    for place, seeds in enumerate(pool_seeds(found, metric).values() if metric else ()):
-        places.setdefault(seeds[0].method, place)
-    return list(places)
 
 
 def of_methods(found: Collection[Score], labels: Collection[str]) -> set[str]:

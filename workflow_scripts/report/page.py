@@ -12,7 +12,7 @@ from workflow_scripts.metrics.registry import title as title_of
 from workflow_scripts.plotting.style import PAGE_COLOURS, class_colours, to_svg
 from workflow_scripts.report import figures, learnt, most, views
 from workflow_scripts.report.claims import Claim, claims
-from workflow_scripts.report.data import DatasetSection, ExamplePrediction, ReportData, TaskSummary
+from workflow_scripts.report.data import DatasetSection, ExamplePrediction, Notice, ReportData, TaskSummary
 from workflow_scripts.report.interactive import Interactive
 from workflow_scripts.report.ranking import rank_plot
 from workflow_scripts.report.sections import SectionView
@@ -45,10 +45,12 @@ class Plot:
 class Ethogram:
     """An ethogram of the page."""
 
+    dataset: str
     recording: str
     frames: int
     fps: float
     length: str
+    film: bool
     bands: tuple[Band, ...]
     gaps: bool
     legend: tuple[tuple[str, str], ...]
@@ -69,6 +71,7 @@ class TaskView:
     ethograms: tuple[Ethogram, ...]
     claim: Claim | None
     tests: Table | None
+    efficiency: Interactive | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ class DatasetView:
     ranks: tuple[tuple[str, object], ...]
     published: Table | None
     protocols: tuple[str, ...]
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -172,11 +176,17 @@ def _confusions(data: ReportData, dataset: str, task: str, order: list[str], ide
     return plots
 
 
-def _ethogram(example: ExamplePrediction) -> Ethogram:
-    rows = {"human labels": example.truth, **example.predictions}
+def _ethogram(example: ExamplePrediction, order: list[str], filmed: bool) -> Ethogram:
+    """Show the truth, then the methods, best first."""
+    named = sorted(
+        example.predictions, key=lambda name: next((k for k, label in enumerate(order) if label == name), len(order))
+    )
+    rows = {"human labels": example.truth, **{name: example.predictions[name] for name in named}}
     legend = zip(example.vocabulary, class_colours(example.vocabulary, example.background), strict=True)
     return Ethogram(
+        dataset=example.dataset,
         recording=example.recording,
+        film=filmed,
         frames=len(example.truth),
         fps=example.fps,
         length=clock(len(example.truth) / example.fps),
@@ -200,6 +210,7 @@ def _task(data: ReportData, section: DatasetSection, task: str, rows: pd.DataFra
     metric = primary_metric(found)
     order = list(pool_seeds(found, metric)) if metric else []
     summary = next((item for item in section.tasks if item.name == task), None)
+    filmed = filmed_recordings(data)
     chosen = [item for item in data.examples if (item.dataset, item.task) == (section.name, task)]
     return TaskView(
         id=identifier,
@@ -210,12 +221,23 @@ def _task(data: ReportData, section: DatasetSection, task: str, rows: pd.DataFra
         ceilings=views.ceilings(rows, section.name, task) if len(rows) else None,
         plots=(*_result_plots(rows, identifier, summary), *_critical(data, section.name, task, identifier)),
         confusions=tuple(_confusions(data, section.name, task, order, identifier)),
-        ethograms=tuple(_ethogram(item) for item in chosen),
+        ethograms=tuple(_ethogram(item, order, (item.dataset, item.recording) in filmed) for item in chosen),
+        efficiency=learnt.efficiency(
+            rows_of(data.efficiency, dataset=section.name, task=task), section.name, task, title_of(metric or "")
+        )
+        if len(data.efficiency)
+        else None,
         claim=next((item for item in claims(data.tests) if (item.dataset, item.task) == (section.name, task)), None)
         if len(data.tests)
         else None,
         tests=_tests(data, section.name, task),
     )
+
+
+def filmed_recordings(data: ReportData) -> set[tuple[str, str]]:
+    """Recordings whose poses or thumbnails the page carries."""
+    films = rows_of(data.pictures, use="film")
+    return set(zip(films["dataset"].astype(str), films["recording"].astype(str), strict=True)) if len(films) else set()
 
 
 def rows_of(table: pd.DataFrame, **wanted: str) -> pd.DataFrame:
@@ -240,7 +262,7 @@ def _rank_plot(ranks: pd.DataFrame, tests: pd.DataFrame | None, caption: str, pr
 
 def rank_blocks(ranks: pd.DataFrame, what: str, prefix: str) -> list[tuple[str, object]]:
     """Return a plot and a table of mean ranks as blocks; nothing where there are none."""
-    if ranks.empty:
+    if ranks.empty or ranks["chance"].astype(str).eq("True").all():
         return []
     plot = _rank_plot(ranks, None, f"Mean rank {what}; lines are bootstrap intervals, chance in grey.", prefix)
     return [("svg", plot), ("table", learnt.ranks_table(ranks, f"Mean ranks {what}", f"{prefix}.csv"))]
@@ -267,16 +289,28 @@ def _critical(data: ReportData, dataset: str, task: str, identifier: str) -> lis
     return [_rank_plot(ranks, tests if len(tests) else None, caption, f"{identifier}-ranks")]
 
 
-def _maps(data: ReportData, section: DatasetSection, rows: pd.DataFrame) -> list[tuple[str, Interactive]]:
-    """Draw the embedding maps of a dataset, those of the best methods where there are many."""
+def _by_mean_place(rows: pd.DataFrame) -> dict[str, float]:
+    """Return the mean place of each method over the tasks, by their main metrics."""
+    places: dict[str, list[int]] = {}
+    for _, mine in rows.groupby("task", sort=False):
+        found = scores(mine)
+        metric = primary_metric(found)
+        labels = pool_seeds(found, metric).values() if metric else ()
+        for place, method in enumerate(dict.fromkeys(seeds[0].method for seeds in labels)):
+            places.setdefault(method, []).append(place)
+    return {method: sum(found) / len(found) for method, found in places.items()}
+
+
+def _maps(data: ReportData, section: DatasetSection, best: dict[str, float]) -> list[tuple[str, Interactive]]:
+    """Draw the embedding maps of a dataset, the best methods first, and those alone where there are many."""
     table = rows_of(data.maps, dataset=section.name)
     if table.empty:
         return []
-    methods = [name for name in most.by_rank(scores(rows)) if name in set(table["method"])]
-    named = [*methods, *(name for name in dict.fromkeys(table["method"]) if name not in methods)]
+    named = sorted(dict.fromkeys(table["method"]), key=lambda name: best.get(name, len(best)))
     kept, fewer = most.first(named, most.METHODS, "methods")
     chosen = table[table["method"].isin(kept)]
     drawn = learnt.maps(chosen, section.name, {task.name: task.vocabulary for task in section.tasks})
+    drawn.sort(key=lambda item: best.get(item[0].split(" · ")[0].removesuffix(", UMAP"), len(best)))
     return [(name, replace(plot, caption=plot.caption + fewer)) for name, plot in drawn]
 
 
@@ -285,6 +319,7 @@ def dataset_view(data: ReportData, section: DatasetSection, index: int) -> Datas
     identifier = f"dataset{index}"
     every = data.comparison[data.comparison["dataset"] == section.name]
     rows = without_folds(every)
+    best = _by_mean_place(rows)
     named = list(dict.fromkeys([*(str(t) for t in rows["task"].unique()), *(t.name for t in section.tasks)]))
     tasks = [name for name in named if not is_mean(name)] + [name for name in named if is_mean(name)]
     return DatasetView(
@@ -298,7 +333,7 @@ def dataset_view(data: ReportData, section: DatasetSection, index: int) -> Datas
         ),
         everything=views.everything(every, section.name) if len(every) else None,
         added=tuple(item for item in data.sections if item.dataset == section.name),
-        maps=tuple(_maps(data, section, rows)),
+        maps=tuple(_maps(data, section, best)),
         ranks=tuple(
             rank_blocks(
                 rows_of(data.ranks, scope="dataset", dataset=section.name), "over the tasks", f"{identifier}-ranks"
@@ -306,6 +341,7 @@ def dataset_view(data: ReportData, section: DatasetSection, index: int) -> Datas
         ),
         published=learnt.published_table(data.published.get(section.name, []), _ours(rows), section.name),
         protocols=tuple(learnt.protocols(data.published.get(section.name, []))),
+        notices=tuple(n for n in data.notices if n.where == section.name or n.where.startswith(f"{section.name} ")),
     )
 
 
@@ -318,8 +354,9 @@ def method_views(data: ReportData) -> list[MethodView]:
     for index, name in enumerate(names):
         added = tuple(item for item in data.sections if item.method == name and not item.dataset)
         rows = views.method_results(data.comparison, name, judged)
-        blocks: list[tuple[str, object]] = [("table", rows)] if rows else []
+        blocks: list[tuple[str, object]] = []
         blocks += [("plot", plot) for _, plot in learnt.curves(data.curves, name)] if len(data.curves) else []
+        blocks += [("table", rows)] if rows else []
         elsewhere = [
             entry
             for dataset, numbers in data.published.items()

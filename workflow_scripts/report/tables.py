@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,14 +12,12 @@ import pandas as pd
 
 from workflow_scripts.metrics import chance
 from workflow_scripts.metrics.registry import find, in_order
+from workflow_scripts.report.packed import packed
 
 NOTHING = "–"
 """Stands where there is no value."""
 ROWS = 500
 """Rows of a table that the page shows; its download has all of them."""
-GZIP = "application/gzip"
-PACKED = 100_000
-"""Bytes above which a download is compressed: the tables of 50 methods are larger than the page may be."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +104,6 @@ class Table:
     total: int = 0
 
     def __post_init__(self) -> None:
-        if self.csv.startswith(f"data:{GZIP}"):
-            object.__setattr__(self, "csv_name", f"{self.csv_name}.gz")
         if len(self.rows) > ROWS:
             object.__setattr__(self, "total", len(self.rows))
             object.__setattr__(self, "rows", self.rows[:ROWS])
@@ -205,12 +199,12 @@ def duration(seconds: float) -> str:
 
 
 def csv_uri(table: pd.DataFrame) -> str:
-    """Return a table as a `data:` URI, so that the page needs no file beside it; a large one as gzip."""
-    text = table.to_csv(index=False, float_format="%.10g", lineterminator="\n").encode()
-    kind = "text/csv;charset=utf-8"
-    if len(text) > PACKED:
-        text, kind = gzip.compress(text, 9, mtime=0), GZIP
-    return f"data:{kind};base64,{base64.b64encode(text).decode()}"
+    """Return a table as a compressed `data:` URI, so that the page needs no file beside it and stays small.
+
+    The page's script unpacks it for the reader; without script the browser saves the gzip file.
+    """
+    text = table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+    return "data:application/gzip;base64," + packed(text)
 
 
 def _float(value: object) -> float:
