@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from workflow_scripts.cards.parts import Blocks
@@ -22,7 +23,7 @@ def bounds(n_frames: int, fps: float, blocks: Blocks) -> list[tuple[int, int]]:
     """
     gap = round(blocks.gap_s * fps)
     edges = [round(k * (n_frames + gap) / blocks.count) for k in range(blocks.count + 1)]
-    return [(start, stop - gap) for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+    return [(start, stop - gap) for start, stop in pairwise(edges)]
 
 
 def cut(path: Path, recording: Recording, blocks: Blocks) -> Iterator[Recording]:

@@ -311,8 +311,8 @@ def _blocks(labelled: Sequence[Item], kind: str, made: Proposal) -> dict[str, An
     blocks = Blocks(count=count)
     names = [name for item in labelled[:1] for name in blocks.names(item.cells.get("group") or item.group)]
     made.guessed.append(
-        f"All labels are of one group, so recordings are cut into {count} blocks of time, {blocks.gap_s:g} s apart, and "
-        f"the split `fold` holds blocks out: scores are of other minutes of the same animals, not of new animals."
+        f"All labels are of one group, so recordings are cut into {count} blocks of time, {blocks.gap_s:g} s apart, "
+        f"and the split `fold` holds blocks out: scores are of other minutes of the same animals, not of new animals."
     )
     return {"blocks": blocks.model_dump(), "splits": {"fold": {"folds": [names[k::FOLDS] for k in range(FOLDS)]}}}
 
