@@ -88,8 +88,8 @@ class Coding:
     def animal(self, task: str, name: str) -> str:
         """Return whose behaviour a class is: of the only animal, or of the one that the class or task begins with.
 
-        Sources name a class `<subject>_<behaviour>` where several subjects are coded (`by_subject`). Empty where a class
-        is of several animals together.
+        Sources name a class `<subject>_<behaviour>` where several subjects are coded (`by_subject`). The result is
+        empty where a class is of several animals together.
         """
         if len(self.animals) == 1:
             return self.animals[0]

@@ -180,9 +180,7 @@ def sniff(path: Path) -> Found | None:
         found.guessed.append(f"{path.name}: each tier is a behaviour: {', '.join(filled)}.")
     elif len(filled) > 1 and sum(len({bout.name for bout in bouts}) for bouts in filled.values()) == len(values):
         found.options = {"by_subject": False}
-        found.guessed.append(
-            f"{path.name}: the tiers share no behaviour, so they are no subjects: {', '.join(filled)}."
-        )
+        found.guessed.append(f"{path.name}: tiers share no behaviour, so they are no subjects: {', '.join(filled)}.")
         tiers = {name: [replace(bout, subject="") for bout in bouts] for name, bouts in tiers.items()}
     options = Options(multiclass="-", **found.options)
     found.add_bouts(path.stem, _bouts(path, tiers, options), 100.0, media=media)

@@ -84,6 +84,12 @@ def _classifier(config: Config, rounds: int) -> HistGradientBoostingClassifier:
     )
 
 
+def _seen(x: Float32Array) -> Float32Array:
+    """Return rows whose columns without any value are 0: no tree splits there, and gaps alone cannot be binned."""
+    empty = np.isnan(x).all(axis=0)
+    return np.where(empty, np.float32(0), x) if empty.any() else x
+
+
 def _loss(raw: Float64Array, wanted: Int64Array, weights: Float64Array, temperature: float = 1.0) -> float:
     likelihood = link(raw / temperature)[np.arange(len(wanted)), wanted]
     return float(-(weights * np.log(np.maximum(likelihood, 1e-12))).sum() / weights.sum())
@@ -111,7 +117,7 @@ def fit_trees(x: Float32Array, codes: Int64Array, groups: Int64Array, config: Co
             # A held-out class that the rest does not show, and a rest that lacks a class, teach nothing about rounds.
             if not np.array_equal(np.unique(codes[train]), known):
                 continue
-            model = _classifier(config, config.max_iter).fit(x[train], codes[train])
+            model = _classifier(config, config.max_iter).fit(_seen(x[train]), codes[train])
             wanted = np.searchsorted(known, codes[~train])
             weights = balanced_weights(codes)[~train]
             staged = list(model._staged_raw_predict(x[~train]))
@@ -123,5 +129,5 @@ def fit_trees(x: Float32Array, codes: Int64Array, groups: Int64Array, config: Co
             wanted, weights = (np.concatenate([each[k] for each in held]) for k in (1, 2))
             losses = [_loss(raw, wanted, weights, value) for value in TEMPERATURES]
             temperature, loss = float(TEMPERATURES[int(np.argmin(losses))]), float(min(losses))
-        model = _classifier(config, rounds).fit(x, codes)
+        model = _classifier(config, rounds).fit(_seen(x), codes)
     return Fitted(model, known.astype(np.int64), rounds, temperature, loss)
