@@ -190,7 +190,7 @@ VALID_LABELS: dict[str, tuple[str, Writer, dict[str, object]]] = {
     "binary_table": (".csv", text("frame,attack\n" + "".join(f"{k},{k % 2}\n" for k in range(N))), NAMED),
     "class_table": (
         ".csv",
-        text("frame,label\n" + "".join(f"{k},{'attack' if k % 2 else 'no'}\n" for k in range(N))),
+        text("frame,label\n" + "".join(f"{k},{'attack' if k % 2 else 'other'}\n" for k in range(N))),
         NAMED,
     ),
     "bento": (".annot", text(BENTO.format("5\t20\t15")), NAMED),

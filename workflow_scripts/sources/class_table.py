@@ -66,10 +66,10 @@ def _classes(path: Path, rows: list[tuple[int, list[str]]], column: str | None) 
     return found
 
 
-def _bouts(classes: list[str]) -> list[Bout]:
+def _bouts(classes: list[str], lines: list[int]) -> list[Bout]:
     names = sorted(set(classes))
     codes = np.array([names.index(name) for name in classes], np.int64)
-    return [Bout(start, stop, names[code]) for start, stop, code in runs(codes).triples() if names[code]]
+    return [Bout(start, stop, names[code], lines[start]) for start, stop, code in runs(codes).triples() if names[code]]
 
 
 def read_labels(
@@ -80,14 +80,16 @@ def read_labels(
     classes = _classes(path, rows, options.column)
     if not classes:
         raise InputError(path, "has no row of a frame", f"expected {EXPECTED}")
+    lines = [line for line, _ in rows[1:]]
     step = options.step_s or step_of(path, rows)
     if step is not None:
         # A row is valid until the next one: frame k has the row in which its middle is.
         at = ((np.arange(round(len(classes) * step * fps)) + 0.5) / (fps * step)).astype(int)
-        classes = [classes[row] for row in np.minimum(at, len(classes) - 1)]
+        chosen = np.minimum(at, len(classes) - 1).tolist()
+        classes, lines = [classes[row] for row in chosen], [lines[row] for row in chosen]
         warn.append(f"{path.name}: has a row every {step:g} s, laid on {len(classes)} frames")
     fit_length(path, options.multiclass or "the binary tasks", len(classes), n_frames, warn)
-    found = label_tasks(path, _bouts(classes[:n_frames]), options, n_frames=n_frames, tasks=tasks, warn=warn)
+    found = label_tasks(path, _bouts(classes[:n_frames], lines), options, n_frames=n_frames, tasks=tasks, warn=warn)
     known = np.zeros(n_frames, bool)
     known[: len(classes)] = [bool(name) or options.empty == "background" for name in classes[:n_frames]]
     for labels in found.values():
@@ -115,7 +117,12 @@ def sniff(path: Path) -> Found | None:
         found.options = {"empty": "background"}
         found.guessed.append(f"{path.name}: rows without a class are frames without {named[0]} (empty: background).")
     rate = math.nan if step is None else 1 / step
-    found.add_bouts(path.stem, _bouts(classes), rate, n_frames=len(classes) if step is None else None)
+    found.add_bouts(
+        path.stem,
+        _bouts(classes, [line for line, _ in rows[1:]]),
+        rate,
+        n_frames=len(classes) if step is None else None,
+    )
     if step is not None:
         found.media[0].duration = len(classes) * step
         found.guessed.append(f"{path.name} has a row every {step:g} s (column time).")

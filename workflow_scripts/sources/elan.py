@@ -22,6 +22,9 @@ from workflow_scripts.sources.shared.found import Found, file_head
 EXPECTED = "an ELAN document (.eaf)"
 SELECTS = "tier"
 
+ASSOCIATION = "Symbolic_Association"
+"""ELAN's name for a tier whose every annotation belongs to one of its parent."""
+
 SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 EPOCH = "1970-01-01T00:00:00+00:00"
 """EAF asks for a date; ours is fixed, so that the same bouts give the same bytes."""
@@ -42,7 +45,8 @@ def write_elan(path: Path, tiers: Mapping[str, Sequence[Bout]], fps: float, *, m
     ----------
     path : Path
     tiers : mapping of str to sequence of Bout
-        By tier. Bouts of one tier must not overlap, as in ELAN itself.
+        By tier. Bouts of one tier must not overlap, as in ELAN itself. Where bouts have a confidence, a tier
+        `<tier> confidence` below has it, an annotation for each of them.
     fps : float
         Frames per second; ELAN counts whole milliseconds.
     media : str
@@ -75,17 +79,40 @@ def write_elan(path: Path, tiers: Mapping[str, Sequence[Bout]], fps: float, *, m
     number = 0
     for name, bouts in tiers.items():
         tier = ET.SubElement(root, "TIER", {"LINGUISTIC_TYPE_REF": "default-lt", "TIER_ID": xml_text(name)})
+        first = number + 1
         for bout in bouts:
             number += 1
             outer = ET.SubElement(tier, "ANNOTATION")
             ends = {"TIME_SLOT_REF1": slots[bout.start], "TIME_SLOT_REF2": slots[bout.stop]}
             inner = ET.SubElement(outer, "ALIGNABLE_ANNOTATION", {"ANNOTATION_ID": f"a{number}", **ends})
             ET.SubElement(inner, "ANNOTATION_VALUE").text = xml_text(bout.name)
+        sure = [(f"a{first + k}", bout.confidence) for k, bout in enumerate(bouts) if bout.confidence is not None]
+        number = _write_confidences(root, xml_text(name), sure, number)
     kind = {"GRAPHIC_REFERENCES": "false", "LINGUISTIC_TYPE_ID": "default-lt", "TIME_ALIGNABLE": "true"}
     ET.SubElement(root, "LINGUISTIC_TYPE", kind)
+    if root.find("TIER[@PARENT_REF]") is not None:
+        below = {"CONSTRAINTS": ASSOCIATION, "LINGUISTIC_TYPE_ID": "confidence", "TIME_ALIGNABLE": "false"}
+        ET.SubElement(root, "LINGUISTIC_TYPE", {"GRAPHIC_REFERENCES": "false", **below})
+        one = {"DESCRIPTION": "1-1 association with a parent annotation", "STEREOTYPE": ASSOCIATION}
+        ET.SubElement(root, "CONSTRAINT", one)
     ET.indent(root)
     with atomic_path(path) as part:
         ET.ElementTree(root).write(part, encoding="UTF-8", xml_declaration=True)
+
+
+def _write_confidences(root: ET.Element, name: str, sure: Sequence[tuple[str, float]], number: int) -> int:
+    """Write a tier of confidences below the tier `name`; returns the number of the last annotation."""
+    if not sure:
+        return number
+    attributes = {"LINGUISTIC_TYPE_REF": "confidence", "PARENT_REF": name, "TIER_ID": f"{name} confidence"}
+    tier = ET.SubElement(root, "TIER", attributes)
+    for parent, confidence in sure:
+        number += 1
+        outer = ET.SubElement(tier, "ANNOTATION")
+        reference = {"ANNOTATION_ID": f"a{number}", "ANNOTATION_REF": parent}
+        inner = ET.SubElement(outer, "REF_ANNOTATION", reference)
+        ET.SubElement(inner, "ANNOTATION_VALUE").text = f"{confidence:.4f}"
+    return number
 
 
 class Options(BoutOptions):
@@ -128,6 +155,8 @@ def read_tiers(path: Path, fps: float) -> tuple[dict[str, list[Bout]], list[str]
             slots[slot.get("TIME_SLOT_ID", "")] = int(value) / 1000
     tiers: dict[str, list[Bout]] = {}
     for tier in root.iter("TIER"):
+        if tier.get("LINGUISTIC_TYPE_REF") == "confidence" and tier.get("PARENT_REF"):
+            continue  # ours, and no bouts
         name = tier.get("TIER_ID", "")
         bouts = tiers.setdefault(name, [])
         for number, inner in enumerate(tier.iter("ALIGNABLE_ANNOTATION"), 1):

@@ -130,8 +130,8 @@ class Steps:
         return [task for task in self.drawer.tasks if (task in labelled) == (self.epoch >= border)]
 
     def _size(self, task: str) -> int:
-        told = self.config.label_batch if task in self.drawer.label_columns else None
-        return told or self.config.batch_size
+        batch = self.config.label_batch if task in self.drawer.label_columns else None
+        return batch or self.config.batch_size
 
     def __iter__(self) -> Iterator[Step]:
         batch, epoch = self.config.batch_size, self.epoch
@@ -182,6 +182,7 @@ class LisbetData(LightningDataModule):
             name: tuple(names.index(label) for label in head.labels) for name, head in self.heads.items() if head.labels
         }
         with open_tracks(view.path) as reader:
+            reader.hidden = view.split.unlabelled
             sides = [self._long_enough(reader, side) for side in (view.split.train, view.split.validation)]
             ids = [identifier for side in sides for identifier in side]
             lengths = [reader.n_frames(identifier) for identifier in ids]
