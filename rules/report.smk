@@ -35,7 +35,7 @@ rule report:
         rulegraph=f"{RESULTS}/provenance/rulegraph.dot",
         tables=expand(
             f"{RESULTS}/tables/{{table}}.csv",
-            table=["quality", "labels", "ethograms", "confusions", "notes", "embedding_maps", "curves"],
+            table=["quality", "labels", "ethograms", "confusions", "notes", "embedding_maps", "curves", "pictures"],
         ),
         tests=f"{RESULTS}/tests.csv",
         ranks=f"{RESULTS}/ranks.csv",

@@ -236,6 +236,13 @@ def test_one_run_leaves_what_a_fresh_folder_holds(finished: Path, root: Path, tm
     snakemake(here, BASE, "--quiet", "all")
     assert not differing(here, finished)
     assert not planned_outputs(snakemake(here, BASE, "-n"))
+    # What the runs that are gone have left is deleted when the user asks for it.
+    kept = {path for path in results(finished) if path.startswith("results/")}
+    assert kept < {path for path in results(here) if path.startswith("results/")}
+    command = [sys.executable, "-m", "workflow_scripts.cli", "prune", "edited.yaml", "--delete"]
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {path for path in results(here) if path.startswith("results/")} == kept
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ COMMANDS = {
     "check": "Validate a dataset (and draw it) or an experiment (and print what it would run).",
     "run": "Run an experiment; arguments after its name go to Snakemake.",
     "plan": "Predict an experiment's jobs, memory, hours and GPU hours, rule by rule.",
+    "prune": "List (or delete) results of runs that an edited experiment no longer has.",
     "predict": "Predict files with a trained run.",
     "embed": "Embed a converted dataset with a run, trained or imported.",
     "summary": "Print five lines about a finished experiment.",

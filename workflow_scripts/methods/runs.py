@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from workflow_scripts import __version__, methods
 from workflow_scripts.core.errors import EthoMakeError, InputError
 from workflow_scripts.core.files import atomic_path, digest, read_yaml, write_text
+from workflow_scripts.core.progress import metered
 from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.embeddings import write_embeddings
 from workflow_scripts.formats.predictions import Prediction, create_predictions
@@ -307,10 +308,11 @@ def embed(embedder: Path, view: View, output: Path) -> None:
     model, config = _on_device(embedder)
     functions = methods.load(config["method"])
     spec = spec_of(config)
+    total = len({*view.split.train, *view.split.validation, *view.split.test})
 
     def each() -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
         with torch.inference_mode():
-            for recording in view.everything():
+            for recording in metered(view.everything(), f"embed {config['method']}", total, "recordings"):
                 spec.check(recording)
                 array = sparing(partial(functions.embed, model, recording))
                 if len(array) != recording.n_frames:

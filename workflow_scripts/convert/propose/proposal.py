@@ -290,7 +290,10 @@ def _splits(items: Sequence[Item], kind: str, source: str, made: Proposal) -> di
     made.unknown.append(
         "Whether an animal is in several recordings: write animal (or group) in the sheet where one is."
     )
-    if labelled and len(items) > len(labelled):
+    if not labelled:
+        made.guessed.append("Without labels nothing is held out: the split `official` trains on every recording.")
+        return {"splits": {"official": {"train": []}}}
+    if len(items) > len(labelled):
         made.guessed.append(
             f"{len(items) - len(labelled)} of {len(items)} recordings have no labels: they pretrain and are predicted, "
             "and are never held out."
