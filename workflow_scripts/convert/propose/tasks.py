@@ -228,7 +228,6 @@ def _action(source: str, names: list[str], overlaps: list[str], options: dict[st
     options["multiclass"] = ACTION
     if overlaps:
         options["overlaps"] = "shorter"
-    made.templates.append({"source": source, "match": "*", "options": options})
     made.guessed.append(
         f"The {source} behaviours are the classes of the task {ACTION}; frames in no bout are {idle!r}."
     )
