@@ -159,7 +159,8 @@ def test_mouse_action(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mouse_videos(lab)
     guide = follow("Mouse action recognition", lab, monkeypatch)
     assert Path(guide.variables["RUN"], "weights_best.safetensors").is_file()
-    assert {path.name for path in Path("training_data").iterdir()} >= {"idle", "Self-Grooming", "test", "clips.csv"}
+    assert {path.name for path in Path("training_data").iterdir()} >= {"train", "test", "clips.csv"}
+    assert sorted(path.name for path in Path("training_data/train").iterdir()) == ["Head-Body_TWITCH", "Self-Grooming"]
     assert sorted(videos(Path("predicted_project/supervisely/Mice"))) == ["line1/a", "line1/day 12/a"]
     project = load_card(card_path(lab, "mice"))
     assert [len(shard.labels) for shard in project.shards] == [1, 1]
