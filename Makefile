@@ -14,8 +14,8 @@ help:
 	@echo "make test-fast   the quick part of the tests (meant to take under two minutes)"
 	@echo "make test-faults   kills, full disks, broken files, and what clusters do (minutes each; docs/faults.md)"
 	@echo "make docs   build the documentation site into build/site"
-	@echo "make readme   write the generated tables of README.md anew"
-	@echo "make lock   write requirements.lock anew from pyproject.toml"
+	@echo "make readme   write the generated tables of README.md again"
+	@echo "make lock   write requirements.lock again from pyproject.toml"
 
 # The stamp carries the checksum of what was installed, so that touching a file does not install again.
 $(STAMP): requirements.lock pyproject.toml

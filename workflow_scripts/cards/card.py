@@ -14,7 +14,7 @@ from workflow_scripts.cards.names import Fps, Label, Name, PlainPath, Side, Task
 from workflow_scripts.cards.parts import Gaps, Movie, Published, Simulation
 from workflow_scripts.cards.patterns import LabelSource, Pattern, expand_pattern
 from workflow_scripts.cards.sheet import LabelTemplate, Rename, expand, read_spans
-from workflow_scripts.cards.splits import DealtSplit, FoldSplit, Split
+from workflow_scripts.cards.splits import LabelDraws, Split, suffixes
 from workflow_scripts.core import limits
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import read_yaml
@@ -38,6 +38,7 @@ class RemoteFile(Strict):
     """One file to download (or, for a twin, to simulate)."""
 
     path: PlainPath = Field(description="Where it lands below resources/<dataset>/, and where a mirror folder has it.")
+    mirror: str | None = Field(None, description="Folder inside a mirror that has this file; default the card's.")
     urls: list[str] = Field([], description="Public addresses, tried in this order after the mirrors.")
     bytes: int | None = Field(None, ge=0, description="Exact size.")
     about: int | None = Field(
@@ -365,11 +366,12 @@ class Card(Strict):
         except KeyError as error:
             known = ", ".join(self.splits) or "none"
             raise ConfigError(f"The card {self.name!r} has no split {family!r}; it has: {known}.") from error
-        if isinstance(split, FoldSplit):
-            return [f"{family}{k}" for k in range(len(split.folds))]
-        if isinstance(split, DealtSplit):
-            return [f"{family}{k}" for k in range(split.deal)]
-        return [family]
+        return [f"{family}{suffix}" for suffix in suffixes(split)]
+
+    def pooled_as(self, family: str, name: str) -> str:
+        """Name under which a split's predictions are scored: that of its folds together, or its own."""
+        # Draws of labels share their test recordings, so that one recording would count several times.
+        return name if isinstance(self.splits.get(family), LabelDraws) else family
 
 
 def card_path(root: str | Path, name: str) -> Path:

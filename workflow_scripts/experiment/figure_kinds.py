@@ -15,6 +15,7 @@ from workflow_scripts.core.validation import nearest
 from workflow_scripts.experiment.applications import behaviour_sources, behaviour_tasks
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.image_runs import image_runs, leaking_runs
+from workflow_scripts.experiment.label_runs import label_families
 
 Selection = dict[str, str]
 
@@ -117,6 +118,10 @@ def _image_runs(experiment: Experiment) -> list[Selection]:
     return [{"dataset": name, "mode": mode} for name, mode in dict.fromkeys((run.dataset, run.mode) for run in runs)]
 
 
+def _label_curves(experiment: Experiment) -> list[Selection]:
+    return [{"dataset": name, "task": task} for name in label_families(experiment) for task in experiment.tasks(name)]
+
+
 def _leaks(experiment: Experiment) -> list[Selection]:
     return [{"dataset": name} for name in dict.fromkeys(run.dataset for run in leaking_runs(experiment))]
 
@@ -146,6 +151,7 @@ KINDS: dict[str, Kind] = {
     "positives": Kind("report.paper:positives", ("comparison.csv",), _yes_or_no),
     "confusion": Kind("report.paper:confusion", ("comparison.csv", "tables/confusions.csv"), _multiclass),
     "ranks": Kind("report.paper:ranks", ("ranks.csv", "tests.csv"), _multiclass),
+    "label_efficiency": Kind("report.label_efficiency:draw", ("label_efficiency.csv", "comparison.csv"), _label_curves),
     "embeddings": Kind(
         "report.paper:embeddings", ("tables/embedding_maps.csv", "tables/labels.csv"), _mapped, "Examples"
     ),

@@ -183,6 +183,7 @@ class LisbetData(LightningDataModule):
         }
         ids = [*view.split.train, *view.split.validation]
         with open_tracks(view.path) as reader:
+            reader.hidden = view.split.unlabelled
             lengths = [reader.n_frames(identifier) for identifier in ids]
             frames = load_frames((reader.read(identifier) for identifier in ids), lengths, self.spec, config, names)
         train, held_out = self._sides(frames, len(view.split.train))
