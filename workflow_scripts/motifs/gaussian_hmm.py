@@ -1,7 +1,7 @@
 """Gaussian hidden Markov models with full covariances, fitted as hmmlearn does and several times faster.
 
-The sums of a step of EM are matrix products here, and the forward and backward passes multiply probabilities in place of
-adding logarithms. A density is divided by the largest of its frame before it is exponentiated, so that none becomes
+The sums of a step of EM are matrix products here, and the forward and backward passes multiply probabilities and do not
+add logarithms. A density is divided by the largest of its frame before it is exponentiated, so that none becomes
 zero for all states, whatever the number of dimensions; the logarithms of what was divided by are added again to the
 log-likelihood. Where a state that fits a frame cannot be reached, a step is repeated with logarithms.
 """
