@@ -236,12 +236,16 @@ def _action(source: str, names: list[str], overlaps: list[str], options: dict[st
     idle = next((name for name in names if name.lower() in NOTHING), "idle")
     made.tasks[ACTION] = {"vocabulary": [idle, *(name for name in names if name != idle)], "background": idle}
     options["multiclass"] = ACTION
-    made.templates.append({"source": source, "match": "*", "options": options})
+    if overlaps:
+        options["overlaps"] = "shorter"
     made.guessed.append(
         f"The {source} behaviours are the classes of the task {ACTION}; frames in no bout are {idle!r}."
     )
     if overlaps:
-        made.unknown.append(f"{len(overlaps)} bouts overlap, and videos have one class a frame: {overlaps[0]}.")
+        made.guessed.append(
+            f"{len(overlaps)} bouts overlap, and videos have one class a frame: {overlaps[0]}. The shorter bout has the "
+            "frames of both, and each makes a clip of its own (overlaps: shorter)."
+        )
 
 
 def _alike(classes: dict[str, int], made: Tasks, source: str) -> dict[str, str]:
