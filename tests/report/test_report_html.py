@@ -229,7 +229,7 @@ def test_sections_of_systems_stand_where_they_say(page: Path) -> None:
     text = page.read_text()
     tabs = {part.split('"', 1)[0]: part for part in text.split('<section id="')[1:]}
     assert "Gallery" in text[text.index("<nav") : text.index("</nav")]
-    assert "A paragraph." in tabs["section0-tab"] and "data:image/png;base64," in tabs["section0-tab"]
+    assert "A paragraph." in tabs["section0-tab"] and "data:image/webp;base64," in tabs["section0-tab"]
     assert "Beside the rest." in tabs["dataset0"]
     methods = [part for name, part in tabs.items() if name.startswith("method") and "More still" in part]
     assert len(methods) == 1 and "pca" in methods[0]
