@@ -74,6 +74,17 @@ def _background(made: Tasks) -> None:
             task["background"] = clear[0]
         if task.get("background") in clear:
             backgrounds.append(f"{name}: {task['background']}")
+    lacking = [
+        name
+        for name, task in made.tasks.items()
+        if "background" not in task
+        and len(task.get("vocabulary", [])) > 1
+        and task.get("kind", "multiclass") != "points"
+    ]
+    if lacking:
+        made.unknown.append(
+            f"Which class means nothing of interest: add background to {', '.join(lacking)}, where one does."
+        )
     if backgrounds:
         made.guessed.append(f"The class that means nothing of interest, by its name ({'; '.join(backgrounds)}).")
 
@@ -141,7 +152,6 @@ def _fixed(listing: Listing, source: str, pairs: list[tuple[Recognised, Labelled
             made.guessed.append(f"{lacking} of {len(pairs)} files lack a channel; it is unlabelled there.")
         made.templates.append({"source": source, "match": "*", "options": options})
         made.guessed.append(f"Each channel is a task of exclusive classes: {', '.join(channels)}.")
-        made.unknown.append("Which class means nothing of interest: add background to each task that has one.")
     alike: dict[str, list[str]] = {}
     for name, entries in per_file.items():
         for entry in entries:
