@@ -297,8 +297,8 @@ def _on_device(embedder: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
     return model, config
 
 
-def embed(embedder: Path, view: View, output: Path) -> None:
-    """Embed every recording of a split, one in memory at a time, on the GPU where there is one.
+def embed(embedder: Path, view: View, output: Path, *, half: bool = False) -> None:
+    """Embed every recording of a split, one in memory at a time, on the GPU where there is one; `half`: as float16.
 
     Raises
     ------
@@ -323,7 +323,7 @@ def embed(embedder: Path, view: View, output: Path) -> None:
                 yield recording.id, array
 
     attributes = {key: config[key] for key in ("method", "mode", "seed", "options", "dataset", "split")}
-    write_embeddings(output, each(), names=config["dimensions"], attributes=attributes)
+    write_embeddings(output, each(), names=config["dimensions"], attributes=attributes, half=half)
 
 
 def predict(embedder: Path, view: View, tasks: Sequence[str], output: Path, *, readout: str) -> None:

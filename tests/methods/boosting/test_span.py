@@ -11,6 +11,7 @@ from workflow_scripts.behaviour.decisions import Decision, tune_decision
 from workflow_scripts.behaviour.span import Span, inside_span, learn_span, span_of, within
 from workflow_scripts.behaviour.thresholds import Held
 from workflow_scripts.methods.boosting.balance import class_shifts, draw_frames, training_weights
+from workflow_scripts.methods.boosting.nested import chained, joint_counts, outer_class
 
 
 def test_the_span_is_between_background_and_unbroken():
@@ -98,3 +99,19 @@ def test_a_decision_learns_the_span_of_held_out_recordings():
     assert np.abs(outside.astype(int) - (held[0].truth == 0)).sum() < 30
     broken = [replace(each, truth=np.where(np.arange(900) == 400, 0, each.truth)) for each in held]
     assert tune_decision(broken, ("rest", "a", "b"), "rest", 10.0).span is None
+
+
+def test_kinds_of_one_class_are_found_and_follow_it():
+    outer = np.repeat([0, 1, 2, 3], 100)
+    inner = np.where(outer == 3, 1 + np.arange(400) % 2, 0)
+    counts = joint_counts(outer, inner, 4, 0)
+    np.testing.assert_array_equal(counts, [[100, 0], [100, 0], [100, 0], [0, 100]])
+    assert outer_class(counts) == 3
+    assert outer_class(joint_counts(outer, np.arange(400) % 3, 4, 0)) is None
+    assert outer_class(joint_counts(outer, np.zeros(400, int), 4, 0)) is None
+    # Both say nothing of interest: it stays. The outer task is sure of its class: the inner one follows half the way.
+    said = np.array([[0.8, 0.1, 0.1], [0.5, 0.4, 0.1]], np.float32)
+    found = chained(said, 0, np.array([0.2, 0.9], np.float32))
+    np.testing.assert_allclose(found[0], said[0], atol=1e-6)
+    assert found[1, 0] < 0.3 and found[1, 1] == pytest.approx(4 * found[1, 2], rel=1e-4)
+    np.testing.assert_allclose(found.sum(1), 1, atol=1e-6)

@@ -8,9 +8,7 @@ zero, in which correlated dimensions (rolling means of one another, say) cost fe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +18,6 @@ from scipy.special import expit
 from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.evaluation.probe.linear import LinearModel, class_weights, constant_model, safe_scale
 
-GROW = 8
-"""Every so many rows make the first, rough fit of a penalty, from which that of all rows starts."""
-GROW_FROM = 16384
-"""Rows below which there is no rough fit: it would cost as much as it saves."""
 BLOCK = 4096
 """Rows at a time: small enough to stay in cache between the two products."""
 FLAT = 1e-9
@@ -119,30 +113,6 @@ class _Problem:
         gradient = np.vstack([(self.vectors.T @ slope) * steps[:, None], level / self.total * step])
         return loss / self.total + 0.5 * penalty * float((coef**2).sum()), gradient.ravel()
 
-    def thinned(self, every: int) -> _Problem:
-        """Give the same problem on every so many rows, in the same variables."""
-        few = copy(self)
-        few.x, few.codes, few.weights = self.x[::every], self.codes[::every], self.weights[::every]
-        few.total = float(few.weights.sum())
-        few.blocks = [slice(start, start + BLOCK) for start in range(0, len(few.x), BLOCK)]
-        return few
-
-    def minimise(
-        self, coef: Float64Array, intercept: Float64Array, penalty: float, max_iter: int, gradient: float, flat: float
-    ) -> tuple[Any, Float64Array, Float64Array]:
-        """Minimise the objective from given coefficients; return scipy's result and the new ones."""
-        steps, step = self.preconditioner(penalty)
-        start = np.vstack([(self.vectors.T @ coef) / steps[:, None], intercept / step])
-        result = optimize.minimize(
-            self.objective,
-            start.ravel(),
-            args=(penalty, steps, step),
-            jac=True,
-            method="L-BFGS-B",
-            options={"maxiter": max_iter, "maxfun": 2 * max_iter, "maxcor": 20, "gtol": gradient, "ftol": flat},
-        )
-        return result, *self.coefficients(result.x, steps, step)
-
     def _residual(
         self, logits: Float64Array, codes: npt.NDArray[np.int64], weights: Float64Array
     ) -> tuple[float, Float64Array]:
@@ -221,13 +191,19 @@ def fit_logistic(
     fits: dict[float, LogisticFit] = {}
     coef = np.zeros((x.shape[1], problem.outputs))
     intercept = np.zeros(problem.outputs)
-    rough = problem.thinned(GROW) if int(mask.sum()) >= GROW_FROM else None
     for alpha in sorted(set(alphas), reverse=True):
         penalty = alpha / problem.total
-        if rough is not None:
-            # The same penalty per row. It reads the training rows alone, so a fold's fit knows nothing of its others.
-            _, coef, intercept = rough.minimise(coef, intercept, penalty, max_iter, 30 * tolerance, 1e3 * FLAT)
-        result, coef, intercept = problem.minimise(coef, intercept, penalty, max_iter, tolerance, FLAT)
+        steps, step = problem.preconditioner(penalty)
+        start = np.vstack([(problem.vectors.T @ coef) / steps[:, None], intercept / step])
+        result = optimize.minimize(
+            problem.objective,
+            start.ravel(),
+            args=(penalty, steps, step),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": max_iter, "maxfun": 2 * max_iter, "maxcor": 20, "gtol": tolerance, "ftol": FLAT},
+        )
+        coef, intercept = problem.coefficients(result.x, steps, step)
         raw = coef / problem.scale[:, None]
         model = _assemble(raw.T, intercept - problem.centre @ raw, seen, n_classes, binary)
         # A line search lost in float32 rounding is at the optimum for all purposes.

@@ -82,7 +82,7 @@ def class_shifts(logs: Float64Array, codes: Int64Array, counts: Float64Array) ->
 
     def score(tried: Float64Array) -> float:
         found = (logs + tried).argmax(axis=1)
-        matrix = np.bincount(codes * classes + found, weights=counts, minlength=classes**2)
+        matrix = np.bincount(codes * classes + found, weights=counts, minlength=classes**2).astype(np.float64)
         return float(macro_f1(matrix.reshape(1, classes, classes))[0])
 
     best = score(shifts)

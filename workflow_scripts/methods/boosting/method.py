@@ -17,6 +17,7 @@ from workflow_scripts.methods.boosting.balance import draw_frames
 from workflow_scripts.methods.boosting.columns import ColumnMaker
 from workflow_scripts.methods.boosting.config import Config
 from workflow_scripts.methods.boosting.fit import fit_trees
+from workflow_scripts.methods.boosting.nested import chained, joint_counts, outer_class
 from workflow_scripts.methods.boosting.trees import Trees
 from workflow_scripts.training.closed_form import ClosedFormModel, dimension_names, embed, import_weights, prepare
 from workflow_scripts.views.tracks import DataSpec, TrackView
@@ -75,10 +76,12 @@ class Boosting(ClosedFormModel):
             x, codes, groups, counts = self._rows(view, task, edges=span is not None)
             if len(np.unique(codes)) < 2 or not isinstance(trees, Trees):
                 continue
-            found = fit_trees(x, codes, groups, self.config, counts, None if span is None else span[0])
-            trees.take(
-                found.model, found.codes, found.temperature, found.shifts.tolist(), (span[0], *span[1]) if span else ()
-            )
+            parent = self._parent(view, task)
+            # Where something else decides about the background, no weight is sought for it.
+            settled = span[0] if span else parent[2] if parent else None
+            found = fit_trees(x, codes, groups, self.config, counts, settled)
+            laid = (span[0], *span[1]) if span else ()
+            trees.take(found.model, found.codes, found.temperature, found.shifts.tolist(), laid, parent or ())
             metrics |= {f"span/{task}": span[1].length} if span else {}
             metrics |= {
                 f"frames/{task}": float(len(codes)),
@@ -104,6 +107,29 @@ class Boosting(ClosedFormModel):
             found.append(span_of(labels.values.astype(np.int64), labels.mask, background))
         known = learn_span(found) if self.config.span == "auto" else None
         return None if known is None or background is None else (background, known)
+
+    def _parent(self, view: TrackView, task: str) -> tuple[int, int, int] | None:
+        """Number and class of the task whose class this one divides into kinds, and this one's background."""
+        counts: dict[int, Float64Array] = {}
+        background = None
+        for recording in view.train():
+            inner = recording.labels.get(task)
+            if inner is None or not _has_classes(inner) or inner.background is None or len(self.classes(task)) < 3:
+                continue
+            background = self.classes(task).index(inner.background)
+            for number, other in enumerate(self.tasks):
+                outer = recording.labels.get(other)
+                if other == task or outer is None or not _has_classes(outer):
+                    continue
+                both = inner.mask & outer.mask
+                codes = [labels.values[both].astype(np.int64) for labels in (outer, inner)]
+                found = joint_counts(codes[0], codes[1], len(self.classes(other)), background)
+                counts[number] = counts.get(number, 0) + found
+        for number, found in counts.items():
+            code = outer_class(found)
+            if code is not None and background is not None:
+                return number, code, background
+        return None
 
     def _rows(
         self, view: TrackView, task: str, *, edges: bool
@@ -150,8 +176,15 @@ class Boosting(ClosedFormModel):
             each = trees.probabilities(columns[edges], len(self.classes(task)))
             if window > 1 and len(each):
                 each = uniform_filter1d(each, window, axis=0, mode="nearest")
-            found[task] = trees.decided(each, recording.fps)
-        return found
+            found[task] = each
+        decided = {}
+        for task, trees in self.learnt().items():
+            each = found[task]
+            if trees.nested_in is not None and self.tasks[trees.nested_in[0]] in found:
+                number, code, background = trees.nested_in
+                each = chained(each, background, found[self.tasks[number]][:, code])
+            decided[task] = trees.decided(each, recording.fps)
+        return decided
 
 
 def _has_classes(labels: Labels) -> bool:

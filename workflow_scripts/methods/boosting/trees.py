@@ -16,10 +16,21 @@ from workflow_scripts.core.typing import Float32Array, Float64Array, Int64Array
 CHUNK = 1024
 """Rows that walk through all trees at a time."""
 
-ARRAYS = ("value", "threshold", "feature", "left", "right", "missing_left", "roots", "baseline", "codes", "temperature")
-ARRAYS += ("shifts", "span")
-LATER = ("shifts", "span")
+ARRAYS: tuple[str, ...] = (
+    "value",
+    "threshold",
+    "feature",
+    "left",
+    "right",
+    "missing_left",
+    "roots",
+    "baseline",
+    "codes",
+    "temperature",
+)
+LATER = ("shifts", "span", "parent")
 """Arrays that the weights of earlier versions lack."""
+ARRAYS += LATER
 
 
 class Trees(torch.nn.Module):
@@ -39,6 +50,8 @@ class Trees(torch.nn.Module):
         Added to the logarithms of the probabilities; none = 0.
     span : tensor of float64, shape (5,) or (0,)
         Background, and the scored span's :class:`.span.Span`; none where labels are of no such kind.
+    parent : tensor of float64, shape (3,) or (0,)
+        Number and class of the task whose class this one divides into kinds, and this one's background.
     """
 
     def __init__(self) -> None:
@@ -70,6 +83,12 @@ class Trees(torch.nn.Module):
         found = self._array("span")
         return (int(found[0]), Span(*map(float, found[1:]))) if len(found) else None
 
+    @property
+    def nested_in(self) -> tuple[int, int, int] | None:
+        """Number and class of the outer task, and the background of this one."""
+        found = self._array("parent")
+        return (int(found[0]), int(found[1]), int(found[2])) if len(found) else None
+
     def take(
         self,
         model: HistGradientBoostingClassifier,
@@ -77,6 +96,7 @@ class Trees(torch.nn.Module):
         temperature: float,
         shifts: Sequence[float] = (),
         span: Sequence[float] = (),
+        parent: Sequence[float] = (),
     ) -> None:
         """Take over a fitted model of scikit-learn.
 
@@ -91,6 +111,8 @@ class Trees(torch.nn.Module):
             One a class, or none.
         span : sequence of float
             As the buffer `span`.
+        parent : sequence of float
+            As the buffer `parent`.
         """
         rounds = model._predictors
         nodes = [tree.nodes for trees in rounds for tree in trees]
@@ -112,6 +134,7 @@ class Trees(torch.nn.Module):
             "temperature": np.array([temperature]),
             "shifts": np.array(shifts, np.float64),
             "span": np.array(span, np.float64),
+            "parent": np.array(parent, np.float64),
         }
         for name, array in arrays.items():
             kind = getattr(self, name).numpy().dtype
