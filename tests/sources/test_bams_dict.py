@@ -8,6 +8,7 @@ import yaml
 
 from workflow_scripts.cards.card import Card
 from workflow_scripts.cards.parts import Gaps
+from workflow_scripts.convert.propose import Wishes, propose
 from workflow_scripts.convert.tracks import convert_shard
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.methods.bams.config import Config
@@ -115,6 +116,13 @@ def test_a_plain_array_of_any_number_of_features(tmp_path):
         list(read_tracks("bams_dict", tmp_path / "keypoints.npy", {"space": 2}, recording="clip"))
 
 
+def test_a_proposed_card_keeps_zeros_and_has_a_split(tmp_path):
+    np.save(tmp_path / "keypoints.npy", np.zeros((4, 50, 6), np.float32))
+    card = propose([tmp_path], Wishes("mine", fps=30.0)).card
+    assert card["gaps"]["zero_is_missing"] is False
+    assert card["splits"] == {"fold": {"deal": 4}}
+
+
 def test_zero_is_a_value_in_custom_data(tmp_path):
     data = np.zeros((2, 40, 4))
     data[:, ::2] = 3
@@ -124,8 +132,8 @@ def test_zero_is_a_value_in_custom_data(tmp_path):
     first = next(convert_shard(card, card.shards[0], tmp_path))
     missing = np.isnan(first.position).any(-1)[:, 0]
     assert missing.sum() == 1 and missing[4, 0]
-    told = card.model_copy(update={"gaps": Gaps(zero_is_missing=True)})
-    assert np.isnan(next(convert_shard(told, told.shards[0], tmp_path)).position).any(-1)[1::2].all()
+    changed = card.model_copy(update={"gaps": Gaps(zero_is_missing=True)})
+    assert np.isnan(next(convert_shard(changed, changed.shards[0], tmp_path)).position).any(-1)[1::2].all()
 
 
 def test_classes_as_texts(tmp_path):

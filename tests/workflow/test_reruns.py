@@ -94,8 +94,18 @@ EDITS: dict[str, Callable[[Config], None]] = {
 
 # Rules that read the configuration as a whole, and are cheap.
 WHOLE = {
-    *("all", "paper_figures", "configuration", "significance", "compare", "examples", "maps", "leaderboard"),
-    *("rulegraph", "report", "crate", "figure", "pool", "score"),
+    *(
+        "all",
+        "paper_figures",
+        "configuration",
+        "significance",
+        "compare",
+        "examples",
+        "maps",
+        "pictures",
+        "leaderboard",
+    ),
+    *("rulegraph", "report", "crate", "figure", "pool", "score", "published"),
 }
 
 
@@ -236,6 +246,13 @@ def test_one_run_leaves_what_a_fresh_folder_holds(finished: Path, root: Path, tm
     snakemake(here, BASE, "--quiet", "all")
     assert not differing(here, finished)
     assert not planned_outputs(snakemake(here, BASE, "-n"))
+    # What the runs that are gone have left is deleted when the user asks for it.
+    kept = {path for path in results(finished) if path.startswith("results/")}
+    assert kept < {path for path in results(here) if path.startswith("results/")}
+    command = [sys.executable, "-m", "workflow_scripts.cli", "prune", "edited.yaml", "--delete"]
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {path for path in results(here) if path.startswith("results/")} == kept
 
 
 @pytest.mark.parametrize(
@@ -270,9 +287,11 @@ def test_a_constant_plans_its_descendants(finished: Path) -> None:
 
 def test_a_failure_under_keep_going_is_made_again_without_it(root: Path, tmp_path: Path) -> None:
     folder = project(root, tmp_path)
+    with (folder / "workflow_scripts/methods/pca/method.py").open("a") as file:
+        file.write('\nraise EthoMakeError("This method fails.")\n')
     config = BASE | {
         "datasets": {"rats_a": {"splits": ["official"], "tasks": ["S1"]}},
-        "methods": {"raw": {}, "pca": {"dim": 10_000}},
+        "methods": {"raw": {}, "pca": {}},
         "sweep": {},
         "seeds": [0],
         "keep_going": True,

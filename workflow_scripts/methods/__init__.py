@@ -111,13 +111,13 @@ class Options(Strict):
         return []
 
     def window_frames(self) -> int | None:
-        """Frames it sees at a time, where its scores are to stand beside those of faultless windows; else None."""
+        """Frames it sees at a time, where its scores are compared with those of perfect windows; else None."""
         return None
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the files of an original model leave open and its user may tell; None = untold.
+    """What the files of an original model leave open and its user may give; None = not given.
 
     Attributes
     ----------

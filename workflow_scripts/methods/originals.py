@@ -93,17 +93,13 @@ def import_run(
     """
     name = method or _method_of(source)
     functions = methods.load(name)
-    if isinstance(functions, ImportsRuns):  # it needs the recordings themselves
-        if data is None:
-            raise ConfigError(
-                f"The method {name} takes what its weights leave open from recordings; name them by data."
-            )
+    if isinstance(functions, ImportsRuns):
         functions.import_run(source, folder, dict(options or {}), data=data)
         return []
     if not isinstance(functions, ImportsOriginals):
         raise ConfigError(f"The method {name} imports no models of an original program.")
-    told = facts or (facts_of(data) if data is not None else methods.Facts())
-    made: methods.Imported = functions.import_original(source, told)
+    known_facts = facts or (facts_of(data) if data is not None else methods.Facts())
+    made: methods.Imported = functions.import_original(source, known_facts)
     if options:
         merged = deep_merge(made.config.model_dump(mode="json"), dict(options))
         made = made._replace(config=methods.parse(name, merged))
@@ -141,7 +137,8 @@ def import_run(
 
 
 def _method_of(source: Path) -> str:
-    able = {name: found for name in methods.names() if isinstance(found := methods.load(name), ImportsOriginals)}
+    kinds = (ImportsOriginals, ImportsRuns)
+    able = {name: found for name in methods.names() if isinstance(found := methods.load(name), kinds)}
     for name, functions in able.items():
         if functions.recognises(source):
             return name

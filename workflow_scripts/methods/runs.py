@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from workflow_scripts import __version__, methods
 from workflow_scripts.core.errors import EthoMakeError, InputError
 from workflow_scripts.core.files import atomic_path, digest, read_yaml, write_text
+from workflow_scripts.core.progress import metered
 from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.embeddings import write_embeddings
 from workflow_scripts.formats.predictions import Prediction, create_predictions
@@ -136,19 +137,19 @@ def data_digest(view: View, trained: Sequence[str], files: Sequence[str] = ()) -
     files : sequence of str
         Files or folders the training starts from.
     """
-    told = [digest(view.path), json.dumps([list(trained), view.split.validation])]
+    parts_read = [digest(view.path), json.dumps([list(trained), view.split.validation])]
     for name in files:
         path = Path(name)
         parts = sorted(part for part in path.rglob("*") if part.is_file()) if path.is_dir() else [path]
-        told += [digest(part) for part in parts if part.is_file()]
-    return hashlib.sha256(" ".join(told).encode()).hexdigest()
+        parts_read += [digest(part) for part in parts if part.is_file()]
+    return hashlib.sha256(" ".join(parts_read).encode()).hexdigest()
 
 
-def _train_by_gradient(model: Any, data: Any, options: Any, hparams: dict[str, Any], folder: Path, told: str) -> None:
+def _train_by_gradient(model: Any, data: Any, options: Any, hparams: dict[str, Any], folder: Path, inputs: str) -> None:
     # Lightning takes seconds to import, and most runs do without.
     from workflow_scripts.training.loop import fit
 
-    fit(model, data, folder=folder, options=options, seed=hparams["seed"], hparams=hparams, digest=told)
+    fit(model, data, folder=folder, options=options, seed=hparams["seed"], hparams=hparams, digest=inputs)
 
 
 def _fit_in_closed_form(model: Any, view: View, folder: Path) -> None:
@@ -174,11 +175,11 @@ def _training_lines(view: View, trained: Sequence[str], seed: int) -> list[str]:
 
 def _model_card(hparams: dict[str, Any], about: Sequence[str], model: torch.nn.Module) -> str:
     size = sum(tensor.numel() for tensor in model.state_dict().values())
-    told = "\n".join(f"- {line}" for line in about)
+    lines = "\n".join(f"- {line}" for line in about)
     details = yaml.safe_dump({key: hparams[key] for key in ("options", "versions")}, sort_keys=False)
     return f"""# {hparams["method"]} ({hparams["mode"]}) on {hparams["dataset"]}, split {hparams["split"]}
 
-{told}
+{lines}
 - Numbers kept: {size}. Input: {spec_of(hparams).describe()}.
 - Use it on recordings of the same kind; others are refused.
 - How well it does is in `probe.csv` beside this file and in the experiment's `comparison.csv`.
@@ -296,8 +297,8 @@ def _on_device(embedder: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
     return model, config
 
 
-def embed(embedder: Path, view: View, output: Path) -> None:
-    """Embed every recording of a split, one in memory at a time, on the GPU where there is one.
+def embed(embedder: Path, view: View, output: Path, *, half: bool = False) -> None:
+    """Embed every recording of a split, one in memory at a time, on the GPU where there is one; `half`: as float16.
 
     Raises
     ------
@@ -307,10 +308,11 @@ def embed(embedder: Path, view: View, output: Path) -> None:
     model, config = _on_device(embedder)
     functions = methods.load(config["method"])
     spec = spec_of(config)
+    total = len({*view.split.train, *view.split.validation, *view.split.test})
 
     def each() -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
         with torch.inference_mode():
-            for recording in view.everything():
+            for recording in metered(view.everything(), f"embed {config['method']}", total, "recordings"):
                 spec.check(recording)
                 array = sparing(partial(functions.embed, model, recording))
                 if len(array) != recording.n_frames:
@@ -321,7 +323,7 @@ def embed(embedder: Path, view: View, output: Path) -> None:
                 yield recording.id, array
 
     attributes = {key: config[key] for key in ("method", "mode", "seed", "options", "dataset", "split")}
-    write_embeddings(output, each(), names=config["dimensions"], attributes=attributes)
+    write_embeddings(output, each(), names=config["dimensions"], attributes=attributes, half=half)
 
 
 def predict(embedder: Path, view: View, tasks: Sequence[str], output: Path, *, readout: str) -> None:

@@ -10,18 +10,16 @@ import pytest
 import torch
 import yaml
 from builders.clips import film
+from builders.originals import CLASSES, published_app
 from safetensors.torch import save_file
 
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.detectors.rtdetr_training import save
 from workflow_scripts.detectors.rtdetr_weights import build, size_of
 from workflow_scripts.methods.mvd import method
-from workflow_scripts.methods.mvd.network import VideoTransformer
-from workflow_scripts.methods.mvd.sizes import SIZES
 from workflow_scripts.methods.predict_files import predict_files
 from workflow_scripts.methods.runs import load_embedder
 
-CLASSES = ["idle", "Self-Grooming", "Head/Body TWITCH"]
 ROOT = Path(__file__).parents[3]
 CONTAINER = importlib.util.spec_from_file_location("container_predict", ROOT / "containers" / "predict.py")
 
@@ -29,20 +27,8 @@ CONTAINER = importlib.util.spec_from_file_location("container_predict", ROOT / "
 @pytest.fixture
 def published(tmp_path):
     """A folder as the published app leaves it: weights of DeepSpeed, and its options line by line."""
-    torch.manual_seed(0)
-    dims = SIZES["nano"]
-    network = VideoTransformer(dims.dim, dims.depth, dims.heads, 3, image_size=32, num_frames=8)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    folder = tmp_path / "MVD"
-    (folder / "checkpoint-best").mkdir(parents=True)
-    torch.save({"module": network.state_dict()}, folder / "checkpoint-best" / "mp_rank_00_model_states.pt")
-    (folder / "config.txt").write_text("num_frames 16\nmodel vit\nnum_frames 8\nsampling_rate 2\ninput_size 32\n")
-    detector = tmp_path / "detector"
-    detector.mkdir()
-    save(detector / "model.safetensors", build("tiny"))
-    return folder, network.eval(), detector
+    network = published_app(tmp_path)
+    return tmp_path / "MVD", network, tmp_path / "detector"
 
 
 def test_published_weights_and_a_detector_become_a_run_that_predicts(published, tmp_path):
@@ -56,8 +42,10 @@ def test_published_weights_and_a_detector_become_a_run_that_predicts(published, 
     video = torch.randn(2, 3, 8, 32, 32)
     with torch.inference_mode():
         assert torch.equal(model.answer(video)[..., -3:], network(video))
-    told = config["spec"]["preprocessing"]["options"]
-    assert told["detector"]["options"] == {"weights": "model.safetensors", "size": "tiny"} and told["pad"] == 0.05
+    settings = config["spec"]["preprocessing"]["options"]
+    assert (
+        settings["detector"]["options"] == {"weights": "model.safetensors", "size": "tiny"} and settings["pad"] == 0.05
+    )
 
 
 def test_what_a_file_does_not_tell_must_be_said(published, tmp_path):
@@ -72,7 +60,7 @@ def test_what_a_file_does_not_tell_must_be_said(published, tmp_path):
         method.import_run(tmp_path / "nothing", tmp_path / "run2", {})
 
 
-def test_the_size_of_a_detector_is_told_by_its_tensors(tmp_path):
+def test_the_size_of_a_detector_is_read_from_its_tensors(tmp_path):
     save(tmp_path / "r18.safetensors", build("r18"))
     assert size_of(tmp_path / "r18.safetensors") == "r18"
     save_file({"class_embed.0.bias": torch.zeros(1)}, tmp_path / "no.safetensors")
@@ -89,9 +77,9 @@ def container():
 def test_the_container_predicts_with_published_weights_and_keeps_the_name(published, tmp_path, monkeypatch):
     folder, _, _ = published
     mounted = film(tmp_path / "GL010533.mp4", 0, frames=40).rename(tmp_path / "input")
-    told = {"MODEL_DIR": str(folder), "INPUT": str(mounted), "INPUT_NAME": "/videos/GL010533.MP4"}
-    told |= {"OUTPUT": str(tmp_path / "output"), "CLASSES": "|".join(CLASSES), "OVERLAY": "no"}
-    assert container().main(told) == 0
+    settings = {"MODEL_DIR": str(folder), "INPUT": str(mounted), "INPUT_NAME": "/videos/GL010533.MP4"}
+    settings |= {"OUTPUT": str(tmp_path / "output"), "CLASSES": "|".join(CLASSES), "OVERLAY": "no"}
+    assert container().main(settings) == 0
     table = pd.read_csv(tmp_path / "output" / "GL010533" / "probabilities.csv")
     assert list(table.columns[2:5]) == CLASSES and len(table) == 40
     assert np.isfinite(table[CLASSES].to_numpy()[table["note"].isna()]).all()
@@ -107,8 +95,8 @@ def test_the_compose_file_names_what_the_example_sets():
     compose = yaml.safe_load(text)["services"]["predict"]
     targets = {volume["target"]: volume["source"] for volume in compose["volumes"]}
     assert set(targets) == {"/input", "/output", "/model", "/detector"}
-    told = compose["environment"]
-    assert (told["INPUT"], told["OUTPUT"], told["MODEL_DIR"]) == ("/input", "/output", "/model")
+    settings = compose["environment"]
+    assert (settings["INPUT"], settings["OUTPUT"], settings["MODEL_DIR"]) == ("/input", "/output", "/model")
     script = compose["command"][1].removeprefix("/opt/ethomake/")
     assert (ROOT / script).is_file() and "COPY containers containers" in (
         ROOT / "containers" / "Dockerfile"
@@ -124,8 +112,8 @@ def test_the_compose_file_names_what_the_example_sets():
 
 def test_the_run_of_published_weights_finds_animals_by_its_detector(published, tmp_path):
     folder, _, detector = published
-    told = {"classes": CLASSES, "detector": str(detector), "video": {"every": 20}}
-    method.import_run(folder, tmp_path / "run", told)
+    settings = {"classes": CLASSES, "detector": str(detector), "video": {"every": 20}}
+    method.import_run(folder, tmp_path / "run", settings)
     shutil.rmtree(detector)  # the run has its own copy
     assert size_of(tmp_path / "run" / "embedder" / "files" / "model.safetensors") == "tiny"
     raw = film(tmp_path / "raw.mp4", 1, frames=40)

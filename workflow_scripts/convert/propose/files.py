@@ -12,18 +12,29 @@ from types import ModuleType
 
 from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.sources import DATA_SOURCES, LABEL_SOURCES
-from workflow_scripts.sources.shared.found import Found
+from workflow_scripts.sources.shared.found import Found, file_head
 
 FIRST = ("daart_csv", "boris", "caltech_annotator", "bento", "deeplabcut", "sleap", "movement")
 """Asked before the others, because a file of theirs could pass for another's."""
-LAST = ("simba", "deepethogram", "binary_table", "csv_events", "bouts_csv", "long_table", "wide_csv", "bams_dict")
+LAST = (
+    "simba",
+    "deepethogram",
+    "binary_table",
+    "class_table",
+    "csv_events",
+    "bouts_csv",
+    "long_table",
+    "wide_csv",
+    "bams_dict",
+)
 """Asked after the others: they take any table whose columns fit."""
+SPREADSHEETS = {".xlsx", ".xls", ".ods"}
 NOT_DATA = {".yaml", ".yml", ".md", ".pickle", ".pkl", ".py", ".ipynb", ".png", ".jpg", ".pdf", ".svg", ".log", ".tsv~"}
 """Suffixes that no source reads, named together where they are left out."""
 
 
 @dataclass
-class Told:
+class Recognised:
     """A file and what it is."""
 
     path: Path
@@ -38,13 +49,13 @@ class Listing:
     ----------
     root : Path
         The folder that the paths of the sheet are below.
-    told : list of Told
+    recognised : list of Recognised
     left_out : dict of str to list of str
         Why → files.
     """
 
     root: Path
-    told: list[Told] = field(default_factory=list)
+    recognised: list[Recognised] = field(default_factory=list)
     left_out: dict[str, list[str]] = field(default_factory=dict)
 
     def name(self, path: Path) -> str:
@@ -126,14 +137,27 @@ def _tell(path: Path, asked: Sequence[ModuleType], listing: Listing) -> None:
             trouble = trouble or f"cannot be read ({type(error).__name__}: {' '.join(str(error).split())[:80]})"
             continue
         if found is not None:
-            listing.told.append(Told(path, found))
+            listing.recognised.append(Recognised(path, found))
             return
     if trouble:
         listing.leave(path, trouble)
     elif path.suffix.lower() in NOT_DATA:
         listing.leave(path, "they are notes, configuration or pictures")
+    elif path.suffix.lower() in SPREADSHEETS:
+        listing.leave(path, "they are spreadsheets; save each as csv")
+    elif _conditions(path):
+        listing.leave(path, "they look like tables of conditions; name one as --conditions")
     else:
         listing.leave(path, "no source knows their format")
+
+
+def _conditions(path: Path) -> bool:
+    """Say whether a small table has a row a recording or animal, and other columns."""
+    if path.suffix.lower() not in {".csv", ".tsv", ".txt"}:
+        return False
+    rows = file_head(path).rows(2)
+    header = [cell.lower() for cell in rows[0]] if rows else []
+    return len(header) > 1 and any(name in header for name in ("recording", "animal", "video", "group", "subject"))
 
 
 TAIL = re.compile(
