@@ -96,8 +96,8 @@ class Boosting(ClosedFormModel):
             )
         return metrics
 
-    def _span(self, view: TrackView, task: str) -> tuple[int, float, float] | None:
-        """Background, and mean and deviation of the length of the span that training recordings are scored in."""
+    def _span(self, view: TrackView, task: str) -> tuple[int, Span] | None:
+        """Background, and the span that the training recordings are scored in."""
         found, background = [], None
         for recording in view.train():
             labels = recording.labels.get(task)
