@@ -26,6 +26,26 @@ rule configuration:
         " --output {output:q}"
 
 
+rule published:
+    output:
+        f"{RESULTS}/tables/published.csv",
+    log:
+        f"logs/published/{EXPERIMENT.name}.log",
+    localrule: True
+    conda:
+        "../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(500),
+        runtime=5,
+    params:
+        experiment=PLAN.resolved,
+        config=PLAN.pages_digest,
+        code=code_digest("stages.published"),
+    shell:
+        "python -m workflow_scripts.stages.published --log {log:q} --config {params.experiment:q} --output {output:q}"
+
+
 rule significance:
     input:
         # The list may be long: the stage finds the files through the configuration.

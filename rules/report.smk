@@ -39,6 +39,7 @@ rule report:
         ),
         tests=f"{RESULTS}/tests.csv",
         ranks=f"{RESULTS}/ranks.csv",
+        efficiency=[f"{RESULTS}/label_efficiency.csv"] if label_runs(EXPERIMENT) else [],
         sections=SECTIONS,
     output:
         report(

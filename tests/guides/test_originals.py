@@ -18,7 +18,7 @@ from builders.originals import original_checkpoint, published_app
 from builders.tracks import mice, walkers
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from workflow_scripts.cards.card import card_path
+from workflow_scripts.cards.card import card_path, load_card
 from workflow_scripts.core.validation import deep_merge
 from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.methods.bams.config import Config as BamsConfig
@@ -159,8 +159,11 @@ def test_mouse_action(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mouse_videos(lab)
     guide = follow("Mouse action recognition", lab, monkeypatch)
     assert Path(guide.variables["RUN"], "weights_best.safetensors").is_file()
-    assert {path.name for path in Path("training_data").iterdir()} >= {"idle", "Self-Grooming", "test", "clips.csv"}
+    assert {path.name for path in Path("training_data").iterdir()} >= {"train", "test", "clips.csv"}
+    assert sorted(path.name for path in Path("training_data/train").iterdir()) == ["Head-Body_TWITCH", "Self-Grooming"]
     assert sorted(videos(Path("predicted_project/supervisely/Mice"))) == ["line1/a", "line1/day 12/a"]
+    project = load_card(card_path(lab, "mice"))
+    assert [len(shard.labels) for shard in project.shards] == [1, 1]
     scores = pd.read_csv("results/mice/tables/video_scores.csv")
     assert {"precision", "recall", "f1"} <= set(scores.columns)
 
@@ -170,7 +173,7 @@ def mouse_videos(lab: Path) -> None:
     table = ["video,label,start,end"]
     for number, name in enumerate(("day1/a", "day1/b", "day2/c", "day2/d")):
         (lab / "films" / name).parent.mkdir(parents=True, exist_ok=True)
-        film(lab / "films" / f"{name}.mp4", number, frames=90)
+        film(lab / "films" / f"{name}.mp4", number, frames=90, pace=0.4 + 0.3 * number)
         stem = Path(name).name
         # The twitch lies within the grooming.
         table += [f"{stem},Self-Grooming,20,59", f"{stem},Head-Body_TWITCH,30,34"]

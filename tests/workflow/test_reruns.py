@@ -94,8 +94,18 @@ EDITS: dict[str, Callable[[Config], None]] = {
 
 # Rules that read the configuration as a whole, and are cheap.
 WHOLE = {
-    *("all", "paper_figures", "configuration", "significance", "compare", "examples", "maps", "leaderboard"),
-    *("rulegraph", "report", "crate", "figure", "pool", "score"),
+    *(
+        "all",
+        "paper_figures",
+        "configuration",
+        "significance",
+        "compare",
+        "examples",
+        "maps",
+        "pictures",
+        "leaderboard",
+    ),
+    *("rulegraph", "report", "crate", "figure", "pool", "score", "published"),
 }
 
 

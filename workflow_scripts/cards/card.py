@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from workflow_scripts.cards.names import Fps, Label, Name, PlainPath, Side, TaskName, require_unique
-from workflow_scripts.cards.parts import Gaps, Movie, Published, Simulation
+from workflow_scripts.cards.parts import Blocks, Gaps, Movie, Published, Simulation
 from workflow_scripts.cards.patterns import LabelSource, Pattern, expand_pattern
 from workflow_scripts.cards.sheet import LabelTemplate, Rename, expand, read_spans
 from workflow_scripts.cards.splits import LabelDraws, Split, suffixes
@@ -177,6 +177,9 @@ class Card(Strict):
     source: str = Field(description="Name of a track source (workflow_scripts/sources).")
     options: dict[str, Any] = Field({}, description="Options of that source.")
     gaps: Gaps = Gaps()
+    blocks: Blocks | None = Field(
+        None, description="Cut tracks into blocks of time, where one session is all there is."
+    )
     recordings: str | list[dict[str, Any]] | Pattern | None = Field(
         None,
         description="Sheet beside the card (<name>.recordings.tsv), its rows, or a pattern of files below `local`; "
@@ -208,6 +211,8 @@ class Card(Strict):
             for path in shard.paths():
                 if path not in known:
                     raise ValueError(f"shard {shard.id!r} names {path!r}, which no entry of files provides")
+        if self.blocks is not None and self.kind != "tracks":
+            raise ValueError(f"blocks cuts tracks, and this is a card of {self.kind}; remove it")
         if FINAL in self.splits:
             raise ValueError(f"splits: the name {FINAL!r} is kept for the split in which everything labelled trains")
         for movie in self.movies:

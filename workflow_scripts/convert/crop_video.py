@@ -129,7 +129,11 @@ def preprocess(
         image_size=(info.width, info.height),
         rotation=info.rotation,
         source_sha256={path.name: checksum(path)},
-        warnings=_warnings(info, read, length, found, window, origin) + _missed(coverage.share(), options),
+        warnings=[
+            *getattr(detector, "warnings", []),
+            *_warnings(info, read, length, found, window, origin),
+            *_missed(coverage.share(), options),
+        ],
         outside=coverage.share(),
         preprocessing=options.model_dump(mode="json", exclude={"label", "balance"}) | {"folder": str(where)},
     )

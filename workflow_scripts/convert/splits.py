@@ -195,7 +195,13 @@ def _family(card: Card, name: str) -> str:
 
 def _quarantined_groups(card: Card, reader: DatasetReader) -> set[str]:
     """Groups (or ids, where the card leaves the group to the source) of shards that could not be converted."""
-    return {shard.group or shard.id for shard in card.shards if shard.id in reader.quarantined}
+    return card_groups(card, {shard.id for shard in card.shards if shard.id in reader.quarantined})
+
+
+def card_groups(card: Card, shards: set[str]) -> set[str]:
+    """Return the groups that a card gives to some of its shards, blocks of time included."""
+    groups = {shard.group or shard.id for shard in card.shards if shard.id in shards}
+    return groups if card.blocks is None else {name for group in groups for name in card.blocks.names(group)}
 
 
 def _deal(definition: DealtSplit, groups: list[str], card: Card, name: str) -> FoldSplit:

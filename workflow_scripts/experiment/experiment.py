@@ -39,7 +39,7 @@ Places = str | Path | Sequence[Path]
 class Run:
     """Dataset × method × mode × hyper-parameter setting × split × seed.
 
-    `window` is the number of frames that the method sees at a time, where its scores stand beside those of windows.
+    `window` is the number of frames that the method sees at a time, where its scores are beside those of windows.
     """
 
     dataset: str

@@ -61,6 +61,15 @@ def _datasets(experiment: Experiment) -> list[Selection]:
     return [{"dataset": name} for name in experiment.cards if experiment.tasks(name)]
 
 
+def _published(experiment: Experiment) -> list[Selection]:
+    """Datasets that a paper has numbers on, on a task that the experiment probes."""
+    return [
+        {"dataset": name}
+        for name, card in experiment.cards.items()
+        if {number.task for number in card.published} & set(experiment.tasks(name))
+    ]
+
+
 def _frame_tasks(experiment: Experiment, kinds: tuple[str, ...]) -> list[Selection]:
     """Tasks labelled frame by frame, where some run is probed on them."""
     return [
@@ -138,6 +147,7 @@ DIRECTION_TABLES = ("tables/direction_errors.csv",)
 KINDS: dict[str, Kind] = {
     "scores": Kind("report.paper:scores", ("comparison.csv",), _datasets),
     "classes": Kind("report.paper:classes", ("comparison.csv", "tables/labels.csv"), _multiclass),
+    "published": Kind("report.beside:beside", ("comparison.csv", "tables/published.csv"), _published),
     "positives": Kind("report.paper:positives", ("comparison.csv",), _yes_or_no),
     "confusion": Kind("report.paper:confusion", ("comparison.csv", "tables/confusions.csv"), _multiclass),
     "ranks": Kind("report.paper:ranks", ("ranks.csv", "tests.csv"), _multiclass),

@@ -219,10 +219,11 @@ def _box(axes: Axes, box: Stage, x: float, top: float, wide: float, high: float,
     axes.add_patch(shape)
     total = sum(n for _, n in box.rules)
     black = "#000000"
-    axes.text(x - wide / 2 + 0.08, top - 0.15, shorten(box.name, 15), va="center", color=black, weight="bold")
+    name = shorten(box.name, 13 if total else 19)
+    axes.text(x - wide / 2 + 0.08, top - 0.15, name, va="center", color=black, weight="bold", fontsize=8.5)
     if total:
         text = f"{total} job{'s' if total > 1 else ''}"
-        axes.text(x + wide / 2 - 0.08, top - 0.15, text, va="center", ha="right", fontsize=7.5, color=black)
+        axes.text(x + wide / 2 - 0.08, top - 0.15, text, va="center", ha="right", fontsize=7, color=black)
     for place, (name, n) in enumerate(box.rules if _many(box) else ()):
         y = top - 0.3 - line * (place + 0.35)
         axes.text(x - wide / 2 + 0.12, y, shorten(name, 20), va="center", fontsize=7.5, color=black)

@@ -148,7 +148,8 @@ def _mean(values: list[float]) -> float:
 def _columns(rows: pd.DataFrame, metric: str) -> dict[str, list[Score]]:
     """Scores of each method, mode and setting; of several readouts the best, whose label says which it is."""
     found: dict[str, list[Score]] = {}
-    known = rows[rows["metric"] == metric].fillna({"mode": "", "setting": ""})
+    known = rows[rows["metric"] == metric].astype({"mode": object, "setting": object})
+    known = known.fillna({"mode": "", "setting": ""})
     for (method, mode, setting), part in known.groupby(["method", "mode", "setting"], sort=False, dropna=False):
         grouped = list(pool_seeds(scores(part), metric).values())
         if grouped and not grouped[0][0].chance:

@@ -161,21 +161,22 @@ def efficiency(rows: pd.DataFrame, dataset: str, task: str, metric: str) -> Inte
     Parameters
     ----------
     rows : DataFrame
-        Rows of `label_efficiency.csv` of one task: method, k, value, low, high.
+        Rows of `label_efficiency.csv` of one task: label, labelled, value, low, high.
     dataset, task : str
     metric : str
         Title of the metric, for the axis.
     """
     if rows.empty:
         return None
-    shown = rows.assign(k=pd.to_numeric(rows["k"], errors="coerce")).dropna(subset=["k", "value"]).sort_values("k")
-    ends = shown.groupby("method", sort=False)["value"].agg(["first", "last"])
+    shown = rows.assign(labelled=pd.to_numeric(rows["labelled"], errors="coerce")).dropna(subset=["labelled", "value"])
+    shown = shown.sort_values("labelled", kind="stable")
+    ends = shown.groupby("label", sort=False)["value"].agg(["first", "last"])
     spoken = "; ".join(f"{name} {number(row['first'])} to {number(row['last'])}" for name, row in ends.iterrows())
     return draw(
         shown,
-        x="k",
+        x="labelled",
         y="value",
-        group="method",
+        group="label",
         low="low",
         high="high",
         titles=("labelled groups in training", heading(metric) or "score"),

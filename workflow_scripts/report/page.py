@@ -262,7 +262,7 @@ def _rank_plot(ranks: pd.DataFrame, tests: pd.DataFrame | None, caption: str, pr
 
 def rank_blocks(ranks: pd.DataFrame, what: str, prefix: str) -> list[tuple[str, object]]:
     """Return a plot and a table of mean ranks as blocks; nothing where there are none."""
-    if ranks.empty:
+    if ranks.empty or ranks["chance"].astype(str).eq("True").all():
         return []
     plot = _rank_plot(ranks, None, f"Mean rank {what}; lines are bootstrap intervals, chance in grey.", prefix)
     return [("svg", plot), ("table", learnt.ranks_table(ranks, f"Mean ranks {what}", f"{prefix}.csv"))]
@@ -289,11 +289,24 @@ def _critical(data: ReportData, dataset: str, task: str, identifier: str) -> lis
     return [_rank_plot(ranks, tests if len(tests) else None, caption, f"{identifier}-ranks")]
 
 
+def _by_mean_place(rows: pd.DataFrame) -> dict[str, float]:
+    """Return the mean place of each method over the tasks, by their main metrics."""
+    places: dict[str, list[int]] = {}
+    for _, mine in rows.groupby("task", sort=False):
+        found = scores(mine)
+        metric = primary_metric(found)
+        labels = pool_seeds(found, metric).values() if metric else ()
+        for place, method in enumerate(dict.fromkeys(seeds[0].method for seeds in labels)):
+            places.setdefault(method, []).append(place)
+    return {method: sum(found) / len(found) for method, found in places.items()}
+
+
 def dataset_view(data: ReportData, section: DatasetSection, index: int) -> DatasetView:
     """Make the view of one dataset, the `index`-th of the page."""
     identifier = f"dataset{index}"
     every = data.comparison[data.comparison["dataset"] == section.name]
     rows = without_folds(every)
+    best = _by_mean_place(rows)
     named = list(dict.fromkeys([*(str(t) for t in rows["task"].unique()), *(t.name for t in section.tasks)]))
     tasks = [name for name in named if not is_mean(name)] + [name for name in named if is_mean(name)]
     return DatasetView(
@@ -307,7 +320,12 @@ def dataset_view(data: ReportData, section: DatasetSection, index: int) -> Datas
         ),
         everything=views.everything(every, section.name) if len(every) else None,
         added=tuple(item for item in data.sections if item.dataset == section.name),
-        maps=tuple(learnt.maps(data.maps, section.name, {task.name: task.vocabulary for task in section.tasks}))
+        maps=tuple(
+            sorted(
+                learnt.maps(data.maps, section.name, {task.name: task.vocabulary for task in section.tasks}),
+                key=lambda item: best.get(item[0].split(" · ")[0].removesuffix(", UMAP"), len(best)),
+            )
+        )
         if len(data.maps)
         else (),
         ranks=tuple(
@@ -330,8 +348,9 @@ def method_views(data: ReportData) -> list[MethodView]:
     for index, name in enumerate(names):
         added = tuple(item for item in data.sections if item.method == name and not item.dataset)
         rows = views.method_results(data.comparison, name)
-        blocks: list[tuple[str, object]] = [("table", rows)] if rows else []
+        blocks: list[tuple[str, object]] = []
         blocks += [("plot", plot) for _, plot in learnt.curves(data.curves, name)] if len(data.curves) else []
+        blocks += [("table", rows)] if rows else []
         elsewhere = [
             entry
             for dataset, numbers in data.published.items()

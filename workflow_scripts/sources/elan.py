@@ -189,6 +189,11 @@ def read_labels(
     return label_tasks(path, bouts, options, n_frames=n_frames, tasks=tasks, warn=warn)
 
 
+def _is_mark(tier: str, values: set[str]) -> bool:
+    """Say whether the annotations of a tier only mark that it happens: empty, one sign, yes, or the tier's name."""
+    return all(len(value) < 2 or value.lower() in {"yes", "true", "on", tier.lower()} for value in values)
+
+
 def sniff(path: Path) -> Found | None:
     """Tell an ELAN document, and whether its tiers are subjects or behaviours."""
     if path.suffix.lower() != ".eaf" or "<ANNOTATION_DOCUMENT" not in file_head(path).text:
@@ -197,10 +202,15 @@ def sniff(path: Path) -> Found | None:
     found = Found(source="elan", kind="labels")
     filled = {name: bouts for name, bouts in tiers.items() if bouts}
     values = {bout.name for bouts in filled.values() for bout in bouts}
-    # A tier whose annotations are all empty, or all alike, is a behaviour of its own.
-    if filled and all(len({b.name for b in bouts}) == 1 for bouts in filled.values()) and len(filled) >= len(values):
+    # A tier is a behaviour of its own where its annotations say no more than that, or all tiers say the same.
+    marks = all(_is_mark(name, {bout.name for bout in bouts}) for name, bouts in filled.items())
+    if filled and (marks or (len(filled) > 1 and len(values) == 1)):
         found.options = {"tiers_are": "behaviours"}
         found.guessed.append(f"{path.name}: each tier is a behaviour: {', '.join(filled)}.")
+    elif len(filled) > 1 and sum(len({bout.name for bout in bouts}) for bouts in filled.values()) == len(values):
+        found.options = {"by_subject": False}
+        found.guessed.append(f"{path.name}: tiers share no behaviour, so they are no subjects: {', '.join(filled)}.")
+        tiers = {name: [replace(bout, subject="") for bout in bouts] for name, bouts in tiers.items()}
     options = Options(multiclass="-", **found.options)
     found.add_bouts(path.stem, _bouts(path, tiers, options), 100.0, media=media)
     return found

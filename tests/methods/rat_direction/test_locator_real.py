@@ -22,8 +22,8 @@ def test_the_locator_on_a_real_open_field(mirror: Path, monkeypatch: pytest.Monk
     place = {name: k for k, name in enumerate(tracks.keypoints)}
     head, base = (tracks.position[::20, 0, place[name]] for name in ("snout", "tailbase"))
     body = float(np.median(np.hypot(*(head - base).T)[known]))
-    every = locate.read_frames
-    monkeypatch.setattr(locate, "read_frames", lambda path: islice(every(path), 0, None, 20))
+    every = locate.decode
+    monkeypatch.setattr(locate, "decode", lambda info: islice(every(info), 0, None, 20))
     found = places_of(folder / "videos" / "m3v1mp4.mp4", LocatorOptions())
     n = min(len(found), len(known))
     assert np.isfinite(found[:n, 0]).mean() > 0.99

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.cards.card import Card
+from workflow_scripts.cards.parts import Blocks
 from workflow_scripts.cards.sheet import SUFFIX
 from workflow_scripts.convert.propose.files import Listing, Recognised, list_files
 from workflow_scripts.convert.propose.rates import lengths, rates_and_sizes
@@ -25,6 +26,9 @@ __all__ = ["Proposal", "Wishes", "propose"]
 MOST_LISTED = 20
 """Groups up to which folds are written out, so that they can be edited; more are dealt."""
 FOLDS = 5
+SHORTEST_BLOCK = 250
+"""Frames of the shortest block of time that is proposed."""
+BLOCKS_A_FOLD = 3
 NAMED_INSIDE = ("calms21", "mabe22", "lisbet_archive", "bams_dict", "long_table")
 """Sources whose files hold and name several recordings, and say their groups."""
 EXPECTED = (
@@ -298,17 +302,35 @@ def _splits(items: Sequence[Item], kind: str, source: str, made: Proposal) -> di
             f"{len(items) - len(labelled)} of {len(items)} recordings have no labels: they pretrain and are predicted, "
             "and are never held out."
         )
-    if len(groups) < 2:
-        made.unknown.append(
-            "Splits: one labelled group cannot be split, so nothing can be scored; label more recordings."
-        )
-        return {}
+    if not labelled:
+        made.guessed.append("No recording has labels: in the split `everything` all train, and nothing is scored.")
+        return {"splits": {"everything": {"test": []}}}
+    if len(groups) == 1:
+        return _blocks(labelled, kind, made)
     folds = min(len(groups), FOLDS)
     if len(groups) > MOST_LISTED:
         made.guessed.append(f"The split `fold` deals the {len(groups)} labelled groups into {folds} folds.")
         return {"splits": {"fold": {"deal": folds}}}
     made.guessed.append(f"The split `fold` holds each of the {len(groups)} labelled groups out once, in {folds} folds.")
     return {"splits": {"fold": {"folds": [groups[k::folds] for k in range(folds)]}}}
+
+
+def _blocks(labelled: Sequence[Item], kind: str, made: Proposal) -> dict[str, Any]:
+    """Hold out blocks of time where all labels are of one group."""
+    frames = min((item.found.n_frames or 0) for item in labelled)
+    if kind != "tracks" or frames < FOLDS * SHORTEST_BLOCK:
+        made.unknown.append(
+            "Splits: one labelled group cannot be split, so nothing can be scored; label more recordings."
+        )
+        return {}
+    count = FOLDS * max(1, min(BLOCKS_A_FOLD, frames // (FOLDS * SHORTEST_BLOCK)))
+    blocks = Blocks(count=count)
+    names = [name for item in labelled[:1] for name in blocks.names(item.cells.get("group") or item.group)]
+    made.guessed.append(
+        f"All labels are of one group, so recordings are cut into {count} blocks of time, {blocks.gap_s:g} s apart, "
+        f"and the split `fold` holds blocks out: scores are of other minutes of the same animals, not of new animals."
+    )
+    return {"blocks": blocks.model_dump(), "splits": {"fold": {"folds": [names[k::FOLDS] for k in range(FOLDS)]}}}
 
 
 def _recordings(listing: Listing, items: Sequence[Item], source: str, made: Proposal, name: str) -> dict[str, Any]:

@@ -10,16 +10,19 @@ import pandas as pd
 
 from workflow_scripts.core.files import read_json
 from workflow_scripts.formats.bouts import runs as equal_runs
-from workflow_scripts.formats.predictions import open_predictions
+from workflow_scripts.formats.predictions import PredictionsReader, open_predictions
 
 RUN = ["dataset", "method", "mode", "setting", "split", "seed"]
 CLASSES = ("binary", "multiclass")
 ETHOGRAM = ["dataset", "task", "recording", "row", "start", "stop", "label", "background"]
+LOOKED_AT = 12
 RunKey = tuple[str, str, str, str, str, int]
 
 
 def ethogram_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) -> pd.DataFrame:
-    """Bouts of truth and prediction in the first held-out recording of each dataset and frame-level class task.
+    """Bouts of truth and prediction in one held-out recording of each dataset and frame-level class task.
+
+    Of the first :data:`LOOKED_AT` recordings by name, it is the one whose labels show most classes.
 
     Parameters
     ----------
@@ -47,7 +50,9 @@ def ethogram_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) ->
                 if kind not in CLASSES or level != "frame" or not recordings or (dataset, task, method) in seen:
                     continue
                 first = (dataset, task) not in chosen
-                recording = chosen.setdefault((dataset, task), recordings[0])
+                if first:
+                    chosen[dataset, task] = _liveliest(reader, task, recordings)
+                recording = chosen[dataset, task]
                 if recording not in recordings:
                     continue
                 found = reader.read(task, recording)
@@ -61,6 +66,14 @@ def ethogram_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) ->
                     rows.append((dataset, task, recording, method, start, stop, vocabulary[value], quiet[value]))
                 seen.add((dataset, task, method))
     return pd.DataFrame(rows, columns=ETHOGRAM)
+
+
+def _liveliest(reader: PredictionsReader, task: str, recordings: Sequence[str]) -> str:
+    def classes(recording: str) -> int:
+        found = reader.read(task, recording)
+        return len(np.unique(found.truth[found.mask]))
+
+    return max(recordings[:LOOKED_AT], key=classes)  # the first of those that show as many
 
 
 def confusion_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) -> pd.DataFrame:

@@ -87,6 +87,12 @@ def _classifier(config: Config, rounds: int) -> HistGradientBoostingClassifier:
     )
 
 
+def _seen(x: Float32Array) -> Float32Array:
+    """Return rows whose columns without any value are 0: no tree splits there, and gaps alone cannot be binned."""
+    empty = np.isnan(x).all(axis=0)
+    return np.where(empty, np.float32(0), x) if empty.any() else x
+
+
 def _loss(raw: Float64Array, wanted: Int64Array, weights: Float64Array, temperature: float = 1.0) -> float:
     likelihood = link(raw / temperature)[np.arange(len(wanted)), wanted]
     return float(-(weights * np.log(np.maximum(likelihood, 1e-12))).sum() / weights.sum())
@@ -128,7 +134,9 @@ def fit_trees(
             # A held-out class that the rest does not show, and a rest that lacks a class, teach nothing about rounds.
             if not np.array_equal(np.unique(codes[train]), known):
                 continue
-            model = _classifier(config, config.max_iter).fit(x[train], codes[train], sample_weight=weights[train])
+            model = _classifier(config, config.max_iter).fit(
+                _seen(x[train]), codes[train], sample_weight=weights[train]
+            )
             wanted = np.searchsorted(known, codes[~train])
             judged = balanced_weights(codes)[~train]
             staged = list(model._staged_raw_predict(x[~train]))
@@ -148,5 +156,5 @@ def fit_trees(
                 shifts[free] = class_shifts(
                     logs[np.ix_(rows, free)], np.searchsorted(free, wanted[rows]), stands_for[rows]
                 )
-        model = _classifier(config, rounds).fit(x, codes, sample_weight=weights)
+        model = _classifier(config, rounds).fit(_seen(x), codes, sample_weight=weights)
     return Fitted(model, known.astype(np.int64), rounds, temperature, loss, shifts)

@@ -77,7 +77,7 @@
       const fps = Number(figure.dataset.fps);
       const size = mine.box.length ? mine.box : null;
       if (size) {
-        const scale = Math.min(720 / size[0], 440 / size[1]);
+        const scale = Math.min(720 / size[0], 380 / size[1]);
         canvas.width = Math.round(size[0] * scale);
         canvas.height = Math.round(size[1] * scale);
       } else {
@@ -147,6 +147,7 @@
         const mine = data[around.dataset.dataset];
         const picture = mine && mine.maps[wanted[0]] && mine.maps[wanted[0]][wanted[1]];
         view.hidden = !picture;
+        view.classList.toggle("left", event.event && event.event.offsetX > box.clientWidth / 2);
         if (picture) paint(view, picture, mine.bones, mine.inks, null);
       });
     }

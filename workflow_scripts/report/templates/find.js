@@ -213,7 +213,7 @@
     if (name === "auto") document.documentElement.removeAttribute("data-theme");
     else document.documentElement.dataset.theme = name;
     theme.textContent = NAMES[name];
-    theme.setAttribute("aria-label", "Colours: " + (name === "auto" ? "as the system" : name));
+    theme.setAttribute("aria-label", NAMES[name] + " colours" + (name === "auto" ? ", as the system has them" : ""));
     theme.dataset.name = name;
   }
   theme.addEventListener("click", function () {
