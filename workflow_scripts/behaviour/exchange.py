@@ -210,6 +210,8 @@ def predictions_of(
                 if scores is not None and not (scores.min(initial=0) >= 0 and scores.max(initial=0) <= 1):
                     scores = None  # decision values are no confidence
                 codes = prediction.prediction.astype(np.int64)
+                if prediction.seen is not None:  # frames without an animal, or left open, are in no bout
+                    codes = np.where(prediction.seen, codes, -1)
                 if task_kind == "binary":
                     both = None if scores is None else np.stack([1 - scores, scores], axis=1)
                     found.append(Coded(task, (f"no {task}", task), codes, (0,), both))
@@ -220,8 +222,8 @@ def predictions_of(
             yield Coding(**(vars(facts) | {"tasks": found}))
 
 
-def write_table(path: Path, codings: Iterator[Coding]) -> Path:
-    """Write the bouts of all recordings as one csv with the columns `COLUMNS`."""
+def write_table(path: Path, codings: Iterator[Coding], *, confidence: float = 0.0) -> Path:
+    """Write the bouts of all recordings as one csv with the columns `COLUMNS`; none of a lower mean probability."""
     rows = [
         [
             coding.recording,
@@ -238,6 +240,7 @@ def write_table(path: Path, codings: Iterator[Coding]) -> Path:
         for coding in codings
         for each in coding.tasks
         for bout, sure in each.bouts()
+        if sure is None or sure >= confidence
     ]
     write_csv(path, pd.DataFrame(rows, columns=list(COLUMNS)))
     return path

@@ -56,13 +56,19 @@ def bouts_of_task(
     scores = None if prediction.scores is None else np.asarray(prediction.scores)
     if kind != "binary":
         quiet = [vocabulary.index(background)] if background in vocabulary else []
-        codes = prediction.prediction.astype(np.int64)
+        codes = _known(prediction)
         return bouts_of(codes, vocabulary, _probabilities(scores), leave_out=quiet, confidence=confidence)
     if scores is not None:
         scores = np.stack([1 - scores, scores], axis=1)
     names = (f"no {task}", task)
-    active = prediction.prediction.astype(np.int64)
+    active = _known(prediction)
     return bouts_of(active, names, _probabilities(scores), leave_out=[0], confidence=confidence)
+
+
+def _known(prediction: Prediction) -> npt.NDArray[np.int64]:
+    """Return the classes; -1 in frames without an animal and those that a decision left open, which are in no bout."""
+    codes = prediction.prediction.astype(np.int64)
+    return codes if prediction.seen is None else np.where(prediction.seen, codes, -1)
 
 
 def _probabilities(scores: npt.NDArray[np.floating] | None) -> npt.NDArray[np.floating] | None:

@@ -273,6 +273,20 @@ class Experiment:
         """Runs whose method predicts by itself, on datasets with labels to judge that by."""
         return [run for run in self.runs if run.readout and self.tasks(run.dataset)]
 
+    def decided_runs(self) -> list[Run]:
+        """Runs whose own predictions are decided: those of frames, where the experiment asks for decisions."""
+        if not self.config.decisions:
+            return []
+        return [run for run in self.predicting_runs() if self.probed(run)]
+
+    def folds_of(self, run: Run) -> list[Run]:
+        """Runs of the same method, setting and seed on each fold of the run's family (of a final: the first family)."""
+        families = self._families(run.dataset)
+        family = run.family if run.family != FINAL else next(iter(families), None)
+        names = ("dataset", "method", "mode", "setting", "seed")
+        alike = [other for other in self.runs if all(getattr(other, key) == getattr(run, key) for key in names)]
+        return [other for other in alike if other.family == family]
+
     @staticmethod
     def pooled(runs: list[Run]) -> dict[str, list[Run]]:
         """Folds to be scored together: path of the pooled run → its folds."""
@@ -294,7 +308,9 @@ class Experiment:
         """Paths, below `results/<experiment>/`, of every table of scores."""
         found = []
         decided = self.fitted_runs() if self.config.decisions else []
+        native = self.decided_runs()
         named = ((self.probe_runs(), "probe.csv"), (self.predicting_runs(), "native.csv"), (decided, "decided.csv"))
+        named = (*named, (native, "native_decided.csv"))
         for runs, name in named:
             found += [f"{run.path()}/{name}" for run in runs] + [f"{path}/{name}" for path in self.pooled(runs)]
         return found
