@@ -25,6 +25,8 @@ COMMANDS = {
     "run": "Run an experiment; arguments after its name go to Snakemake.",
     "plan": "Predict an experiment's jobs, memory, hours and GPU hours, rule by rule.",
     "predict": "Predict files with a trained run.",
+    "film": "Film what a run says: a recording, snippets of its classes, its motifs.",
+    "suggest": "Choose what to label next, and say what the last round gained.",
     "summary": "Print five lines about a finished experiment.",
     "keep": "Copy a finished experiment's tables to docs/results.",
     "trace": "Print where a figure or table came from, back to the downloads.",

@@ -1,4 +1,4 @@
-"""Predict files of tracks that no experiment knows, with any method: read, checked, decided and tabulated as in runs."""
+"""Predict files of tracks that no experiment knows, with any method: read, decided and tabulated as in the rules."""
 
 from __future__ import annotations
 
