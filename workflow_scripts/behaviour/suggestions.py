@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def stretches(found: Prediction, fps: float) -> list[tuple[int, int, int, float]
         edges = np.linspace(start, stop, parts + 1).astype(int)
         cut += [
             (int(a), int(b), int(code), float(sure[a:b].mean()))
-            for a, b in zip(edges[:-1], edges[1:], strict=True)
+            for a, b in pairwise(edges)
             if b - a >= shortest
         ]
     return cut
