@@ -1,6 +1,6 @@
 """Where a training step of BAMS spends its time, and what the HoA head on a share of the frames saves.
 
-Random inputs of 16 sequences × 1800 frames × 67 quantities, 9 targets in 32 bins, one thread unless told: the paper's
+Random inputs of 16 sequences × 1800 frames × 67 quantities, 9 targets in 32 bins, one thread by default: the paper's
 head on all frames and on a share of them, then mode `sound` as it is by default (106 quantities, 21 targets).
 
     python benchmarks/bench_bams.py [--batch 16] [--frames 1800] [--steps 3] [--threads 1]

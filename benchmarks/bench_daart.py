@@ -70,14 +70,14 @@ def train(
 
 def _logging_cost(epochs: int = 500) -> float:
     """CPU seconds of the rows of `metrics.csv` and of both pictures of curves."""
-    told = {f"{side}_loss{term}": torch.tensor(0.1) for side in ("train", "val") for term in ("", "_strong", "_weak")}
+    logged = {f"{side}_loss{term}": torch.tensor(0.1) for side in ("train", "val") for term in ("", "_strong", "_weak")}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         table = MetricsLog(path / "metrics.csv", 1)
         began = time.process_time()
         for epoch in range(epochs):
             trainer = SimpleNamespace(
-                current_epoch=epoch, global_step=epoch, callback_metrics=told, world_size=1, is_global_zero=True
+                current_epoch=epoch, global_step=epoch, callback_metrics=logged, world_size=1, is_global_zero=True
             )
             table.on_train_epoch_end(trainer, None)
             table.state_dict()

@@ -55,8 +55,8 @@ class Watched(Segmenter):
             found = self.probabilities(one.x).argmax(dim=-1).cpu()
             counts += confusion(torch.from_numpy(one.strong), found, self.classes)
         metrics = self.trainer.callback_metrics
-        told = [float(metrics[name]) for name in ("val_macro_f1", "val_loss_strong", "val_loss")]
-        self.rows.append([*told, macro_f1(counts) or 0.0])
+        entries = [float(metrics[name]) for name in ("val_macro_f1", "val_loss_strong", "val_loss")]
+        self.rows.append([*entries, macro_f1(counts) or 0.0])
 
 
 def twin(folder: Path) -> list[Any]:
@@ -67,8 +67,8 @@ def twin(folder: Path) -> list[Any]:
         for part in ("markers", "labels-hand", "labels-heuristic"):
             path = f"{part}/{name}.csv"
             make_file("fly_daart", path, folder / path, {"seed": 1}, card)
-    told = {"data_dir": folder, "results_dir": folder, "expt_ids": names, "lambda_weak": 1, "lambda_pred": 1}
-    return read_project(ProjectOptions(**told)).signals  # type: ignore[arg-type]
+    options = {"data_dir": folder, "results_dir": folder, "expt_ids": names, "lambda_weak": 1, "lambda_pred": 1}
+    return read_project(ProjectOptions(**options)).signals  # type: ignore[arg-type]
 
 
 def main() -> None:

@@ -73,14 +73,14 @@ def main() -> None:
             groups = {name: reader.group(name) for name in names}
         view = ImageView(folder / "images.h5", Split("openfield", "all", "all", sorted(names), [], [], groups))
         training: dict[str, Any] = {"max_epochs": options.epochs, "accelerator": "cpu"}
-        told = {"mode": "sound", "options": {"training": training}}
-        train("rat_direction", told, view, folder=folder / "run", seed=0)
+        hparams = {"mode": "sound", "options": {"training": training}}
+        train("rat_direction", hparams, view, folder=folder / "run", seed=0)
         export_embedder(folder / "run")
         model, _ = load_embedder(folder / "run" / "embedder")
         true = np.concatenate([centres, lengths[:, None]], axis=1)
         true[~known] = np.nan
         for name, places in (("places of the locator", found), ("true places", true[: len(found)])):
-            locate.places_of = lambda path, told, places=places: places
+            locate.places_of = lambda path, settings, places=places: places
             said = tag_video(model, video, folder / "t.csv")
             judged = known[:n] & np.isfinite(places[:n, 0])
             print(f"{name}: crop {said['crop_side'].iloc[0] / body:.2f} lengths", end="")

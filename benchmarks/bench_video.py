@@ -119,22 +119,22 @@ def main() -> None:
     arguments.add_argument("--video", type=Path, help="an own video instead")
     arguments.add_argument("--loops", type=int, default=1, help="times the video is played over")
     arguments.add_argument("--run", type=Path, help="folder of a trained run that labels the video")
-    told = arguments.parse_args()
+    asked = arguments.parse_args()
     print(f"cores {os.cpu_count()}, load {os.getloadavg()[0]:.1f}")
     with tempfile.TemporaryDirectory() as folder:
-        path = told.video or Path(folder) / "source.mp4"
-        if told.video is None:
-            make(path, told.seconds, told.noise)
-        print(f"{path.stat().st_size * 8 / 1e6 / told.seconds:.1f} Mbit/s" if told.video is None else path)
-        path = repeat(path, told.loops) if told.loops > 1 else path
+        path = asked.video or Path(folder) / "source.mp4"
+        if asked.video is None:
+            make(path, asked.seconds, asked.noise)
+        print(f"{path.stat().st_size * 8 / 1e6 / asked.seconds:.1f} Mbit/s" if asked.video is None else path)
+        path = repeat(path, asked.loops) if asked.loops > 1 else path
         crop = Path(folder) / "crop.mp4"
-        if told.repeat == 0:
+        if asked.repeat == 0:
             in_its_own_process(peak, str(path), str(crop))
-            if told.run is not None:
-                in_its_own_process(peak_of_predicting, str(path), str(told.run), folder)
+            if asked.run is not None:
+                in_its_own_process(peak_of_predicting, str(path), str(asked.run), folder)
             return
         rates: dict[str, list[tuple[float, float]]] = {"decode": [], "decode to RGB": [], "preprocess": []}
-        for _ in range(told.repeat):
+        for _ in range(asked.repeat):
             rates["decode"].append(timed(lambda: decode(path, False)))
             rates["decode to RGB"].append(timed(lambda: decode(path, True)))
             rates["preprocess"].append(timed(lambda: preprocess(path, Options(), crop, recording="x").n_frames))

@@ -127,9 +127,7 @@ rule split:
 
 rule audit:
     input:
-        data=PLAN.data,
-        # All of the card's, so that experiments which use different ones share the table.
-        splits=PLAN.splits,
+        PLAN.data,
     output:
         "data/{dataset}/leaks.csv",
     log:
@@ -143,7 +141,9 @@ rule audit:
         mem_mb=PLAN.memory("audit"),
         runtime=PLAN.minutes("audit"),
     params:
+        # All splits of the card, so that experiments which use different ones share the table.
+        definitions=PLAN.split_definitions,
         code=code_digest("stages.audit"),
     shell:
-        "python -m workflow_scripts.stages.audit --log {log:q} --data {input.data:q} --split {input.splits:q}"
-        " --output {output:q}"
+        "python -m workflow_scripts.stages.audit --log {log:q} --data {input:q}"
+        ' --card "$ETHOMAKE_NOTES"/cards/{wildcards.dataset}.json --output {output:q}'

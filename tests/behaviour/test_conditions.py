@@ -141,7 +141,7 @@ def test_sessions_of_an_animal_are_no_units():
     assert set(found.query("row == 'difference'")["smallest_p"].round(6)) == {round(2 / 70, 6)}
 
 
-def test_recordings_with_no_bout_drop_out_and_are_told():
+def test_recordings_with_no_bout_drop_out_and_are_reported():
     rows = [(f"r{n}", f"r{n}", f"r{n}", "ab"[n % 2], np.nan if n == 0 else float(n)) for n in range(10)]
     row = conditions(budget_of(rows), SHARE).query("row == 'difference'").iloc[0]
     assert row["n_units"] == 9

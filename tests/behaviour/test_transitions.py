@@ -65,7 +65,7 @@ def test_orders_keep_the_bouts_and_never_touch_their_like():
     assert not np.trace(shuffled([BoutOrder(never)], 200, 0, 4)[0], axis1=1, axis2=2).any()
 
 
-def test_a_fixed_order_is_told_from_chance_and_a_random_one_is_not():
+def test_a_fixed_order_differs_from_chance_and_a_random_one_does_not():
     cycle = np.concatenate([np.repeat([1, 0, 2, 0, 3, 0], 2)] * 25)
     table = transitions([series(cycle, classes=tuple("abcd"))], shuffles=1000)
     assert cell(table, "b", "c")["p_holm"] < 0.05

@@ -146,9 +146,15 @@ def extras(hostile: bool = False) -> dict:
     losses = pd.DataFrame({"epoch": np.arange(1, 9), "value": 1 / np.arange(1, 9)}).assign(
         **run, series=f"train{bad}_loss"
     )
-    told = {"task": "S1", "metric": "macro_f1", "value": 0.61, "url": "https://example.org", "protocol": f"Bouts{bad}."}
+    facts = {
+        "task": "S1",
+        "metric": "macro_f1",
+        "value": 0.61,
+        "url": "https://example.org",
+        "protocol": f"Bouts{bad}.",
+    }
     numbers = [
-        Published(method=f"Theirs{bad}", source=f"A paper{bad}", verified=verified, ours="pca", **told)
+        Published(method=f"Theirs{bad}", source=f"A paper{bad}", verified=verified, ours="pca", **facts)
         for verified in (True, False)
     ]
     tables = {"tests": pd.DataFrame(tests), "ranks": pd.DataFrame(ranks), "maps": maps, "curves": losses}

@@ -15,7 +15,7 @@ from workflow_scripts.training.loop import LoopOptions, fit
 
 
 class Noisy(Dataset):
-    """Draws from torch, numpy and Python while it reads, and is told the epoch."""
+    """Draws from torch, numpy and Python while it reads, and receives the epoch."""
 
     def __init__(self, n=40):
         self.x = torch.linspace(-1, 1, n)[:, None]

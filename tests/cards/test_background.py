@@ -6,7 +6,8 @@ import h5py
 import pytest
 from pydantic import ValidationError
 
-from workflow_scripts.behaviour.exports import export_bouts
+from workflow_scripts.behaviour.codings import predictions_of
+from workflow_scripts.behaviour.exports import export
 from workflow_scripts.cards.card import Card, Task
 from workflow_scripts.convert.quality import quality_tables
 from workflow_scripts.convert.tracks import convert_shard
@@ -89,7 +90,7 @@ def test_what_the_card_says_reaches_every_table(tmp_path):
     drawn = band("truth", example.truth, example.vocabulary, example.background)
     assert [part.name for part in drawn.stretches if part.colour == "var(--figure-quiet)"] == ["still"]
     assert QUIET == "#b9c0c9"
-    (written,) = export_bouts(predictions, tracks, tmp_path / "out", form="csv")
+    (written,) = export(predictions_of(predictions, tracks), tracks, tmp_path / "out", "csv")
     assert "still" not in written.read_text() and "walk" in written.read_text()
 
 

@@ -80,7 +80,7 @@ def test_sizes_and_cells():
     assert markdown_table(["a"], [["x|y\nz"]]).splitlines()[-1] == "| x\\|y z |"
 
 
-def test_new_dataset_only_shows_unless_told_to_write(lab, tmp_path, capsys):
+def test_new_dataset_only_shows_without_write(lab, tmp_path, capsys):
     (tmp_path / "config" / "datasets").mkdir(parents=True)
     root = ["--root", str(tmp_path), "new-dataset", str(lab)]
     assert main(root) == 0
@@ -137,10 +137,10 @@ def test_new_dataset_reads_calms21_json(tmp_path):
         ("empty.csv", "", None),
     ],
 )
-def test_formats_are_told_by_content(tmp_path, name, content, source):
+def test_formats_are_recognised_by_content(tmp_path, name, content, source):
     (tmp_path / name).write_text(content)
-    told = list_files([tmp_path]).told
-    assert [one.found.source for one in told] == ([source] if source else [])
+    recognised = list_files([tmp_path]).recognised
+    assert [one.found.source for one in recognised] == ([source] if source else [])
 
 
 DLC = "scorer,n,n,n\nbodyparts,p,p,p\ncoords,x,y,likelihood\n" + "".join(f"{k},1,2,1\n" for k in range(90))

@@ -186,7 +186,7 @@ def test_a_rotated_video_stands_upright(video: Path, tmp_path: Path) -> None:
         assert np.abs(middle - upright).max() < 5
 
 
-def test_a_varying_frame_rate_is_told_by_time_stamps(tmp_path: Path) -> None:
+def test_a_varying_frame_rate_is_detected_by_time_stamps(tmp_path: Path) -> None:
     source = toy.write(tmp_path / "even.mp4", toy.frames(90))
     path = tmp_path / "uneven.mkv"
     toy.ffmpeg("-i", str(source), "-vf", "select='lt(n,30)+gte(n,60)'", "-fps_mode", "vfr", str(path))

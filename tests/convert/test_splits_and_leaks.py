@@ -6,7 +6,7 @@ from builders.tracks import make_split
 from workflow_scripts.cards.card import Card
 from workflow_scripts.convert import leaks, splits
 from workflow_scripts.core.errors import ConfigError, InputError, LeakError
-from workflow_scripts.formats.splits import write_split
+from workflow_scripts.formats.splits import read_split, write_split
 from workflow_scripts.formats.track_index import index_tracks
 from workflow_scripts.formats.tracks import write_quarantine, write_tracks
 
@@ -107,6 +107,10 @@ def test_quarantined_shards_are_left_out(tmp_path):
     folds = card({"fold": {"folds": [["g1", "g4"], ["g2", "g3"]]}})
     assert splits.make_split(tmp_path / "tracks.h5", folds, "fold0").test == ["s1"]
     assert splits.make_split(tmp_path / "tracks.h5", folds, "fold1").train == ["s1"]
+    alone = card({"fold": {"folds": [["g1"], ["g4"]]}})
+    assert [split.name for split in splits.make_splits(tmp_path / "tracks.h5", alone)] == ["fold0"]
+    with pytest.raises(ConfigError, match=r"'fold1' of 'toy' has no test recording; the recordings of g4 are quarant"):
+        splits.make_split(tmp_path / "tracks.h5", alone, "fold1")
 
 
 def walk(seed, frames=400):
@@ -120,7 +124,7 @@ def audit(tmp_path, positions, train, test, validation=(), groups=None):
         tmp_path / "tracks.h5", [recording(k, groups.get(k, f"group of {k}"), position=p) for k, p in positions.items()]
     )
     write_split(tmp_path / "s.json", make_split(train, test, validation))
-    return leaks.audit(tmp_path / "tracks.h5", [tmp_path / "s.json"])
+    return leaks.audit(tmp_path / "tracks.h5", [read_split(tmp_path / "s.json")])
 
 
 def test_clean_split_has_no_leak(tmp_path):
@@ -198,11 +202,7 @@ def test_validation_against_both_other_sides(tmp_path):
 
 def test_every_split_is_audited(tmp_path):
     write_tracks(tmp_path / "t.h5", [recording(k, "one", position=walk(i)) for i, k in enumerate("ab")])
-    paths = []
-    for name in ("fold0", "fold1"):
-        paths.append(tmp_path / f"{name}.json")
-        write_split(paths[-1], make_split("a", "b", name=name))
-    found = leaks.audit(tmp_path / "t.h5", paths)
+    found = leaks.audit(tmp_path / "t.h5", [make_split("a", "b", name=name) for name in ("fold0", "fold1")])
     assert found.split.tolist() == ["fold0", "fold1"]
     with pytest.raises(LeakError, match=r"\(and 1 more\)"):
         leaks.raise_on_leaks(found)

@@ -133,7 +133,7 @@ def test_annotations_that_do_not_fit_the_video_are_one_sentence(
     assert "\n" not in str(caught.value) and not (tmp_path / "index.h5").exists()
 
 
-def test_a_bout_that_ends_a_little_past_the_video_is_cut_and_told(good: Path, tmp_path: Path) -> None:
+def test_a_bout_that_ends_a_little_past_the_video_is_cut_and_reported(good: Path, tmp_path: Path) -> None:
     labels = csv(tmp_path / "b.csv", "video,label,start,end\ngood.mp4,groom,50,60\n")
     index_clips(card("good.mp4", labels=labels), [good], tmp_path, tmp_path / "index.h5")
     with open_clips(tmp_path / "index.h5") as reader:

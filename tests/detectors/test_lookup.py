@@ -138,12 +138,12 @@ def test_unfit_tracks_are_one_sentence(info: VideoInfo, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["boxes_file", "from_tracks"])
 def test_a_video_is_cropped_around_boxes_somebody_has(info: VideoInfo, tmp_path: Path, name: str) -> None:
-    told: dict[str, Any]
+    given: dict[str, Any]
     if name == "boxes_file":
-        told = {"path": boxes_csv(tmp_path / "b.csv", exact()).name}
+        given = {"path": boxes_csv(tmp_path / "b.csv", exact()).name}
     else:
-        told = {"path": tracks_csv(tmp_path / "t.csv").name, "source": "deeplabcut", "grow": 0}
-    options = Options(size=64, every=1, detector=DetectorUse(name=name, options=told))
+        given = {"path": tracks_csv(tmp_path / "t.csv").name, "source": "deeplabcut", "grow": 0}
+    options = Options(size=64, every=1, detector=DetectorUse(name=name, options=given))
     made = preprocess(info.path, options, tmp_path / "crop.mp4", recording="one", folder=tmp_path)
     assert np.allclose(made.boxes, exact())
     inside = (made.windows[:, :2] <= exact()[:, :2]) & (made.windows[:, 2:] >= exact()[:, 2:])

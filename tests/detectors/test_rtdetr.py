@@ -147,10 +147,10 @@ def test_weights_with_discrete_sampling_are_recognised_by_their_name(tmp_path: P
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
     save(tmp_path / "rtdetrv2_dsp.safetensors", model)
-    told = {"weights": "rtdetrv2_dsp.safetensors", "size": "tiny", "image_size": 128, "threshold": 0.0}
+    options = {"weights": "rtdetrv2_dsp.safetensors", "size": "tiny", "image_size": 128, "threshold": 0.0}
     with pytest.raises(InputError, match=r"discrete sampling \(dsp\); set sampling: discrete"):
-        make("rtdetrv2", told, tmp_path)
-    detector = make("rtdetrv2", told | {"sampling": "discrete"}, tmp_path)
+        make("rtdetrv2", options, tmp_path)
+    detector = make("rtdetrv2", options | {"sampling": "discrete"}, tmp_path)
     image = torch.rand(1, 3, 128, 128)
     with torch.inference_mode():
         same = detector.model(pixel_values=image).logits
@@ -163,12 +163,12 @@ def test_weights_with_discrete_sampling_are_recognised_by_their_name(tmp_path: P
 
 def test_every_animal_of_a_frame_is_found(tmp_path: Path) -> None:
     save(tmp_path / "w.safetensors", build("tiny"))
-    told = {"weights": "w.safetensors", "size": "tiny", "image_size": 128, "threshold": 0.0, "batch": 2}
-    detector = make("rtdetrv2", told, tmp_path)
+    options = {"weights": "w.safetensors", "size": "tiny", "image_size": 128, "threshold": 0.0, "batch": 2}
+    detector = make("rtdetrv2", options, tmp_path)
     grey = np.full((64, 96), 100, np.uint8)
     planes = [Planes(grey, grey[::2, ::2], grey[::2, ::2])] * 3
     every, best = detector.detect_all(planes, [0, 1, 2]), detector.detect(planes, [0, 1, 2])
     assert [len(boxes) for boxes in every] == [30, 30, 30]
     assert np.array_equal(np.stack([boxes[0] for boxes in every]), best)
-    two = make("rtdetrv2", told, tmp_path, animals=2, animal=1)
+    two = make("rtdetrv2", options, tmp_path, animals=2, animal=1)
     assert two.detect(planes, [0, 1, 2]).shape == (3, 5)

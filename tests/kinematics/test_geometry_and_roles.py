@@ -101,9 +101,9 @@ def test_roles_are_guessed_by_name(keypoints, front, centre, rear):
     assert named == [front, centre, rear]
 
 
-def test_told_roles_win_and_unknown_keypoints_are_refused():
-    told = roles.RoleNames(front=["top"], centre=["tail", "body"])
-    assert roles.find_roles(("tail", "body", "top"), told).centre == (0, 1)
+def test_given_roles_win_and_unknown_keypoints_are_refused():
+    given_roles = roles.RoleNames(front=["top"], centre=["tail", "body"])
+    assert roles.find_roles(("tail", "body", "top"), given_roles).centre == (0, 1)
     with pytest.raises(ConfigError, match="no keypoint 'bodi'; did you mean 'body'"):
         roles.find_roles(("tail", "body"), roles.RoleNames(centre=["bodi"]))
 

@@ -217,7 +217,7 @@ def test_the_exported_model_is_the_trained_one(name: str, views: dict[str, Any],
 @pytest.mark.parametrize("name", NAMES)
 def test_another_skeleton_is_refused(name: str, views: dict[str, Any], trained: Any) -> None:
     kind = methods.config_model(name).kind
-    spec = runs._spec(runs.read_yaml(trained(name) / "embedder" / "config.yaml"))
+    spec = runs.spec_of(runs.read_yaml(trained(name) / "embedder" / "config.yaml"))
     spec.check(next(iter(views[kind].everything())))
     with pytest.raises(EthoMakeError, match=r"\S+ .*\."):
         spec.check(foreign(views[kind], kind))

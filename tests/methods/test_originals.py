@@ -105,7 +105,7 @@ def test_what_a_lisbet_folder_leaves_open_is_asked_for_or_assumed_aloud(tmp_path
         import_run(tmp_path / "orig", tmp_path / "run", Facts(**names))
     with pytest.raises(InputError, match=r"has 12 columns, and 2 individuals × 2 keypoints × 2 axes make 8"):
         import_run(tmp_path / "orig", tmp_path / "run", Facts(("x", "y"), ("head", "tail"), 25.0))
-    with pytest.raises(InputError, match="has 2 classes, and the names told are a"):
+    with pytest.raises(InputError, match="has 2 classes, and the names given are a"):
         import_run(tmp_path / "orig", tmp_path / "run", Facts(**names, fps=25.0, classes=("a",)))
     notes = import_run(tmp_path / "orig", tmp_path / "run", Facts(**names, fps=25.0))
     assert "the 2 classes of its head multiclass have no names and are numbered" in notes
@@ -115,7 +115,7 @@ def test_what_a_lisbet_folder_leaves_open_is_asked_for_or_assumed_aloud(tmp_path
     import_run(tmp_path / "orig", tmp_path / "other", facts)
     assert load_embedder(tmp_path / "other" / "embedder")[1]["spec"]["vocabularies"] == {"what": ["rest", "chase"]}
     write_original(made, tmp_path / "new", layout="newest")
-    with pytest.raises(InputError, match="trained on the keypoints head, tail, and tail, head was told"):
+    with pytest.raises(InputError, match="trained on the keypoints head, tail, and tail, head was given"):
         import_run(tmp_path / "new", tmp_path / "run", Facts(keypoints=("tail", "head"), fps=25.0))
     with pytest.raises(InputError, match="is no model of an original program; expected one of"):
         import_run(tmp_path, tmp_path / "run")
@@ -169,13 +169,13 @@ def fly_project(folder, **model_options):
         write_one_hot(folder / "data" / "labels-hand" / f"{name}.csv", codes, ["background", *FLIES])
         made.append(one)
     places = {"data_dir": str(folder / "data"), "results_dir": str(folder / "results")}
-    told = {
+    configs = {
         "data": {**places, "expt_ids": ["fly1", "fly2"]},
         "model": {"n_hid_units": 8, "n_lags": 2, **model_options},
         "train": {"max_epochs": 2, "sequence_length": 60, "trial_splits": "3;1;0;0", "val_check_interval": 1},
     }
     paths = []
-    for name, values in told.items():
+    for name, values in configs.items():
         paths.append(folder / f"{name}.yaml")
         paths[-1].write_text(yaml.safe_dump(values))
     (version,) = project.run(*paths)
@@ -222,8 +222,8 @@ def test_what_a_daart_version_leaves_open_is_asked_for_or_assumed_aloud(tmp_path
         import_run(version.folder, tmp_path / "run", Facts(keypoints=("a", "b"), fps=30.0))
 
     def without(**changes):
-        told = {key: value for key, value in (hparams | changes).items() if key not in {"class_names", "input_names"}}
-        (version.folder / "hparams.yaml").write_text(yaml.safe_dump(told))
+        values = {key: value for key, value in (hparams | changes).items() if key not in {"class_names", "input_names"}}
+        (version.folder / "hparams.yaml").write_text(yaml.safe_dump(values))
 
     without()  # as the original: names are in the data folder
     import_run(version.folder, tmp_path / "named", Facts(fps=30.0))
@@ -233,7 +233,7 @@ def test_what_a_daart_version_leaves_open_is_asked_for_or_assumed_aloud(tmp_path
     notes = import_run(version.folder, tmp_path / "run", Facts(fps=30.0))
     assert len([note for note in notes if "numbered" in note]) == 2
     facts = Facts(keypoints=("head", "body", "leg"), fps=30.0, classes=FLIES)
-    assert import_run(version.folder, tmp_path / "told", facts) == [
+    assert import_run(version.folder, tmp_path / "given", facts) == [
         "the class 'background' means unscored and is left out"
     ]
     without(ignore_class=-100)
@@ -261,7 +261,7 @@ def test_a_dataset_tells_what_the_files_do_not(tmp_path):
 
 def test_a_damaged_version_is_a_sentence(tmp_path):
     version, _ = fly_project(tmp_path, backbone="temporal-mlp", n_hid_layers=1)
-    told = read_yaml(version.folder / "hparams.yaml") | {"learning_rate": "fast"}
-    (version.folder / "hparams.yaml").write_text(yaml.safe_dump(told))
+    values = read_yaml(version.folder / "hparams.yaml") | {"learning_rate": "fast"}
+    (version.folder / "hparams.yaml").write_text(yaml.safe_dump(values))
     with pytest.raises(ConfigError, match=r"hparams\.yaml: learning_rate: input should be a valid number"):
         import_run(version.folder, tmp_path / "run", Facts(fps=30.0))

@@ -62,7 +62,7 @@ def test_motifs_that_follow_the_classes_are_matched_with_them(study):
         assert (folder / "motifs" / f"{name}.pdf").stat().st_size > 1000
 
 
-def test_too_few_motifs_are_told_and_lose_nothing_else(study):
+def test_too_few_motifs_are_reported_and_lose_nothing_else(study):
     folder, split = study
     options = MotifConfig(smallest=2, largest=2)
     write_split(folder / "split.json", split)

@@ -64,7 +64,7 @@ def test_a_pair_is_turned_round_and_errors_are_better_low():
     assert "mean of 3 seeds: 0.040 below the next best, pca (95 % interval [-0.140, 0.060]" in claim.finding
 
 
-def test_cliques_join_what_is_not_told_apart():
+def test_cliques_join_what_does_not_differ():
     tests = pd.DataFrame([pair("a", "c", 0.9, 0.1, 0.01), pair("a", "b", 0.9, 0.5, 0.3), pair("b", "c", 0.5, 0.1, 0.2)])
     assert cliques(["a", "b", "c"], tests) == [(0, 1), (1, 2)]
     assert cliques(["a", "c"], tests) == []

@@ -96,7 +96,7 @@ def test_single_folds_do_not_compete_with_all_folds_together() -> None:
     assert len(tables.without_folds(alone)) == 1  # no pooled row: the fold is all there is
 
 
-def test_variants_of_a_method_are_told_apart() -> None:
+def test_variants_of_a_method_have_names_of_their_own() -> None:
     rows = table(("lisbet", 0, 0.5, 0.4, 0.6, "probe"), ("lisbet", 0, 0.6, 0.5, 0.7, "native"), CHANCE)
     rows["mode"], rows["setting"] = ["sound", "faithful", None], "default"
     assert [score.label for score in tables.scores(rows)] == [

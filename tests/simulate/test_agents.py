@@ -21,7 +21,7 @@ from workflow_scripts.simulate.agents import (
 )
 
 
-def test_a_generator_is_told_by_its_names_alone():
+def test_a_generator_depends_on_its_names_alone():
     a, b, c = (generator(1, *names).random(4) for names in (("x", "y"), ("x", "y"), ("x", "z")))
     assert (a == b).all()
     assert (a != c).any()
@@ -36,7 +36,7 @@ def test_bouts_tell_the_states_and_never_repeat_one(values):
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 400), st.integers(0, 1000))
-def test_the_chain_starts_where_told_and_has_the_length_asked_for(n_frames, seed):
+def test_the_chain_starts_where_asked_and_has_the_length_asked_for(n_frames, seed):
     law = [Durations(2.0, 0.5, 30)] * 3
     transitions = np.array([[0, 1, 1], [1, 0, 0], [1, 0, 0]], dtype=float)
     states = semi_markov(np.random.default_rng(seed), n_frames, 1, transitions, law)

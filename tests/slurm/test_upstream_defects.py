@@ -1,7 +1,7 @@
 """Defects of the versions in `requirements.lock` that the profiles work around, each shown on a real Slurm.
 
 Here a failing test is good news: the defect is gone, and what its last line names may go too. Toy rules, all runs at
-the same time: the cpu partition must have four CPUs, as `cluster.sh` gives it without being told otherwise.
+the same time: the cpu partition must have four CPUs, as `cluster.sh` gives it by default.
 """
 
 from __future__ import annotations

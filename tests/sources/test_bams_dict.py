@@ -124,8 +124,8 @@ def test_zero_is_a_value_in_custom_data(tmp_path):
     first = next(convert_shard(card, card.shards[0], tmp_path))
     missing = np.isnan(first.position).any(-1)[:, 0]
     assert missing.sum() == 1 and missing[4, 0]
-    told = card.model_copy(update={"gaps": Gaps(zero_is_missing=True)})
-    assert np.isnan(next(convert_shard(told, told.shards[0], tmp_path)).position).any(-1)[1::2].all()
+    changed = card.model_copy(update={"gaps": Gaps(zero_is_missing=True)})
+    assert np.isnan(next(convert_shard(changed, changed.shards[0], tmp_path)).position).any(-1)[1::2].all()
 
 
 def test_classes_as_texts(tmp_path):

@@ -47,7 +47,7 @@ def test_one_hot_round_trip_and_background(tmp_path):
     assert found.values[found.mask].tolist() == [0, 1, 1]
 
 
-def test_float_ones_count_and_rows_of_zeros_are_told(tmp_path):
+def test_float_ones_count_and_rows_of_zeros_are_reported(tmp_path):
     warn = []
     path = write(tmp_path / "a.csv", ",background,walk,still\n0,0.0,1.0,0.0\n1,0,0,0\n2,0,0,1\n")
     found = labels(path, 3, warn)["behaviour"]

@@ -83,9 +83,9 @@ def spoil(path, name):
 def test_a_damaged_file_is_one_sentence(tmp_path, name, sentence):
     path = npz(tmp_path)
     spoil(path, name)
-    with pytest.raises(InputError, match=sentence) as told:
+    with pytest.raises(InputError, match=sentence) as caught:
         read_images("rat_npz", path, {})
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -109,9 +109,9 @@ def test_a_damaged_file_is_one_sentence(tmp_path, name, sentence):
     ],
 )
 def test_wrong_content_is_one_sentence(tmp_path, changed, sentence):
-    with pytest.raises(InputError, match=sentence) as told:
+    with pytest.raises(InputError, match=sentence) as caught:
         read_images("rat_npz", npz(tmp_path, **changed), {})
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_objects_are_refused_then_read_restricted(tmp_path):

@@ -74,8 +74,8 @@ def test_labels_of_one_annotator():
         check_options("movement", {"annotater": "x", "multiclass": "behaviour"}, labels=True)
     with refusal(ConfigError, "annotator"):
         check_options("movement", {"annotator": "x"})
-    told = movement.sniff(path)
-    assert (told.kind, told.options) == ("labels", {"annotator": "annotator0"})
+    sniffed = movement.sniff(path)
+    assert (sniffed.kind, sniffed.options) == ("labels", {"annotator": "annotator0"})
 
 
 def test_there_and_back(tmp_path):

@@ -49,7 +49,7 @@ def read(path: Path, source="sleap", **options):
 
 
 @pytest.mark.parametrize("order", sleap.ORDERS.values())
-def test_sleap_axis_orders_are_told_by_lengths(tmp_path, order):
+def test_sleap_axis_orders_are_recognised_by_lengths(tmp_path, order):
     position, point = analysis(tmp_path / "a.h5", order)
     made = read(tmp_path / "a.h5", fps=25, image_size=[640, 480])
     np.testing.assert_array_equal(made.position, position)

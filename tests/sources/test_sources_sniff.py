@@ -98,7 +98,7 @@ def test_lisbet_archive(tmp_path: Path) -> None:
     mice = ["resident", "intruder"]
     points = [f"p{k}" for k in range(7)]
     write_archive(tmp_path / "a.h5", [made(tmp_path, "s1", position, None, mice, points, image_size=(200.0, 200.0))])
-    (one,) = list_files([tmp_path]).told
+    (one,) = list_files([tmp_path]).recognised
     assert (one.found.source, one.found.recordings) == ("lisbet_archive", ["s1"])
 
 
@@ -137,9 +137,12 @@ def test_simba_and_deepethogram(tmp_path: Path) -> None:
     (tmp_path / "m2_labels.csv").write_text(
         ",background,groom\n" + "".join(f"{k},{int(k < 9)},{int(k >= 9)}\n" for k in range(20))
     )
-    told = {one.path.name: one.found for one in list_files([tmp_path]).told}
-    assert (told["m1.csv"].source, told["m1.csv"].options) == ("simba", {"behaviours": ["groom", "rear"]})
-    assert (told["m2_labels.csv"].source, told["m2_labels.csv"].media[0].classes) == ("deepethogram", {"groom": 1})
+    recognised = {one.path.name: one.found for one in list_files([tmp_path]).recognised}
+    assert (recognised["m1.csv"].source, recognised["m1.csv"].options) == ("simba", {"behaviours": ["groom", "rear"]})
+    assert (recognised["m2_labels.csv"].source, recognised["m2_labels.csv"].media[0].classes) == (
+        "deepethogram",
+        {"groom": 1},
+    )
 
 
 def test_one_odd_file_stops_nothing(tmp_path: Path) -> None:

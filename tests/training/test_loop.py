@@ -39,7 +39,7 @@ def same(a, b):
         assert one.keys() == two.keys()
         for key in one:
             assert torch.equal(one[key], two[key]), (name, key)
-    left, right = (pd.read_csv(folder / "metrics.csv").drop(columns="seconds") for folder in (a, b))
+    left, right = (pd.read_csv(folder / "metrics.csv") for folder in (a, b))
     pd.testing.assert_frame_equal(left, right, check_exact=True)
     one, two = (read_checkpoint(folder / "resume.ckpt") for folder in (a, b))
     assert str(one["optimizer_states"]) == str(two["optimizer_states"])
@@ -60,7 +60,7 @@ def test_outputs(whole):
     expected = "weights_best.safetensors weights_last.safetensors metrics.csv train_curves.png val_curves.png"
     assert names == {*expected.split(), "hparams.yaml", "console.log", "tensorboard", "resume.ckpt"}
     table = pd.read_csv(whole / "metrics.csv")
-    assert list(table.columns) == ["epoch", "step", "lr", "seconds", "train_loss", "train_weight", "val_loss"]
+    assert list(table.columns) == ["epoch", "step", "lr", "train_loss", "train_weight", "val_loss"]
     assert table.epoch.tolist() == [0, 1, 2, 3, 4]
     assert table.step.tolist() == [5, 10, 15, 20, 25]
     assert table.lr.round(6).tolist() == [0.05, 0.05, 0.015, 0.015, 0.0045]
@@ -152,8 +152,8 @@ def test_without_validation_the_last_epoch_is_best(tmp_path, caplog):
     options = LoopOptions(max_epochs=2, accelerator="cpu", monitor=None)
     result = fit(Net(), OnlyTraining(), folder=tmp_path, options=options, seed=0)
     assert (result.best_epoch, result.best_value) == (1, None)
-    told = caplog.text + (tmp_path / "console.log").read_text()
-    assert "the last epoch, 1, is kept as the best" in told and "None" not in told
+    reported = caplog.text + (tmp_path / "console.log").read_text()
+    assert "the last epoch, 1, is kept as the best" in reported and "None" not in reported
     last, best = (load_weights(tmp_path / f"weights_{name}.safetensors") for name in ("last", "best"))
     assert all(torch.equal(last[name], best[name]) for name in last)
 
@@ -187,9 +187,9 @@ def test_the_callers_threads_and_handlers_come_back(tmp_path):
 def test_rows_are_appended_and_a_new_column_rewrites_the_table(tmp_path):
     table = MetricsLog(tmp_path / "metrics.csv", validate_every=2)
     for epoch in range(5):
-        told = {"train_loss": torch.tensor(0.1 * epoch), "val_loss": torch.tensor(1 / 3)}
+        reported = {"train_loss": torch.tensor(0.1 * epoch), "val_loss": torch.tensor(1 / 3)}
         process = {"world_size": 1, "is_global_zero": True}
-        state = SimpleNamespace(current_epoch=epoch, global_step=7 * epoch, callback_metrics=told, **process)
+        state = SimpleNamespace(current_epoch=epoch, global_step=7 * epoch, callback_metrics=reported, **process)
         before = (tmp_path / "metrics.csv").stat().st_ino if epoch else None
         table.on_train_epoch_end(state, None)
         kept = pd.read_csv(tmp_path / "metrics.csv")

@@ -45,10 +45,10 @@ def test_a_twitch_within_grooming_makes_a_clip_of_each(tmp_path: Path) -> None:
     path = tmp_path / "b.csv"
     path.write_text("video,label,start,end\nv,groom,100,139\nv,twitch,120,124\n")
     tasks = {"action": Task(vocabulary=["idle", "groom", "twitch"], background="idle")}
-    told = {"multiclass": "action", "background": "idle"}
+    chosen = {"multiclass": "action", "background": "idle"}
     with pytest.raises(InputError, match=r"overlap by 5 frames; correct them, set overlaps: shorter"):
-        read(path, tasks, **told)
-    labels = read(path, tasks, **told, overlaps="shorter")
+        read(path, tasks, **chosen)
+    labels = read(path, tasks, **chosen, overlaps="shorter")
     codes = labels["action"].values
     assert (codes[100:120] == 1).all() and (codes[120:125] == 2).all() and (codes[125:140] == 1).all()
     for clips in (
@@ -104,8 +104,8 @@ def test_one_csv_serves_videos_in_which_nothing_happens(tmp_path: Path) -> None:
     path = tmp_path / "all.csv"
     path.write_text("video,label,start,end\na.mp4,groom,10,19\n")
     tasks = {"action": Task(vocabulary=["idle", "groom"])}
-    told = {"multiclass": "action", "background": "idle", "video": "b.mp4"}
+    chosen = {"multiclass": "action", "background": "idle", "video": "b.mp4"}
     with pytest.raises(InputError, match="set absent: no_bouts"):
-        read(path, tasks, **told)
-    quiet = read(path, tasks, **told, absent="no_bouts")["action"]
+        read(path, tasks, **chosen)
+    quiet = read(path, tasks, **chosen, absent="no_bouts")["action"]
     assert not quiet.values.any() and quiet.mask.all()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from builders import videos as toy
 
-from workflow_scripts.behaviour.exports import export_clips
+from workflow_scripts.behaviour.clip_export import export_clips
 from workflow_scripts.cli import main
 from workflow_scripts.convert.crop_video import preprocess
 from workflow_scripts.core.errors import InputError

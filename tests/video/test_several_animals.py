@@ -71,7 +71,7 @@ def test_a_detector_of_one_box_cannot_tell_animals_apart(tmp_path: Path) -> None
 
 
 class Script:
-    """Says what it is told, frame by frame."""
+    """Returns fixed boxes, frame by frame."""
 
     batch, samples = 1, 5
 

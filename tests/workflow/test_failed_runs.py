@@ -32,7 +32,7 @@ def broken(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_failure_ends_the_job_unless_told_to_survive(root: Path, broken: Path) -> None:
+def test_a_failure_ends_the_job_unless_asked_to_survive(root: Path, broken: Path) -> None:
     made = broken / "embedder" / "config.yaml", broken / "embedder" / "model.safetensors"
     done = stage(root, broken, "export_embedder", "--folder", broken)
     assert done.returncode == 1 and not made[0].exists()

@@ -270,9 +270,11 @@ def test_a_constant_plans_its_descendants(finished: Path) -> None:
 
 def test_a_failure_under_keep_going_is_made_again_without_it(root: Path, tmp_path: Path) -> None:
     folder = project(root, tmp_path)
+    with (folder / "workflow_scripts/methods/pca/method.py").open("a") as file:
+        file.write('\nraise EthoMakeError("This method fails.")\n')
     config = BASE | {
         "datasets": {"rats_a": {"splits": ["official"], "tasks": ["S1"]}},
-        "methods": {"raw": {}, "pca": {"dim": 10_000}},
+        "methods": {"raw": {}, "pca": {}},
         "sweep": {},
         "seeds": [0],
         "keep_going": True,

@@ -71,11 +71,7 @@ def stretches(found: Prediction, fps: float) -> list[tuple[int, int, int, float]
             continue
         parts = max(1, -(-(stop - start) // longest))
         edges = np.linspace(start, stop, parts + 1).astype(int)
-        cut += [
-            (int(a), int(b), int(code), float(sure[a:b].mean()))
-            for a, b in pairwise(edges)
-            if b - a >= shortest
-        ]
+        cut += [(int(a), int(b), int(code), float(sure[a:b].mean())) for a, b in pairwise(edges) if b - a >= shortest]
     return cut
 
 

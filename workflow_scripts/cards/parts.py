@@ -39,7 +39,7 @@ class Published(Strict):
 
 
 class Gaps(Strict):
-    """How missing points are told and filled."""
+    """How missing points are marked and filled."""
 
     zero_is_missing: bool | None = Field(
         None,

@@ -52,40 +52,40 @@ class Pattern(Strict):
         shards = []
         for path in found:
             here = path.relative_to(local)
-            told = {"path": here.as_posix(), "folder": here.parent.as_posix(), "name": here.name, "stem": here.stem}
+            fills = {"path": here.as_posix(), "folder": here.parent.as_posix(), "name": here.name, "stem": here.stem}
             labels = [
                 {
                     "source": label.source,
-                    "file": _filled(label.file, told),
-                    "options": {key: _filled(value, told) for key, value in label.options.items()},
+                    "file": _filled(label.file, fills),
+                    "options": {key: _filled(value, fills) for key, value in label.options.items()},
                 }
                 for label in self.labels
             ]
             labels = [label for label in labels if (local / label["file"]).is_file()]
-            beside = [_filled(name, told) for name in self.beside]
-            paths |= dict.fromkeys([told["path"], *(label["file"] for label in labels), *beside])
+            beside = [_filled(name, fills) for name in self.beside]
+            paths |= dict.fromkeys([fills["path"], *(label["file"] for label in labels), *beside])
             shards.append(
                 {
                     "id": here.with_suffix("").as_posix(),
-                    "file": told["path"],
+                    "file": fills["path"],
                     "labels": labels,
-                    "group": None if self.group is None else _filled(self.group, told),
-                    "options": {key: _filled(value, told) for key, value in self.options.items()},
+                    "group": None if self.group is None else _filled(self.group, fills),
+                    "options": {key: _filled(value, fills) for key, value in self.options.items()},
                     "beside": beside,
                 }
             )
         return [{"path": path} for path in paths], shards
 
 
-def _filled(value: Any, told: dict[str, str]) -> Any:
+def _filled(value: Any, fills: dict[str, str]) -> Any:
     """Put the names of a recording into a text; other values stay."""
     if isinstance(value, dict):
-        return {key: _filled(item, told) for key, item in value.items()}
+        return {key: _filled(item, fills) for key, item in value.items()}
     if isinstance(value, list):
-        return [_filled(item, told) for item in value]
+        return [_filled(item, fills) for item in value]
     if not isinstance(value, str):
         return value
-    for key, text in told.items():
+    for key, text in fills.items():
         value = value.replace(f"{{{key}}}", text)
     return value
 

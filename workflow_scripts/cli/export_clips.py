@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workflow_scripts.behaviour.exports import export_clips
+from workflow_scripts.behaviour.clip_export import export_clips
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -33,6 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         choices=["boris", "elan", "nwb", "simba"],
         help="write the bouts in this format, too; repeatable",
     )
+    tracks.add_argument("--media", default="", help="name of the video in those, e.g. '{recording}.mp4'")
     tracks.add_argument("--readout", choices=["auto", "native", "probe"], default="auto", help="whose classes")
     tracks.add_argument("--most-probable", action="store_true", help="do not decide by the run's decision.yaml")
     tracks.add_argument("--fps", type=float, help="frames per second of the files, where it is not the training's")
@@ -76,6 +77,7 @@ def run(options: argparse.Namespace) -> None:
         "probabilities": options.probabilities,
         "embeddings": options.embeddings,
         "formats": options.format,
+        "media": options.media,
         "fps": options.fps,
         "changes": _changes(options),
         "readout": "" if options.readout == "auto" else options.readout,

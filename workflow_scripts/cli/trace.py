@@ -45,15 +45,15 @@ def trace(places: Places, path: Path) -> Iterator[str]:
     configuration = next((file for file in known if file.is_file()), None)
     if results is None or configuration is None:
         raise InputError(path, f"no folder above it holds {CONFIGURATION}", "name a file below results/<experiment>/")
-    told = read_json(configuration)
-    experiment = load_experiment(places, told.get("config", told))
+    stored = read_json(configuration)
+    experiment = load_experiment(places, stored.get("config", stored))
     yield f"{path.name}, of the experiment {experiment.name}"
     origin = path.with_suffix(".json")
     selected: dict[str, str] = {}
     if path.parent.name == "figures" and origin.is_file():
-        told = read_json(origin)
-        selected = told["select"]
-        yield from _figure(told, results)
+        stored = read_json(origin)
+        selected = stored["select"]
+        yield from _figure(stored, results)
     yield f"  configuration {configuration}, sha256 {digest(configuration)}"
     datasets = [selected["dataset"]] if "dataset" in selected else list(experiment.cards)
     for dataset in datasets:
@@ -69,11 +69,11 @@ def _resolved(results: Path) -> Path:
     return results.parents[1] / NOTES / "experiments" / f"{results.name}.json"
 
 
-def _figure(told: dict[str, Any], results: Path) -> Iterator[str]:
-    shown = ", ".join(f"{key} {value}" for key, value in told["select"].items())
-    yield f"  figure of the kind {told['kind']} ({shown}), code {told['code']}"
-    yield "  drawn with " + ", ".join(f"{name} {version}" for name, version in told["versions"].items())
-    for name, checksum in told["tables"].items():
+def _figure(stored: dict[str, Any], results: Path) -> Iterator[str]:
+    shown = ", ".join(f"{key} {value}" for key, value in stored["select"].items())
+    yield f"  figure of the kind {stored['kind']} ({shown}), code {stored['code']}"
+    yield "  drawn with " + ", ".join(f"{name} {version}" for name, version in stored["versions"].items())
+    for name, checksum in stored["tables"].items():
         table = results / name
         state = "" if table.is_file() and digest(table) == checksum else "  CHANGED since it was drawn"
         yield f"  from {name}, sha256 {checksum}{state}"

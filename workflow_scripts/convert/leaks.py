@@ -26,7 +26,7 @@ from workflow_scripts.formats.bouts import runs
 from workflow_scripts.formats.clips import ClipsReader
 from workflow_scripts.formats.datasets import open_dataset
 from workflow_scripts.formats.images import ImagesReader
-from workflow_scripts.formats.splits import Split, read_split
+from workflow_scripts.formats.splits import Split
 from workflow_scripts.formats.tracks import TracksReader
 
 COLUMNS = ["dataset", "split", "kind", "group", "recording_a", "recording_b", "detail"]
@@ -180,11 +180,11 @@ def _audit_split(
         twice = sorted(set(sides[one]) & set(sides[other]))
         for recording in twice:
             leak("recording", groups[recording], recording, recording, f"in {one} and in {other}")
-        told: set[str] = set()
+        reported: set[str] = set()
         for recording in sorted(sides[one]):
             group = groups[recording]
-            if group in members and group not in told:
-                told.add(group)
+            if group in members and group not in reported:
+                reported.add(group)
                 leak("group", group, recording, members[group][0], f"group in {one} and in {other}")
         left, right = set(sides[one]), set(sides[other])
         for (a, b), (run, frames_a, frames_b) in shared.items():
@@ -199,15 +199,14 @@ def _audit_split(
     return rows
 
 
-def audit(tracks: Path, splits: Sequence[Path]) -> pd.DataFrame:
+def audit(tracks: Path, splits: Sequence[Split]) -> pd.DataFrame:
     """Look for leaks between the sides of every split.
 
     Parameters
     ----------
     tracks : Path
         File of the converted dataset, of any kind. Groups are taken from here, whatever the split says.
-    splits : sequence of Path
-        Files of :mod:`workflow_scripts.formats.splits`.
+    splits : sequence of Split
 
     Returns
     -------
@@ -222,13 +221,12 @@ def audit(tracks: Path, splits: Sequence[Path]) -> pd.DataFrame:
     """
     rows = []
     with open_dataset(tracks) as reader:
-        loaded = [read_split(path) for path in splits]
-        named = sorted({recording for split in loaded for side in _sides(split).values() for recording in side})
+        named = sorted({recording for split in splits for side in _sides(split).values() for recording in side})
         groups = {recording: reader.group(recording) for recording in named}
         images = isinstance(reader, ImagesReader)
         shared = shared_images(reader) if images else shared_content(reader)
         words = ("images", "") if images else ("frames", "consecutive ")
-        for split in loaded:
+        for split in splits:
             rows += _audit_split(split, groups, shared, *words)
     return pd.DataFrame(rows, columns=COLUMNS)
 

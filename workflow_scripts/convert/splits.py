@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,40 @@ from workflow_scripts.formats.datasets import DatasetReader, open_dataset
 from workflow_scripts.formats.splits import Split
 
 SIDES = ("train", "validation", "test")
+
+logger = logging.getLogger(__name__)
+
+
+class QuarantinedSideError(ConfigError):
+    """A side of a split is empty because its recordings could not be converted."""
+
+
+def make_splits(tracks: Path, card: Card) -> list[Split]:
+    """Make every split of a card, folds one by one.
+
+    Parameters
+    ----------
+    tracks : Path
+        File of the converted dataset, of any kind.
+    card : Card
+
+    Returns
+    -------
+    list of Split
+        Without those of which a side is empty because its recordings are quarantined; the log names them.
+
+    Raises
+    ------
+    ConfigError, LeakError
+        See :func:`make_split`.
+    """
+    splits = []
+    for name in (name for family in card.splits for name in card.split_names(family)):
+        try:
+            splits.append(make_split(tracks, card, name))
+        except QuarantinedSideError as error:
+            logger.warning("%s It is left out.", error)
+    return splits
 
 
 def make_split(tracks: Path, card: Card, name: str) -> Split:
@@ -139,10 +174,11 @@ def divide(
     # What nobody labelled is there to be trained on, and holds out nothing.
     for side in ("train", "test") if card.tasks else ("train",):
         if not sides[side]:
-            raise ConfigError(
-                f"Split {name!r} of {card.name!r} has no {side} recording; "
-                f"see splits in config/datasets/{card.name}.yaml."
-            )
+            sentence = f"Split {name!r} of {card.name!r} has no {side} recording"
+            if missing:
+                groups_missing = ", ".join(sorted(missing)[:5])
+                raise QuarantinedSideError(f"{sentence}; the recordings of {groups_missing} are quarantined.")
+            raise ConfigError(f"{sentence}; see splits in config/datasets/{card.name}.yaml.")
     return sides
 
 

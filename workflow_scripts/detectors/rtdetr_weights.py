@@ -68,10 +68,10 @@ def build(size: Size, classes: int = 1, sampling: Sampling = "default") -> Any:
     sampling : {"default", "discrete"}
         How the decoder samples the picture; `discrete` in the published files whose names hold `dsp`.
     """
-    told: dict[str, Any] = {"embedding_size": 64, **BACKBONES[size], "out_features": ["stage2", "stage3", "stage4"]}
-    backbone = RTDetrResNetConfig(**told)
-    told = {"backbone_config": backbone, "encoder_in_channels": told["hidden_sizes"][1:], "num_labels": classes}
-    config = RTDetrV2Config(**told, **HEADS[size], decoder_method=sampling)
+    options: dict[str, Any] = {"embedding_size": 64, **BACKBONES[size], "out_features": ["stage2", "stage3", "stage4"]}
+    backbone = RTDetrResNetConfig(**options)
+    options = {"backbone_config": backbone, "encoder_in_channels": options["hidden_sizes"][1:], "num_labels": classes}
+    config = RTDetrV2Config(**options, **HEADS[size], decoder_method=sampling)
     return RTDetrV2ForObjectDetection(config)
 
 

@@ -83,20 +83,20 @@ def _match(patterns: Sequence[str], keypoints: Sequence[str]) -> tuple[int, ...]
     return ()
 
 
-def find_roles(keypoints: Sequence[str], told: RoleNames) -> Roles:
+def find_roles(keypoints: Sequence[str], named: RoleNames) -> Roles:
     """Settle the roles of a skeleton.
 
     Parameters
     ----------
     keypoints : sequence of str
-    told : RoleNames
+    named : RoleNames
         What the user said; the rest is guessed by name, and where no name tells, the first keypoint is the front,
         the last the rear, and the centre the mean of front and rear.
 
     Raises
     ------
     ConfigError
-        When `told` names a keypoint that is not there.
+        When `named` names an unknown keypoint.
     """
 
     def indices(names: list[str]) -> tuple[int, ...]:
@@ -105,14 +105,14 @@ def find_roles(keypoints: Sequence[str], told: RoleNames) -> Roles:
                 raise ConfigError(f"roles: there is no keypoint {name!r}{nearest(name, list(keypoints))}.")
         return tuple(list(keypoints).index(name) for name in names)
 
-    front = indices(told.front) or _match(_FRONT, keypoints)
-    rear = indices(told.rear) or _match(_REAR, keypoints)
+    front = indices(named.front) or _match(_FRONT, keypoints)
+    rear = indices(named.rear) or _match(_REAR, keypoints)
     # A skeleton with just one end known takes the other end from the far side of the list.
     if not front:
         front = (0,) if rear != (0,) else (len(keypoints) - 1,)
     if not rear:
         rear = (len(keypoints) - 1,) if front != (len(keypoints) - 1,) else (0,)
-    centre = indices(told.centre) or _match(_CENTRE, keypoints) or tuple(sorted({*front, *rear}))
+    centre = indices(named.centre) or _match(_CENTRE, keypoints) or tuple(sorted({*front, *rear}))
     return Roles(front=front, centre=centre, rear=rear)
 
 

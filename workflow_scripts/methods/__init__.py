@@ -117,7 +117,7 @@ class Options(Strict):
 
 @dataclass(frozen=True)
 class Facts:
-    """What the files of an original model leave open and its user may tell; None = untold.
+    """What the files of an original model leave open and its user may give; None = not given.
 
     Attributes
     ----------

@@ -102,8 +102,8 @@ def import_run(
         return []
     if not isinstance(functions, ImportsOriginals):
         raise ConfigError(f"The method {name} imports no models of an original program.")
-    told = facts or (facts_of(data) if data is not None else methods.Facts())
-    made: methods.Imported = functions.import_original(source, told)
+    known_facts = facts or (facts_of(data) if data is not None else methods.Facts())
+    made: methods.Imported = functions.import_original(source, known_facts)
     if options:
         merged = deep_merge(made.config.model_dump(mode="json"), dict(options))
         made = made._replace(config=methods.parse(name, merged))

@@ -102,7 +102,7 @@ def gather(inputs: Sequence[Path], kind: str, source: str = "") -> list[Job]:
 def _track_files(folder: Path, source: str) -> list[Path]:
     """Files of a folder that a source reads; those of the same ending that none knows are reported."""
     listed = list_files([folder])
-    own = sorted(told.path for told in listed.told if told.found.kind == "tracks" and told.found.source == source)
+    own = sorted(told.path for told in listed.recognised if told.found.kind == "tracks" and told.found.source == source)
     endings = {path.suffix.lower() for path in own}
     unread = {name for names in listed.left_out.values() for name in names}
     damaged = [listed.root / name for name in sorted(unread) if Path(name).suffix.lower() in endings]

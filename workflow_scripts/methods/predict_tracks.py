@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from workflow_scripts.behaviour.exchange import PREDICTION_FORMS, predictions_of, write_files, write_table
-from workflow_scripts.behaviour.exports import export_bouts
+from workflow_scripts.behaviour.codings import predictions_of
+from workflow_scripts.behaviour.exports import export
 from workflow_scripts.behaviour.gather import predicted_series, recordings_of
 from workflow_scripts.behaviour.measures import budget
 from workflow_scripts.convert.reading import read_new
@@ -52,6 +52,8 @@ class TrackOptions:
         Write `probabilities.csv` and `embeddings.h5`.
     formats : sequence of str
         Further formats of the bouts.
+    media : str
+        Name of the video in them, ``{recording}`` standing for the recording's id.
     readout : {"auto", "native", "probe"}
     """
 
@@ -62,6 +64,7 @@ class TrackOptions:
     probabilities: bool = False
     embeddings: bool = False
     formats: Sequence[str] = ()
+    media: str = ""
     readout: str = "auto"
 
 
@@ -185,8 +188,9 @@ def _write(
 def _tables(
     trained: Trained, folder: Path, data: Path, predictions: Path, tasks: Sequence[str], options: TrackOptions
 ) -> Iterator[Path]:
-    codings = predictions_of(predictions, data, tasks)
-    yield write_table(folder / "bouts.csv", codings, confidence=options.confidence)
+    for form in ("csv", *options.formats):
+        codings = predictions_of(predictions, data, tasks, options.media, confidence=options.confidence)
+        yield from export(codings, data, folder if form == "csv" else folder / form, form, method=trained.method)
     about = recordings_of(folder.name, data, None)
     many = list(
         predicted_series(
@@ -196,20 +200,6 @@ def _tables(
     table = budget(many).dropna(axis=1, how="all")
     write_csv(folder / "budget.csv", table, float_format="%.8g")
     yield folder / "budget.csv"
-    for form in options.formats:
-        place = folder / form
-        if form in PREDICTION_FORMS:
-            yield from write_files(place, predictions_of(predictions, data, tasks), form, data=data)
-        else:
-            yield from export_bouts(
-                predictions,
-                data,
-                place,
-                form=form,
-                tasks=list(tasks),
-                method=trained.method,
-                confidence=options.confidence,
-            )
 
 
 def _probabilities(folder: Path, predictions: Path, recordings: Sequence[Recording]) -> Iterator[Path]:

@@ -136,19 +136,19 @@ def data_digest(view: View, trained: Sequence[str], files: Sequence[str] = ()) -
     files : sequence of str
         Files or folders the training starts from.
     """
-    told = [digest(view.path), json.dumps([list(trained), view.split.validation])]
+    parts_read = [digest(view.path), json.dumps([list(trained), view.split.validation])]
     for name in files:
         path = Path(name)
         parts = sorted(part for part in path.rglob("*") if part.is_file()) if path.is_dir() else [path]
-        told += [digest(part) for part in parts if part.is_file()]
-    return hashlib.sha256(" ".join(told).encode()).hexdigest()
+        parts_read += [digest(part) for part in parts if part.is_file()]
+    return hashlib.sha256(" ".join(parts_read).encode()).hexdigest()
 
 
-def _train_by_gradient(model: Any, data: Any, options: Any, hparams: dict[str, Any], folder: Path, told: str) -> None:
+def _train_by_gradient(model: Any, data: Any, options: Any, hparams: dict[str, Any], folder: Path, inputs: str) -> None:
     # Lightning takes seconds to import, and most runs do without.
     from workflow_scripts.training.loop import fit
 
-    fit(model, data, folder=folder, options=options, seed=hparams["seed"], hparams=hparams, digest=told)
+    fit(model, data, folder=folder, options=options, seed=hparams["seed"], hparams=hparams, digest=inputs)
 
 
 def _fit_in_closed_form(model: Any, view: View, folder: Path) -> None:
@@ -174,11 +174,11 @@ def _training_lines(view: View, trained: Sequence[str], seed: int) -> list[str]:
 
 def _model_card(hparams: dict[str, Any], about: Sequence[str], model: torch.nn.Module) -> str:
     size = sum(tensor.numel() for tensor in model.state_dict().values())
-    told = "\n".join(f"- {line}" for line in about)
+    lines = "\n".join(f"- {line}" for line in about)
     details = yaml.safe_dump({key: hparams[key] for key in ("options", "versions")}, sort_keys=False)
     return f"""# {hparams["method"]} ({hparams["mode"]}) on {hparams["dataset"]}, split {hparams["split"]}
 
-{told}
+{lines}
 - Numbers kept: {size}. Input: {spec_of(hparams).describe()}.
 - Use it on recordings of the same kind; others are refused.
 - How well it does is in `probe.csv` beside this file and in the experiment's `comparison.csv`.

@@ -107,11 +107,11 @@ def describe(embeddings: Path, tracks: Path, split: Split, folder: Path, options
         names["prototypes"] = picked
         _write(folder / "selection.csv", pd.DataFrame({"prototype": picked, "note": ""}))
         save_figure(selection_figure(chosen), folder / "selection")
-    told = []
+    tables = []
     for key, active in sets.items():
         table = bout_statistics(active, fps)
-        told.append(table.assign(motif=[names[key][k] for k in table["motif"]]).assign(set=key))
-    _write(folder / "bouts.csv", pd.concat(told))
+        tables.append(table.assign(motif=[names[key][k] for k in table["motif"]]).assign(set=key))
+    _write(folder / "bouts.csv", pd.concat(tables))
     shares = transition_matrix([array.argmax(axis=1) for array in one_model.values()], best)
     plain = names[f"hmm{best}"]
     _write(folder / "transitions.csv", pd.DataFrame(shares, columns=plain).assign(motif=plain))

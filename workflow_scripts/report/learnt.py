@@ -208,20 +208,20 @@ def published_table(numbers: Sequence[Published], ours: dict[tuple[str, str], li
     if not numbers:
         return None
     lines = []
-    for told in numbers:
-        found = ours.get((told.task, told.metric), [])
-        mine = next((score for score in found if score.method == (told.ours or told.method)), None)
+    for entry in numbers:
+        found = ours.get((entry.task, entry.metric), [])
+        mine = next((score for score in found if score.method == (entry.ours or entry.method)), None)
         best = found[0] if found else None
         cells = (
-            Cell(told.task, told.task),
-            Cell(title_of(told.metric), told.metric),
-            Cell(told.method, told.method),
-            Cell(number(told.value, 3) + ("" if told.verified else " (not verified)"), told.value),
+            Cell(entry.task, entry.task),
+            Cell(title_of(entry.metric), entry.metric),
+            Cell(entry.method, entry.method),
+            Cell(number(entry.value, 3) + ("" if entry.verified else " (not verified)"), entry.value),
             _ours(mine),
             _ours(best),
-            Cell(f"{told.source}{', ' if told.place else ''}{told.place}", told.source),
+            Cell(f"{entry.source}{', ' if entry.place else ''}{entry.place}", entry.source),
         )
-        lines.append(Row(cells, "" if told.verified else "unverified"))
+        lines.append(Row(cells, "" if entry.verified else "unverified"))
     columns = (
         ("Task", False),
         ("Metric", False),
@@ -231,7 +231,7 @@ def published_table(numbers: Sequence[Published], ours: dict[tuple[str, str], li
         ("Best here", True),
         ("Source", False),
     )
-    frame = pd.DataFrame([told.model_dump(mode="json") for told in numbers])
+    frame = pd.DataFrame([entry.model_dump(mode="json") for entry in numbers])
     caption = f"{name}: numbers from the literature; they came about in other ways, see below"
     return Table(caption, columns, tuple(lines), f"{name}-published.csv", csv_uri(frame))
 
@@ -244,9 +244,9 @@ def _ours(score: Score | None) -> Cell:
 
 def protocols(numbers: Sequence[Published]) -> list[str]:
     """Say once for each source how its numbers came about, and where it is."""
-    told: dict[str, None] = {}
+    protocols: dict[str, None] = {}
     for item in numbers:
         where = f" ({item.url})" if item.url else ""
         if item.protocol:
-            told[f"{item.source}{where}: {item.protocol}"] = None
-    return list(told)
+            protocols[f"{item.source}{where}: {item.protocol}"] = None
+    return list(protocols)

@@ -306,10 +306,10 @@ def method_views(data: ReportData) -> list[MethodView]:
         blocks: list[tuple[str, object]] = [("table", rows)] if rows else []
         blocks += [("plot", plot) for _, plot in learnt.curves(data.curves, name)] if len(data.curves) else []
         elsewhere = [
-            told
+            entry
             for dataset, numbers in data.published.items()
-            for told in numbers
-            if told.ours == name and dataset not in {section.name for section in data.datasets}
+            for entry in numbers
+            if entry.ours == name and dataset not in {section.name for section in data.datasets}
         ]
         table = learnt.published_table(elsewhere, {}, name)
         blocks += [("table", table), *(("text", text) for text in learnt.protocols(elsewhere))] if table else []

@@ -1,7 +1,7 @@
 """Two animals that move, as all pair twins share them: states, locomotion, bodies, lost points.
 
 The states of a recording are drawn first (a semi-Markov chain); then both animals steer by rules that belong to the
-state and are told relative to the partner (how near, how fast, who follows whom, how they circle). Where in the arena
+state and are given relative to the partner (how near, how fast, who follows whom, how they circle). Where in the arena
 this happens does not depend on the state, so a label can be read from the pair's geometry and not from coordinates.
 """
 

@@ -2,8 +2,8 @@
 
 Sizes of the body come from the one real clip at hand (`mabe22-clip`), scaled from its 512 px video to the set's 850 px
 image. How the mice move, the two strains (another stride), the effect of the lights (in the dark they run faster), of
-the day (early days keep to the walls) and of the time (late they rest more) are our own. Behaviours are told from the
-noiseless geometry by the rules of `simulate.mabe22_rules`, never from the state that steered the mice.
+the day (early days keep to the walls) and of the time (late they rest more) are our own. Behaviours are labelled
+from the noiseless geometry by the rules of `simulate.mabe22_rules`, never from the state that steered the mice.
 """
 
 from __future__ import annotations

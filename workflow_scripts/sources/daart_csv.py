@@ -292,7 +292,7 @@ def write_markers(path: Path, recording: Recording) -> None:
 
 
 def sniff(path: Path) -> Found | None:
-    """Tell a one-hot table in a folder `labels-…` of daart; markers are DeepLabCut's, and told there."""
+    """Tell a one-hot table in a folder `labels-…` of daart; markers are DeepLabCut's, and recognised there."""
     if path.suffix.lower() != ".csv" or not path.parent.name.startswith("labels"):
         return None
     head = file_head(path).rows(1)

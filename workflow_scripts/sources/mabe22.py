@@ -48,7 +48,7 @@ SEQUENCE_TASKS = {
     "mouse": ("experiment_day", "strain", "lights"),
     "fly": ("female_singletask_fly_0",),
 }
-"""Tasks of one answer a clip beside, for flies, everything that is not told per fly."""
+"""Tasks of one answer a clip beside, for flies, everything that has no label per fly."""
 
 KINDS: dict[str, Literal["binary", "continuous"]] = {
     "Discrete": "binary",

@@ -92,14 +92,14 @@ def read(path: Path, options: Options) -> ImageSet:
                     warnings.append(f"{folder} has no {KEYPOINTS}: left out")
                     continue
                 frame = int(folder.rsplit("_", 1)[-1])
-                told = parse_json(read_member(path, archive, f"{folder}/{KEYPOINTS}"))
-                for number, animal in enumerate(sorted(told)):
+                marked = parse_json(read_member(path, archive, f"{folder}/{KEYPOINTS}"))
+                for number, animal in enumerate(sorted(marked)):
                     if f"{folder}/{animal}.jpg" not in members:
                         warnings.append(f"{folder} has no {animal}.jpg: left out")
                         continue
                     picture = f"{folder}/{animal}.jpg"
                     grey = read_grey(path, read_member(path, archive, picture), picture)
-                    hand = np.array([told[animal]["x"], told[animal]["y"]], float).T
+                    hand = np.array([marked[animal]["x"], marked[animal]["y"]], float).T
                     rng = np.random.default_rng([options.seed, frame, number])
                     image, moved = _crop(grey, hand[[ROWS[name] for name in POINTS]], options, rng)
                     images.append(image)

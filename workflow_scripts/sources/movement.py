@@ -88,9 +88,9 @@ def _chosen(path: Path, names: list[str], wanted: list[str], axis: str) -> list[
 
 def _fps(path: Path, found: Dataset) -> float:
     """Frames per second from the attribute, else from times in seconds, else unknown."""
-    told = found.attributes.get("fps")
+    written = found.attributes.get("fps")
     try:
-        stated = float(told)  # type: ignore[arg-type]
+        stated = float(written)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         stated = float("nan")
     if np.isfinite(stated) and stated > 0:
@@ -204,8 +204,8 @@ def write_movement(
         "keypoints": (("keypoints",), np.array(recording.keypoints, object)),
         "individuals": (("individuals",), np.array(recording.individuals, object)),
     }
-    told = common | {"ds_type": "poses"} | ({} if size is None else {"image_size_px": np.array(size, np.float64)})
-    write_classic(folder / "tracking.nc", variables, told)
+    attributes = common | {"ds_type": "poses"} | ({} if size is None else {"image_size_px": np.array(size, np.float64)})
+    write_classic(folder / "tracking.nc", variables, attributes)
     if task is None:
         return
     labels = recording.labels[task]

@@ -28,7 +28,7 @@ def write_nwb(
     tracks: Recording | None = None,
     start: datetime = UNKNOWN_START,
 ) -> None:
-    """Write one recording's bouts, and the pose they were told from, as an NWB file.
+    """Write one recording's bouts, and the pose they were derived from, as an NWB file.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def write_nwb(
     recording : str
         Its id, which becomes the session's.
     method : str
-        What told the bouts; kept as `source_software`.
+        What made the bouts; kept as `source_software`.
     vocabularies : mapping of str to sequence of str
         All classes of each task, those that never occur included.
     tracks : Recording, optional
@@ -61,9 +61,9 @@ def write_nwb(
         raise EthoMakeError(
             f"{path}: writing NWB needs {error.name}, which is not installed; run `pip install ethomake[nwb]`."
         ) from error
-    told = "" if start != UNKNOWN_START else " The time of recording is not known; 1970-01-01 is in its place."
+    remark = "" if start != UNKNOWN_START else " The time of recording is not known; 1970-01-01 is in its place."
     file = pynwb.NWBFile(
-        session_description=f"Recording {recording}, behaviour given by {method}.{told}",
+        session_description=f"Recording {recording}, behaviour given by {method}.{remark}",
         # NWB wants a unique id; this one hangs on the content, so that the same bouts give the same id.
         identifier=str(uuid.uuid5(uuid.NAMESPACE_URL, f"ethomake:{recording}:{method}:{sorted(tasks)}")),
         session_start_time=start,

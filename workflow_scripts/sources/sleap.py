@@ -195,12 +195,12 @@ def _axis_order(
     fitting = [order for order in possible if _fits(dict(zip(order, tracks.shape, strict=True)), n_tracks, n_nodes)]
     if len(fitting) > 1 and occupancy is not None:
         lengths = [dict(zip(order, tracks.shape, strict=True)) for order in fitting]
-        told = [
+        named = [
             order
             for order, length in zip(fitting, lengths, strict=True)
             if sorted(occupancy) == sorted((length["frame"], length["track"]))
         ]
-        fitting = told or fitting
+        fitting = named or fitting
     if len(fitting) == 1:
         return fitting[0]
     shape = " × ".join(map(str, tracks.shape))

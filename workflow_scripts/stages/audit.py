@@ -6,13 +6,15 @@ import argparse
 from pathlib import Path
 
 from workflow_scripts.convert.leaks import audit, raise_on_leaks
+from workflow_scripts.convert.splits import make_splits
 from workflow_scripts.core.tables import write_csv
+from workflow_scripts.experiment.resolved import read_card
 from workflow_scripts.stages import parser, start
 
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    leaks = audit(options.data, options.split)
+    leaks = audit(options.data, make_splits(options.data, read_card(options.card)))
     raise_on_leaks(leaks)
     write_csv(options.output, leaks)
 
@@ -20,6 +22,6 @@ def work(options: argparse.Namespace) -> None:
 if __name__ == "__main__":
     arguments = parser(__doc__)
     arguments.add_argument("--data", type=Path, required=True, help="file of the converted dataset")
-    arguments.add_argument("--split", type=Path, nargs="*", default=[])
+    arguments.add_argument("--card", type=Path, required=True)
     arguments.add_argument("--output", type=Path, required=True)
     start(arguments, work)

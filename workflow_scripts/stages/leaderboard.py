@@ -15,9 +15,9 @@ def work(options: argparse.Namespace) -> None:
     """Run the stage."""
     experiment = read_resolved(options.config)
     runs = [run for run in experiment.swept_runs() if not failure(options.results / run.path() / "metrics.csv")]
-    told = [{key: getattr(run, key) for key in KEY} for run in runs]
+    keys = [{key: getattr(run, key) for key in KEY} for run in runs]
     with atomic_path(options.output) as part:
-        table = leaderboard(told, [options.results / run.path() for run in runs])
+        table = leaderboard(keys, [options.results / run.path() for run in runs])
         table.to_csv(part, index=False, float_format="%.6g")
 
 

@@ -19,8 +19,11 @@ from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.tables import write_csv
 from workflow_scripts.training.distributed import mean_over_processes
 
-LEADING = ["epoch", "step", "lr", "seconds"]
-"""First columns of `metrics.csv`; the metrics follow in alphabetical order, training before validation."""
+LEADING = ["epoch", "step", "lr"]
+"""First columns of `metrics.csv`; the metrics follow in alphabetical order, training before validation.
+
+The time an epoch took is in the log alone, so that equal runs have equal tables.
+"""
 
 log = logging.getLogger("ethomake.training")
 
@@ -75,7 +78,7 @@ class MetricsLog(Checkpoint):
         self.path = path
         self.validate_every = validate_every
         self.rows: list[dict[str, float]] = []
-        self._told: list[str] = []
+        self._lines: list[str] = []
         self._columns: list[str] = []
         self._began = 0.0
         self._lr = 0.0
@@ -87,12 +90,14 @@ class MetricsLog(Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the rows so far, as one text: torch's pickler takes long over many small numbers."""
-        return {"rows": "\n".join(self._told)}
+        return {"rows": "\n".join(self._lines)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take a former run's rows."""
-        self._told = state_dict["rows"].splitlines()
-        self.rows = [json.loads(line) for line in self._told]
+        self._lines = state_dict["rows"].splitlines()
+        self.rows = [json.loads(line) for line in self._lines]
+        for row in self.rows:
+            row.pop("seconds", None)  # a column of version 0.1
 
     def write(self) -> None:
         """Write `metrics.csv` whole."""
@@ -105,7 +110,7 @@ class MetricsLog(Checkpoint):
             self.write()
             log.info("resumed after epoch %d", self.rows[-1]["epoch"])
         for row in self.rows:
-            scalars = {name: value for name, value in row.items() if name not in {"step", "seconds"}}
+            scalars = {name: value for name, value in row.items() if name != "step"}
             for logger in trainer.loggers:
                 logger.log_metrics(scalars, step=int(row["step"]) - 1)
 
@@ -123,14 +128,13 @@ class MetricsLog(Checkpoint):
             "epoch": epoch,
             "step": trainer.global_step,
             "lr": self._lr,
-            "seconds": round(time.monotonic() - self._began, 3),
         }
         for name, value in trainer.callback_metrics.items():
             plain = name.removesuffix("_epoch").replace("/", "_")
             if not name.endswith("_step") and (validated or not plain.startswith("val_")):
                 row[plain] = mean_over_processes(trainer, float(value))
         self.rows.append(row)
-        self._told.append(json.dumps(row))
+        self._lines.append(json.dumps(row))
         if trainer.world_size > 1 and not trainer.is_global_zero:
             return
         if row.keys() <= set(self._columns):
@@ -140,7 +144,7 @@ class MetricsLog(Checkpoint):
         else:
             self.write()
         shown = "  ".join(f"{name} {value:.5g}" for name, value in sorted(row.items()) if name not in LEADING)
-        log.info("epoch %d  %.1f s  lr %.3g  %s", epoch, row["seconds"], self._lr, shown)
+        log.info("epoch %d  %.1f s  lr %.3g  %s", epoch, time.monotonic() - self._began, self._lr, shown)
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def torch_threads(count: int) -> Iterator[None]:
 def _fingerprint(
     module: LightningModule, options: LoopOptions, seed: int, hparams: Mapping[str, Any], digest: str | None
 ) -> str:
-    told = {
+    settings = {
         "hparams": hparams,
         "options": options.model_dump(exclude={"checkpoint_every"}),
         "seed": seed,
@@ -86,7 +86,7 @@ def _fingerprint(
         "state": {name: list(tensor.shape) for name, tensor in module.state_dict().items()},
         "torch": str(torch.__version__),
     }
-    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _first_epoch(path: Path, fingerprint: str, digest: str | None) -> int:
@@ -103,7 +103,7 @@ def _first_epoch(path: Path, fingerprint: str, digest: str | None) -> int:
 def _hparams_text(
     module: LightningModule, options: LoopOptions, seed: int, hparams: Mapping[str, Any], digest: str | None
 ) -> str:
-    told = {
+    settings = {
         **hparams,
         "seed": seed,
         "training": options.model_dump(),
@@ -111,7 +111,7 @@ def _hparams_text(
         "digest": digest,
         "versions": {"torch": str(torch.__version__), "lightning": lightning.__version__},
     }
-    plain = json.loads(json.dumps(told, default=str))
+    plain = json.loads(json.dumps(settings, default=str))
     return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
 
 

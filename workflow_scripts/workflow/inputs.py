@@ -164,10 +164,9 @@ class Inputs:
         """The same by a dataset's name."""
         return f"data/{dataset}/{FILES[self.cards[dataset].kind]}"
 
-    def splits(self, wildcards: Any) -> list[str]:
-        """Files of every split of a dataset, folds spelt out, whichever an experiment uses."""
-        card = self.cards[wildcards.dataset]
-        return [f"data/{card.name}/splits/{name}.json" for family in card.splits for name in card.split_names(family)]
+    def split_definitions(self, wildcards: Any) -> str:
+        """What the card says about all its splits, as JSON."""
+        return as_json(self.cards[wildcards.dataset].model_dump(mode="json", include={"splits"})["splits"])
 
     def split_definition(self, wildcards: Any) -> str:
         """What the card says about the family of a split, as JSON."""

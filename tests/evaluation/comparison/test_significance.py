@@ -187,7 +187,7 @@ def test_other_groups_cannot_be_paired(tmp_path):
     assert tests["note"].tolist() == ["they predict different groups"] and tests["p"].isna().all()
 
 
-def test_variants_are_told_apart_by_what_differs():
+def test_variants_are_named_by_what_differs():
     rows = [("net", "sound", "default", "probe", "fold"), ("net", "sound", "default", "native", "fold")]
     rows += [("pca", "sound", "dims~8", "probe", "fold"), ("pca", "sound", "dims~16", "probe", "fold")]
     rows += [("raw", "sound", "default", "probe", "fold")]

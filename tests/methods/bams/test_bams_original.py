@@ -204,7 +204,7 @@ def test_model_card_tells_of_transductive_training(tmp_path):
     assert "2 of them are test recordings of the split, seen without their labels (transductive)" in cards[1]
 
 
-def test_sequences_too_short_for_the_released_loss_are_told(tmp_path, caplog):
+def test_sequences_too_short_for_the_released_loss_are_reported(tmp_path, caplog):
     folder = view(tmp_path, [recording(f"r{k}", 50) for k in range(2)], train=2)
     config = Config(mode="faithful", batch_size=6, short_term=[4], long_term=[4])
     data = BamsData(folder, config)

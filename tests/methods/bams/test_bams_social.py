@@ -132,7 +132,7 @@ def test_the_option_adds_columns_and_targets():
     assert np.isfinite(found.inputs).all() and found.inputs[..., 89:].std(axis=(0, 1)).min() > 0
 
 
-def test_only_sound_mice_in_company_are_told_of_others():
+def test_only_sound_mice_in_company_get_inputs_of_others():
     spec = DataSpec.of(recording("a"))
     for config in (Config(mode="faithful"), Config(weights="bams.pt")):  # the original's weights know of nobody
         assert Layout.of(spec, config.resolved()).inputs == MOUSE_INPUTS
@@ -144,7 +144,7 @@ def test_only_sound_mice_in_company_are_told_of_others():
         Layout.of(DataSpec.of(recording("d", animals=1, keypoints=("nose", "tail"))), Config(social=True).resolved())
 
 
-def test_other_skeletons_are_told_of_others_on_demand():
+def test_other_skeletons_get_inputs_of_others_on_demand():
     item = recording("a", animals=2, keypoints=("tail_base", "nose"), missing=0)
     config = Config(social=True, smooth=1).resolved()
     layout = Layout.of(DataSpec.of(item), config)

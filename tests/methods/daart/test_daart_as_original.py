@@ -35,9 +35,9 @@ def flies(tmp_path_factory):
 def files(flies, tmp_path):
     def make(data=None, model=None, train=None):
         places = {"data_dir": str(flies), "results_dir": str(tmp_path / "results")}
-        told = {"data": DATA | places | (data or {}), "model": MODEL | (model or {}), "train": TRAIN | (train or {})}
+        configs = {"data": DATA | places | (data or {}), "model": MODEL | (model or {}), "train": TRAIN | (train or {})}
         paths = []
-        for name, values in told.items():
+        for name, values in configs.items():
             paths.append(tmp_path / f"{name}.yaml")
             paths[-1].write_text(yaml.safe_dump(values, sort_keys=False))
         return paths
@@ -169,9 +169,9 @@ def test_a_wrong_value_is_reported_with_its_own_file(files, where, values, said)
 
 def test_a_missing_data_dir_is_reported_with_the_data_file(files, tmp_path):
     paths = files()
-    told = yaml.safe_load(paths[0].read_text())
-    del told["data_dir"]
-    paths[0].write_text(yaml.safe_dump(told))
+    values = yaml.safe_load(paths[0].read_text())
+    del values["data_dir"]
+    paths[0].write_text(yaml.safe_dump(values))
     with pytest.raises(ConfigError, match=r"data\.yaml: data_dir: field required"):
         project.run(*paths)
 

@@ -33,9 +33,9 @@ def project(tmp_path):
 
 
 def snakemake(folder, named, *arguments):
-    told = [f"{name}={path}" for name, path in named.items()]
+    pairs = [f"{name}={path}" for name, path in named.items()]
     command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile.daart"), "--cores", "1", *arguments]
-    done = subprocess.run([*command, "--config", *told], capture_output=True, text=True, cwd=folder, check=False)
+    done = subprocess.run([*command, "--config", *pairs], capture_output=True, text=True, cwd=folder, check=False)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -362,7 +362,7 @@ def test_the_same_seed_gives_the_same_weights(view, tmp_path):
     assert one == two and one != other
 
 
-def test_missing_labels_are_told_before_training(view, tmp_path):
+def test_missing_labels_are_reported_before_training(view, tmp_path):
     with pytest.raises(ConfigError, match="no task 'behavior'; did you mean 'behaviour'"):
         method.prepare(view, Config(strong="behavior"))
     path = tmp_path / "tracks.h5"

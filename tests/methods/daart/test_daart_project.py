@@ -24,9 +24,9 @@ def flies(tmp_path_factory):
 def command(flies, tmp_path):
     def make(data=None, model=None, train=None, workers=1, run=project.run):
         places = {"data_dir": str(flies), "results_dir": str(tmp_path / "results")}
-        told = {"data": DATA | places | (data or {}), "model": MODEL | (model or {}), "train": TRAIN | (train or {})}
+        configs = {"data": DATA | places | (data or {}), "model": MODEL | (model or {}), "train": TRAIN | (train or {})}
         paths = []
-        for name, values in told.items():
+        for name, values in configs.items():
             paths.append(tmp_path / f"{name}.yaml")
             paths[-1].write_text(yaml.safe_dump(values, sort_keys=False))
         return run(*paths, workers=workers)
@@ -99,8 +99,8 @@ def stamps(versions):
 
 def typed(data, model, train, workers):
     """The command as users type it."""
-    told = ["daart", "--data_config", data, "--model_config", model, "--train_config", train, "--workers", workers]
-    return cli.main(list(map(str, told)))
+    words = ["daart", "--data_config", data, "--model_config", model, "--train_config", train, "--workers", workers]
+    return cli.main(list(map(str, words)))
 
 
 def test_a_grid_runs_once_and_then_only_what_changed(command, capsys):
@@ -232,7 +232,7 @@ def test_label_tables_must_agree(command, flies, tmp_path):
     assert np.load(version.folder / "fly2_states.npy").shape == (FRAMES, 6)  # fully unlabelled by hand, any length
 
 
-def test_a_failed_point_is_told_after_the_others_ran(command, tmp_path):
+def test_a_failed_point_is_reported_after_the_others_ran(command, tmp_path):
     with pytest.raises(EthoMakeError, match=r"1 of 2 points failed; the first, version_1: Training diverged"):
         command(train={"learning_rate": [1e-4, 1e30], "monitor": "val_loss"})
     assert (tmp_path / "results/multi-0/dtcn/test/version_0/fly1_states.npy").is_file()

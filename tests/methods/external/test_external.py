@@ -115,7 +115,7 @@ def two(folder):
         (text("a.csv", b"\xff\xfe\x00\x01"), "is no npy, HDF5 or csv file"),
         (text("a.h5", b"\x89HDF\r\n\x1a\nrest"), "is no readable HDF5 file"),
         (text("aa.npy", ""), r"holds no array of recording 'a'"),
-        (linked, "is a link to another file"),
+        (linked, "the link 'a' leads to another file"),
         (two, "holds a.csv and a.npy for one recording"),
     ],
 )

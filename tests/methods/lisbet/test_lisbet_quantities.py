@@ -91,8 +91,8 @@ def test_permuting_animals_leaves_symmetric_quantities_alone(tmp_path):
     view = make_view(tmp_path, [walkers(f"r{k}", 200) for k in range(3)])
 
     def window(augmentation, quantities):
-        told = SMALL | {"augmentation": augmentation, "quantities": quantities, "tasks": ["multiclass"]}
-        data = LisbetData(view, Config(**told))
+        given = SMALL | {"augmentation": augmentation, "quantities": quantities, "tasks": ["multiclass"]}
+        data = LisbetData(view, Config(**given))
         batch = data.on_after_batch_transfer(next(iter(data.train_dataloader())), 0)
         return batch.windows[..., data.layout.quantity_columns()]
 

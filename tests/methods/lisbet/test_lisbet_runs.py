@@ -132,8 +132,8 @@ def test_recordings_without_labels_are_embedded_unless_refused():
     use = {"methods": ["raw"], "splits": ["official"]}
 
     def ends(**more):
-        told = {"experiment": "x", "datasets": {"calms21_unlabeled": use | more}, "methods": {"raw": {}}}
-        return [path.split("/seed0/")[1] for path in load_experiment(root, told).pretraining_results()]
+        overrides = {"experiment": "x", "datasets": {"calms21_unlabeled": use | more}, "methods": {"raw": {}}}
+        return [path.split("/seed0/")[1] for path in load_experiment(root, overrides).pretraining_results()]
 
     assert ends() == ["embeddings.h5"]
     assert ends(embed=False) == ["embedder/config.yaml"]

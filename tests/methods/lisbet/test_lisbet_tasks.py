@@ -35,12 +35,12 @@ def test_draws_hang_on_seed_epoch_step_and_task_alone(view):
     data = LisbetData(view, Config(**SMALL))
     loader = data.train_dataloader()
 
-    def told(epoch):
+    def sampled(epoch):
         loader.set_epoch(epoch)
         return [step.plans["shift"] for step in loader]
 
-    first, second = told(0), told(1)
-    late = told(1)
+    first, second = sampled(0), sampled(1)
+    late = sampled(1)
     assert all(
         torch.equal(a.first, b.first) and torch.equal(a.label, b.label) for a, b in zip(second, late, strict=True)
     )
@@ -87,15 +87,15 @@ def test_padding_tells_the_label_of_shift_only_outside(tmp_path):
             make_view(tmp_path, recordings),
             Config(tasks=["shift"], normalise="image", seen=False, frame="arena", pad_mask=False, **options),
         )
-        loader, told, labels = data.train_dataloader(), [], []
+        loader, sampled, labels = data.train_dataloader(), [], []
         for epoch in range(3):
             loader.set_epoch(epoch)
             for step in loader:
                 batch = data.on_after_batch_transfer(step, 0)
                 empty = (batch.windows.unflatten(2, (2, 14)) == 0).all(dim=3).sum(dim=1)
-                told.append(torch.stack([empty[:, 0] - empty[:, 1], (empty[:, 0] - empty[:, 1]).sign()], dim=1))
+                sampled.append(torch.stack([empty[:, 0] - empty[:, 1], (empty[:, 0] - empty[:, 1]).sign()], dim=1))
                 labels.append(batch.labels[0])
-        x, y = torch.cat(told).float().numpy(), torch.cat(labels).numpy()
+        x, y = torch.cat(sampled).float().numpy(), torch.cat(labels).numpy()
         half = len(x) // 2
         return LogisticRegression().fit(x[:half], y[:half]).score(x[half:], y[half:])
 
@@ -164,7 +164,7 @@ def test_one_individual_is_refused_for_partner_tasks(tmp_path):
     assert batches(LisbetData(view, Config(**SMALL, tasks=["order", "warp"])), 1)[0].windows.shape == (64, 40, 21)
 
 
-def test_missing_points_are_filled_and_told(tmp_path):
+def test_missing_points_are_filled_and_reported(tmp_path):
     view = make_view(tmp_path, [walkers(f"r{k}", 200, missing=0.3) for k in range(2)])
     data = LisbetData(view, Config(**SMALL, tasks=["shift"]))
     batch = batches(data, 1)[0]

@@ -1,4 +1,4 @@
-"""Original folders whose window, offset, norm or columns are told in another way than the newest version does."""
+"""Original folders whose window, offset, norm or columns are written in another way than the newest version does."""
 
 import dataclasses
 
@@ -29,8 +29,8 @@ def model(spec, **options):
 def rewrite(folder, **changes):
     """Change keys of a folder's configuration; None takes one out."""
     file = folder / "model_config.yml"
-    told = yaml.safe_load(file.read_text()) | changes
-    file.write_text(yaml.safe_dump({key: value for key, value in told.items() if value is not None}))
+    written = yaml.safe_load(file.read_text()) | changes
+    file.write_text(yaml.safe_dump({key: value for key, value in written.items() if value is not None}))
 
 
 def imported(folder, spec):

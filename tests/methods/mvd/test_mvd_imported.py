@@ -56,8 +56,10 @@ def test_published_weights_and_a_detector_become_a_run_that_predicts(published, 
     video = torch.randn(2, 3, 8, 32, 32)
     with torch.inference_mode():
         assert torch.equal(model.answer(video)[..., -3:], network(video))
-    told = config["spec"]["preprocessing"]["options"]
-    assert told["detector"]["options"] == {"weights": "model.safetensors", "size": "tiny"} and told["pad"] == 0.05
+    settings = config["spec"]["preprocessing"]["options"]
+    assert (
+        settings["detector"]["options"] == {"weights": "model.safetensors", "size": "tiny"} and settings["pad"] == 0.05
+    )
 
 
 def test_what_a_file_does_not_tell_must_be_said(published, tmp_path):
@@ -72,7 +74,7 @@ def test_what_a_file_does_not_tell_must_be_said(published, tmp_path):
         method.import_run(tmp_path / "nothing", tmp_path / "run2", {})
 
 
-def test_the_size_of_a_detector_is_told_by_its_tensors(tmp_path):
+def test_the_size_of_a_detector_is_read_from_its_tensors(tmp_path):
     save(tmp_path / "r18.safetensors", build("r18"))
     assert size_of(tmp_path / "r18.safetensors") == "r18"
     save_file({"class_embed.0.bias": torch.zeros(1)}, tmp_path / "no.safetensors")
@@ -89,9 +91,9 @@ def container():
 def test_the_container_predicts_with_published_weights_and_keeps_the_name(published, tmp_path, monkeypatch):
     folder, _, _ = published
     mounted = film(tmp_path / "GL010533.mp4", 0, frames=40).rename(tmp_path / "input")
-    told = {"MODEL_DIR": str(folder), "INPUT": str(mounted), "INPUT_NAME": "/videos/GL010533.MP4"}
-    told |= {"OUTPUT": str(tmp_path / "output"), "CLASSES": "|".join(CLASSES), "OVERLAY": "no"}
-    assert container().main(told) == 0
+    settings = {"MODEL_DIR": str(folder), "INPUT": str(mounted), "INPUT_NAME": "/videos/GL010533.MP4"}
+    settings |= {"OUTPUT": str(tmp_path / "output"), "CLASSES": "|".join(CLASSES), "OVERLAY": "no"}
+    assert container().main(settings) == 0
     table = pd.read_csv(tmp_path / "output" / "GL010533" / "probabilities.csv")
     assert list(table.columns[2:5]) == CLASSES and len(table) == 40
     assert np.isfinite(table[CLASSES].to_numpy()[table["note"].isna()]).all()
@@ -107,8 +109,8 @@ def test_the_compose_file_names_what_the_example_sets():
     compose = yaml.safe_load(text)["services"]["predict"]
     targets = {volume["target"]: volume["source"] for volume in compose["volumes"]}
     assert set(targets) == {"/input", "/output", "/model", "/detector"}
-    told = compose["environment"]
-    assert (told["INPUT"], told["OUTPUT"], told["MODEL_DIR"]) == ("/input", "/output", "/model")
+    settings = compose["environment"]
+    assert (settings["INPUT"], settings["OUTPUT"], settings["MODEL_DIR"]) == ("/input", "/output", "/model")
     script = compose["command"][1].removeprefix("/opt/ethomake/")
     assert (ROOT / script).is_file() and "COPY containers containers" in (
         ROOT / "containers" / "Dockerfile"
@@ -124,8 +126,8 @@ def test_the_compose_file_names_what_the_example_sets():
 
 def test_the_run_of_published_weights_finds_animals_by_its_detector(published, tmp_path):
     folder, _, detector = published
-    told = {"classes": CLASSES, "detector": str(detector), "video": {"every": 20}}
-    method.import_run(folder, tmp_path / "run", told)
+    settings = {"classes": CLASSES, "detector": str(detector), "video": {"every": 20}}
+    method.import_run(folder, tmp_path / "run", settings)
     shutil.rmtree(detector)  # the run has its own copy
     assert size_of(tmp_path / "run" / "embedder" / "files" / "model.safetensors") == "tiny"
     raw = film(tmp_path / "raw.mp4", 1, frames=40)

@@ -28,7 +28,7 @@ def small(classes=5, **more):
 def library():
     """The same architecture by another hand, with weights far from their start."""
     torch.manual_seed(1)
-    told = VideoMAEConfig(
+    stated = VideoMAEConfig(
         image_size=32,
         patch_size=8,
         num_frames=8,
@@ -40,7 +40,7 @@ def library():
         num_labels=5,
         use_mean_pooling=True,
     )
-    model = VideoMAEForVideoClassification(told).eval()
+    model = VideoMAEForVideoClassification(stated).eval()
     model.fc_norm.eps = 1e-6
     with torch.no_grad():
         for parameter in model.parameters():
@@ -137,8 +137,8 @@ def test_weights_of_transformers_give_its_logits(tmp_path, library, older):
 
 
 def test_a_path_in_the_command_line_of_a_checkpoint_is_let_through(tmp_path, library):
-    told = argparse.Namespace(output_dir=Path("/somewhere"), data=PureWindowsPath("C:/data"))
-    torch.save({"model": mvd_names(library), "args": told}, tmp_path / "fine.pth")
+    stated = argparse.Namespace(output_dir=Path("/somewhere"), data=PureWindowsPath("C:/data"))
+    torch.save({"model": mvd_names(library), "args": stated}, tmp_path / "fine.pth")
     assert "head.weight" in method.import_weights(tmp_path / "fine.pth")
 
 
@@ -197,8 +197,8 @@ def test_unfit_weights_are_one_sentence(tmp_path, library, fault):
         load_network(network, path)
     message = str(caught.value)
     assert "x.pt" in message and "\n" not in message and message.endswith(".")
-    told = {"missing": "norm2.bias is missing", "unexpected": "relative_table is unexpected", "size": "not (96, 3"}
-    assert told.get(fault, "") in message
+    stated = {"missing": "norm2.bias is missing", "unexpected": "relative_table is unexpected", "size": "not (96, 3"}
+    assert stated.get(fault, "") in message
 
 
 def test_patch_embedding_equals_the_convolution():

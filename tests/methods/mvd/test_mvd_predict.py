@@ -11,7 +11,8 @@ import torch
 import yaml
 from builders.clips import film, settings, split
 
-from workflow_scripts.behaviour.exports import export_bouts
+from workflow_scripts.behaviour.codings import predictions_of
+from workflow_scripts.behaviour.exports import export
 from workflow_scripts.behaviour.thresholds import Held, Rule, guarded, tune
 from workflow_scripts.convert.crop_video import preprocess
 from workflow_scripts.core.errors import ConfigError, InputError
@@ -85,9 +86,9 @@ def test_a_new_video_is_cropped_as_the_training_videos_were(made, tmp_path):
 def test_the_exported_model_says_how_videos_are_cropped(made):
     folder, _ = made
     spec = yaml.safe_load((folder / "run" / "embedder" / "config.yaml").read_text())["spec"]
-    told = spec["preprocessing"]
-    assert told["options"]["detector"]["options"] == {"polarity": "bright", "min_area": 0.002}
-    assert told["options"]["every"] == 2 and told["parts"] == [{"region": [0, 0, 96, 96], "animal": 0}]
+    stated = spec["preprocessing"]
+    assert stated["options"]["detector"]["options"] == {"polarity": "bright", "min_area": 0.002}
+    assert stated["options"]["every"] == 2 and stated["parts"] == [{"region": [0, 0, 96, 96], "animal": 0}]
     assert spec["backgrounds"] == {"action": "other"}
 
 
@@ -205,7 +206,7 @@ def test_a_folder_is_searched_and_a_bad_file_is_passed_over(made, tmp_path):
         predict_files(folder / "run", [tmp_path / "none"], tmp_path / "bad")
 
 
-def test_equal_names_are_told_apart_by_their_folders_or_ends(tmp_path):
+def test_equal_names_are_distinguished_by_their_folders_or_ends(tmp_path):
     paths = [tmp_path / name for name in ("x/a.mp4", "y/a.mp4", "b.mp4", "c.mp4", "c.avi")]
     names = [job.name for job in gather(paths, "clips")]
     assert len(set(names)) == 5 and names[:3] == ["x/a", "y/a", "b"]
@@ -264,28 +265,28 @@ def test_boxes_of_a_file_belong_to_their_video(tmp_path):
     made = preprocess(raw, options, tmp_path / "c.mp4", recording="v", folder=tmp_path)
     from workflow_scripts.convert.new_video import parts_of
 
-    told = shared_preprocessing([made])
-    (part,), _ = parts_of(told, raw, size=48, side=None)
+    stated = shared_preprocessing([made])
+    (part,), _ = parts_of(stated, raw, size=48, side=None)
     assert part[1].detector.options["path"] == "v.csv" and part[2] == tmp_path
     other = film(tmp_path / "w.mp4", 1)
     with pytest.raises(InputError, match=r"there are no boxes of this video; put them beside it as w\.csv"):
-        parts_of(told, other, size=48, side=None)
-    (part,), _ = parts_of(told, other, size=48, side=None, given={"detector": "background"})
+        parts_of(stated, other, size=48, side=None)
+    (part,), _ = parts_of(stated, other, size=48, side=None, given={"detector": "background"})
     assert part[1].detector.name == "background"
     with pytest.raises(ConfigError, match="Unknown options"):
-        parts_of(told, raw, size=48, side=None, given={"colour": 1})
+        parts_of(stated, raw, size=48, side=None, given={"colour": 1})
 
 
-@pytest.mark.parametrize("form", ["csv", "boris", "elan", "supervisely"])
+@pytest.mark.parametrize("form", ["csv", "boris", "elan", "nwb", "simba", "supervisely"])
 def test_a_runs_predictions_are_exported_as_those_of_new_files(made, tmp_path, form):
     folder, view = made
     predict(folder / "run" / "embedder", view, ["action"], tmp_path / "p.h5", readout="native")
     out = tmp_path / form
-    paths = list(export_bouts(tmp_path / "p.h5", view.path, out, form=form, videos=folder / "raw"))
+    paths = list(export(predictions_of(tmp_path / "p.h5", view.path), view.path, out, form, videos=folder / "raw"))
     assert all(path.is_file() for path in paths)
     if form == "csv":
         table = pd.read_csv(paths[0])
-        assert table["confidence"].between(0, 1).all() and set(table["behavior"]) <= set(CLASSES)
+        assert table["confidence"].between(0, 1).all() and set(table["class"]) <= set(CLASSES)
     if form == "supervisely":
         names = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
         assert names == ["dataset/ann/v2.mp4.json", "dataset/video/v2.mp4", "meta.json"]
@@ -301,12 +302,12 @@ def test_a_backbone_that_is_not_there_fails_the_check(tmp_path, capsys):
     from workflow_scripts.cli import main
 
     root = Path(__file__).parents[3]
-    told = {
+    stated = {
         "experiment": "x",
         "datasets": {"mouse_action_twin": {"splits": ["official"], "methods": ["mvd"]}},
         "methods": {"mvd": {"load_backbone": "/nonexistent.pth"}},
         "seeds": [0],
     }
-    (tmp_path / "x.yaml").write_text(yaml.safe_dump(told))
+    (tmp_path / "x.yaml").write_text(yaml.safe_dump(stated))
     assert main(["--root", str(root), "check", str(tmp_path / "x.yaml")]) == 1
     assert "methods.mvd: there is no file /nonexistent.pth" in capsys.readouterr().out

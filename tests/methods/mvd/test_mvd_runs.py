@@ -71,8 +71,8 @@ def _restore(run):
 
 
 def test_the_checkpoint_holds_classes_rules_and_temperature(run):
-    model, told = _restore(run)
-    assert tuple(told["spec"]["vocabularies"]["action"]) == CLASSES
+    model, stated = _restore(run)
+    assert tuple(stated["spec"]["vocabularies"]["action"]) == CLASSES
     state = load_file(run / "weights_best.safetensors")
     assert state["rules"].shape == (3, 3) and float(state["temperature"]) != 1
     assert model.average is not None

@@ -88,8 +88,8 @@ def test_every_combination_of_factors_stands_there_once():
     assert len(copies) == 128
     for frame in (0, 7):
         rows = copies.source_frame == frame
-        told = set(zip(*(copies.index[name][rows] for name in FACTORS), strict=True))
-        assert told == set(itertools.product(range(4), range(2), range(2), range(2), range(2)))
+        indexed = set(zip(*(copies.index[name][rows] for name in FACTORS), strict=True))
+        assert indexed == set(itertools.product(range(4), range(2), range(2), range(2), range(2)))
     assert copies.animal.tolist() == ["ann"] * 64 + ["bob"] * 64
 
 

@@ -234,10 +234,10 @@ def test_summary_counts_what_is_far_off(frames):
     found[:, 0] += [3, 4]
     found[0, 2] = 2 * found[0, 1] - found[0, 2]  # one head points backwards
     table = errors(found, truth)
-    told = summary(table)
-    assert told["pixel_error_median/base"] == pytest.approx(5)
-    assert told["pixel_error_p95/neck"] == 0
-    assert told["head_angle_flips"] == told["head_angle_share_over_30"] == pytest.approx(0.1)
+    summed = summary(table)
+    assert summed["pixel_error_median/base"] == pytest.approx(5)
+    assert summed["pixel_error_p95/neck"] == 0
+    assert summed["head_angle_flips"] == summed["head_angle_share_over_30"] == pytest.approx(0.1)
     assert table["head_error"][0] == pytest.approx(180)
     assert by_animal(table)["n"].tolist()[-1] == 10
 

@@ -21,7 +21,6 @@ from workflow_scripts.evaluation.scores.points import mean_pose_predictions, res
 from workflow_scripts.formats.embeddings import open_embeddings
 from workflow_scripts.formats.images import ImageSet, write_images
 from workflow_scripts.formats.sections import read_section
-from workflow_scripts.formats.splits import write_split
 from workflow_scripts.formats.tables import COLUMNS
 from workflow_scripts.methods import runs
 from workflow_scripts.methods.rat_direction import method, paper
@@ -88,11 +87,11 @@ def test_the_audit_finds_a_turned_copy_under_another_number(data, card, tmp_path
     images = frames.images.copy()
     images[319] = np.rot90(images[0])[::-1]
     write_images(tmp_path / "images.h5", [ImageSet(images, frames.points, NAMES, *_columns(frames))])
-    write_split(tmp_path / "official.json", make_split(data, card, "official"))
-    leaks = audit(tmp_path / "images.h5", [tmp_path / "official.json"])
+    official = make_split(data, card, "official")
+    leaks = audit(tmp_path / "images.h5", [official])
     assert leaks[["recording_a", "recording_b"]].to_numpy().tolist() == [["frame000000", "frame000319"]]
     assert "identical over all 1 images" in leaks["detail"][0]
-    assert audit(data, [tmp_path / "official.json"]).empty
+    assert audit(data, [official]).empty
 
 
 def _columns(frames):

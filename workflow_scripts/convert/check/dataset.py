@@ -264,15 +264,15 @@ def _splits(card: Card, found: Checked) -> None:
     groups = {brief.id: brief.group for brief in sorted(found.briefs, key=lambda b: b.id)}
     labelled = {brief.id for brief in found.briefs if brief.labelled or not card.tasks} or set(groups)
     unread = {shard.group or shard.id for shard in card.shards} - set(groups.values())
-    told: set[str] = set()
+    reported: set[str] = set()
     for family in card.splits:
         for name in card.split_names(family):
             try:
                 sides = divide(card, name, groups, labelled, unread if found.problems or found.absent else set())
             except EthoMakeError as error:
                 text = str(error).replace(f"{name!r}", f"{family!r}")
-                if text not in told:
-                    told.add(text)
+                if text not in reported:
+                    reported.add(text)
                     found.problems.append(str(error))
                 continue
             seen = {name for brief in found.briefs if brief.id in sides["train"] for name in brief.classes}

@@ -23,7 +23,7 @@ NOT_DATA = {".yaml", ".yml", ".md", ".pickle", ".pkl", ".py", ".ipynb", ".png", 
 
 
 @dataclass
-class Told:
+class Recognised:
     """A file and what it is."""
 
     path: Path
@@ -38,13 +38,13 @@ class Listing:
     ----------
     root : Path
         The folder that the paths of the sheet are below.
-    told : list of Told
+    recognised : list of Recognised
     left_out : dict of str to list of str
         Why → files.
     """
 
     root: Path
-    told: list[Told] = field(default_factory=list)
+    recognised: list[Recognised] = field(default_factory=list)
     left_out: dict[str, list[str]] = field(default_factory=dict)
 
     def name(self, path: Path) -> str:
@@ -126,7 +126,7 @@ def _tell(path: Path, asked: Sequence[ModuleType], listing: Listing) -> None:
             trouble = trouble or f"cannot be read ({type(error).__name__}: {' '.join(str(error).split())[:80]})"
             continue
         if found is not None:
-            listing.told.append(Told(path, found))
+            listing.recognised.append(Recognised(path, found))
             return
     if trouble:
         listing.leave(path, trouble)

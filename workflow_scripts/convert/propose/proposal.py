@@ -11,7 +11,7 @@ from typing import Any
 
 from workflow_scripts.cards.card import Card
 from workflow_scripts.cards.sheet import SUFFIX
-from workflow_scripts.convert.propose.files import Listing, Told, list_files
+from workflow_scripts.convert.propose.files import Listing, Recognised, list_files
 from workflow_scripts.convert.propose.rates import lengths, rates_and_sizes
 from workflow_scripts.convert.propose.recordings import Item, items_of, natural_ids, pair_labels, pair_videos
 from workflow_scripts.convert.propose.tasks import Tasks, arrange
@@ -79,11 +79,11 @@ def propose(places: Sequence[Path], wishes: Wishes | None = None) -> Proposal:
     items = natural_ids(items_of(listing, chosen, made.guessed))
     items = fit_pattern(items, wishes.pattern, listing, made.guessed)
     _odd_ones(listing, items, made)
-    labels = [told for told in listing.told if told.found.kind == "labels"]
+    labels = [one for one in listing.recognised if one.found.kind == "labels"]
     pair_labels(listing, items, labels, made.guessed)
-    videos = [told for told in listing.told if told.found.kind == "videos"]
-    for told in pair_videos(items, videos, made.guessed) if kind == "tracks" else []:
-        listing.leave(told.path, "videos of no recording")
+    videos = [one for one in listing.recognised if one.found.kind == "videos"]
+    for one in pair_videos(items, videos, made.guessed) if kind == "tracks" else []:
+        listing.leave(one.path, "videos of no recording")
     if kind == "clips":
         items = fill_panels(items, wishes.panels, made.guessed)
     tasks = arrange(listing, items, kind)
@@ -122,9 +122,9 @@ def propose(places: Sequence[Path], wishes: Wishes | None = None) -> Proposal:
             : 2 if len(items) < 6 else 0
         ]
         made.unknown += [line for line in item.found.unknown if line not in made.unknown]
-    for told, _ in [pair for item in items for pair in item.labels]:
-        made.guessed += [line for line in told.found.guessed if line not in made.guessed and len(made.guessed) < 40]
-        made.unknown += [line for line in told.found.unknown if line not in made.unknown and len(made.unknown) < 30]
+    for one, _ in [pair for item in items for pair in item.labels]:
+        made.guessed += [line for line in one.found.guessed if line not in made.guessed and len(made.guessed) < 40]
+        made.unknown += [line for line in one.found.unknown if line not in made.unknown and len(made.unknown) < 30]
     made.left_out += [
         f"{why}: {', '.join(names[:4])}{f' … ({len(names)} files)' if len(names) > 4 else ''}"
         for why, names in listing.left_out.items()
@@ -146,30 +146,30 @@ def _validate(made: Proposal) -> None:
         made.unknown.insert(0, f"The card is not valid yet: {str(error).removeprefix('the proposed card: ')}")
 
 
-def _main(listing: Listing, place: Path, wishes: Wishes, made: Proposal) -> tuple[str, str, list[Told]]:
+def _main(listing: Listing, place: Path, wishes: Wishes, made: Proposal) -> tuple[str, str, list[Recognised]]:
     """Choose the kind of the card and its source: tracks before videos before images."""
     kinds = {"tracks": "tracks", "videos": "clips", "images": "images"}
     for kind, of_card in kinds.items():
-        told = [one for one in listing.told if one.found.kind == kind]
+        recognised = [one for one in listing.recognised if one.found.kind == kind]
         if kind == "videos":
-            for one in [one for one in told if one.found.n_frames is None]:
+            for one in [one for one in recognised if one.found.n_frames is None]:
                 listing.leave(one.path, "; ".join(one.found.unknown) or "cannot be read")
-            told = [one for one in told if one.found.n_frames is not None]
+            recognised = [one for one in recognised if one.found.n_frames is not None]
         if wishes.source is not None:
-            told = [one for one in told if one.found.source == wishes.source]
-        if not told:
+            recognised = [one for one in recognised if one.found.source == wishes.source]
+        if not recognised:
             continue
-        counts = Counter(one.found.source for one in told)
+        counts = Counter(one.found.source for one in recognised)
         source = counts.most_common(1)[0][0]
-        for one in told:
+        for one in recognised:
             if one.found.source != source:
                 listing.leave(
                     one.path, f"a card has one source, and most files are {source} (--source chooses another)"
                 )
-        images = [one for one in listing.told if one.found.kind == "images" and kind != "images"]
+        images = [one for one in listing.recognised if one.found.kind == "images" and kind != "images"]
         for one in images:
             listing.leave(one.path, "labelled images, which need a card of their own (--source)")
-        return of_card, source, [one for one in told if one.found.source == source]
+        return of_card, source, [one for one in recognised if one.found.source == source]
     reasons = [f"{', '.join(names[:3])}: {why}" for why, names in list(listing.left_out.items())[:3]]
     more = f" ({'; '.join(reasons)})" if reasons else ""
     raise InputError(
@@ -236,11 +236,11 @@ def _options(items: Sequence[Item], wishes: Wishes, made: Proposal) -> dict[str,
 
 
 def _gaps(items: Sequence[Item], made: Proposal) -> dict[str, Any]:
-    told = [item.found for item in items if item.found.empty is not None]
-    if not told:
+    recognised = [item.found for item in items if item.found.empty is not None]
+    if not recognised:
         return {}
     empty, zero, low = (
-        sum(getattr(found, key) or 0.0 for found in told) / len(told) for key in ("empty", "zero", "low")
+        sum(getattr(found, key) or 0.0 for found in recognised) / len(recognised) for key in ("empty", "zero", "low")
     )
     made.guessed.append(
         f"At the beginning of each file, {empty:.1%} of the points are empty, {zero:.1%} lie at (0, 0) (taken as "
@@ -311,7 +311,7 @@ def _recordings(listing: Listing, items: Sequence[Item], source: str, made: Prop
             shards.append(shard)
         return {"shards": shards}
     for item in items:
-        labels = list(dict.fromkeys(listing.name(told.path) for told, _ in item.labels))
+        labels = list(dict.fromkeys(listing.name(one.path) for one, _ in item.labels))
         chosen = [
             next(m.name if len(t.found.media) > 1 else "" for t, m in item.labels if listing.name(t.path) == label)
             for label in labels
@@ -335,7 +335,7 @@ def _found(listing: Listing, items: Sequence[Item], kind: str, source: str) -> l
             f"{len(first.individuals)} individuals ({', '.join(first.individuals)}), {len(first.keypoints)} keypoints "
             f"({', '.join(first.keypoints)}){axes}"
         )
-    sources = Counter(told.found.source for item in items for told, _ in item.labels)
+    sources = Counter(one.found.source for item in items for one, _ in item.labels)
     if labelled:
         shown = ", ".join(f"{count} × {name}" for name, count in sources.most_common())
         lines.append(f"{labelled} of {len(items)} recordings have labels ({shown})")

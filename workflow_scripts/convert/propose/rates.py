@@ -77,9 +77,9 @@ def _rates(items: Sequence[Item], wanted: float | None, guessed: list[str], unkn
             stated["the file of tracks"] = item.found.fps
         if item.video is not None and item.video.fps:
             stated["the video"] = item.video.fps
-        for told, medium in item.labels:
+        for label, medium in item.labels:
             if medium.fps:
-                stated[f"the labels ({told.found.source})"] = medium.fps
+                stated[f"the labels ({label.found.source})"] = medium.fps
         values = list(stated.values())
         if not values:
             continue

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workflow_scripts.convert.propose.files import Listing, Told, natural, recording_name
+from workflow_scripts.convert.propose.files import Listing, Recognised, natural, recording_name
 from workflow_scripts.sources.shared.found import Found, LabelledMedium
 
 VIEW = re.compile(r"(?i)^(?P<session>.+?)[_\- ]?(?P<view>(cam|camera|view|part|chunk|seg|segment|clip)[_\- ]?\d+)$")
@@ -24,7 +24,7 @@ class Item:
     path: Path
     found: Found
     group: str
-    labels: list[tuple[Told, LabelledMedium]] = field(default_factory=list)
+    labels: list[tuple[Recognised, LabelledMedium]] = field(default_factory=list)
     cells: dict[str, str] = field(default_factory=dict)
     options: dict[str, object] = field(default_factory=dict)
     video: Found | None = None
@@ -35,22 +35,22 @@ class Item:
         return {self.id.lower(), self.id.rsplit("/", 1)[-1].lower(), recording_name(self.path).lower()}
 
 
-def items_of(listing: Listing, told: Sequence[Told], guessed: list[str]) -> list[Item]:
+def items_of(listing: Listing, recognised: Sequence[Recognised], guessed: list[str]) -> list[Item]:
     """Make one item of all tables of one recording.
 
     Parameters
     ----------
     listing : Listing
         Takes the files that are left out.
-    told : sequence of Told
+    recognised : sequence of Recognised
         Files of one source.
     guessed : list of str
         Takes what was decided.
     """
-    by_name: dict[tuple[str, str], list[Told]] = {}
-    for one in told:
+    by_name: dict[tuple[str, str], list[Recognised]] = {}
+    for one in recognised:
         by_name.setdefault((str(one.path.parent), recording_name(one.path)), []).append(one)
-    chosen: list[Told] = []
+    chosen: list[Recognised] = []
     filtered = copies = 0
     for (_, name), tables in by_name.items():
         if len(tables) > 1 and tables[0].found.source == "trex":
@@ -79,7 +79,7 @@ def _filtered(path: Path) -> bool:
     return "filtered" in path.stem.lower()
 
 
-def _rank(one: Told) -> tuple[bool, int, str]:
+def _rank(one: Recognised) -> tuple[bool, int, str]:
     """Filtered before unfiltered, csv before h5 before others, then by name."""
     suffixes = [".csv", ".h5", ".slp"]
     if one.found.source == "sleap":  # the analysis file needs no optional package
@@ -88,7 +88,7 @@ def _rank(one: Told) -> tuple[bool, int, str]:
     return not _filtered(one.path), suffixes.index(suffix) if suffix in suffixes else 9, one.path.name
 
 
-def _named(listing: Listing, chosen: Sequence[Told], guessed: list[str]) -> list[Item]:
+def _named(listing: Listing, chosen: Sequence[Recognised], guessed: list[str]) -> list[Item]:
     names = [recording_name(one.path) for one in chosen]
     counts = Counter(names)
     items = []
@@ -132,7 +132,7 @@ def _group_chunks(items: Sequence[Item], guessed: list[str]) -> None:
         )
 
 
-def pair_labels(listing: Listing, items: Sequence[Item], told: Sequence[Told], guessed: list[str]) -> None:
+def pair_labels(listing: Listing, items: Sequence[Item], recognised: Sequence[Recognised], guessed: list[str]) -> None:
     """Give each label to the recording it names: by medium, observation and stem, in this order.
 
     What nobody matches is left out and said; a label never goes to two recordings.
@@ -142,14 +142,14 @@ def pair_labels(listing: Listing, items: Sequence[Item], told: Sequence[Told], g
         for name in item.names:
             by_name.setdefault(name, []).append(item)
     ways: Counter[str] = Counter()
-    for one in told:
+    for one in recognised:
         unmatched = []
         for medium in one.found.media:
             match, way = _match(listing, one, medium, by_name, items)
             if match is None:
                 unmatched.append(medium.name)
                 continue
-            before = next((told for told, _ in match.labels if _same_tasks(told, one)), None)
+            before = next((other for other, _ in match.labels if _same_tasks(other, one)), None)
             if before is not None:
                 listing.leave(one.path, f"second label files of a recording (two people?): {before.path.name} is used")
                 continue
@@ -165,7 +165,7 @@ def pair_labels(listing: Listing, items: Sequence[Item], told: Sequence[Told], g
         guessed.append(f"Labels belong to recordings by name: {shown}.")
 
 
-def _same_tasks(one: Told, other: Told) -> bool:
+def _same_tasks(one: Recognised, other: Recognised) -> bool:
     """Whether two label files would label the same tasks of a recording, which nothing can decide."""
     if one.found.source != other.found.source or one.path == other.path:
         return False
@@ -173,7 +173,7 @@ def _same_tasks(one: Told, other: Told) -> bool:
 
 
 def _match(
-    listing: Listing, one: Told, medium: LabelledMedium, by_name: dict[str, list[Item]], items: Sequence[Item]
+    listing: Listing, one: Recognised, medium: LabelledMedium, by_name: dict[str, list[Item]], items: Sequence[Item]
 ) -> tuple[Item | None, str]:
     media = [recording_name(Path(name.replace("\\", "/").rsplit("/", 1)[-1])).lower() for name in medium.media]
     own = [recording_name(one.path).lower(), one.path.stem.lower()]
@@ -210,9 +210,9 @@ def _contains(name: str, word: str) -> bool:
     return len(name) > 1 and bool(re.search(r"(?<![A-Za-z0-9])" + re.escape(name) + r"(?![A-Za-z0-9])", word))
 
 
-def pair_videos(items: Sequence[Item], videos: Sequence[Told], guessed: list[str]) -> list[Told]:
+def pair_videos(items: Sequence[Item], videos: Sequence[Recognised], guessed: list[str]) -> list[Recognised]:
     """Give each recording the video of its name, for frame rate and size; return those that belong to none."""
-    by_name: dict[str, list[Told]] = {}
+    by_name: dict[str, list[Recognised]] = {}
     for one in videos:
         by_name.setdefault(recording_name(one.path).lower(), []).append(one)
     used = set()

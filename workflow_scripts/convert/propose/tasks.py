@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from workflow_scripts.convert.propose.files import Listing, Told
+from workflow_scripts.convert.propose.files import Listing, Recognised
 from workflow_scripts.convert.propose.recordings import Item
 from workflow_scripts.formats.clips import TASK as ACTION
 from workflow_scripts.sources.shared.found import LabelledMedium
@@ -49,12 +49,12 @@ def arrange(listing: Listing, items: Sequence[Item], kind: str) -> Tasks:
         Of the card: of videos, every bout is a class of the task `action`.
     """
     made = Tasks()
-    by_source: dict[str, list[tuple[Told, LabelledMedium]]] = {}
+    by_source: dict[str, list[tuple[Recognised, LabelledMedium]]] = {}
     for item in items:
-        for told, medium in item.labels:
-            by_source.setdefault(told.found.source, []).append((told, medium))
+        for one, medium in item.labels:
+            by_source.setdefault(one.found.source, []).append((one, medium))
     for source, pairs in by_source.items():
-        fixed = [told for told, _ in pairs if told.found.fixed is not None]
+        fixed = [one for one, _ in pairs if one.found.fixed is not None]
         if fixed:
             _fixed(listing, source, pairs, made)
         else:
@@ -66,16 +66,16 @@ def arrange(listing: Listing, items: Sequence[Item], kind: str) -> Tasks:
 
 
 def _background(made: Tasks) -> None:
-    told = []
+    backgrounds = []
     for name, task in made.tasks.items():
         vocabulary = task.get("vocabulary", [])
         clear = [word for word in vocabulary if word.lower() in NOTHING or word.lower().startswith("no ")]
         if len(clear) == 1 and "background" not in task and task.get("kind", "multiclass") == "multiclass":
             task["background"] = clear[0]
         if task.get("background") in clear:
-            told.append(f"{name}: {task['background']}")
-    if told:
-        made.guessed.append(f"The class that means nothing of interest, by its name ({'; '.join(told)}).")
+            backgrounds.append(f"{name}: {task['background']}")
+    if backgrounds:
+        made.guessed.append(f"The class that means nothing of interest, by its name ({'; '.join(backgrounds)}).")
 
 
 def _pattern(names: Sequence[str], others: Sequence[str]) -> str:
@@ -98,7 +98,7 @@ def _pattern(names: Sequence[str], others: Sequence[str]) -> str:
     return ""
 
 
-def _match_files(listing: Listing, by_source: dict[str, list[tuple[Told, LabelledMedium]]], made: Tasks) -> None:
+def _match_files(listing: Listing, by_source: dict[str, list[tuple[Recognised, LabelledMedium]]], made: Tasks) -> None:
     """Say in each template which files it reads, by pattern where one tells them apart, else one by one."""
     files = {source: list(dict.fromkeys(listing.name(t.path) for t, _ in pairs)) for source, pairs in by_source.items()}
     templates = []
@@ -114,23 +114,23 @@ def _match_files(listing: Listing, by_source: dict[str, list[tuple[Told, Labelle
     made.templates = templates
 
 
-def _fixed(listing: Listing, source: str, pairs: list[tuple[Told, LabelledMedium]], made: Tasks) -> None:
+def _fixed(listing: Listing, source: str, pairs: list[tuple[Recognised, LabelledMedium]], made: Tasks) -> None:
     """Arrange files that say themselves what their tasks are."""
     options: dict[str, Any] = {}
     per_file: dict[str, list[dict[str, Any]]] = {}
     lacking = 0
     channels: dict[str, str] = {}
-    for told, _ in pairs:
-        for name, task in told.found.tasks.items():
+    for one, _ in pairs:
+        for name, task in one.found.tasks.items():
             there = made.tasks.setdefault(name, {**task, "vocabulary": []})
             there["vocabulary"] += [word for word in task.get("vocabulary", []) if word not in there["vocabulary"]]
-        fixed = told.found.fixed
+        fixed = one.found.fixed
         if isinstance(fixed, list):
-            per_file.setdefault(listing.name(told.path), fixed)
+            per_file.setdefault(listing.name(one.path), fixed)
         elif isinstance(fixed, dict) and "channels" in fixed:
             channels |= fixed["channels"]
         elif isinstance(fixed, dict):
-            per_file.setdefault(listing.name(told.path), [fixed])
+            per_file.setdefault(listing.name(one.path), [fixed])
     if channels:
         lacking = sum(
             set(t.found.fixed["channels"]) != set(channels) for t, _ in pairs if isinstance(t.found.fixed, dict)
@@ -162,12 +162,12 @@ def _slug(name: str) -> str:
 
 
 def _classes(
-    listing: Listing, source: str, pairs: list[tuple[Told, LabelledMedium]], made: Tasks, kind: str, *, many: bool
+    listing: Listing, source: str, pairs: list[tuple[Recognised, LabelledMedium]], made: Tasks, kind: str, *, many: bool
 ) -> None:
     """Arrange bouts: exclusive behaviours are the classes of one task, others a yes-or-no task each."""
     options: dict[str, Any] = {}
-    for told, _ in pairs:
-        for key, value in told.found.options.items():
+    for one, _ in pairs:
+        for key, value in one.found.options.items():
             options[key] = sorted({*options.get(key, []), *value}) if isinstance(value, list) else value
     subjects = {subject for _, medium in pairs for subject in medium.subjects}
     apart = any(len(medium.subjects) > 1 for _, medium in pairs) and kind == "tracks"
@@ -190,7 +190,7 @@ def _classes(
     if rename:
         options["rename"] = rename
     names = list(dict.fromkeys(rename.get(name, name) for name in classes))
-    overlaps = [f"{told.path.name}: {line}" for told, medium in pairs for line in medium.overlaps]
+    overlaps = [f"{one.path.name}: {line}" for one, medium in pairs for line in medium.overlaps]
     if not names:
         made.unknown.append(f"{source}: the label files hold no behaviour.")
         return

@@ -12,7 +12,7 @@ import pandas as pd
 from workflow_scripts.core.files import read_yaml
 
 KEY = ["dataset", "method", "mode", "setting"]
-COLUMNS = [*KEY, "rank", "metric", "better", "value", "sd", "runs", "best_epoch", "epochs", "seconds"]
+COLUMNS = [*KEY, "rank", "metric", "better", "value", "sd", "runs", "best_epoch", "epochs"]
 
 
 def best_epoch(folder: Path) -> dict[str, Any]:
@@ -26,14 +26,13 @@ def best_epoch(folder: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        Keys metric, better (``higher`` or ``lower``), value, best_epoch, epochs, seconds. Without a monitored metric
+        Keys metric, better (``higher`` or ``lower``), value, best_epoch, epochs. Without a monitored metric
         (the last epoch was taken unseen) the metric is empty and the value NaN.
     """
     training = read_yaml(folder / "hparams.yaml")["options"]["training"]
     table = pd.read_csv(folder / "metrics.csv")
     metric, higher = training["monitor"], training["mode"] == "max"
     found = {"metric": metric or "", "better": "higher" if higher else "lower", "epochs": len(table)}
-    found["seconds"] = float(table["seconds"].sum())
     if metric is None:
         return found | {"better": "", "value": float("nan"), "best_epoch": int(table["epoch"].iloc[-1])}
     values = table.set_index("epoch")[metric].dropna()
@@ -54,9 +53,8 @@ def leaderboard(runs: Sequence[Mapping[str, str]], folders: Sequence[Path]) -> p
     Returns
     -------
     DataFrame
-        Columns :data:`COLUMNS`, the best first; `sd` over splits and seeds, `best_epoch` their median, `seconds` the
-        training time of all together. A point without a validation metric, or judged by another metric than the
-        first one of its method, has no rank.
+        Columns :data:`COLUMNS`, the best first; `sd` over splits and seeds, `best_epoch` their median. A point
+        without a validation metric, or judged by another metric than the first one of its method, has no rank.
     """
     rows = [dict(run) | best_epoch(folder) for run, folder in zip(runs, folders, strict=True)]
     points = []
@@ -73,7 +71,6 @@ def leaderboard(runs: Sequence[Mapping[str, str]], folders: Sequence[Path]) -> p
                 "runs": len(found),
                 "best_epoch": found["best_epoch"].median(),
                 "epochs": found["epochs"].median(),
-                "seconds": found["seconds"].sum(),
             }
         )
     table = pd.DataFrame(points, columns=COLUMNS)

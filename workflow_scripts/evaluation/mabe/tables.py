@@ -120,7 +120,7 @@ def side_by_side(evaluations: Sequence[Evaluation], published: Sequence[Publishe
     published : sequence of Published
         Of the card; numbers of the published evaluator.
     """
-    told = {(number.ours or number.method, number.task): number for number in published}
+    numbers = {(number.ours or number.method, number.task): number for number in published}
     rows = []
     for run in evaluations:
         compat = pd.read_csv(run.folder / COMPAT).set_index("Task ID")
@@ -128,7 +128,7 @@ def side_by_side(evaluations: Sequence[Evaluation], published: Sequence[Publishe
         for name, metric in (("mean_f1", "f1_score"), ("mean_mse", "mean_mse")):
             as_published[name] = compat.loc[compat["Metric"] == metric, "Private Score"].mean()
         for row in pd.read_csv(run.folder / SOUND).to_dict("records"):
-            number = told.get((run.method, row["task"]))
+            number = numbers.get((run.method, row["task"]))
             rows.append(
                 {
                     "task": row["task"],

@@ -49,7 +49,7 @@ class Layout:
     inputs, targets : tuple of str
         Names of the columns.
     others, encounters : bool
-        Animals are told of the nearest others, and what they have to do with any.
+        Inputs describe the nearest others, and interactions with any animal.
     windows : tuple of int
         Windows of the slow means.
     fps : float
@@ -85,7 +85,7 @@ class Layout:
             )
         if config.features in ("auto", "mouse") and not missing and spec.space == 2:
             order = tuple(plain.index(name) for name in MOUSE_POINTS)
-            return cls("mouse", order, MOUSE_INPUTS, TARGETS)._told(spec, config, social.MOUSE)
+            return cls("mouse", order, MOUSE_INPUTS, TARGETS)._with_social(spec, config, social.MOUSE)
         state = [f"{name}.{axis}" for name in spec.keypoints for axis in "xyz"[: spec.space]]
         if config.features == "state_action":
             last = "xyz"[spec.space - 1]
@@ -102,16 +102,16 @@ class Layout:
             )
         roles = find_roles(spec.keypoints, RoleNames())
         places = social.Places(roles.front, roles.centre, roles.centre, roles.rear, head=everyone, trunk=everyone)
-        return plainly._told(spec, config, places)
+        return plainly._with_social(spec, config, places)
 
-    def _told(self, spec: DataSpec, config: Config, places: social.Places) -> Layout:
-        """Add what animals are told of each other, and the slow means."""
+    def _with_social(self, spec: DataSpec, config: Config, places: social.Places) -> Layout:
+        """Add the inputs that describe the other animals, and the slow means."""
         animals, sound_mouse = len(spec.individuals), self.kind == "mouse" and config.mode == "sound"
-        told = animals > 1 and (sound_mouse if config.social is None else config.social)
+        social_inputs = animals > 1 and (sound_mouse if config.social is None else config.social)
         windows = (SLOW if sound_mouse else ()) if config.slow is None else tuple(config.slow)
-        met = told and bool(config.encounters)
+        met = social_inputs and bool(config.encounters)
         inputs = (
-            *(social.names(animals) if told else ()),
+            *(social.names(animals) if social_inputs else ()),
             *(social.ENCOUNTERS if met else ()),
             *slow_means.names(windows),
         )
@@ -120,8 +120,8 @@ class Layout:
         return replace(
             self,
             inputs=(*self.inputs, *inputs),
-            targets=(*self.targets, *(social.targets(animals) if told else ())),
-            others=told,
+            targets=(*self.targets, *(social.targets(animals) if social_inputs else ())),
+            others=social_inputs,
             encounters=met,
             windows=windows,
             fps=spec.fps,

@@ -166,8 +166,8 @@ def import_run(path: str | Path, folder: str | Path, options: Mapping[str, Any],
     with open_tracks(data) as reader:
         spec = DataSpec.of(reader.header(reader.ids[0]))
     shown = options_of(read_original(path), spec, path)
-    told = shown | {"mode": "faithful"} | dict(options) | {"weights": str(path)}
-    config: Any = parse("bams", told)
+    given = shown | {"mode": "faithful"} | dict(options) | {"weights": str(path)}
+    config: Any = parse("bams", given)
     config = config.resolved()
     model = Bams(config, spec)
     load_original(model, path)

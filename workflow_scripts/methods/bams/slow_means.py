@@ -74,5 +74,5 @@ def columns(
     speed = np.hypot(step[..., 0], step[..., 1])
     border = border_distance(np.where(present[:, None], centre, np.nan) / length)
     border = np.nan_to_num(border)
-    told = np.stack([speed, np.log1p(speed), np.exp(-speed / STILL), border, np.log1p(border)], axis=-1)
-    return np.concatenate([window_mean(told, window) for window in windows], axis=-1)
+    quantities = np.stack([speed, np.log1p(speed), np.exp(-speed / STILL), border, np.log1p(border)], axis=-1)
+    return np.concatenate([window_mean(quantities, window) for window in windows], axis=-1)

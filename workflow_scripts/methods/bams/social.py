@@ -33,7 +33,7 @@ class Places:
 MOUSE = Places(front=(0,), neck=(3,), centre=(6,), rear=(9,), head=(1, 2), trunk=(0, 3, 6, 9))
 """Nose, neck, centre of the back, base of the tail; ears; nose, neck, back, base of the tail."""
 NEIGHBOURS = 2
-"""Others told of, the nearest first, so that it does not matter which animal has which number."""
+"""Others described, the nearest first, so that the numbering of animals does not matter."""
 QUANTITIES = (
     *("distance", "trunk distance", "front to front", "front to head", "front to rear", "closing"),
     *("cos bearing", "sin bearing", "cos facing", "sin facing", "speed"),
@@ -109,13 +109,13 @@ def columns(points: Floats, present: npt.NDArray[np.bool_], places: Places = MOU
     ]
     closing = -np.diff(distance, axis=0, prepend=distance[:1])
     unseen = ~(present[:, None] & present)
-    told = [np.log1p(np.where(unseen, FAR, gap)) for gap in gaps] + [np.where(unseen, 0, closing)]
+    parts = [np.log1p(np.where(unseen, FAR, gap)) for gap in gaps] + [np.where(unseen, 0, closing)]
     for angle in (bearing, facing):
-        told += [np.where(unseen, 0, np.cos(angle)), np.where(unseen, 0, np.sin(angle))]
+        parts += [np.where(unseen, 0, np.cos(angle)), np.where(unseen, 0, np.sin(angle))]
     step = np.diff(centre, axis=0, prepend=centre[:1])
     pace = np.log1p(np.hypot(step[..., 0], step[..., 1]))
-    told.append(np.where(unseen, 0, pace[:, None]))
-    table = np.stack(told, axis=-1)
+    parts.append(np.where(unseen, 0, pace[:, None]))
+    table = np.stack(parts, axis=-1)
     ranked = np.where(unseen, FAR, distance) + np.where(np.eye(individuals, dtype=bool), np.inf, 0)
     order = np.argsort(ranked, axis=2, kind="stable")[:, :, : min(NEIGHBOURS, individuals - 1)]
     chosen = np.take_along_axis(table, order[..., None], axis=2)

@@ -44,7 +44,7 @@ def imported(folder: Path, facts: Facts) -> Imported:
     Raises
     ------
     InputError
-        When the folder is damaged, its inputs are no markers, or names told do not fit it.
+        When the folder is damaged, its inputs are no markers, or the names given do not fit it.
     """
     model, options, hparams = load_version(folder)
     if options.input_type != daart_csv.MARKERS:
@@ -81,7 +81,7 @@ def imported(folder: Path, facts: Facts) -> Imported:
 
 
 def _config(options: ProjectOptions, network: NetworkOptions, task: str) -> Config:
-    told: dict[str, Any] = {
+    stated: dict[str, Any] = {
         "seed": options.rng_seed_model,
         "strong": task,
         "velocity": options.velocity,
@@ -91,7 +91,7 @@ def _config(options: ProjectOptions, network: NetworkOptions, task: str) -> Conf
         "learning_rate": options.learning_rate,
         "l2_reg": options.l2_reg,
     }
-    return validate(Config, told, where="the imported version")
+    return validate(Config, stated, where="the imported version")
 
 
 def _order(spec: DataSpec, config: Config, options: ProjectOptions) -> list[int]:
@@ -118,7 +118,7 @@ def _state(found: dict[str, Tensor], network: NetworkOptions, scored: list[int],
 def _keypoints(
     folder: Path, options: ProjectOptions, hparams: dict[str, Any], facts: Facts, n: int, notes: list[str]
 ) -> tuple[str, ...]:
-    """Take the names told, else those of the columns, else those of the markers it was trained on, else numbers."""
+    """Take the names given, else those of the columns, else those of the markers it was trained on, else numbers."""
     if facts.keypoints:
         return facts.keypoints
     names = hparams.get("input_names")
@@ -139,21 +139,21 @@ def _keypoints(
 def _classes(
     folder: Path, options: ProjectOptions, hparams: dict[str, Any], facts: Facts, n: int, notes: list[str]
 ) -> tuple[str, ...]:
-    """Name all outputs; names told may leave out the class of unscored frames."""
-    told = facts.classes
-    if told is not None and options.unscored is not None and len(told) == n - 1:
-        told = (*told[: options.unscored], "background", *told[options.unscored :])
-    if told is None and hparams.get("class_names"):
-        told = tuple(map(str, hparams["class_names"]))
-    if told is None:
+    """Name all outputs; names given may leave out the class of unscored frames."""
+    stated = facts.classes
+    if stated is not None and options.unscored is not None and len(stated) == n - 1:
+        stated = (*stated[: options.unscored], "background", *stated[options.unscored :])
+    if stated is None and hparams.get("class_names"):
+        stated = tuple(map(str, hparams["class_names"]))
+    if stated is None:
         try:
             path = daart_csv.find_labels(options.data_dir, "labels-hand", options.expt_ids[0])
-            told = daart_csv.read_one_hot(path)[1] if path else None
+            stated = daart_csv.read_one_hot(path)[1] if path else None
         except (EthoMakeError, OSError):
-            told = None
-    if told is None:
+            stated = None
+    if stated is None:
         notes.append(f"its {n} classes have no names and are numbered")
-        told = tuple(f"class{k}" for k in range(n))
-    if len(told) != n or len(set(told)) != n:
-        raise InputError(folder, f"has {n} classes, and the names are {', '.join(told)}", "name each once, in order")
-    return told
+        stated = tuple(f"class{k}" for k in range(n))
+    if len(stated) != n or len(set(stated)) != n:
+        raise InputError(folder, f"has {n} classes, and the names are {', '.join(stated)}", "name each once, in order")
+    return stated

@@ -128,7 +128,7 @@ def _sizes(path: Path, state: Mapping[str, Tensor], options: NetworkOptions) -> 
 
 
 def read_original(path: Path) -> tuple[dict[str, Tensor], NetworkOptions]:
-    """Read a ``best_val_model.pt``, its shape told from its tensors.
+    """Read a ``best_val_model.pt``, its shape read from its tensors.
 
     Raises
     ------
@@ -145,25 +145,25 @@ def guess_network(path: Path, found: Mapping[str, Tensor]) -> NetworkOptions:
     inner = "model.encoder.model."
     names = [name.removeprefix(inner) for name in found if name.startswith(inner)]
     variational = any(name.startswith("model.latent_mean.") for name in found)
-    told: dict[str, object] = {"variational": variational}
+    shape: dict[str, object] = {"variational": variational}
     if any(name.startswith("tcn_block_") for name in names):
         weight = found[f"{inner}tcn_block_00.conv0.weight_v"]
         layers = len({name.split(".")[0] for name in names})
-        told |= {"backbone": "dtcn", "n_lags": weight.shape[2] // 2, "n_hid_units": len(weight)}
+        shape |= {"backbone": "dtcn", "n_lags": weight.shape[2] // 2, "n_hid_units": len(weight)}
     elif any(name.startswith("conv1d_layer_00") for name in names):
         weight = found[f"{inner}conv1d_layer_00.weight"]
         layers = len({name.split(".")[0] for name in names if name.startswith("dense_layer_")})
-        told |= {"backbone": "temporal-mlp", "n_lags": weight.shape[2] // 2, "n_hid_units": len(weight)}
-        told["activations"] = "first"
+        shape |= {"backbone": "temporal-mlp", "n_lags": weight.shape[2] // 2, "n_hid_units": len(weight)}
+        shape["activations"] = "first"
     elif any(name.startswith(("LSTM_layer_00", "GRU_layer_00")) for name in names):
         kind = "lstm" if any(name.startswith("LSTM") for name in names) else "gru"
         layers = len([name for name in names if re.search(r"\.weight_hh_l\d+$", name)])
         both = any(name.endswith("_reverse") for name in names)
         width = found[f"{inner}{kind.upper()}_layer_00.weight_hh_l0"].shape[1]
-        told |= {"backbone": kind, "bidirectional": both, "n_hid_units": width}
+        shape |= {"backbone": kind, "bidirectional": both, "n_hid_units": width}
     else:
         raise InputError(path, "holds no encoder of a backbone we know", "check that it is daart's best_val_model.pt")
-    return NetworkOptions.model_validate(told | {"n_hid_layers": layers})
+    return NetworkOptions.model_validate(shape | {"n_hid_layers": layers})
 
 
 def write_original(path: Path, state: Mapping[str, Tensor], options: NetworkOptions) -> None:

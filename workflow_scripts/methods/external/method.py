@@ -43,8 +43,8 @@ class External(ClosedFormModel):
     def _found(self) -> bytes:
         """Checksum of the files as they are."""
         named_path(self.config.path)
-        told = " ".join(digest(file) for file in self.config.files())
-        return hashlib.sha256(told.encode()).digest()
+        digests = " ".join(digest(file) for file in self.config.files())
+        return hashlib.sha256(digests.encode()).digest()
 
     def _fit(self, view: TrackView) -> dict[str, float]:
         path = named_path(self.config.path)

@@ -274,8 +274,8 @@ class Config(Options):
 
     def shape(self) -> BackboneOptions:
         """Return the backbone with nothing left empty that its type needs."""
-        told = self.backbone.model_dump(exclude_none=True)
-        chosen = PRESETS[self.preset] | told
+        given = self.backbone.model_dump(exclude_none=True)
+        chosen = PRESETS[self.preset] | given
         if chosen["type"] == "transformer":
             chosen.setdefault("num_heads", 1)
             chosen.setdefault("max_length", self.window_size * (2 if self.mode == "faithful" else 1))

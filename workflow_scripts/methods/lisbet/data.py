@@ -130,8 +130,8 @@ class Steps:
         return [task for task in self.drawer.tasks if (task in labelled) == (self.epoch >= border)]
 
     def _size(self, task: str) -> int:
-        told = self.config.label_batch if task in self.drawer.label_columns else None
-        return told or self.config.batch_size
+        batch = self.config.label_batch if task in self.drawer.label_columns else None
+        return batch or self.config.batch_size
 
     def __iter__(self) -> Iterator[Step]:
         batch, epoch = self.config.batch_size, self.epoch

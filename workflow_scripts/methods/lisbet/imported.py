@@ -25,7 +25,7 @@ def imported(path: Path, facts: Facts) -> Imported:
     Raises
     ------
     InputError
-        When the folder is damaged, or its columns, frame rate or classes are neither told nor those of CalMS21.
+        When the folder is damaged, or its columns, frame rate or classes are neither given nor those of CalMS21.
     """
     folder = path if path.is_dir() else path.parent
     found = read_original(folder)
@@ -53,10 +53,10 @@ def imported(path: Path, facts: Facts) -> Imported:
 def _columns(
     folder: Path, found: OriginalModel, facts: Facts, notes: list[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...], int]:
-    told = found.input_features
-    individuals = tuple(map(str, told.get("individuals") or ())) or facts.individuals
-    keypoints = tuple(map(str, told.get("keypoints") or ())) or facts.keypoints
-    space = len(told.get("space") or "xy")
+    stated = found.input_features
+    individuals = tuple(map(str, stated.get("individuals") or ())) or facts.individuals
+    keypoints = tuple(map(str, stated.get("keypoints") or ())) or facts.keypoints
+    space = len(stated.get("space") or "xy")
     calms = len(calms21.MICE) * len(calms21.PARTS) * 2
     if individuals is None and keypoints is None and found.features == calms:
         individuals, keypoints = tuple(calms21.MICE), tuple(calms21.PARTS)
@@ -66,11 +66,11 @@ def _columns(
             folder, f"has {found.features} columns and names none", "tell individuals and keypoints in their order"
         )
     for name, mine in (("individuals", facts.individuals), ("keypoints", facts.keypoints)):
-        theirs = told.get(name)
+        theirs = stated.get(name)
         if mine is not None and theirs and list(mine) != list(theirs):
             raise InputError(
                 folder,
-                f"was trained on the {name} {', '.join(map(str, theirs))}, and {', '.join(mine)} was told",
+                f"was trained on the {name} {', '.join(map(str, theirs))}, and {', '.join(mine)} was given",
                 "name and order the data's as the model has them",
             )
     if len(individuals) * len(keypoints) * space != found.features:
@@ -98,7 +98,9 @@ def _vocabularies(
             names = tuple(f"class{k}" for k in range(size))
             notes.append(f"the {size} classes of its head {head} have no names and are numbered")
         if len(names) != size or len(set(names)) != size:
-            raise InputError(folder, f"has {size} classes, and the names told are {', '.join(names)}", "name each once")
+            raise InputError(
+                folder, f"has {size} classes, and the names given are {', '.join(names)}", "name each once"
+            )
         if head == "multilabel":
             made |= {name: ("other", name) for name in names}
         else:

@@ -29,7 +29,7 @@ def background_of(vocabulary: Sequence[str], configured: str | None, card: str |
     Parameters
     ----------
     vocabulary : sequence of str
-    told : str or None
+    given : str or None
         What the options say.
     stated : str or None
         What the dataset's card or its labels say.

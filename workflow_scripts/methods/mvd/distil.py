@@ -124,10 +124,10 @@ class MvdDistiller(LightningModule):
         # The teachers are read again where training goes on; kept out of the modules, they are in no checkpoint.
         self._teachers: dict[str, Any] = {}
         self.decoders = nn.ModuleDict()
-        told: dict[str, int] = {str(kind): width for kind, width in config.distil.widths.items()}
+        given_widths: dict[str, int] = {str(kind): width for kind, width in config.distil.widths.items()}
         for kind, path in (("image", config.distil.image_teacher), ("video", config.distil.video_teacher)):
             if path is not None:
-                width = told.get(kind, dims.dim)
+                width = given_widths.get(kind, dims.dim)
                 self.decoders[kind] = Decoder(dims.dim, dims.heads, config.distil.decoder_depth, width, self.grid)
 
     def setup(self, stage: str) -> None:

@@ -142,8 +142,8 @@ def import_run(
     """
     source, folder = weights_of(Path(path)), Path(folder)
     given = dict(options)
-    told = {key: given.pop(key) for key in list(given) if key in Facts.model_fields}
-    facts = validate(Facts, told, where="import of mvd")
+    stated = {key: given.pop(key) for key in list(given) if key in Facts.model_fields}
+    facts = validate(Facts, stated, where="import of mvd")
     state = read_state(source)
     if "head.weight" not in state:
         raise InputError(source, "was only pre-trained and knows no classes", "name it under load_backbone and train")
@@ -187,10 +187,10 @@ def _spec(facts: Facts, background: str) -> ClipSpec:
     part = {key: checked.pop(key) for key in ("region", "animal")}
     for key in ("label", "balance"):
         del checked[key]
-    told = {"options": checked, "varies": [], "parts": [part], "folder": str(place)}
+    stated = {"options": checked, "varies": [], "parts": [part], "folder": str(place)}
     vocabularies = {facts.task: tuple(facts.classes)}
     return ClipSpec(
-        facts.fps, int(checked["size"]), vocabularies, preprocessing=told, backgrounds={facts.task: background}
+        facts.fps, int(checked["size"]), vocabularies, preprocessing=stated, backgrounds={facts.task: background}
     )
 
 

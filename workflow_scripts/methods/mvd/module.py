@@ -212,20 +212,20 @@ class MvdClassifier(LightningModule):
         if not known:
             return ["the model was never tried on held-out videos: how well it does is not known"]
         if unseen := [self.classes[code] for code in measured if code not in known]:
-            said.append(f"no held-out video shows {', '.join(unseen)}: how well that is told is not known")
+            said.append(f"no held-out video shows {', '.join(unseen)}: how well that is recognised is not known")
         poor = {code: values for code, values in known.items() if values[0] < values[1] + LEARNT}
         if poor:
-            told = ", ".join(
+            listed = ", ".join(
                 f"{self.classes[c]} (F1 {a:.2f}, calling every frame {b:.2f})" for c, (a, b) in poor.items()
             )
-            said.append(f"hardly learnt, by the held-out videos: {told}; train longer or on more bouts")
+            said.append(f"hardly learnt, by the held-out videos: {listed}; train longer or on more bouts")
         if self.config.decision == "tuned" and self.background is not None:
             rules = self.get_rules()
             ends = (THRESHOLDS[0], THRESHOLDS[-1])
             edges = [code for code in known if np.isclose(rules[code].threshold, ends).any()]
             if edges:
-                told = ", ".join(f"{self.classes[code]} ({rules[code].threshold:g})" for code in edges)
-                said.append(f"the threshold is at the edge of those that are tried: {told}")
+                listed = ", ".join(f"{self.classes[code]} ({rules[code].threshold:g})" for code in edges)
+                said.append(f"the threshold is at the edge of those that are tried: {listed}")
         return said
 
     def get_rules(self) -> list[Rule]:

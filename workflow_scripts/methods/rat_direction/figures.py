@@ -13,11 +13,11 @@ from workflow_scripts.formats.images import ImageSet
 from workflow_scripts.metrics.registry import DIRECTIONS
 
 COLOURS = {"head": "#D55E00", "body": "#0072B2", "true": "#009E73", "found": "#E69F00"}
-"""Told apart with any colour vision (Okabe and Ito)."""
+"""Distinct with any colour vision (Okabe and Ito)."""
 
 
 def training_log(metrics: pd.DataFrame) -> Figure:
-    """Draw the loss of training and validation by epoch, with the minutes and the last validation loss as title.
+    """Draw the loss of training and validation by epoch, with the last validation loss as title.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ def training_log(metrics: pd.DataFrame) -> Figure:
     last = (
         metrics["val_loss"].dropna().iloc[-1] if "val_loss" in metrics and metrics["val_loss"].notna().any() else None
     )
-    minutes = metrics["seconds"].sum() / 60
-    axis.set_title(f"{minutes:.1f} min" + ("" if last is None else f", last validation loss {last:.4g}"))
+    if last is not None:
+        axis.set_title(f"last validation loss {last:.4g}")
     axis.legend(frameon=False)
     axis.spines[["top", "right"]].set_visible(False)
     return figure

@@ -50,17 +50,17 @@ def _statistics(judged: Sequence[Judged]) -> pd.DataFrame:
     rows = []
     for run in judged:
         table = pd.read_csv(run.folder / "errors.csv", dtype={"animal": str, "group": str})
-        told = summary(table)
+        errors = summary(table)
         shown = {
             "images": len(table),
-            "head median (°)": told["head_angle_median_deg"],
-            "head 90 % below (°)": told["head_angle_p90_deg"],
-            "head > 30° (%)": 100 * told["head_angle_share_over_30"],
-            "head > 90° (%)": 100 * told["head_angle_flips"],
-            "body median (°)": told["body_angle_median_deg"],
-            "body 90 % below (°)": told["body_angle_p90_deg"],
+            "head median (°)": errors["head_angle_median_deg"],
+            "head 90 % below (°)": errors["head_angle_p90_deg"],
+            "head > 30° (%)": 100 * errors["head_angle_share_over_30"],
+            "head > 90° (%)": 100 * errors["head_angle_flips"],
+            "body median (°)": errors["body_angle_median_deg"],
+            "body 90 % below (°)": errors["body_angle_p90_deg"],
         }
-        pixels = {f"{p} median (px)": told[f"pixel_error_median/{p}"] for p in ("head", "neck", "base")}
+        pixels = {f"{p} median (px)": errors[f"pixel_error_median/{p}"] for p in ("head", "neck", "base")}
         rows.append({key: run.about[key] for key in ("dataset", "mode", "split", "seed")} | shown | pixels)
     return pd.DataFrame(rows).round(2)
 
@@ -119,8 +119,8 @@ def write_report(judged: Sequence[Judged], leaks: pd.DataFrame, tables: Path, se
 
 
 def _movie(tagged: Path, section: Path, name: str, where: str) -> list[Item]:
-    told = movie_errors(pd.read_csv(tagged / "angles.csv"))
-    text = ", ".join(f"{key.replace('_', ' ')} {value:.1f}°" for key, value in told.items())
+    errors = movie_errors(pd.read_csv(tagged / "angles.csv"))
+    text = ", ".join(f"{key.replace('_', ' ')} {value:.1f}°" for key, value in errors.items())
     caption = f"{where}: directions over the movie" + (f"; error: {text}." if text else ".")
     return [
         Item(kind="image", file=_copy(tagged / "angles.png", section / f"{name}-angles.png"), caption=caption),

@@ -100,12 +100,12 @@ def judge(found: npt.NDArray[np.float32], truth: ImageSet, folder: Path) -> pd.D
 
 def movie_errors(table: pd.DataFrame) -> dict[str, float]:
     """Median and 90th percentile of the angle errors of a tagged movie whose directions are known."""
-    told = {}
+    angles = {}
     for which in ("head", "body"):
         if f"{which}_true" in table:
             gap = angle_between(table[f"{which}_angle"].to_numpy(), table[f"{which}_true"].to_numpy())
-            told[f"{which}_median"], told[f"{which}_p90"] = float(np.median(gap)), float(np.quantile(gap, 0.9))
-    return told
+            angles[f"{which}_median"], angles[f"{which}_p90"] = float(np.median(gap)), float(np.quantile(gap, 0.9))
+    return angles
 
 
 def leak_rows(model: DirectionNet, view: ImageView, holdout: str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.core.errors import ConfigError
-from workflow_scripts.methods.daart.project.options import PLACES, ProjectOptions, Told, grid, read_configs
+from workflow_scripts.methods.daart.project.options import PLACES, Configs, ProjectOptions, grid, read_configs
 
 FILES = ("data_config", "model_config", "train_config")
 
@@ -28,14 +28,14 @@ class Grid:
     points : dict of str to ProjectOptions
         By a digest of the options.
     axes : list of str
-    told : Told
+    configs : Configs
         All that the files say.
     """
 
     paths: list[Path]
     points: dict[str, ProjectOptions]
     axes: list[str]
-    told: Told
+    configs: Configs
 
     @property
     def folder(self) -> Path:
@@ -60,7 +60,7 @@ class Grid:
         return sorted({str(path) for path in found if path.is_file()})
 
 
-def read_grid(told: Mapping[str, Any]) -> Grid:
+def read_grid(configs: Mapping[str, Any]) -> Grid:
     """Read the three YAML files named in a configuration.
 
     Raises
@@ -68,14 +68,14 @@ def read_grid(told: Mapping[str, Any]) -> Grid:
     ConfigError
         When one is not named, or a point is refused.
     """
-    missing = [name for name in FILES if not told.get(name)]
+    missing = [name for name in FILES if not configs.get(name)]
     if missing:
         raise ConfigError(f"Name the project's files: --config {' '.join(f'{name}=FILE' for name in missing)}.")
-    paths = [Path(str(told[name])).resolve() for name in FILES]
+    paths = [Path(str(configs[name])).resolve() for name in FILES]
     said = read_configs(*paths)
     points, axes = grid(said)
     named = {}
     for options in points:
-        told_of = options.model_dump_json(exclude=set(PLACES) - {"data_dir", "results_dir", "tt_experiment_name"})
-        named[hashlib.sha256(told_of.encode()).hexdigest()[:12]] = options
+        identity = options.model_dump_json(exclude=set(PLACES) - {"data_dir", "results_dir", "tt_experiment_name"})
+        named[hashlib.sha256(identity.encode()).hexdigest()[:12]] = options
     return Grid(paths, named, axes, said)

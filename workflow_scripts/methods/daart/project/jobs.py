@@ -32,7 +32,7 @@ def settle(found: Grid) -> dict[str, Version]:
     found.folder.mkdir(parents=True, exist_ok=True)
     with open(found.folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        versions = plan(points, [read[options.data_key] for options in points], found.told)
+        versions = plan(points, [read[options.data_key] for options in points], found.configs)
         for version in versions:
             claim(version)
     return dict(zip(found.points, versions, strict=True))

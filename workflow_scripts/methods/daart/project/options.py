@@ -31,7 +31,7 @@ UNUSED = (
 """Options of the original that change nothing here (nor, most of them, there)."""
 PLACES = ("data_dir", "results_dir", "device", "tt_n_cpu_trials", "tt_experiment_name", "save_last_model", *UNUSED)
 """Options that a trained model does not hang on."""
-ALWAYS_TOLD = {
+ALWAYS_WRITTEN = {
     "gpus_vis": "0",
     "hpc_exp_number": None,
     "lambda_recon": 0,
@@ -124,10 +124,10 @@ class ProjectOptions(Strict):
     @property
     def loss(self) -> LossOptions:
         """The loss; the ramp belongs to the pseudo-labels."""
-        told = self._some(LOSS) | {"semi_supervised_algo": self.semi_supervised_algo or "none"}
+        values = self._some(LOSS) | {"semi_supervised_algo": self.semi_supervised_algo or "none"}
         if self.semi_supervised_algo is None:
-            told |= {"anneal_start": 0, "anneal_end": 0}
-        return LossOptions.model_validate(told)
+            values |= {"anneal_start": 0, "anneal_end": 0}
+        return LossOptions.model_validate(values)
 
     @property
     def sequences(self) -> SequenceOptions:
@@ -143,8 +143,8 @@ class ProjectOptions(Strict):
     def data_key(self) -> str:
         """Equal for points that read the same data in the same way."""
         names = {"data_dir", "input_type", "expt_ids", "expt_ids_to_keep", "velocity", "likelihood", "classifier_type"}
-        told = self.model_dump(mode="json", include=names | {"ignore_class", "semi_supervised_algo"})
-        return json.dumps([told, self.lambda_weak > 0, self.lambda_task > 0])
+        values = self.model_dump(mode="json", include=names | {"ignore_class", "semi_supervised_algo"})
+        return json.dumps([values, self.lambda_weak > 0, self.lambda_task > 0])
 
     def loop(self, *, scored: bool, validates: bool) -> LoopOptions:
         """Options of the training loop.
@@ -172,13 +172,13 @@ class ProjectOptions(Strict):
 
     def identity(self, files: dict[str, str]) -> str:
         """Digest of all that a model hangs on: these options and the input files' own digests."""
-        told = self.model_dump(mode="json", exclude=set(PLACES)) | {"files": files}
+        values = self.model_dump(mode="json", exclude=set(PLACES)) | {"files": files}
         if self.backbone == "temporal-mlp" and self.n_hid_layers > 1:
-            told["activations"] = "first"  # versions before had one after every layer
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+            values["activations"] = "first"  # versions before had one after every layer
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-class Told(dict[str, Any]):
+class Configs(dict[str, Any]):
     """What the YAML files say, flat, and which file says it.
 
     Attributes
@@ -197,7 +197,7 @@ class Told(dict[str, Any]):
         return self.origin.get(name, ", ".join(self.files))
 
 
-def read_configs(*paths: Path) -> Told:
+def read_configs(*paths: Path) -> Configs:
     """Merge the YAML files into one flat mapping, in the order of the files.
 
     Raises
@@ -205,13 +205,13 @@ def read_configs(*paths: Path) -> Told:
     ConfigError
         When two files say different things under one name, or a name is unknown; names the nearest valid one.
     """
-    merged = Told([str(path) for path in paths])
+    merged = Configs([str(path) for path in paths])
     known = [*ProjectOptions.model_fields, *UNUSED]
     for path in paths:
-        told = read_yaml(path) or {}
-        if not isinstance(told, dict):
+        content = read_yaml(path) or {}
+        if not isinstance(content, dict):
             raise ConfigError(f"{path}: expected a mapping of names to values.")
-        for name, value in told.items():
+        for name, value in content.items():
             if name not in known:
                 raise ConfigError(f"{path}: unknown name {name!r}{nearest(str(name), known)}.")
             if name in merged and merged[name] != value:
@@ -224,7 +224,7 @@ def read_configs(*paths: Path) -> Told:
     return merged
 
 
-def read_point(values: dict[str, Any], told: Told) -> ProjectOptions:
+def read_point(values: dict[str, Any], configs: Configs) -> ProjectOptions:
     """Validate one point.
 
     Raises
@@ -241,24 +241,24 @@ def read_point(values: dict[str, Any], told: Told) -> ProjectOptions:
         if isinstance(inner, ValidationError):  # of one of the parts that a point consists of
             found = inner
             model = {part.__name__: part for part in PARTS}[inner.title]
-        raise ConfigError(explain(found, model, _place(found, told))) from error
+        raise ConfigError(explain(found, model, _place(found, configs))) from error
 
 
 PARTS = (NetworkOptions, LossOptions, SequenceOptions)
 
 
-def _place(error: ValidationError, told: Told) -> str:
+def _place(error: ValidationError, configs: Configs) -> str:
     problems = error.errors()
     first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     if first["type"] == "missing":
-        return told.files[0]  # only data.yaml has options without a default
+        return configs.files[0]  # only data.yaml has options without a default
     if first["loc"]:
-        return told.place(str(first["loc"][0]))
-    named = [name for name in told.origin if re.search(rf"\b{re.escape(name)}\b", first["msg"])]
-    return told.place(named[0] if named else "")
+        return configs.place(str(first["loc"][0]))
+    named = [name for name in configs.origin if re.search(rf"\b{re.escape(name)}\b", first["msg"])]
+    return configs.place(named[0] if named else "")
 
 
-def grid(told: Told) -> tuple[list[ProjectOptions], list[str]]:
+def grid(configs: Configs) -> tuple[list[ProjectOptions], list[str]]:
     """Spread every list into the points of a full product, the last file's last axis fastest.
 
     Returns
@@ -272,18 +272,20 @@ def grid(told: Told) -> tuple[list[ProjectOptions], list[str]]:
     ConfigError
         When a point is refused, or the product is larger than `tt_n_cpu_trials`.
     """
-    axes = [name for name, value in told.items() if isinstance(value, list) and name not in (*NEVER_GRIDDED, *UNUSED)]
+    axes = [
+        name for name, value in configs.items() if isinstance(value, list) and name not in (*NEVER_GRIDDED, *UNUSED)
+    ]
     for name in axes:
-        if not told[name]:
-            raise ConfigError(f"{told.place(name)}: {name} is an empty list; give it at least one value.")
+        if not configs[name]:
+            raise ConfigError(f"{configs.place(name)}: {name} is an empty list; give it at least one value.")
     points = []
-    for values in itertools.product(*(told[name] for name in axes)):
-        flat = {key: value for key, value in told.items() if key not in UNUSED and value is not None}
-        points.append(read_point(flat | dict(zip(axes, values, strict=True)), told))
+    for values in itertools.product(*(configs[name] for name in axes)):
+        flat = {key: value for key, value in configs.items() if key not in UNUSED and value is not None}
+        points.append(read_point(flat | dict(zip(axes, values, strict=True)), configs))
     most = points[0].tt_n_cpu_trials
     if most is not None and len(points) > most:
         raise ConfigError(
-            f"{told.place('tt_n_cpu_trials')}: the grid has {len(points)} points and tt_n_cpu_trials allows {most}; "
+            f"{configs.place('tt_n_cpu_trials')}: the grid has {len(points)} points and tt_n_cpu_trials allows {most}; "
             "raise it or cut a list."
         )
     return points, axes

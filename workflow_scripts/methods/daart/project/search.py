@@ -11,7 +11,7 @@ from typing import Any, Literal
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import read_yaml
 from workflow_scripts.methods.daart.project.data import Project, read_project
-from workflow_scripts.methods.daart.project.options import NEVER_GRIDDED, UNUSED, Told, read_configs, read_point
+from workflow_scripts.methods.daart.project.options import NEVER_GRIDDED, UNUSED, Configs, read_configs, read_point
 from workflow_scripts.methods.daart.project.versions import (
     HPARAMS,
     Version,
@@ -38,7 +38,7 @@ def _optuna() -> Any:
     return optuna
 
 
-def search_space(told: Mapping[str, Any], where: str) -> dict[str, Any]:
+def search_space(configs: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Find what is searched: lists (their values) and mappings with low and high (a range, on a log scale with log).
 
     Raises
@@ -47,14 +47,14 @@ def search_space(told: Mapping[str, Any], where: str) -> dict[str, Any]:
         When nothing is searched, or a range cannot be used.
     """
     space: dict[str, Any] = {}
-    for name, value in told.items():
+    for name, value in configs.items():
         if isinstance(value, list) and value and name not in (*NEVER_GRIDDED, *UNUSED):
             space[name] = value
         elif isinstance(value, dict):
             numbers = [value.get("low"), value.get("high")]
             plain = all(isinstance(x, int | float) for x in numbers) and not set(value) - RANGE
             if not plain or not value["low"] < value["high"] or (value.get("log") and value["low"] <= 0):
-                place = told.place(name) if isinstance(told, Told) else where
+                place = configs.place(name) if isinstance(configs, Configs) else where
                 raise ConfigError(
                     f"{place}: {name} is no range; write it as {{low: 1.0e-5, high: 1.0e-2, log: true}}, with low "
                     "above 0 where log is true."
@@ -112,21 +112,21 @@ def search(
         When Optuna is absent, the files or data cannot be used, or points are judged by different metrics.
     """
     optuna = _optuna()
-    told = read_configs(data_config, model_config, train_config)
+    configs = read_configs(data_config, model_config, train_config)
     where = str(model_config)
-    space = search_space(told, where)
-    fixed = {name: value for name, value in told.items() if name not in {*space, *UNUSED} and value is not None}
+    space = search_space(configs, where)
+    fixed = {name: value for name, value in configs.items() if name not in {*space, *UNUSED} and value is not None}
     projects: dict[str, Project] = {}
     versions: list[Version] = []
     monitors: set[str] = set()
 
     def judge(trial: Any) -> float:
-        options = read_point(fixed | _suggest(trial, space), told)
+        options = read_point(fixed | _suggest(trial, space), configs)
         check_devices([options])
         if options.data_key not in projects:
             projects[options.data_key] = read_project(options)
         project = projects[options.data_key]
-        (version,) = plan([options], [project.digests], told)
+        (version,) = plan([options], [project.digests], configs)
         versions.append(version)
         if not version.existed:
             train_version(version, project)

@@ -22,7 +22,7 @@ from workflow_scripts.methods.daart.config import NetworkOptions
 from workflow_scripts.methods.daart.module import Segmenter, SequenceData
 from workflow_scripts.methods.daart.original import read_original, write_original
 from workflow_scripts.methods.daart.project.data import Project, read_inputs, read_project
-from workflow_scripts.methods.daart.project.options import ALWAYS_TOLD, ProjectOptions, Told, grid, read_configs
+from workflow_scripts.methods.daart.project.options import ALWAYS_WRITTEN, Configs, ProjectOptions, grid, read_configs
 from workflow_scripts.training.checkpoints import load_weights
 from workflow_scripts.training.logs import read_metrics
 from workflow_scripts.training.loop import fit
@@ -93,15 +93,15 @@ def check_devices(points: list[ProjectOptions]) -> None:
         raise ConfigError("device is cuda, and torch finds no such device here; set device: cpu in train.yaml.")
 
 
-def _beside(told: Told | None) -> dict[str, Any]:
+def _beside(configs: Configs | None) -> dict[str, Any]:
     """Say what the original's hparams.yaml has beside the options that count."""
-    if told is None:
+    if configs is None:
         return {}
-    names = dict(zip(("data_config", "model_config", "train_config"), told.files, strict=False))
-    return names | {name: told.get(name, value) for name, value in ALWAYS_TOLD.items()}
+    names = dict(zip(("data_config", "model_config", "train_config"), configs.files, strict=False))
+    return names | {name: configs.get(name, value) for name, value in ALWAYS_WRITTEN.items()}
 
 
-def plan(points: list[ProjectOptions], digests: list[dict[str, str]], told: Told | None = None) -> list[Version]:
+def plan(points: list[ProjectOptions], digests: list[dict[str, str]], configs: Configs | None = None) -> list[Version]:
     """Give every point its folder: the one it has, finished or not, else the next number, in the grid's order."""
     versions: list[Version] = []
     taken: dict[Path, dict[int, dict[str, Any]]] = {}
@@ -114,7 +114,7 @@ def plan(points: list[ProjectOptions], digests: list[dict[str, str]], told: Told
         number = same[0] if same else max(known, default=-1) + 1
         existed = bool(same) and bool(known[number].get("training_completed"))
         known.setdefault(number, {"identity": identity})
-        versions.append(Version(parent / f"version_{number}", options, identity, existed, _beside(told)))
+        versions.append(Version(parent / f"version_{number}", options, identity, existed, _beside(configs)))
     return versions
 
 
@@ -125,7 +125,7 @@ def claim(version: Version) -> None:
         write_text(path, yaml.safe_dump({"identity": version.identity, "training_completed": False}))
 
 
-def _hparams(version: Version, project: Project, told: dict[str, Any]) -> None:
+def _hparams(version: Version, project: Project, written: dict[str, Any]) -> None:
     options = version.options
     flat = options.model_dump(mode="json") | {
         "expt_dir": str(version.folder.parents[2]),
@@ -142,7 +142,7 @@ def _hparams(version: Version, project: Project, told: dict[str, Any]) -> None:
     }
     if options.backbone == "temporal-mlp":
         flat["activations"] = options.network.activations
-    write_text(version.folder / HPARAMS, yaml.safe_dump(flat | told, sort_keys=False, allow_unicode=True))
+    write_text(version.folder / HPARAMS, yaml.safe_dump(flat | written, sort_keys=False, allow_unicode=True))
 
 
 def make_model(
@@ -164,7 +164,7 @@ def make_model(
 
 
 def train_version(version: Version, project: Project) -> None:
-    """Train one point and write all its files; `training_completed` is told last.
+    """Train one point and write all its files; `training_completed` is set last.
 
     A killed run goes on where it stopped.
     """
@@ -279,14 +279,14 @@ def run(data_config: Path, model_config: Path, train_config: Path, *, workers: i
     EthoMakeError
         When the files or the data cannot be used, before anything is trained; or when a point failed, after the others.
     """
-    told = read_configs(data_config, model_config, train_config)
-    points, axes = grid(told)
+    configs = read_configs(data_config, model_config, train_config)
+    points, axes = grid(configs)
     check_devices(points)
     read: dict[str, dict[str, str]] = {}
     for options in points:  # everything is checked before anything is trained, and what points share is read once
         if options.data_key not in read:
             read[options.data_key] = read_project(options).digests
-    versions = plan(points, [read[options.data_key] for options in points], told)
+    versions = plan(points, [read[options.data_key] for options in points], configs)
     waiting = [version for version in versions if not version.existed]
     for version in versions:
         if version.existed:

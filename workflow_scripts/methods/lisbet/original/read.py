@@ -146,10 +146,10 @@ def read_original(path: Path) -> OriginalModel:
             raise InputError(file, f"has a {config['backbone']['type']} backbone", "only transformers are interchanged")
         sizes = _expect(file, config["backbone"], NESTED)
         # An embedder lists its own head, which has no parameters and no classes.
-        told = {name: head.get("num_classes") for name, head in (config.get("out_heads") or {}).items()}
+        stated = {name: head.get("num_classes") for name, head in (config.get("out_heads") or {}).items()}
     else:
-        sizes, told = _expect(file, config, FLAT), dict(config.get("out_dim") or {})
-    outputs = {OLD_NAMES.get(name, name): int(size) for name, size in told.items() if size is not None}
+        sizes, stated = _expect(file, config, FLAT), dict(config.get("out_dim") or {})
+    outputs = {OLD_NAMES.get(name, name): int(size) for name, size in stated.items() if size is not None}
     features, width, hidden, length, n_heads, layers = sizes
     layout = _layout(config)
     shape = {"type": "transformer", "embedding_dim": width, "hidden_dim": hidden, "max_length": length}
@@ -186,9 +186,9 @@ def _whole(file: Path, config: Mapping[str, Any], key: str) -> int | None:
 
 
 def _window_size(file: Path, config: Mapping[str, Any], length: int, layout: Layouts) -> int | None:
-    told = _whole(file, config, "window_size")
-    if told is not None:
-        return told
+    stated = _whole(file, config, "window_size")
+    if stated is not None:
+        return stated
     if layout != "seed":
         return length
     return None if length % 2 else length // 2
@@ -196,16 +196,16 @@ def _window_size(file: Path, config: Mapping[str, Any], length: int, layout: Lay
 
 def _window_offset(file: Path, config: Mapping[str, Any]) -> int:
     """Read frames after the target frame; `output_token_idx` counts the target's token from the end."""
-    told = _whole(file, config, "window_offset")
+    stated = _whole(file, config, "window_offset")
     heads = config.get("out_heads") or {}
     places = [config, *(head for head in heads.values() if isinstance(head, dict))]
     tokens = {_whole(file, place, "output_token_idx") for place in places} - {None}
     by_token = {-(token + 1) for token in tokens if token is not None}
-    found = by_token | ({told} if told is not None else set())
+    found = by_token | ({stated} if stated is not None else set())
     if len(found) > 1 or min(found, default=0) < 0:
         raise InputError(
             file,
-            f"window_offset {told} and output_token_idx {sorted(token for token in tokens if token is not None)} "
+            f"window_offset {stated} and output_token_idx {sorted(token for token in tokens if token is not None)} "
             "name different target frames",
             "expected output_token_idx = -(window_offset + 1); correct the wrong one",
         )
@@ -326,11 +326,11 @@ def _check_original_inputs(model: Lisbet, path: Path) -> None:
 def _check_run_inputs(model: Lisbet, path: Path) -> None:
     """Compare with the run's `hparams.yaml`, or the embedder's `config.yaml`, where it is beside the weights."""
     beside = [path.parent / name for name in ("hparams.yaml", "config.yaml") if (path.parent / name).is_file()]
-    told = read_yaml(beside[0]) if beside else {}
-    if not isinstance(told, dict) or not isinstance(told.get("spec"), dict):
+    stated = read_yaml(beside[0]) if beside else {}
+    if not isinstance(stated, dict) or not isinstance(stated.get("spec"), dict):
         return
-    check_features(model.spec, {key: told["spec"].get(key) for key in ("keypoints", "individuals")}, path)
-    options = told.get("options") or {}
+    check_features(model.spec, {key: stated["spec"].get(key) for key in ("keypoints", "individuals")}, path)
+    options = stated.get("options") or {}
     by_mode = MODES.get(options.get("mode", "sound"), {})
     for name in READS:
         there = by_mode.get(name) if options.get(name) is None else options[name]
@@ -355,12 +355,12 @@ def config_of(original: OriginalModel, *, window_size: int | None = None, **opti
     Raises
     ------
     ConfigError
-        When the window's size is neither told nor given.
+        When the window's size is neither in the folder nor given.
     """
     size = original.window_size or window_size
     if size is None:
         raise ConfigError("The original model states no window_size, and its position table does not tell; give it.")
-    told = {
+    stated = {
         "mode": "faithful",
         "tasks": list(dict.fromkeys(task.split("_")[0] for task in original.outputs)),
         "backbone": original.backbone.model_dump(),
@@ -370,4 +370,4 @@ def config_of(original: OriginalModel, *, window_size: int | None = None, **opti
         # Since 0.3.1 a missing point is 0 before coordinates are scaled; before, it was interpolated.
         "fill": "interpolate" if original.layout == "seed" else "zero",
     }
-    return validate(Config, told | options, where="original model")
+    return validate(Config, stated | options, where="original model")
