@@ -13,6 +13,7 @@ from pydantic import AliasChoices, Field, field_validator, model_validator
 from workflow_scripts.cards.names import Fps, Label, Name, PlainPath, Side, TaskName, require_unique
 from workflow_scripts.cards.parts import Gaps, Movie, Published, Simulation
 from workflow_scripts.cards.patterns import LabelSource, Pattern, expand_pattern
+from workflow_scripts.cards.place import Space
 from workflow_scripts.cards.sheet import LabelTemplate, Rename, expand, read_spans
 from workflow_scripts.cards.splits import DealtSplit, FoldSplit, Split
 from workflow_scripts.core import limits
@@ -139,7 +140,7 @@ class Task(Strict):
         return self
 
 
-class Card(Strict):
+class Card(Space):
     """A dataset: where its files are, what they hold, and how it may be used."""
 
     name: Name
@@ -317,6 +318,8 @@ class Card(Strict):
             "local": None,
             "recordings": None,
             "labels": [],
+            "zones": {},
+            "arena": None,
         }
         return self.model_copy(update={"shards": shards, "files": files, **shown, **silent, **update})
 

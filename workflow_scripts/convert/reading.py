@@ -13,7 +13,7 @@ from workflow_scripts.formats.tracks import Recording
 
 KEPT = {
     *("name", "kind", "fps", "unit", "image_size", "resample", "space", "individuals", "keypoints", "rename"),
-    *("unlisted", "absent", "source", "options", "gaps", "tasks", "scale", "zones"),
+    *("unlisted", "absent", "source", "options", "gaps", "tasks", "scale"),
 }
 """Keys of a card that say how a file becomes a recording."""
 
