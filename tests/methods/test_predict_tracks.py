@@ -25,7 +25,7 @@ from workflow_scripts.formats.track_index import index_tracks
 from workflow_scripts.formats.tracks import open_tracks, write_tracks
 from workflow_scripts.methods.predict_files import predict_files
 from workflow_scripts.methods.runs import embed, export_embedder, train
-from workflow_scripts.sources.boris import read_events
+from workflow_scripts.sources.boris import Options, read_bouts
 from workflow_scripts.video.metadata import probe
 from workflow_scripts.views.registry import open_view
 
@@ -34,7 +34,7 @@ FRAMES = 300
 CARD = """\
 fps: 30
 labels:
-  - {source: boris, options: {behaviours: [groom], task: groom}}
+  - {source: boris, options: {multiclass: groom, background: none}}
 tasks: {groom: {kind: multiclass, vocabulary: [none, groom], background: none}}
 """
 
@@ -106,7 +106,7 @@ def test_the_bouts_are_read_back_by_boris_and_simba(lab, tmp_path):
     bouts = pd.read_csv(folder / "bouts.csv")
     assert len(bouts)
     assert "a.mp4" in (folder / "boris/a.csv").read_text()
-    assert len(read_events(folder / "boris/a.csv")) >= 1
+    assert len(read_bouts(folder / "boris/a.csv", 30.0, Options(multiclass="groom")).bouts) >= 1
     assert "groom" in pd.read_csv(folder / "simba/a.csv")
 
 
@@ -163,9 +163,9 @@ def test_a_stored_decision_decides_new_files(lab, tmp_path):
     assert unseen["decided"] > 0.5
 
 
-def test_a_run_that_does_not_say_how_files_are_read_asks_for_a_card(lab, tmp_path):
+def test_options_of_videos_are_refused(lab, tmp_path):
     _, run, new = lab
-    with pytest.raises(ConfigError, match="expected|options of|--detector"):
+    with pytest.raises(ConfigError, match="--detector, --region and --animals are for videos"):
         predict_files(run, [new / "day1/a.csv"], tmp_path / "out", video={"animals": 2})
 
 
@@ -184,7 +184,7 @@ def test_film_and_suggestions_of_a_predicted_file(lab, tmp_path, capsys):
     table = pd.read_csv(tmp_path / "next/suggestions.csv")
     assert 1 <= len(table) <= 3
     assert (table["sureness"] >= 0).all()
-    assert len(read_events(tmp_path / "next/boris/a.csv")) >= 1
+    assert len(read_bouts(tmp_path / "next/boris/a.csv", 30.0, Options(multiclass="groom")).bouts) >= 1
     capsys.readouterr()
     assert main(arguments) == 0
     assert "last round: 0 of" in capsys.readouterr().out

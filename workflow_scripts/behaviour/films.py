@@ -65,7 +65,13 @@ def _strip(rows: Sequence[Row], layout: Layout, width: int, fps: float) -> Itera
     """Yield the part below the picture, frame by frame: two lines a row, the ethogram under the frame's class."""
     high, left = layout.height, layout.margin
     ground = np.vstack([*[colour[None] for colour in layout.ground], np.array([UNKNOWN], np.uint8)])
-    chips = [label(name, high, colour) for name, colour in zip(layout.classes, layout.ground, strict=True)]
+    chips = [
+        [
+            label(f"{row.title}: {name}", high, colour)
+            for name, colour in zip(layout.classes, layout.ground, strict=True)
+        ]
+        for row in rows
+    ]
     base = Image.new("RGB", (width, high * (len(rows) + 1)), "white")
     draw = ImageDraw.Draw(base)
     font = ImageFont.load_default(size=0.7 * high)
@@ -89,7 +95,7 @@ def _strip(rows: Sequence[Row], layout: Layout, width: int, fps: float) -> Itera
             part[high * (k + 1) + 2 : high * (k + 2) - 2, left:] = colours
             code = int(codes[frame])
             if code >= 0:
-                chip = chips[code][:, : max(0, width - x)]
+                chip = chips[k][code][:, : max(0, width - x)]
                 part[:high, x : x + chip.shape[1]] = chip
                 x += chip.shape[1] + high // 2
         part[high:, cursor : cursor + 2] = 0

@@ -105,7 +105,9 @@ def predict_tracks(trained: Trained, file: Path, folder: Path, options: TrackOpt
     recordings: list[Recording] = []
     said: dict[str, Predicted] = {}
     quality: list[dict[str, Any]] = []
-    read = read_new(options.reading, file, name=file.stem, fps=options.fps, changes=options.changes)
+    # A card may leave the names to its files; the model knows them.
+    names = {"individuals": list(trained.spec.individuals), "keypoints": list(trained.spec.keypoints)}
+    read = read_new({**options.reading, **names}, file, name=file.stem, fps=options.fps, changes=options.changes)
     for recording, notes in _fitted(read, trained.spec.fps):
         found = trained.predict(recording, recording.group, tasks, prefer=options.readout, embed=options.embeddings)
         usual = trained.config.get("usual") or {}

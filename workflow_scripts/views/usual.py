@@ -14,6 +14,9 @@ from workflow_scripts.formats.tracks import Recording
 QUANTILES = (0.01, 0.99)
 """Of each quantity over the training frames: its usual range, which leaves out two frames in a hundred."""
 
+ROUNDING = 1e-4
+"""Share of the ends of a range by which rounding may miss them."""
+
 FRAMES = 2000
 """Frames of a recording that count, evenly spread."""
 
@@ -72,6 +75,8 @@ def outside(recording: Recording, usual: Mapping[str, Any]) -> dict[str, float]:
         known = values[np.isfinite(values)]
         if name in usual and len(known):
             low, high = usual[name]
+            room = ROUNDING * max(abs(low), abs(high))
+            low, high = low - room, high + room
             found[name] = float(((known < low) | (known > high)).mean())
     return found
 
