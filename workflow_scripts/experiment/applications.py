@@ -137,17 +137,24 @@ def behaviour_sources(experiment: Experiment) -> list[Source]:
     for run, _, path in experiment.predictions():
         first = next(family for family in experiment.use(run.dataset).splits if family != FINAL)
         native = path.endswith("/predictions.h5")
+        shown = _decided(path) if experiment.config.decisions else path
         if (
             run.dataset in behaviour_tasks(experiment)
             and run.family == first
             and (wanted is None or run.method in wanted)
         ):
-            found.append(Source(run.dataset, path, _source_name(run, native=native), "held_out", run.seed))
+            found.append(Source(run.dataset, shown, _source_name(run, native=native), "held_out", run.seed))
     for run, use, path in applied:
         # As in the tables of scores: what a method says by itself is another readout than the probe's.
         native = use.readout != "probe" and run.readout is not None
         found.append(Source(use.dataset, path, _source_name(run, native=native), "applied", run.seed))
     return found
+
+
+def _decided(path: str) -> str:
+    """Return the file of decided classes beside one of predictions: tables of bouts are made from decisions."""
+    folder, name = path.rsplit("/", 1)
+    return f"{folder}/{'native_decided' if name == 'predictions.h5' else 'decided'}_predictions.h5"
 
 
 def _source_name(run: Run, *, native: bool) -> str:
