@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from workflow_scripts.core.typing import Float64Array
+from workflow_scripts.core.typing import BoolArray, Float64Array
 from workflow_scripts.formats.tracks import Recording
 
 QUANTILES = (0.01, 0.99)
@@ -32,7 +32,7 @@ def quantities(recording: Recording) -> dict[str, Float64Array]:
     """
     position = recording.position.astype(np.float64)
     step = max(1, len(position) // FRAMES)
-    known = np.isfinite(position).all(axis=-1)
+    known: BoolArray = np.isfinite(position).all(axis=-1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # frames without a point are NaN
         centre = np.nanmean(position, axis=2)
