@@ -1,6 +1,6 @@
 # `make demo` and `make test` need Python ≥ 3.11 (with venv and pip) and make, nothing else.
 .DELETE_ON_ERROR:
-.PHONY: demo test test-fast test-slurm test-faults fuzz check lint types unit lock help
+.PHONY: demo test test-fast test-slurm test-faults fuzz check lint types unit docs readme lock help
 
 PYTHON ?= python3
 CORES ?= 2
@@ -13,7 +13,9 @@ help:
 	@echo "make test   set up .venv once, then format check, lint, types and tests"
 	@echo "make test-fast   the quick part of the tests (meant to take under two minutes)"
 	@echo "make test-faults   kills, full disks, broken files, and what clusters do (minutes each; docs/faults.md)"
-	@echo "make lock   write requirements.lock anew from pyproject.toml"
+	@echo "make docs   build the documentation site into build/site"
+	@echo "make readme   write the generated tables of README.md again"
+	@echo "make lock   write requirements.lock again from pyproject.toml"
 
 # The stamp carries the checksum of what was installed, so that touching a file does not install again.
 $(STAMP): requirements.lock pyproject.toml
@@ -27,8 +29,7 @@ $(STAMP): requirements.lock pyproject.toml
 	  cat $^ | cksum > $@; fi
 
 demo: $(STAMP)
-	$(BIN)/snakemake --profile profiles/local --cores $(CORES) --config experiment=demo
-	@$(BIN)/ethomake summary demo
+	@$(BIN)/ethomake run demo --cores $(CORES)
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
@@ -42,7 +43,14 @@ types: $(STAMP)
 unit: $(STAMP)
 	$(BIN)/pytest -n $(CORES) --dist worksteal
 
-test: lint types unit
+# The site, without a network; a broken link or a page without a place fails.
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+readme: $(STAMP)
+	$(BIN)/python -m docs.site.readme --write
+
+test: lint types docs unit
 
 test-fast: $(STAMP)
 	$(BIN)/pytest -n $(CORES) --dist worksteal -m "fast and not faults and not slurm" tests
@@ -62,4 +70,4 @@ lock:
 # Coverage-guided and seeded; FUZZ_SECONDS for each of about 40 readers. With atheris installed libFuzzer does the mutations.
 FUZZ_SECONDS ?= 60
 fuzz: $(STAMP)
-	$(BIN)/python -m tests.security.fuzz_run --seconds $(FUZZ_SECONDS) --seed 1
+	PYTHONPATH=tests $(BIN)/python -m tests.security.fuzz_run --seconds $(FUZZ_SECONDS) --seed 1

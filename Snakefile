@@ -58,6 +58,7 @@ rule all:
         BEHAVIOUR,
         [f"{RESULTS}/leaderboard.csv"] if EXPERIMENT.swept_runs() else [],
         [f"{RESULTS}/{path}" for path in EXPERIMENT.motif_tables()],
+        [f"{RESULTS}/label_efficiency.csv"] if label_runs(EXPERIMENT) else [],
 
 
 rule paper_figures:

@@ -18,6 +18,7 @@ from workflow_scripts.experiment.figure_kinds import drawings
 from workflow_scripts.workflow.digest import code_digest
 from workflow_scripts.workflow.environment import NOTES, set_environment
 from workflow_scripts.workflow.inputs import Inputs, as_json, one_of, scaled, simulate_code
+from workflow_scripts.workflow.local_run import rest_between_jobs, start_worker
 from workflow_scripts.workflow.modules import share_datasets
 from workflow_scripts.workflow.recovery import clear_after_kill, forget_run, note_run, retry_failures
 from workflow_scripts.workflow.submission import say_why_groups_fail
@@ -65,6 +66,8 @@ if workflow.is_main_process:
 
 onstart:
     note_run(NOTES)
+    rest_between_jobs(workflow)
+    start_worker(workflow)
 
 
 onsuccess:

@@ -2,6 +2,9 @@
 # provenance/configuration.json, tables/}. All tables are small; figures and report need nothing else.
 
 
+from workflow_scripts.experiment.label_runs import label_runs
+
+
 rule configuration:
     output:
         f"{RESULTS}/provenance/configuration.json",
@@ -21,6 +24,26 @@ rule configuration:
     shell:
         "python -m workflow_scripts.stages.configuration --log {log:q} --config {params.experiment:q}"
         " --output {output:q}"
+
+
+rule published:
+    output:
+        f"{RESULTS}/tables/published.csv",
+    log:
+        f"logs/published/{EXPERIMENT.name}.log",
+    localrule: True
+    conda:
+        "../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(500),
+        runtime=5,
+    params:
+        experiment=PLAN.resolved,
+        config=PLAN.pages_digest,
+        code=code_digest("stages.published"),
+    shell:
+        "python -m workflow_scripts.stages.published --log {log:q} --config {params.experiment:q} --output {output:q}"
 
 
 rule significance:
@@ -94,6 +117,37 @@ rule compare:
     shell:
         "python -m workflow_scripts.stages.compare --log {log:q} --config {params.experiment:q}"
         " --results {params.results:q} --seeds {input.seeds:q} --settings {output.settings:q} --output {output.table:q}"
+
+
+rule label_efficiency:
+    input:
+        # The list may be long: the stage finds the files through the configuration.
+        predictions=[f"{RESULTS}/{path}" for *_, paths in label_runs(EXPERIMENT) for path in paths],
+    output:
+        report(
+            f"{RESULTS}/label_efficiency.csv",
+            caption="captions/label_efficiency.rst",
+            category="Tables",
+            labels={"table": "label efficiency"},
+        ),
+    log:
+        f"logs/label_efficiency/{EXPERIMENT.name}.log",
+    benchmark:
+        f"logs/label_efficiency/{EXPERIMENT.name}.tsv"
+    conda:
+        "../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(2000),
+        runtime=60,
+    params:
+        experiment=PLAN.resolved,
+        config=PLAN.tables_digest,
+        results=lambda wildcards, output: str(Path(output[0]).parent),
+        code=code_digest("stages.label_efficiency"),
+    shell:
+        "python -m workflow_scripts.stages.label_efficiency --log {log:q} --config {params.experiment:q}"
+        " --results {params.results:q} --output {output:q}"
 
 
 rule examples:

@@ -24,10 +24,11 @@ rule embed:
         gpu=1,
     params:
         embedder=lambda wildcards, input: str(Path(input.config).parent),
+        precision=EXPERIMENT.config.embedding_precision,
         code=PLAN.method_code("embed"),
     shell:
         "python -m workflow_scripts.stages.embed --log {log:q} --embedder {params.embedder:q}"
-        " --data {input.data:q} --split {input.split:q} --output {output:q}"
+        " --data {input.data:q} --split {input.split:q} --precision {params.precision} --output {output:q}"
 
 
 # The same for methods without a network: no GPU.

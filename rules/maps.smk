@@ -1,5 +1,5 @@
-# Consumes: embeddings, predictions and metrics of runs. Produces: results/<experiment>/tables/{embedding_maps.csv,
-# curves.csv}, small tables that the report draws from.
+# Consumes: embeddings, predictions and metrics of runs, and converted data. Produces: results/<experiment>/tables/
+# {embedding_maps.csv, curves.csv, pictures.csv}, small tables that the report draws from.
 
 
 rule maps:
@@ -29,3 +29,29 @@ rule maps:
     shell:
         "python -m workflow_scripts.stages.maps --log {log:q} --config {params.experiment:q}"
         " --results {params.results:q} --maps {output.maps:q} --curves {output.curves:q}"
+
+
+rule pictures:
+    input:
+        data=[PLAN.data_of(name) for name in EXPERIMENT.cards],
+        ethograms=f"{RESULTS}/tables/ethograms.csv",
+        maps=f"{RESULTS}/tables/embedding_maps.csv",
+    output:
+        f"{RESULTS}/tables/pictures.csv",
+    log:
+        f"logs/pictures/{EXPERIMENT.name}.log",
+    benchmark:
+        f"logs/pictures/{EXPERIMENT.name}.tsv"
+    conda:
+        "../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(2000),
+        runtime=30,
+    params:
+        experiment=PLAN.resolved,
+        config=PLAN.tables_digest,
+        code=code_digest("stages.pictures"),
+    shell:
+        "python -m workflow_scripts.stages.pictures --log {log:q} --config {params.experiment:q} --data data"
+        " --ethograms {input.ethograms:q} --maps {input.maps:q} --output {output:q}"

@@ -35,10 +35,11 @@ rule report:
         rulegraph=f"{RESULTS}/provenance/rulegraph.dot",
         tables=expand(
             f"{RESULTS}/tables/{{table}}.csv",
-            table=["quality", "labels", "ethograms", "confusions", "notes", "embedding_maps", "curves"],
+            table=["quality", "labels", "ethograms", "confusions", "notes", "embedding_maps", "curves", "pictures"],
         ),
         tests=f"{RESULTS}/tests.csv",
         ranks=f"{RESULTS}/ranks.csv",
+        efficiency=[f"{RESULTS}/label_efficiency.csv"] if label_runs(EXPERIMENT) else [],
         sections=SECTIONS,
     output:
         report(

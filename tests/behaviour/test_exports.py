@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,24 @@ def test_confidence_is_the_mean_probability(data: Path, predictions: Path, tmp_p
     table = pd.read_csv(tmp_path / "out/bouts.csv")
     assert table[table.task == "act"].confidence.tolist() == [0.8, 0.8, 0.8]
     assert table[table.task == "near"].confidence.isna().all()  # decision values are none
+
+
+def test_a_behaviour_of_one_subject_names_its_animal(tmp_path: Path) -> None:
+    made = recording("s/1", ("r1", "r10"))
+    labels = {f"{who}_near": made.labels["near"] for who in ("r1", "r10")} | {"near": made.labels["near"]}
+    classes = ("other", "r10_chase", "chase")
+    labels["act"] = replace(made.labels["act"], vocabulary=classes)
+    write_tracks(tmp_path / "tracks.h5", [replace(made, labels=labels)])
+    export("export-labels", tmp_path / "tracks.h5", "--output", tmp_path)
+    table = pd.read_csv(tmp_path / "labels.csv", keep_default_na=False)
+    named = set(zip(table["task"], table["class"], table["animal"], strict=True))
+    assert named == {
+        ("r1_near", "r1_near", "r1"),
+        ("r10_near", "r10_near", "r10"),
+        ("near", "near", ""),
+        ("act", "r10_chase", "r10"),
+        ("act", "chase", ""),
+    }
 
 
 def test_bouts_of_a_low_confidence_are_left_out(data: Path, predictions: Path, tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 CHROMIUM = Path("/usr/bin/chromium")
+PATIENCE = 180
+"""Seconds: a browser on a busy machine takes long to start."""
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -93,7 +95,7 @@ class Browser:
         data = json.dumps(message).encode() + b"\0"
         while data:
             data = data[os.write(self.out, data) :]
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while True:
             answer = self._message(deadline)
             if answer.get("id") == self.count:
@@ -103,7 +105,7 @@ class Browser:
             self.events.append(answer)
 
     def wait(self, event: str) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while not any(item.get("method") == event for item in self.events):
             self.events.append(self._message(deadline))
 

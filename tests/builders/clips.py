@@ -130,7 +130,7 @@ def settings(mode="sound", **options):
     return {"mode": mode, "options": config(**options).model_dump(mode="json")}
 
 
-def film(path, seed, frames=60, animal=True):
+def film(path, seed, frames=60, animal=True, pace=1.0):
     """A bright disc that drifts and a dark square that sways, in one picture; noise alone without an animal."""
     rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[:96, :192]
@@ -140,8 +140,8 @@ def film(path, seed, frames=60, animal=True):
         for t in range(frames):
             grey = 90 + rng.normal(0, 1, (96, 192))
             if animal:
-                grey[np.hypot(columns - 30 - 0.6 * t, rows - 40) < 8] = 220
-                grey[np.abs(columns - 150 - 15 * np.sin(t / 5)) + np.abs(rows - 50) < 26] = 10
+                grey[np.hypot(columns - 30 - 0.6 * pace * t, rows - 40) < 8] = 220
+                grey[np.abs(columns - 150 - 15 * np.sin(pace * t / 5)) + np.abs(rows - 50) < 26] = 10
             image = np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode(None))

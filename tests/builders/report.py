@@ -157,7 +157,18 @@ def extras(hostile: bool = False) -> dict:
         Published(method=f"Theirs{bad}", source=f"A paper{bad}", verified=verified, ours="pca", **facts)
         for verified in (True, False)
     ]
+    pictures = pd.DataFrame(
+        [("rats_pairs", f"{bad}1", "bones", 0, "0-1 1-2", ""), ("rats_pairs", f"{bad}1", "box", 0, "999,750", "")]
+        + [("rats_pairs", f"{bad}1", use, k * 20, f"{k},10 {k + 90},40 -;500,{9 * k} 600,300 640,90", "")
+           for use in ("film", "map") for k in range(30)],
+        columns=["dataset", "recording", "use", "frame", "pose", "image"],
+    )  # fmt: skip
+    efficiency = pd.DataFrame(
+        [("rats_pairs", f"pca{bad}", "S1", k, 0.1 * k, 0.1 * k - 0.05, 0.1 * k + 0.05) for k in (1, 2, 4)],
+        columns=["dataset", "label", "task", "labelled", "value", "low", "high"],
+    )
     tables = {"tests": pd.DataFrame(tests), "ranks": pd.DataFrame(ranks), "maps": maps, "curves": losses}
+    tables |= {"pictures": pictures, "efficiency": efficiency}
     return tables | {"published": {"rats_pairs": numbers, "elsewhere": numbers}}
 
 
@@ -284,7 +295,7 @@ def make(frames: int = 14_000, recordings: int = 6, hostile: bool = False, boot:
         examples=tuple(examples),
         confusions=tuple(confusions),
         notices=(
-            Notice("warning", f"{name}/{ids[-1]}", "the label table is 12 frames longer than the tracks; cut."),
+            Notice("warning", f"{name} · {ids[-1]}", "the label table is 12 frames longer than the tracks; cut."),
             Notice("note", "probe", f"class bite has 14 training frames in fold 2. {bad}"),
         ),
         quarantined=(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -26,7 +27,9 @@ def place(t: int, width: int = 160, height: int = 120, *, still: bool = False) -
     return (60, 50) if still else (10 + int(swing * (width - 44)), 10 + int(swing * (height - 40)))
 
 
-def write(path: Path, images: np.ndarray, *, fps: int = 30, codec: str = "libx264", pix: str = "yuv420p") -> Path:
+def write(
+    path: Path, images: np.ndarray, *, fps: int | Fraction = 30, codec: str = "libx264", pix: str = "yuv420p"
+) -> Path:
     """Encode grey frames."""
     with av.open(str(path), "w", format="matroska" if path.suffix == ".mkv" else "mp4") as container:
         stream = container.add_stream(codec, rate=fps)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from workflow_scripts.cards.card import Card, load_card
-from workflow_scripts.cards.splits import FoldSplit, GroupSplit
+from workflow_scripts.cards.splits import FoldSplit, GroupSplit, LabelDraws
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import read_yaml
 from workflow_scripts.core.validation import validate
@@ -70,7 +70,10 @@ def test_splits_name_groups_that_are_there_and_cut_none(path):
     for split in card.splits.values():
         if isinstance(split, FoldSplit):
             held_out = [group for fold in split.folds for group in fold]
-            assert sorted(held_out) == sorted(groups)
+            assert len(set(held_out)) == len(held_out) and set(held_out) <= set(groups)
+            assert split.rest == "leave_out" or set(held_out) == set(groups)
+        elif isinstance(split, LabelDraws):
+            assert {*split.test} <= {*groups} and max(split.labelled) + len(split.test) <= len(groups)
         elif split.by == "group":
             assert {*split.train, *split.validation, *split.test} <= groups
         assert not isinstance(split, GroupSplit) or not {*split.train} & {*split.test}
@@ -83,8 +86,9 @@ def test_sums_and_addresses_are_those_of_the_manifest_and_of_the_files(name):
     with open(MIRROR / "MANIFEST.csv", newline="") as handle:
         manifest = {(row["dataset"], row["file"]): row for row in csv.DictReader(handle)}
     for file in card.files:
-        row = manifest[card.mirror, file.path]
-        content = (MIRROR / card.mirror / file.path).read_bytes()
+        folder = file.mirror or card.mirror
+        row = manifest[folder, file.path]
+        content = (MIRROR / folder / file.path).read_bytes()
         assert (file.sha256, file.bytes) == (row["sha256"], int(row["bytes"]))
         assert (file.sha256, file.bytes) == (hashlib.sha256(content).hexdigest(), len(content))
         assert row["repository"] in file.urls[0]
@@ -94,15 +98,15 @@ def test_sums_and_addresses_are_those_of_the_manifest_and_of_the_files(name):
 def test_twins_mirror_the_real_cards_words():
     for real, twin in (("rats_pairs", "rats_pairs_twin"), ("calms21_task1", "calms21_twin")):
         a, b = (load_card(ROOT / "config" / "datasets" / f"{name}.yaml") for name in (real, twin))
-        assert (a.tasks, a.splits, a.individuals, a.keypoints, a.fps, a.source, a.image_size) == (
+        assert (a.tasks, a.individuals, a.keypoints, a.fps, a.source, a.image_size) == (
             b.tasks,
-            b.splits,
             b.individuals,
             b.keypoints,
             b.fps,
             b.source,
             b.image_size,
         )
+    assert a.splits == b.splits
 
 
 def test_recalled_numbers_are_not_called_verified():

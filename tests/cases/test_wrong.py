@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import h5py
-import numpy as np
 import pytest
 from builders.lab_toy import BV9, boris, card, convert, dlc, spans
+from builders.slp import Instance, write_project
 
 from workflow_scripts.cards.card import Task, load_card
 from workflow_scripts.cli import main
@@ -106,27 +104,22 @@ def test_case_4_a_contradicting_frame_rate_is_refused(tmp_path: Path) -> None:
     assert any("resample" in line for line in guess.guessed)
 
 
-def untracked(path: Path, tracks: int) -> Path:
-    """A .slp with two instances a frame, swapped on odd frames; with `tracks` = 2 they have identities."""
-    with h5py.File(path, "w") as handle:
-        kind = [("instance_id", "i8"), ("frame_id", "u8"), ("track", "i4")]
-        rows = [(2 * k + j, k, (j + k) % 2 if tracks else -1) for k in range(10) for j in range(2)]
-        handle["instances"] = np.array(rows, kind)
-        handle["frames"] = np.array([(k, k) for k in range(10)], [("frame_id", "u8"), ("frame_idx", "u8")])
-        meta = handle.create_group("metadata")
-        meta.attrs["json"] = json.dumps({"nodes": [{"name": "nose"}, {"name": "tail"}]})
-        handle["tracks_json"] = np.array([json.dumps([0, f"t{k}"]).encode() for k in range(tracks)], "S20")
-    return path
+def swapped(path: Path, tracks: int) -> Path:
+    """Two instances a frame, at x = 10 and 20, swapped on odd frames; with `tracks` = 2 they have identities."""
+    both = [Instance(k, 10.0 + 10 * ((j + k) % 2), (j + k) % 2 if tracks else -1) for k in range(10) for j in range(2)]
+    return write_project(path, both, [f"t{k}" for k in range(tracks)])
 
 
 def test_case_5_instances_without_identity_are_refused(tmp_path: Path) -> None:
-    path = untracked(tmp_path / "m1.slp", 0)
+    path = swapped(tmp_path / "m1.slp", 0)
     with pytest.raises(InputError, match=r"belong to no track.*untracked: order"):
         next(read_tracks("sleap", path, {}, recording="m1"))
     assert any("belong to no track" in line for line in propose([path]).unknown)
-    with pytest.raises(InputError) as refused:
-        next(read_tracks("sleap", untracked(tmp_path / "m2.slp", 2), {}, recording="m2"))
-    assert "belong to no track" not in str(refused.value)  # the toy holds no points; identities are there
+    by_order = next(read_tracks("sleap", path, {"untracked": "order"}, recording="m1"))
+    assert by_order.position[:2, 0, 0, 0].tolist() == [10, 20] and "order is taken" in by_order.warnings[0]
+    made = next(read_tracks("sleap", swapped(tmp_path / "m2.slp", 2), {}, recording="m2"))
+    assert (made.individuals, made.keypoints) == (("t0", "t1"), ("nose", "tail"))
+    assert (made.position[:, 0, :, 0] == 10).all() and (made.position[:, 1, :, 0] == 20).all()
 
 
 def test_case_6_subjects_are_kept_apart(tmp_path: Path) -> None:

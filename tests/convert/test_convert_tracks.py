@@ -247,14 +247,16 @@ def test_a_broken_shard_leaves_no_file(tmp_path):
 def rats() -> tuple[Card, Path]:
     made = load_card(ROOT / "config" / "datasets" / "rats_pairs.yaml")
     for shard in made.shards:
-        folder = real("rats-pairs-a", shard.file).parents[1]
+        if made.file(shard.file).mirror is None:
+            folder = real("rats-pairs-a", shard.file).parents[1]
     return made, folder
 
 
 def test_real_rats(rats):
     made, folder = rats
     frames = {"1": 14734, "8": 15249, "12": 12987, "35": 14303, "46": 13534, "53": 14883}
-    for shard in made.shards:
+    for name in frames:
+        shard = made.shard(name)
         (found,) = convert_shard(made, shard, folder)
         assert found.n_frames == frames[shard.id]
         assert found.labels["S1"].mask.all()
@@ -264,6 +266,16 @@ def test_real_rats(rats):
         assert any("missing in more than 25%" in text for text in found.warnings)
         assert ("the first 131 frames hold no point" in found.warnings) == (shard.id == "1")
         assert ("7 labels past the end are cut" in " ".join(found.warnings)) == (shard.id == "8")
+
+
+def test_a_real_session_without_a_channel_is_background_throughout(rats):
+    made, _ = rats
+    shard = made.shard("29"), made.shard("32")
+    folder = real("rats-pairs-c", shard[0].file).parents[1]
+    said, silent = (next(convert_shard(made, each, folder)) for each in shard)
+    assert not said.labels["S2"].values.any() and said.labels["S2"].mask.all()
+    assert not silent.labels["S2"].values.any() and silent.labels["S2"].mask.all()
+    assert any("no channel 'S2', so S2 is read as base throughout" in text for text in silent.warnings)
 
 
 def test_real_rats_convert_in_a_second(rats):

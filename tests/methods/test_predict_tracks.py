@@ -78,9 +78,13 @@ def test_new_files_are_predicted_as_the_rules_do_and_a_bad_one_is_passed_over(la
     _, run, new = lab
     predict_files(run, [new], tmp_path / "out", tracks={"probabilities": True, "embeddings": True})
     summary = {row["output"]: row for row in csv.DictReader((tmp_path / "out/summary.csv").open())}
-    assert {name: row["status"] for name, row in summary.items()} == {"a": "ok", "b": "ok", "bad": "failed"}
-    assert "bad.csv" in summary["bad"]["reason"]
-    folder = tmp_path / "out" / "a"
+    assert {name: row["status"] for name, row in summary.items()} == {
+        "day1/a": "ok",
+        "day2/b": "ok",
+        "day2/bad": "failed",
+    }
+    assert "bad.csv" in summary["day2/bad"]["reason"]
+    folder = tmp_path / "out" / "day1" / "a"
     with open_predictions(folder / "predictions.h5") as reader, open_tracks(folder / "tracks.h5") as tracks:
         found = reader.read("groom", "a")
         assert reader.background("groom") == "none"

@@ -15,7 +15,9 @@ from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.experiment.experiment import load_experiment
 from workflow_scripts.experiment.figure_kinds import KINDS, drawings
 from workflow_scripts.formats.tables import COLUMNS, write_table
+from workflow_scripts.plotting.style import QUIET, RC
 from workflow_scripts.report import paper
+from workflow_scripts.report.beside import beside
 
 ROOT = Path(__file__).parents[2]
 
@@ -97,7 +99,8 @@ def test_embeddings_have_a_panel_a_method() -> None:
         dataset="d", task="t", method=["one"] * 30 + ["two"] * 30, mode="sound", setting="default",
         label=["a", "b", None] * 20, share1=0.4, share2=0.1,
     )  # fmt: skip
-    plate = paper.embeddings({"tables/embedding_maps.csv": points}, dataset="d")
+    labels = pd.DataFrame({"dataset": "d", "task": "t", "label": ["b", "a"]})
+    plate = paper.embeddings({"tables/embedding_maps.csv": points, "tables/labels.csv": labels}, dataset="d")
     assert plate is not None and len(plate[1]) == 40
     shown = [axis for axis in plate[0].axes if axis.axison]
     assert [axis.get_title(loc="left") for axis in shown] == ["one", "two"]
@@ -109,9 +112,13 @@ def test_ethogram_draws_the_recording_frame_by_frame() -> None:
         [("truth", 0, 5, "a"), ("truth", 5, 9, "b"), ("one", 0, 9, "a")], columns=["row", "start", "stop", "label"]
     ).assign(dataset="d", task="t", recording="r")
     quality = pd.DataFrame([{"dataset": "d", "recording": "r", "fps": 30.0}])
-    plate = paper.ethogram({"tables/ethograms.csv": bouts, "tables/quality.csv": quality}, dataset="d", task="t")
+    labels = pd.DataFrame({"dataset": "d", "task": "t", "label": ["b", "a"]})
+    tables = {"tables/ethograms.csv": bouts, "tables/quality.csv": quality, "tables/labels.csv": labels}
+    plate = paper.ethogram(tables, dataset="d", task="t")
     assert plate is not None and "r of d" in plate[2]
-    assert paper.ethogram({"tables/ethograms.csv": bouts, "tables/quality.csv": quality}, dataset="x", task="t") is None
+    # Classes take their colours in the order of the vocabulary, as in the report and in films.
+    assert [text.get_text() for text in plate[0].axes[0].get_legend().get_texts()] == ["b", "a"]
+    assert paper.ethogram(tables, dataset="x", task="t") is None
 
 
 def test_an_experiment_names_its_kinds() -> None:
@@ -147,3 +154,38 @@ def test_the_same_tables_give_the_same_bytes(tmp_path: Path) -> None:
     assert files == [f"figure.{ending}" for ending in ("csv", "json", "pdf", "png", "txt")]
     for name in files:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_published_numbers_are_grey_beside_ours() -> None:
+    told = pd.DataFrame(
+        [("d", "Theirs", "t", "macro_f1", 0.6, "A paper", True, "one", "Table 2", "", "Other folds.")],
+        columns=[
+            "dataset",
+            "method",
+            "task",
+            "metric",
+            "value",
+            "source",
+            "verified",
+            "ours",
+            "place",
+            "url",
+            "protocol",
+        ],
+    )
+    ours = comparison()
+    task = str(ours["task"].iloc[0])
+    metric = str(ours["metric"].iloc[0])
+    told = told.assign(task=task, metric=metric)
+    plate = beside({"comparison.csv": ours, "tables/published.csv": told}, dataset="d")
+    assert plate is not None
+    figure, data, caption = plate
+    assert set(data["what"]) == {"published", "here"}
+    assert "A paper, Table 2: Theirs. Other folds." in caption
+    greys = [line for line in figure.axes[0].lines if line.get_marker() == "D"]
+    assert [float(line.get_xdata()[0]) for line in greys] == [0.6] and greys[0].get_color() == QUIET
+    assert beside({"comparison.csv": ours, "tables/published.csv": told.iloc[:0]}, dataset="d") is None
+
+
+def test_fonts_are_vectors() -> None:
+    assert RC["pdf.fonttype"] == 42 and RC["svg.fonttype"] == "none"

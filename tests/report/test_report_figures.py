@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from workflow_scripts.plotting import style
 from workflow_scripts.report import figures
 from workflow_scripts.report.data import ReportData
-from workflow_scripts.report.graph import parse_rulegraph, rule_graph
+from workflow_scripts.report.graph import by_stage, parse_rulegraph, rule_graph, stages
 
 DOT = """digraph snakemake_dag {
     graph[bgcolor=white, margin=0];
@@ -239,11 +239,30 @@ def test_rules_stand_below_what_they_need() -> None:
     assert len(rule_graph([]).texts) == 1
 
 
+def test_rules_are_gathered_by_stage_with_their_jobs(tmp_path: Path) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "Snakefile").write_text('include: "rules/one.smk"\ninclude: "rules/two.smk"\n')
+    (tmp_path / "rules" / "one.smk").write_text("rule a:\n    output: 'a'\n\n\nrule b:\n    output: 'b'\n")
+    (tmp_path / "rules" / "two.smk").write_text("rule c:\n    output: 'c'\n")
+    found = stages(tmp_path)
+    assert found == {"a": "one", "b": "one", "c": "two"} and stages(tmp_path / "rules") == {}
+    edges = [("a", "b"), ("b", "c"), ("c", "own"), ("own", "all")]
+    boxes, arrows = by_stage(edges, found, {"a": 3})
+    assert {name: box.rules for name, box in boxes.items()} == {
+        "one": (("a", 3), ("b", 0)),
+        "two": (("c", 0),),
+        "own": (("own", 0),),
+    }
+    assert arrows == [("one", "two"), ("two", "own")]
+    words = [text.get_text() for text in rule_graph(edges, found, {"a": 3}).axes[0].texts]
+    assert {"one", "3 jobs", "a", "b", "two", "own"} <= set(words)
+
+
 def test_long_edges_go_round_the_boxes(report_data: ReportData) -> None:
     """No line of the drawing passes through a box it does not belong to."""
     axes = rule_graph(report_data.rules).axes[0]
     boxes = [patch.get_path().vertices for patch in axes.patches if hasattr(patch, "get_boxstyle")]
-    assert len(boxes) == len({name for edge in report_data.rules for name in edge})
+    assert len(boxes) == len({name for edge in report_data.rules for name in edge} - {"all"})
     for line in axes.lines:
         x, y = np.linspace(*np.array(line.get_xydata()), 50).T
         for box in boxes:

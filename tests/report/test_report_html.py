@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import hashlib
 import io
+import json
 import re
 from collections import Counter
 from html.parser import HTMLParser
@@ -19,6 +20,8 @@ from workflow_scripts.formats.sections import Item, Section, write_section
 from workflow_scripts.formats.tables import COLUMNS
 from workflow_scripts.report.data import ExamplePrediction, LeakAudit, Quarantined, ReportData
 from workflow_scripts.report.html import render, write_report
+from workflow_scripts.report.learnt import curves, kind_of
+from workflow_scripts.report.packed import unpacked
 from workflow_scripts.report.sections import LARGEST_FILE, load
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -71,7 +74,7 @@ def test_it_needs_nothing_from_outside(page: Path) -> None:
     for tag, attributes in Page(text).elements:
         for name in ("src", "href", "xlink:href", "action", "srcset", "data", "poster"):
             value = attributes.get(name)
-            assert value is None or value.startswith(("#", "data:text/csv;", "data:image/")), (tag, name, value)
+            assert value is None or value.startswith(("#", "data:application/gzip;", "data:image/")), (tag, name, value)
     ours = re.sub(r'<script id="plotly".*?</script>', "", text, flags=re.DOTALL)
     assert "@import" not in ours
     assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", ours))
@@ -105,7 +108,10 @@ def test_pictures_are_in_words_and_tables_have_captions(page: Path) -> None:
 
 def test_only_our_script_may_run(page: Path) -> None:
     text = page.read_text()
-    plotly, script = re.findall(r"<script[^>]*>(.*?)</script>", text, flags=re.DOTALL)
+    plotly, pictures, script = re.findall(r"<script[^>]*>(.*?)</script>", text, flags=re.DOTALL)
+    plotly = unpacked(plotly)
+    assert json.loads(unpacked(pictures))["rats_pairs"]["films"]
+    assert text.count('type="text/plain"') == 2  # data, which a browser does not run
     ours = [base64.b64encode(hashlib.sha256(part.encode()).digest()).decode() for part in (script, plotly)]
     policy = next(m for m in Page(text).all("meta") if m.get("http-equiv"))["content"]
     assert f"script-src 'sha256-{ours[0]}' 'sha256-{ours[1]}';" in policy
@@ -115,7 +121,7 @@ def test_only_our_script_may_run(page: Path) -> None:
 def test_names_from_users_stay_text(hostile_page: Path) -> None:
     text = hostile_page.read_text()
     parsed = Page(text)
-    assert text.count("<script") == 2 == text.count("</script")
+    assert text.count("<script") == 3 == text.count("</script")
     assert not any(name.startswith("on") for _, attributes in parsed.elements for name in attributes)
     # It is there to be read: in headings, tables, sentences, in figures, and in what is spoken of them.
     for tag in ("title", "h1", "h2", "td", "th", "strong", "li", "text", "pre", "figcaption"):
@@ -132,22 +138,39 @@ def test_the_same_data_give_the_same_bytes(report_data: ReportData, page: Path, 
 
 def test_downloads_hold_the_table(report_data: ReportData, page: Path) -> None:
     links = {a["download"]: a["href"] for a in Page(page.read_text()).all("a") if "download" in a}
-    text = base64.b64decode(links["comparison.csv"].split(",", 1)[1]).decode()
+    text = unpacked(links["comparison.csv.gz"].split(",", 1)[1])
     table = pd.read_csv(io.StringIO(text))
     assert list(table.columns) == COLUMNS
     np.testing.assert_allclose(table["value"], report_data.comparison["value"].astype(float), rtol=1e-9)
-    assert "rats_pairs-S1.csv" in links and "rats_pairs-quality.csv" in links
+    assert "rats_pairs-S1.csv.gz" in links and "rats_pairs-quality.csv.gz" in links
 
 
-def test_trouble_stands_at_the_top(report_data: ReportData, page: Path) -> None:
+def test_trouble_is_counted_at_the_top_and_told_at_the_end(report_data: ReportData, page: Path) -> None:
     text = page.read_text()
-    top = text[: text.index("What came out")]
+    summary = text[text.index('<section id="summary"') : text.index('<section id="dataset0"')]
+    top, end = summary[: summary.index('class="hero"')], summary[summary.index('<h3 id="warnings"') :]
+    for words in ("1 quarantined", "1 rows without a value", "1 warnings", "1 notes"):
+        assert f">{words}</a>" in top
     for words in ("Quarantined: 1", "line 4: expected columns", "Rows without a value: 1", "12 frames longer"):
-        assert words in top
+        assert words in end
+    assert "failed: the loss became NaN." in end
     leaky = LeakAudit(4, pd.DataFrame({"split": ["fold0"], "group": ["animal 7"]}))
     leaking = render(dataclasses.replace(report_data, leaks=leaky, examples=(), confusions=()))
-    assert "Leaks between training and test data" in leaking[: leaking.index("What came out")]
-    assert "animal 7" in leaking
+    assert "leak audit failed" in leaking[: leaking.index('class="hero"')]
+    assert "Leaks between training and test data" in leaking and "animal 7" in leaking
+
+
+def test_the_first_screen_is_a_heat_map_and_a_picture_of_the_data(page: Path) -> None:
+    text = page.read_text()
+    hero = text[text.index('<figure class="heat">') : text.index('<h3 id="numbers"')]
+    assert text.index("S1 of rats_pairs: macro F1") < text.index("<h3")
+    spoken = re.findall(r'<a href="#(dataset\d-task\d)" aria-label="([^"]*)"', hero)
+    assert {link for link, _ in spoken} == {"dataset0-task0", "dataset0-task1", "dataset1-task0"}
+    best = next(words for _, words in spoken if words.startswith("Features on S1"))
+    assert "best chance row" in best and "best method of this task" in best
+    assert hero.count('class="best"') == 3
+    assert '<svg class="scene"' in hero and 'aria-label="Trajectories and one pose of rats_pairs"' in hero
+    assert text.index('class="lead"') < text.index('class="heat"')
 
 
 def test_no_dataset_vanishes(report_data: ReportData) -> None:
@@ -165,7 +188,9 @@ def test_chance_rows_are_marked_and_single_folds_left_out_of_the_task_table(page
     (task,) = [table for table in tables if "rats_pairs, S1: held-out results" in table]
     (every,) = [table for table in tables if "rats_pairs: every result row" in table]
     assert task.count(">features") == 1 and "fold0" not in task
-    assert "fold0" in every
+    assert "<tbody>\n      </tbody>" in every  # the page fills it from the download
+    download = re.search(r'href="data:application/gzip;base64,([^"]*)" download="rats_pairs.csv.gz"', text)
+    assert download is not None and "fold0" in unpacked(download[1])
     assert 'class="best"' in task and "mvd" in task
 
 
@@ -231,7 +256,6 @@ def test_tests_ranks_and_published_numbers_are_shown(page: Path) -> None:
     summary = text[: text.index('<section id="dataset0"')]
     assert "features reached the highest macro F1 of 3 methods, 0.700 over 6 held-out groups" in summary
     assert "Mean ranks over the datasets" in summary
-    assert "failed: the loss became NaN." in summary[: summary.index("What came out")]
     dataset = text[text.index('<section id="dataset0"') : text.index('<section id="dataset1"')]
     for words in (
         "Paired tests: 6",
@@ -243,4 +267,36 @@ def test_tests_ranks_and_published_numbers_are_shown(page: Path) -> None:
         assert words in dataset, words
     parsed = Page(text)
     names = [a["download"] for a in parsed.all("a") if "download" in a]
-    assert {"rats_pairs-S1-tests.csv", "rats_pairs-published.csv", "pca-published.csv", "ranks.csv"} <= set(names)
+    assert {"rats_pairs-S1-tests.csv.gz", "rats_pairs-published.csv.gz", "pca-published.csv.gz", "ranks.csv.gz"} <= set(
+        names
+    )
+
+
+def test_pictures_come_before_tables_and_tables_before_prose(page: Path) -> None:
+    text = page.read_text()
+    task = text[text.index('<article id="dataset0-task0"') : text.index('<article id="dataset0-task1"')]
+    order = [
+        'class="ethogram"',
+        "F1 by class and method",
+        "Confusion",
+        "Label efficiency",
+        "held-out results",
+        "S1 of rats",
+    ]
+    places = [task.index(words) for words in order[:-1]]
+    assert places == sorted(places)
+    dataset = text[text.index('<section id="dataset0"') : text.index('<section id="dataset1"')]
+    assert dataset.index("Embedding maps") < dataset.index(
+        "Labels by class" if "Labels by class" in dataset else "labels by class"
+    )
+    assert dataset.index("labels by class") < dataset.index("About this dataset") < dataset.index("Warnings and notes")
+
+
+def test_losses_and_scores_have_plots_of_their_own() -> None:
+    assert [kind_of(name) for name in ("train_loss", "val_score", "train_cons_accuracy_score", "val_mse")] == [
+        "losses", "scores", "scores", "errors",
+    ]  # fmt: skip
+    run = {"dataset": "d", "method": "m", "mode": "sound", "setting": "default", "split": "official", "seed": 0}
+    rows = [{**run, "series": name, "epoch": k, "value": k} for name in ("train_loss", "val_score") for k in (1, 2)]
+    captions = [plot.caption for _, plot in curves(pd.DataFrame(rows), "m")]
+    assert ["losses" in captions[0], "scores" in captions[1], len(captions)] == [True, True, 2]

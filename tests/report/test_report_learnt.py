@@ -148,8 +148,8 @@ def test_curves_are_long_and_thin(tmp_path):
     table = training_curves([RUN], [tmp_path / "m.csv"])
     assert table.groupby("series").size().to_dict() == {"train_loss": 100, "val_f1": 25}
     assert table.loc[table["series"] == "train_loss", "epoch"].iloc[[0, -1]].tolist() == [1, 250]
-    ((dataset, plot),) = learnt.curves(table, "net")
-    assert dataset == "toy" and "train loss ends at 0.004" in plot.label
+    (dataset, losses), (_, scored) = learnt.curves(table, "net")
+    assert dataset == "toy" and "train loss ends at 0.004" in losses.label and "val f1" in scored.label
 
 
 def test_plots_hold_no_tags_and_no_nan():

@@ -1,4 +1,5 @@
-"""Fuzz every reader for a given time: `make fuzz`, or `python -m tests.security.fuzz_run --seconds 60 [READER …]`.
+"""Fuzz every reader for a given time: `make fuzz`, or
+`PYTHONPATH=tests python -m tests.security.fuzz_run --seconds 60 [READER …]`.
 
 Coverage-guided and seeded. Where atheris is installed (`pip install atheris`), libFuzzer mutates; else the small fuzzer
 of `fuzz.py` does. The corpus of a reader begins with small valid files of its format and with those of `hostile.py`; it
@@ -23,11 +24,14 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from tests.security import fuzz, hostile, test_fuzz
+from builders import fuzzing as fuzz
+
+from tests.security import hostile, test_fuzz
 from workflow_scripts.core.errors import EthoMakeError
 
 CORPORA = Path("build/fuzz")
-LONGEST_SECONDS = 20
+LONGEST_SECONDS = 60
+"""By the clock, of one input."""
 SLUG = str.maketrans(" ", "_")
 FUZZED = [name for name in hostile.READERS if name != "archive"]
 

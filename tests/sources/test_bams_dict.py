@@ -8,6 +8,7 @@ import yaml
 
 from workflow_scripts.cards.card import Card
 from workflow_scripts.cards.parts import Gaps
+from workflow_scripts.convert.propose import Wishes, propose
 from workflow_scripts.convert.tracks import convert_shard
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.methods.bams.config import Config
@@ -113,6 +114,13 @@ def test_a_plain_array_of_any_number_of_features(tmp_path):
     assert even[0].position.shape == (40, 1, 7, 1)
     with pytest.raises(InputError, match="data has 7 features, expected a multiple of the option space, 2"):
         list(read_tracks("bams_dict", tmp_path / "keypoints.npy", {"space": 2}, recording="clip"))
+
+
+def test_a_proposed_card_keeps_zeros_and_has_a_split(tmp_path):
+    np.save(tmp_path / "keypoints.npy", np.zeros((4, 50, 6), np.float32))
+    card = propose([tmp_path], Wishes("mine", fps=30.0)).card
+    assert card["gaps"]["zero_is_missing"] is False
+    assert card["splits"] == {"fold": {"deal": 4}}
 
 
 def test_zero_is_a_value_in_custom_data(tmp_path):

@@ -188,6 +188,11 @@ VALID_LABELS: dict[str, tuple[str, Writer, dict[str, object]]] = {
     "behaviordepot": (".mat", freezing, {}),
     "movement": (".nc", annotations, {"binary": {"attack": "freezing"}}),
     "binary_table": (".csv", text("frame,attack\n" + "".join(f"{k},{k % 2}\n" for k in range(N))), NAMED),
+    "class_table": (
+        ".csv",
+        text("frame,label\n" + "".join(f"{k},{'attack' if k % 2 else 'other'}\n" for k in range(N))),
+        NAMED,
+    ),
     "bento": (".annot", text(BENTO.format("5\t20\t15")), NAMED),
     "ethovision": (".csv", lambda path: ethovision(path, frames=N * 25 // 30), {"binary": {"grooming": "freezing"}}),
     "elan": (".eaf", lambda path: write_elan(path, {"m": [Bout(3, 20, "attack")]}, 30.0), NAMED),

@@ -44,6 +44,12 @@ def test_reads_the_layout_of_the_original(tmp_path):
     assert "no source_frame" in found.warnings[0]
 
 
+def test_the_misspelt_key_of_the_originals_sample_code_is_read(tmp_path):
+    neck = arrays()["locs_neck"]
+    path = npz(tmp_path, locs_neck=None, loclocs_necks=neck)
+    assert np.array_equal(read_images("rat_npz", path, {"labels": None}).points[:, 1], neck)
+
+
 @pytest.mark.parametrize(("layout", "expected"), [("adjacent", [0, 0, 1, 1, 2, 2]), ("strided", [0, 1, 2, 0, 1, 2])])
 def test_copies_share_their_source_frame(tmp_path, layout, expected):
     found = read_images("rat_npz", npz(tmp_path), {"copies": 2, "copies_are": layout})
@@ -91,7 +97,7 @@ def test_a_damaged_file_is_one_sentence(tmp_path, name, sentence):
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
-        ({"locs_neck": None, "loclocs_necks": np.zeros((6, 2))}, r"no key 'locs_neck'.*rename 'loclocs_necks' to"),
+        ({"locs_neck": None, "locs_necks": np.zeros((6, 2))}, r"no key 'locs_neck'.*rename 'locs_necks' to"),
         ({"images": None}, r"no key 'images'; the keys there are locs_base, locs_neck, locs_head"),
         ({"images": np.zeros((6, 50, 50, 3), np.uint8)}, r"in colour, shape \(6, 50, 50, 3\)"),
         ({"images": np.full((6, 50, 50), 0.5)}, r"images are float64 from 0.5 to 0.5, expected uint8"),

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 from builders.files import real, refusal
+from builders.slp import Instance, write_project
 from builders.tracks import labelled
 from builders.tracks import scattered as recording
 from hypothesis import given, settings
@@ -127,11 +128,46 @@ def test_sleap_refusals(tmp_path):
         read(path)
 
 
-def test_slp_without_sleap_io_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "sleap_io", None)
+def test_slp_that_is_no_project(tmp_path):
     (tmp_path / "a.slp").write_bytes(b"x")
-    with refusal(InputError, "sleap-io", "pip install"):
+    with refusal(InputError, "no readable HDF5"):
         read(tmp_path / "a.slp")
+
+
+def test_slp_corrections_replace_predictions(tmp_path):
+    rows = [Instance(0, 1), Instance(0, 2, user=True, replaces=0), Instance(2, 3)]
+    made = read(write_project(tmp_path / "a.slp", rows))
+    assert made.individuals == ("individual1",) and np.isnan(made.position[1]).all()
+    assert made.position[[0, 2], 0, 0, 0].tolist() == [2, 3] and made.confidence[[0, 2], 0, 1].tolist() == [1, 0.5]
+    tracked = [Instance(0, 1, 0), Instance(0, 5, 1), Instance(0, 2, 0, user=True)]
+    made = read(write_project(tmp_path / "b.slp", tracked, ["a", "b"]))
+    assert made.position[0, :, 0, 0].tolist() == [2, 5]
+
+
+def test_slp_of_several_videos_and_of_older_formats(tmp_path):
+    rows = [Instance(0, 1), Instance(0, 2, video=1), Instance(1, 3, video=1)]
+    path = write_project(tmp_path / "a.slp", rows, videos=["x/m1.mp4", "x/m2.mp4"], format_id=1.0)
+    with refusal(InputError, "2 videos", "m1.mp4, m2.mp4"):
+        read(path)
+    assert read(path, video="m2").position[:, 0, 0].tolist() == [[1.5, 0.5], [2.5, 0.5]]
+    with refusal(InputError, "0 videos called 'm3'"):
+        read(path, video="m3")
+
+
+def test_slp_refusals(tmp_path):
+    twice = [Instance(0, 1, 0), Instance(0, 2, 0)]
+    with refusal(InputError, "frame 0", "'a' is there twice"):
+        read(write_project(tmp_path / "a.slp", twice, ["a"]))
+    with refusal(InputError, "no instance"):
+        read(write_project(tmp_path / "b.slp", []))
+    with refusal(InputError, "track 3"):
+        read(write_project(tmp_path / "c.slp", [Instance(0, 1, 3)], ["a"]))
+    path = write_project(tmp_path / "d.slp", [Instance(0, 1)])
+    with h5py.File(path, "a") as handle:
+        del handle["pred_points"]
+        handle["pred_points"] = np.zeros(0, [("x", "f8"), ("y", "f8"), ("visible", "?"), ("score", "f8")])
+    with refusal(InputError, "points that pred_points does not have"):
+        read(path)
 
 
 FLIES = ("flies-pair", "docs", "notebooks", "analysis_example")
@@ -146,11 +182,17 @@ def test_real_flies():
 
 
 def test_real_slp_agrees_with_the_analysis_file():
-    pytest.importorskip("sleap_io", reason="the extra sleap-io is not installed")
     slp, h5 = read(real(*FLIES, "predictions.slp")), read(real(*FLIES, "predictions.analysis.h5"))
     assert (slp.individuals, slp.keypoints) == (h5.individuals, h5.keypoints)
     np.testing.assert_allclose(slp.position, h5.position, rtol=1e-6)
-    assert np.nanmax(slp.confidence) <= 1.5
+    assert np.array_equal(np.isnan(slp.confidence), np.isnan(slp.position[..., 0]))
+
+
+def test_real_slp_that_people_corrected():
+    made = read(real("flies-pair", "tests", "data", "tracks", "clip.slp"))
+    assert made.individuals == ("female", "male") and made.position.shape == (1500, 2, 13, 2)
+    assert set(np.unique(made.confidence[~np.isnan(made.confidence)])) == {1.0}
+    np.testing.assert_allclose(made.position[0, 1, made.keypoints.index("head")], made.position[1, 1, 0], atol=500)
 
 
 def sequences(n: int, frames: int = 20):

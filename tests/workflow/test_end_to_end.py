@@ -94,7 +94,7 @@ def test_an_edited_stage_reruns_its_descendants_alone(finished: Path) -> None:
     try:
         stage.write_text(text + "\nEDITED = True\n")
         done = run(finished, "-n")
-        tables = {"significance", "compare", "maps", "examples", "report", "crate"}
+        tables = {"significance", "compare", "maps", "pictures", "examples", "report", "crate"}
         assert rules_of(done) == {"transform", "probe_control", "pool", "all"} | tables
         stage.write_text(text + "\n# a comment changes nothing\n")
         assert "Nothing to be done" in (again := run(finished, "-n")).stdout + again.stderr

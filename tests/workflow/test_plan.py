@@ -161,7 +161,7 @@ def test_tables_alone_redraw_the_report_and_plan_no_training(root: Path, tmp_pat
     ]
     names += [
         f"tables/{name}.csv"
-        for name in ("quality", "labels", "ethograms", "confusions", "notes", "embedding_maps", "curves")
+        for name in ("quality", "labels", "ethograms", "confusions", "notes", "embedding_maps", "curves", "pictures")
     ]
     names += [f"sections/latents_rats_pairs/{name}" for name in ("section.json", "latents.csv", "latents.png")]
     for name in names:

@@ -94,8 +94,18 @@ EDITS: dict[str, Callable[[Config], None]] = {
 
 # Rules that read the configuration as a whole, and are cheap.
 WHOLE = {
-    *("all", "paper_figures", "configuration", "significance", "compare", "examples", "maps", "leaderboard"),
-    *("rulegraph", "report", "crate", "figure", "pool", "score"),
+    *(
+        "all",
+        "paper_figures",
+        "configuration",
+        "significance",
+        "compare",
+        "examples",
+        "maps",
+        "pictures",
+        "leaderboard",
+    ),
+    *("rulegraph", "report", "crate", "figure", "pool", "score", "published"),
 }
 
 
@@ -236,6 +246,13 @@ def test_one_run_leaves_what_a_fresh_folder_holds(finished: Path, root: Path, tm
     snakemake(here, BASE, "--quiet", "all")
     assert not differing(here, finished)
     assert not planned_outputs(snakemake(here, BASE, "-n"))
+    # What the runs that are gone have left is deleted when the user asks for it.
+    kept = {path for path in results(finished) if path.startswith("results/")}
+    assert kept < {path for path in results(here) if path.startswith("results/")}
+    command = [sys.executable, "-m", "workflow_scripts.cli", "prune", "edited.yaml", "--delete"]
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {path for path in results(here) if path.startswith("results/")} == kept
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ Every export (:mod:`workflow_scripts.behaviour.exports`) takes either, so that b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -64,8 +65,7 @@ class Coding:
     recording : str
     fps : float
     n_frames : int
-    animal : str
-        Empty where a class is of several animals together.
+    animals : tuple of str
     media : str
         Name of the video; may be empty.
     tasks : list of Coded
@@ -76,7 +76,7 @@ class Coding:
     recording: str
     fps: float
     n_frames: int
-    animal: str
+    animals: tuple[str, ...]
     media: str
     tasks: list[Coded] = field(default_factory=list)
     confidence: float = 0.0
@@ -84,6 +84,19 @@ class Coding:
     def by_task(self) -> dict[str, list[Bout]]:
         """Return the bouts of each task."""
         return {each.task: each.bouts(self.confidence) for each in self.tasks}
+
+    def animal(self, task: str, name: str) -> str:
+        """Return whose behaviour a class is: of the only animal, or of the one that the class or task begins with.
+
+        Sources name a class `<subject>_<behaviour>` where several subjects are coded (`by_subject`). The result is
+        empty where a class is of several animals together.
+        """
+        if len(self.animals) == 1:
+            return self.animals[0]
+        named = [
+            one for one in self.animals if name.startswith(f"{one}_") or task.startswith(re.sub(r"\W+", "_", one) + "_")
+        ]
+        return max(named, key=len, default="")
 
     def shown(self, task: str, name: str) -> str:
         """Name a class for a format without tasks: with several tasks, the class carries its task's name."""
@@ -220,8 +233,7 @@ def _coding(reader: Any, kind: str, recording: str, media: str, tasks: list[Code
         animals, sources = ("",), reader.read(recording).source_sha256
     filmed = next((name for name in sources if Path(name).suffix.lower() in VIDEOS), "")
     named = media.replace("{recording}", recording) if media else filmed
-    animal = animals[0] if len(animals) == 1 else ""
-    return Coding(recording, reader.fps(recording), reader.n_frames(recording), animal, named, tasks)
+    return Coding(recording, reader.fps(recording), reader.n_frames(recording), tuple(animals), named, tasks)
 
 
 def _labelled(task: str, labels: Labels) -> Coded:

@@ -10,8 +10,9 @@ import numpy as np
 
 from workflow_scripts.behaviour.calibration import Calibration, fit_calibration
 from workflow_scripts.behaviour.paths import Prices, best_paths, log_of, tune_prices
+from workflow_scripts.behaviour.span import Span, inside_span, learn_span, span_of, within
 from workflow_scripts.behaviour.thresholds import Held, Rule, class_scores, decide, shown_classes, tune
-from workflow_scripts.core.typing import BoolArray, FloatArray, Int64Array
+from workflow_scripts.core.typing import BoolArray, Float64Array, FloatArray, Int64Array
 
 DURATIONS = (0.0, 0.25, 0.5, 1.0, 2.0)
 """Shortest bouts and longest gaps that are tried, in seconds."""
@@ -44,6 +45,8 @@ class Decision:
         Least calibrated probability of the class decided on; below it a frame stays unknown.
     held_score : float
         Mean of bout and frame F1 of the classes with bouts on the frames that tuned it.
+    span : Span or None
+        The span outside which every recording is background, where the training labels are of this kind.
     """
 
     kind: Kind
@@ -55,11 +58,16 @@ class Decision:
     prices: Prices
     unknown_below: float = 0.0
     held_score: float = float("nan")
+    span: Span | None = None
 
     @property
     def background_code(self) -> int | None:
         """Index of the background."""
         return None if self.background is None else self.vocabulary.index(self.background)
+
+    def believed(self, probabilities: FloatArray) -> Float64Array:
+        """Calibrate probabilities (time, classes) of one recording, and put them into the scored span."""
+        return _believed(probabilities, self.calibration, self.span, self.background_code, self.fps)
 
     def apply(self, probabilities: FloatArray, unseen: BoolArray | None = None) -> Int64Array:
         """Decide on a recording.
@@ -76,7 +84,7 @@ class Decision:
         ndarray of int, shape (time,)
             Indices of the vocabulary, :data:`UNKNOWN` where too little is known.
         """
-        calibrated = self.calibration.apply(probabilities)
+        calibrated = self.believed(probabilities)
         if self.kind == "path":
             codes = best_paths([log_of(calibrated)], self.prices)[0]
         else:
@@ -103,6 +111,7 @@ class Decision:
             "temperature": self.calibration.temperature,
             "unknown_below": self.unknown_below,
             "held_score": self.held_score,
+            "span": None if self.span is None else [*map(float, self.span)],
             "classes": by_class,
         }
 
@@ -136,7 +145,17 @@ class Decision:
             prices,
             float(value["unknown_below"]),
             float(value["held_score"]),
+            Span(*value["span"]) if value.get("span") else None,  # decisions of earlier versions have none
         )
+
+
+def _believed(
+    probabilities: FloatArray, calibration: Calibration, span: Span | None, background: int | None, fps: float
+) -> Float64Array:
+    calibrated = calibration.apply(probabilities)
+    if span is None or background is None:
+        return calibrated
+    return within(calibrated, background, inside_span(calibrated[:, background], span, independent=2 * fps))
 
 
 def tune_decision(
@@ -166,15 +185,17 @@ def tune_decision(
         calibration = fit_calibration(probabilities, np.concatenate([each.truth[each.mask] for each in held]))
     else:
         calibration = Calibration.none(n)
+    span = None if code is None else learn_span([span_of(each.truth, each.mask, code) for each in held])
     calibrated = [
-        replace(each, probabilities=calibration.apply(each.probabilities).astype(np.float32)) for each in held
+        replace(each, probabilities=_believed(each.probabilities, calibration, span, code, fps).astype(np.float32))
+        for each in held
     ]
     rules, prices = tuple(Rule() for _ in vocabulary), Prices.plain(n)
     if kind == "path":
         prices = tune_prices(calibrated, n, code)
     else:
         rules = tuple(tune(calibrated, n, code, fps, durations=DURATIONS, thresholds=THRESHOLDS))
-    decision = Decision(kind, vocabulary, background, fps, calibration, rules, prices)
+    decision = Decision(kind, vocabulary, background, fps, calibration, rules, prices, span=span)
     said = [decision.apply(each.probabilities) for each in held]
     shown = shown_classes(held, n, code)
     scores = [np.nan_to_num(class_scores(held, said, each)) for each in shown]

@@ -128,7 +128,7 @@ def _write_table(path: Path, codings: Iterable[Coding]) -> Path:
     rows = [
         [
             coding.recording,
-            coding.animal,
+            coding.animal(task, bout.name),
             bout.name,
             f"{bout.start / coding.fps:.6f}",
             f"{bout.stop / coding.fps:.6f}",

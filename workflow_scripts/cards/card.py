@@ -11,11 +11,11 @@ from typing import Any, Literal
 from pydantic import AliasChoices, Field, field_validator, model_validator
 
 from workflow_scripts.cards.names import Fps, Label, Name, PlainPath, Side, TaskName, require_unique
-from workflow_scripts.cards.parts import Gaps, Movie, Published, Simulation
+from workflow_scripts.cards.parts import Blocks, Gaps, Movie, Published, Simulation
 from workflow_scripts.cards.patterns import LabelSource, Pattern, expand_pattern
-from workflow_scripts.cards.place import Space
+from workflow_scripts.cards.place import NOWHERE, Space
 from workflow_scripts.cards.sheet import LabelTemplate, Rename, expand, read_spans
-from workflow_scripts.cards.splits import DealtSplit, FoldSplit, Split
+from workflow_scripts.cards.splits import LabelDraws, Split, suffixes
 from workflow_scripts.core import limits
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import read_yaml
@@ -39,6 +39,7 @@ class RemoteFile(Strict):
     """One file to download (or, for a twin, to simulate)."""
 
     path: PlainPath = Field(description="Where it lands below resources/<dataset>/, and where a mirror folder has it.")
+    mirror: str | None = Field(None, description="Folder inside a mirror that has this file; default the card's.")
     urls: list[str] = Field([], description="Public addresses, tried in this order after the mirrors.")
     bytes: int | None = Field(None, ge=0, description="Exact size.")
     about: int | None = Field(
@@ -177,6 +178,9 @@ class Card(Space):
     source: str = Field(description="Name of a track source (workflow_scripts/sources).")
     options: dict[str, Any] = Field({}, description="Options of that source.")
     gaps: Gaps = Gaps()
+    blocks: Blocks | None = Field(
+        None, description="Cut tracks into blocks of time, where one session is all there is."
+    )
     recordings: str | list[dict[str, Any]] | Pattern | None = Field(
         None,
         description="Sheet beside the card (<name>.recordings.tsv), its rows, or a pattern of files below `local`; "
@@ -208,6 +212,8 @@ class Card(Space):
             for path in shard.paths():
                 if path not in known:
                     raise ValueError(f"shard {shard.id!r} names {path!r}, which no entry of files provides")
+        if self.blocks is not None and self.kind != "tracks":
+            raise ValueError(f"blocks cuts tracks, and this is a card of {self.kind}; remove it")
         if FINAL in self.splits:
             raise ValueError(f"splits: the name {FINAL!r} is kept for the split in which everything labelled trains")
         for movie in self.movies:
@@ -309,18 +315,8 @@ class Card(Space):
         kept = {"path", "sha256", "md5", "members"}
         files = [RemoteFile(**self.file(path).model_dump(include=kept), urls=["-"]) for path in sorted(paths)]
         shown = {"title": "-", "description": "", "licence": "", "terms": "", "citation": ["-"], "fps_note": ""}
-        silent: dict[str, Any] = {
-            "movies": movies,
-            "splits": {},
-            "published": [],
-            "frames": None,
-            "mirror": None,
-            "local": None,
-            "recordings": None,
-            "labels": [],
-            "zones": {},
-            "arena": None,
-        }
+        silent: dict[str, Any] = {"movies": movies, "splits": {}, "published": [], "labels": [], **NOWHERE}
+        silent |= dict.fromkeys(("frames", "mirror", "local", "recordings"))
         return self.model_copy(update={"shards": shards, "files": files, **shown, **silent, **update})
 
     def inputs_digest(self, purpose: Purpose, name: str = "") -> str:
@@ -368,11 +364,12 @@ class Card(Space):
         except KeyError as error:
             known = ", ".join(self.splits) or "none"
             raise ConfigError(f"The card {self.name!r} has no split {family!r}; it has: {known}.") from error
-        if isinstance(split, FoldSplit):
-            return [f"{family}{k}" for k in range(len(split.folds))]
-        if isinstance(split, DealtSplit):
-            return [f"{family}{k}" for k in range(split.deal)]
-        return [family]
+        return [f"{family}{suffix}" for suffix in suffixes(split)]
+
+    def pooled_as(self, family: str, name: str) -> str:
+        """Name under which a split's predictions are scored: that of its folds together, or its own."""
+        # Draws of labels share their test recordings, so that one recording would count several times.
+        return name if isinstance(self.splits.get(family), LabelDraws) else family
 
 
 def card_path(root: str | Path, name: str) -> Path:

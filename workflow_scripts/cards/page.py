@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from workflow_scripts.cards.card import Card, RemoteFile
-from workflow_scripts.cards.splits import DealtSplit, FoldSplit, RandomSplit, Split
+from workflow_scripts.cards.splits import DealtSplit, FoldSplit, LabelDraws, RandomSplit, Split
 from workflow_scripts.core.redact import redact
 
 UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
@@ -101,7 +101,14 @@ def _split(split: Split) -> str:
     if isinstance(split, DealtSplit):
         return f"held out in turn: {split.deal} parts of the groups, dealt at random (seed {split.seed})"
     if isinstance(split, FoldSplit):
-        return "held out in turn: " + "; ".join(", ".join(fold) for fold in split.folds)
+        turns = "held out in turn: " + "; ".join(", ".join(fold) for fold in split.folds)
+        return turns + (" (no other group takes part)" if split.rest == "leave_out" else "")
+    if isinstance(split, LabelDraws):
+        numbers = ", ".join(str(n) for n in split.labelled)
+        return (
+            f"{numbers} training groups keep their labels, drawn {split.draws} times (seed {split.seed}); "
+            f"test: groups {', '.join(split.test)}"
+        )
     by = {"group": "groups", "animal": "animals", "recording_prefix": "recordings whose id begins with"}[split.by]
     parts = [
         f"{name}: {by} {', '.join(groups)}"

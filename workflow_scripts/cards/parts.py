@@ -50,3 +50,20 @@ class Gaps(Strict):
     interpolate_max_frames: int = Field(
         0, ge=0, description="Longest gap, in frames, filled linearly between two seen points; longer ones stay NaN."
     )
+
+
+class Blocks(Strict):
+    """Blocks of time that every recording is cut into, each a recording and a group of its own.
+
+    This is for data of one session, where no recording can be held out: blocks are held out instead.
+    """
+
+    count: int = Field(ge=2, le=1000, description="Number of blocks, equally long.")
+    gap_s: float = Field(
+        2.0, ge=0, description="Seconds left out between two blocks, as neighbours resemble each other."
+    )
+
+    def names(self, name: str) -> list[str]:
+        """Return the names of the blocks of a recording, or of a group."""
+        digits = len(str(self.count - 1))
+        return [f"{name}/block{k:0{digits}d}" for k in range(self.count)]

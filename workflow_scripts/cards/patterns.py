@@ -109,7 +109,7 @@ def expand_pattern(card: Mapping[str, Any]) -> dict[str, Any]:
     if not values.get("local"):
         raise ValueError("recordings are found in a local folder: name it under local")
     if values.get("files") or values.get("shards"):
-        raise ValueError("recordings stand in place of files and shards: keep one of the two")
+        raise ValueError("recordings replace files and shards: keep one of the two")
     pattern = Pattern.model_validate(values.pop("recordings"))
     files, shards = pattern.expand(Path(values["local"]).expanduser())
     return values | {"files": files, "shards": shards}

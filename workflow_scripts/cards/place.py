@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 from workflow_scripts.cards.names import Label
 from workflow_scripts.core.validation import Strict
 
+NOWHERE: dict[str, Any] = {"zones": {}, "arena": None}
+"""What conversion depends on of places: nothing."""
+
 Positive = Annotated[float, Field(gt=0)]
 
 

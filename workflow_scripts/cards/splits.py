@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from workflow_scripts.cards.names import Seed
 from workflow_scripts.core.validation import Strict
@@ -30,6 +30,9 @@ class FoldSplit(Strict):
         min_length=2, max_length=MOST_FOLDS, description="Groups held out together, one list a fold."
     )
     by: Literal["group", "animal"] = Field("group", description="Whether the lists name groups or animals (of images).")
+    rest: Literal["train", "leave_out"] = Field(
+        "train", description="Groups that no list names: they train in every fold, or take no part."
+    )
 
 
 class DealtSplit(Strict):
@@ -49,4 +52,39 @@ class RandomSplit(Strict):
     seed: Seed = 0
 
 
-Split: TypeAlias = GroupSplit | FoldSplit | DealtSplit | RandomSplit
+class LabelDraws(Strict):
+    """How much labels help: of all training groups, a few drawn ones keep their labels; the test set stays the same.
+
+    Draw d makes one random order of the training groups; of it the first 1, 2, 4 … are labelled, so that the sets of a
+    draw are nested. The splits are called by number and draw: `labels_k4_0` of a family `labels_k`.
+    """
+
+    labelled: list[Annotated[int, Field(ge=1)]] = Field(
+        min_length=1, max_length=20, description="Numbers of training groups that keep their labels."
+    )
+    draws: int = Field(3, ge=1, le=100, description="How often groups are drawn for each number.")
+    test: list[str] = Field(min_length=1, description="Groups held out, the same in every draw.")
+    seed: Seed = 0
+
+    @field_validator("labelled")
+    @classmethod
+    def _rising(cls, value: list[int]) -> list[int]:
+        if value != sorted(set(value)):
+            raise ValueError("labelled: expected rising numbers, each once")
+        return value
+
+    def suffixes(self) -> dict[str, tuple[int, int]]:
+        """Number of labelled groups and draw, by what follows the family's name."""
+        return {f"{n}_{draw}": (n, draw) for n in self.labelled for draw in range(self.draws)}
+
+
+Split: TypeAlias = GroupSplit | FoldSplit | DealtSplit | RandomSplit | LabelDraws
+
+
+def suffixes(split: Split) -> list[str]:
+    """What follows a family's name in the names of its splits; one empty text where the family is one split."""
+    if isinstance(split, LabelDraws):
+        return list(split.suffixes())
+    if isinstance(split, FoldSplit | DealtSplit):
+        return [str(k) for k in range(split.deal if isinstance(split, DealtSplit) else len(split.folds))]
+    return [""]

@@ -15,6 +15,8 @@ from workflow_scripts.provenance.environment import git_state, versions
 from workflow_scripts.report.claims import claims
 
 TABLES = ("comparison.csv", "tests.csv", "ranks.csv", "settings.csv")
+WHERE_MADE = ("label_efficiency.csv",)
+"""Tables that not every experiment has."""
 
 
 def _machine() -> str:
@@ -53,7 +55,7 @@ def keep(root: Path, results: Path, day: date) -> Path:
     if missing:
         raise ConfigError(f"{results} lacks {', '.join(missing)}; run the experiment to the end first.")
     folder = root / "docs" / "results" / results.name
-    for name in TABLES:
+    for name in [*TABLES, *(name for name in WHERE_MADE if (results / name).is_file())]:
         write_text(folder / name, (results / name).read_text(encoding="utf-8"))
     state = git_state(root)
     facts = {

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
+from workflow_scripts.core.progress import metered
 from workflow_scripts.detectors import Detector, make
 from workflow_scripts.detectors.coverage import OUTSIDE_WARNING, Coverage
 from workflow_scripts.formats.clips import MISSING, ClipRecording
@@ -95,7 +96,7 @@ def preprocess(
         last, done = found[-1, :2].astype(np.float64), stop
 
     with atomic_path(target) as part, CropWriter(part, info.fps, options.size) as writer:
-        for planes in prefetch(decode(info, region)):
+        for planes in metered(prefetch(decode(info, region)), f"crop {path.name}", length, "frames"):
             if read == length:
                 break
             if read % every == 0:
@@ -128,7 +129,11 @@ def preprocess(
         image_size=(info.width, info.height),
         rotation=info.rotation,
         source_sha256={path.name: checksum(path)},
-        warnings=_warnings(info, read, length, found, window, origin) + _missed(coverage.share(), options),
+        warnings=[
+            *getattr(detector, "warnings", []),
+            *_warnings(info, read, length, found, window, origin),
+            *_missed(coverage.share(), options),
+        ],
         outside=coverage.share(),
         preprocessing=options.model_dump(mode="json", exclude={"label", "balance"}) | {"folder": str(where)},
     )

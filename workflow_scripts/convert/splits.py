@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from workflow_scripts.cards.card import FINAL, Card
-from workflow_scripts.cards.splits import DealtSplit, FoldSplit, GroupSplit, RandomSplit
+from workflow_scripts.cards.splits import DealtSplit, FoldSplit, GroupSplit, LabelDraws, RandomSplit
 from workflow_scripts.core.errors import ConfigError, LeakError
 from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.datasets import DatasetReader, open_dataset
@@ -95,11 +95,12 @@ def make_split(tracks: Path, card: Card, name: str) -> Split:
     return Split(
         dataset=card.name,
         name=name,
-        family=family,
+        family=card.pooled_as(family, name),
         train=sides["train"],
         validation=sides["validation"],
         test=sides["test"],
         groups={recording: groups[recording] for recording in named},
+        unlabelled=_hidden(definition, name.removeprefix(family), sides["train"], groups, labelled, card, name),
     )
 
 
@@ -150,6 +151,8 @@ def divide(
         definition = _deal(definition, sorted({groups[recording] for recording in labelled}), card, name)
     if isinstance(definition, RandomSplit):
         definition = _draw(definition, {recording: groups[recording] for recording in sorted(labelled)}, card, name)
+    if isinstance(definition, LabelDraws):
+        definition = GroupSplit(test=definition.test)
     if isinstance(definition, FoldSplit):
         folds = definition.folds
         definition = _fold(definition, int(name.removeprefix(family)), card, name)
@@ -192,7 +195,13 @@ def _family(card: Card, name: str) -> str:
 
 def _quarantined_groups(card: Card, reader: DatasetReader) -> set[str]:
     """Groups (or ids, where the card leaves the group to the source) of shards that could not be converted."""
-    return {shard.group or shard.id for shard in card.shards if shard.id in reader.quarantined}
+    return card_groups(card, {shard.id for shard in card.shards if shard.id in reader.quarantined})
+
+
+def card_groups(card: Card, shards: set[str]) -> set[str]:
+    """Return the groups that a card gives to some of its shards, blocks of time included."""
+    groups = {shard.group or shard.id for shard in card.shards if shard.id in shards}
+    return groups if card.blocks is None else {name for group in groups for name in card.blocks.names(group)}
 
 
 def _deal(definition: DealtSplit, groups: list[str], card: Card, name: str) -> FoldSplit:
@@ -233,7 +242,26 @@ def _fold(definition: FoldSplit, number: int, card: Card, name: str) -> GroupSpl
             raise ConfigError(f"Split {name!r} of {card.name!r}: group {min(twice)!r} is held out in two folds.")
         seen.update(fold)
     # Empty lists mean: everything else trains.
-    return GroupSplit(train=[], validation=[], test=definition.folds[number])
+    train = sorted(seen.difference(definition.folds[number])) if definition.rest == "leave_out" else []
+    return GroupSplit(train=train, validation=[], test=definition.folds[number])
+
+
+def _hidden(
+    definition: object, suffix: str, train: list[str], groups: dict[str, str], labelled: set[str], card: Card, name: str
+) -> list[str]:
+    """Training recordings whose labels the split hides: of groups beyond the first ones of its draw."""
+    if not isinstance(definition, LabelDraws):
+        return []
+    number, draw = definition.suffixes()[suffix]
+    candidates = sorted({groups[recording] for recording in train if recording in labelled})
+    if number > len(candidates):
+        raise ConfigError(
+            f"Split {name!r} of {card.name!r} asks for {number} labelled training groups, and there are "
+            f"{len(candidates)}; lower labelled in config/datasets/{card.name}.yaml."
+        )
+    # One order a draw, whatever the number, makes the smaller sets parts of the larger ones.
+    kept = set(np.random.default_rng([definition.seed, draw]).permutation(candidates)[:number].tolist())
+    return [recording for recording in train if groups[recording] not in kept]
 
 
 def _check_known(wanted: list[str], known: set[str], missing: set[str], card: Card, name: str, what: str) -> None:

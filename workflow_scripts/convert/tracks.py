@@ -15,6 +15,7 @@ from workflow_scripts.cards.parts import Gaps
 from workflow_scripts.cards.patterns import LabelSource
 from workflow_scripts.cards.place import Space
 from workflow_scripts.cards.sheet import read_spans
+from workflow_scripts.convert.blocks import cut
 from workflow_scripts.convert.labels import with_background
 from workflow_scripts.convert.naming import by_card, label_options, later, longer, padded
 from workflow_scripts.convert.resample import FPS_TOLERANCE, mask_unscored, resample
@@ -91,7 +92,7 @@ def convert_shard(card: Card, shard: Shard, resources: Path) -> Iterator[Recordi
             covariates=raw.covariates | shard.covariates,
             start=shard.start,
         )
-        recording = _mend(tracks, recording, card.gaps, zero=zero_is_missing(card))
+        recording = _without_gaps(tracks, recording, card.gaps, zero=zero_is_missing(card))
         recording = scaled(recording, card)
         labels = {
             name: longer(_in_card_vocabulary(tracks, name, found, card), recording.n_frames)
@@ -103,7 +104,9 @@ def convert_shard(card: Card, shard: Shard, resources: Path) -> Iterator[Recordi
         if shard.scored is not None:
             mask_unscored(labels, read_spans(shard.scored), shard.start, recording.fps)
         recording = dataclasses.replace(recording, labels=labels)
-        yield recording if card.resample is None else resample(recording, card.resample)
+        if card.resample is not None:
+            recording = resample(recording, card.resample)
+        yield from [recording] if card.blocks is None else cut(tracks, recording, card.blocks)
 
 
 def scaled(recording: Recording, card: Space) -> Recording:
@@ -147,8 +150,8 @@ def zero_is_missing(card: Card) -> bool:
     return not nan_alone(card.source) if card.gaps.zero_is_missing is None else card.gaps.zero_is_missing
 
 
-def _mend(tracks: Path, recording: Recording, gaps: Gaps, *, zero: bool) -> Recording:
-    """Tell missing points, fill short gaps, and collect the warnings."""
+def _without_gaps(tracks: Path, recording: Recording, gaps: Gaps, *, zero: bool) -> Recording:
+    """Mark missing points, fill short gaps, and collect the warnings."""
     position, confidence = recording.position.copy(), recording.confidence.copy()
     if recording.n_frames == 0 or position.size == 0:
         raise InputError(tracks, f"the recording {recording.id!r} has no frame", "leave it out, or export it again")

@@ -51,17 +51,35 @@ class Detector(Lookup[Options]):
         """Read the tracks, and refuse those of another video."""
         options = self.options
         recording = next(read_tracks(options.source, self.path, options.options, recording=self.path.stem))
-        more = abs(recording.n_frames - info.n_frames)
-        if more > max(1, MAX_MISMATCH * info.n_frames):
+        rows = self._rows(recording, info)
+        found = boxes_of(recording, options)
+        boxes = np.full((info.n_frames, 5), np.nan, np.float32)
+        there = rows < len(found)
+        boxes[there] = found[rows[there]]
+        return boxes
+
+    def _rows(self, recording: Recording, info: VideoInfo) -> npt.NDArray[np.int64]:
+        """Return the row of the table for each frame of the video: of the same number, or of the same time."""
+        both = f"{self.path.name} has {recording.n_frames} frames and the video {info.path.name} {info.n_frames}"
+        rate = recording.fps if np.isfinite(recording.fps) else info.fps
+        by_time = np.rint(info.times * rate).astype(np.int64)
+        if recording.n_frames != info.n_frames and info.variable and _near(recording.n_frames, int(by_time[-1]) + 1):
+            self.warnings.append(f"{both}, whose frame rate varies; they are aligned by time, {rate:.4g} rows a second")
+            return by_time
+        if not _near(recording.n_frames, info.n_frames):
             raise InputError(
                 self.path,
                 f"has {recording.n_frames} frames and the video {info.path.name} {info.n_frames}",
                 "check that both belong together",
             )
-        boxes = np.full((info.n_frames, 5), np.nan, np.float32)
-        found = boxes_of(recording, options)[: info.n_frames]
-        boxes[: len(found)] = found
-        return boxes
+        if recording.n_frames != info.n_frames:
+            rest = "the rows past its end are left out" if recording.n_frames > info.n_frames else "its end has no box"
+            self.warnings.append(f"{both}; frames are taken by number, and {rest}")
+        return np.arange(info.n_frames)
+
+
+def _near(rows: int, frames: int) -> bool:
+    return abs(rows - frames) <= max(1, MAX_MISMATCH * frames)
 
 
 def _chosen(what: str, wanted: Sequence[str], known: Sequence[str]) -> list[int]:

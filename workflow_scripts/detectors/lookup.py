@@ -28,6 +28,11 @@ class Lookup(ABC, Generic[OptionsT]):
         The dataset's folder.
     file : str
         Path below it of the file the boxes are read from.
+
+    Attributes
+    ----------
+    warnings : list of str
+        What had to be decided about the video that was fitted last.
     """
 
     batch = 1
@@ -36,6 +41,7 @@ class Lookup(ABC, Generic[OptionsT]):
     def __init__(self, options: OptionsT, folder: Path, file: str) -> None:
         self.options = options
         self.path = folder / file
+        self.warnings: list[str] = []
         self._boxes: npt.NDArray[np.float32] = np.empty((0, 5), np.float32)
 
     @abstractmethod
@@ -50,6 +56,7 @@ class Lookup(ABC, Generic[OptionsT]):
 
     def fit(self, info: VideoInfo, samples: Sequence[Planes], region: Region | None) -> None:
         """Read the boxes; see :mod:`workflow_scripts.detectors`."""
+        self.warnings = []
         boxes = self.read(info).astype(np.float32)
         if region is not None:
             boxes[:, :4] -= np.array([region.x, region.y] * 2, np.float32)

@@ -67,6 +67,15 @@ def check_applications(experiment: Experiment) -> None:
         raise ConfigError(f"apply: {twice[0]!r} is applied to {twice[1]!r} by two entries; put them into one.")
 
 
+def folds_of(experiment: Experiment, run: Run) -> list[Run]:
+    """Return the runs of the same method, setting and seed on each fold of a run's family; of a final, the first."""
+    families = [family for family in experiment.use(run.dataset).splits if family != FINAL]
+    family = run.family if run.family != FINAL else next(iter(families), None)
+    names = ("dataset", "method", "mode", "setting", "seed")
+    alike = [other for other in experiment.runs if all(getattr(other, key) == getattr(run, key) for key in names)]
+    return [other for other in alike if other.family == family]
+
+
 def final_results(experiment: Experiment) -> list[str]:
     """Paths, below `results/<experiment>/`, of what finals end with: the readout, or the model where it has none."""
     ends = {run.path(): "probe" if experiment.probed(run) else "embedder" for run in experiment.finals}

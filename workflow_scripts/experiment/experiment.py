@@ -39,7 +39,7 @@ Places = str | Path | Sequence[Path]
 class Run:
     """Dataset × method × mode × hyper-parameter setting × split × seed.
 
-    `window` is the number of frames that the method sees at a time, where its scores stand beside those of windows.
+    `window` is the number of frames that the method sees at a time, where its scores are beside those of windows.
     """
 
     dataset: str
@@ -191,7 +191,11 @@ class Experiment:
         runs = []
         for dataset, use in self.config.datasets.items():
             card = self.cards[dataset]
-            splits = [(family, name) for family in families[dataset] for name in card.split_names(family)]
+            splits = [
+                (card.pooled_as(family, name), name)
+                for family in families[dataset]
+                for name in card.split_names(family)
+            ]
             for method in use.methods or self.config.methods:
                 model = methods.config_model(method)
                 if model.kind != card.kind:
@@ -214,9 +218,11 @@ class Experiment:
         found = []
         for dataset in self.config.datasets:
             for family in self._families(dataset):
-                for split in self.cards[dataset].split_names(family):
+                card = self.cards[dataset]
+                for split in card.split_names(family):
+                    pooled = card.pooled_as(family, split)
                     for method in chance.of_data(self.cards[dataset].kind):
-                        found.append(Run(dataset, method, "sound", "default", split, self.config.seeds[0], family, {}))
+                        found.append(Run(dataset, method, "sound", "default", split, self.config.seeds[0], pooled, {}))
         return [run for run in found if self.tasks(run.dataset)]
 
     @cached_property
@@ -278,14 +284,6 @@ class Experiment:
         if not self.config.decisions:
             return []
         return [run for run in self.predicting_runs() if self.probed(run)]
-
-    def folds_of(self, run: Run) -> list[Run]:
-        """Runs of the same method, setting and seed on each fold of the run's family (of a final: the first family)."""
-        families = self._families(run.dataset)
-        family = run.family if run.family != FINAL else next(iter(families), None)
-        names = ("dataset", "method", "mode", "setting", "seed")
-        alike = [other for other in self.runs if all(getattr(other, key) == getattr(run, key) for key in names)]
-        return [other for other in alike if other.family == family]
 
     @staticmethod
     def pooled(runs: list[Run]) -> dict[str, list[Run]]:

@@ -15,6 +15,7 @@ from workflow_scripts.core.validation import nearest
 from workflow_scripts.experiment.applications import behaviour_sources, behaviour_tasks
 from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.image_runs import image_runs, leaking_runs
+from workflow_scripts.experiment.label_runs import label_families
 
 Selection = dict[str, str]
 
@@ -58,6 +59,15 @@ LABELLED_BY_FRAME = ("tracks", "clips")
 
 def _datasets(experiment: Experiment) -> list[Selection]:
     return [{"dataset": name} for name in experiment.cards if experiment.tasks(name)]
+
+
+def _published(experiment: Experiment) -> list[Selection]:
+    """Datasets that a paper has numbers on, on a task that the experiment probes."""
+    return [
+        {"dataset": name}
+        for name, card in experiment.cards.items()
+        if {number.task for number in card.published} & set(experiment.tasks(name))
+    ]
 
 
 def _frame_tasks(experiment: Experiment, kinds: tuple[str, ...]) -> list[Selection]:
@@ -108,6 +118,10 @@ def _image_runs(experiment: Experiment) -> list[Selection]:
     return [{"dataset": name, "mode": mode} for name, mode in dict.fromkeys((run.dataset, run.mode) for run in runs)]
 
 
+def _label_curves(experiment: Experiment) -> list[Selection]:
+    return [{"dataset": name, "task": task} for name in label_families(experiment) for task in experiment.tasks(name)]
+
+
 def _leaks(experiment: Experiment) -> list[Selection]:
     return [{"dataset": name} for name in dict.fromkeys(run.dataset for run in leaking_runs(experiment))]
 
@@ -133,10 +147,14 @@ DIRECTION_TABLES = ("tables/direction_errors.csv",)
 KINDS: dict[str, Kind] = {
     "scores": Kind("report.paper:scores", ("comparison.csv",), _datasets),
     "classes": Kind("report.paper:classes", ("comparison.csv", "tables/labels.csv"), _multiclass),
+    "published": Kind("report.beside:beside", ("comparison.csv", "tables/published.csv"), _published),
     "positives": Kind("report.paper:positives", ("comparison.csv",), _yes_or_no),
     "confusion": Kind("report.paper:confusion", ("comparison.csv", "tables/confusions.csv"), _multiclass),
     "ranks": Kind("report.paper:ranks", ("ranks.csv", "tests.csv"), _multiclass),
-    "embeddings": Kind("report.paper:embeddings", ("tables/embedding_maps.csv",), _mapped, "Examples"),
+    "label_efficiency": Kind("report.label_efficiency:draw", ("label_efficiency.csv", "comparison.csv"), _label_curves),
+    "embeddings": Kind(
+        "report.paper:embeddings", ("tables/embedding_maps.csv", "tables/labels.csv"), _mapped, "Examples"
+    ),
     "weights": Kind("methods.daart.figures:weight_map", ("comparison.csv", "settings.csv"), _weight_maps),
     "rose": Kind("methods.rat_direction.paper:rose", DIRECTION_TABLES, _image_runs),
     "animals": Kind("methods.rat_direction.paper:error_by_animal", DIRECTION_TABLES, _image_runs),
@@ -149,7 +167,12 @@ KINDS: dict[str, Kind] = {
     "transitions": Kind(
         "behaviour.figures:transition_graphs", ("behaviour/transitions.csv",), _behaviours, "Behaviour"
     ),
-    "ethogram": Kind("report.paper:ethogram", ("tables/ethograms.csv", "tables/quality.csv"), _multiclass, "Examples"),
+    "ethogram": Kind(
+        "report.paper:ethogram",
+        ("tables/ethograms.csv", "tables/quality.csv", "tables/labels.csv"),
+        _multiclass,
+        "Examples",
+    ),
 }
 """Every kind of figure by the name that the configuration key `figures` knows it by."""
 

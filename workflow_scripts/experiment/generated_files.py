@@ -59,7 +59,7 @@ def _model_lines(model: type[BaseModel], indent: str, owner: BaseModel | None = 
 def default_yaml() -> str:
     """Return every setting as commented YAML: the configuration, then each method's options."""
     lines = [HEADER, *_model_lines(Configuration, "")]
-    lines += ["", "# Options of the methods, each to stand under `methods.<name>`:"]
+    lines += ["", "# Options of the methods, each under `methods.<name>`:"]
     for name in methods.names():
         lines += ["#", f"#   {name}:"]
         lines += [f"#   {line}" for line in _model_lines(methods.config_model(name), "  ")]

@@ -78,6 +78,11 @@ class Configuration(Strict):
         None, description="Kinds of figures that `paper_figures` draws (docs/figures.md); empty = all that apply."
     )
     probe: ProbeConfig = Field(ProbeConfig(), description="The linear readout.")
+    embedding_precision: Literal["single", "half"] = Field(
+        "single",
+        description="How embeddings are stored: float32, or float16 in half the space (docs/scale.md); everything "
+        "computes in float32.",
+    )
     decisions: DecisionConfig | None = Field(
         None, description="Also judge the probe by decided classes (readout `probe_decided`); empty = do not."
     )

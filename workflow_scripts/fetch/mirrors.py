@@ -37,6 +37,7 @@ def candidates(
     """
     if folder is not None:
         yield folder / file.path
+    mirror_name = file.mirror or mirror_name
     for mirror in mirrors:
         if not os.path.isdir(mirror):  # noqa: PTH112 - Path.is_dir raises where a parent may not be entered
             logger.warning("mirror %s is not a folder; skipped", mirror)

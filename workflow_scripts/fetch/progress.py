@@ -8,6 +8,8 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+from workflow_scripts.core.progress import Meter
+
 logger = logging.getLogger(__name__)
 
 
@@ -28,7 +30,8 @@ class Progress:
         self._name, self._total, self._done = name, total, done
         self._quarter = self._quarters()
         self._bar: tqdm | None = None
-        if sys.stderr.isatty():
+        self._meter = Meter(f"download {name}", total, "B", done)
+        if sys.stderr.isatty() and not self._meter.shown:
             self._bar = tqdm(
                 total=total, initial=done, desc=name, unit="B", unit_scale=True, unit_divisor=1024, file=sys.stderr
             )
@@ -42,6 +45,7 @@ class Progress:
     def add(self, count: int) -> None:
         """Note that `count` more bytes have come."""
         self._done += count
+        self._meter.set(self._done)
         if self._bar is not None:
             self._bar.update(count)
             return
@@ -56,6 +60,7 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._meter.__exit__()
         if self._bar is not None:
             self._bar.close()
         elif error is None and self._total is None:

@@ -1,4 +1,4 @@
-"""Embeddings: `/recordings/<id>` float32 (time, dim), one file per run."""
+"""Embeddings: `/recordings/<id>` float32 (or, where asked for, float16) of shape (time, dim), one file per run."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def write_embeddings(
     *,
     names: Iterable[str] = (),
     attributes: dict[str, Any] | None = None,
+    half: bool = False,
 ) -> None:
     """Write embeddings as they come, one recording in memory at a time.
 
@@ -39,11 +40,13 @@ def write_embeddings(
         Name of each dimension, where they have any (hand features do).
     attributes : dict
         Where they come from (method, seed, …); stored as JSON.
+    half : bool
+        Store float16, of three digits and up to 65504: half the file. It is read as float32.
 
     Raises
     ------
     InputError
-        When an array holds NaN or infinity, or differs in width.
+        When an array holds NaN or infinity, is beyond float16 where that is asked for, or differs in width.
     """
     with create(path, KIND) as handle:
         handle.attrs["names"] = json.dumps(list(names))
@@ -57,7 +60,12 @@ def write_embeddings(
                 raise InputError(path, f"recording {recording!r} has {array.shape[1]} dims, others {dim}", "report it")
             dim = int(array.shape[1])
             # Uncompressed on purpose: float32 noise does not compress, and readers take slices.
-            parent.create_dataset(escape_id(recording), data=array.astype(np.float32, copy=False))
+            if half and np.abs(array).max(initial=0) > np.finfo(np.float16).max:
+                problem = f"recording {recording!r} has embeddings beyond {np.finfo(np.float16).max:g}"
+                raise InputError(path, problem, "set embedding_precision: single")
+            parent.create_dataset(
+                escape_id(recording), data=array.astype(np.float16 if half else np.float32, copy=False)
+            )
         handle.attrs["dim"] = dim or 0
 
 
@@ -90,7 +98,7 @@ class EmbeddingsReader:
     def read(self, recording: str, start: int = 0, stop: int | None = None) -> npt.NDArray[np.float32]:
         """Read frames `start` to `stop` of a recording, shape (time, dim)."""
         with self._damage():
-            array: npt.NDArray[np.float32] = self._dataset(recording)[start:stop]
+            array: npt.NDArray[np.float32] = self._dataset(recording)[start:stop].astype(np.float32, copy=False)
         return array
 
 

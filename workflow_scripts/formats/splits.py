@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -26,6 +26,8 @@ class Split:
         Recording ids, sorted.
     groups : dict of str to str
         Group of every recording named above.
+    unlabelled : list of str
+        Training recordings whose labels are hidden from whatever is fitted.
     """
 
     dataset: str
@@ -35,6 +37,12 @@ class Split:
     validation: list[str]
     test: list[str]
     groups: dict[str, str]
+    unlabelled: list[str] = field(default_factory=list)
+
+    def labelled_train(self) -> list[str]:
+        """Training recordings whose labels may be used."""
+        hidden = set(self.unlabelled)
+        return [recording for recording in self.train if recording not in hidden]
 
 
 _SPLIT = TypeAdapter(Split)
@@ -42,7 +50,10 @@ _SPLIT = TypeAdapter(Split)
 
 def write_split(path: str | Path, split: Split) -> None:
     """Write a split as JSON."""
-    write_json(path, {"schema_version": SCHEMA_VERSION, **asdict(split)})
+    value = asdict(split)
+    if not split.unlabelled:  # as earlier versions wrote it, and read it
+        del value["unlabelled"]
+    write_json(path, {"schema_version": SCHEMA_VERSION, **value})
 
 
 def read_split(path: str | Path) -> Split:
@@ -68,6 +79,8 @@ def read_split(path: str | Path) -> Split:
     if len(set(named)) != len(named):
         twice = next(name for name in named if named.count(name) > 1)
         raise InputError(path, f"is no split (it names {twice!r} twice)", "delete it and run again")
+    if stray := set(split.unlabelled) - set(split.train):
+        raise InputError(path, f"is no split (unlabelled {min(stray)!r} does not train)", "delete it and run again")
     lacking = next((name for name in named if name not in split.groups), None)
     if lacking is not None:
         raise InputError(path, f"is no split (it names no group of {lacking!r})", "delete it and run again")

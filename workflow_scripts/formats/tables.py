@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from workflow_scripts.core import limits
 from workflow_scripts.core.documents import require_plain
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.tables import write_csv
+from workflow_scripts.core.typing import IntArray
 
 COLUMNS = [
     "dataset",
@@ -104,6 +107,33 @@ def background_in(rows: pd.DataFrame) -> str | None:
         return None
     marked = rows.loc[rows["background"].astype(str) == "True", "label"]
     return str(marked.iloc[0]) if len(marked) else None
+
+
+def confusion_matrix(rows: pd.DataFrame) -> tuple[tuple[str, ...], IntArray]:
+    """Return the classes and the counts, truth by prediction, of rows of `confusions.csv`; without a row it is 0."""
+    vocabulary = tuple(dict.fromkeys(rows["truth"]))
+    place = {name: k for k, name in enumerate(vocabulary)}
+    matrix = np.zeros((len(vocabulary),) * 2, dtype=np.int64)
+    np.add.at(matrix, (rows["truth"].map(place).to_numpy(), rows["prediction"].map(place).to_numpy()), rows["n"])
+    return vocabulary, matrix
+
+
+def vocabulary_in(labels: pd.DataFrame, dataset: str, task: str, present: Iterable[str] = ()) -> list[str]:
+    """Return the classes of a task in their order, in which they take their colours everywhere.
+
+    Parameters
+    ----------
+    labels : DataFrame
+        `labels.csv`; its rows of a recording keep the order of the vocabulary.
+    dataset, task : str
+    present : iterable of str
+        Classes that are there for sure; those the table does not know follow by name.
+    """
+    known: list[str] = []
+    if len(labels):
+        rows = labels[(labels["dataset"] == dataset) & (labels["task"] == task)]
+        known = list(dict.fromkeys(rows["label"].dropna().astype(str)))
+    return known + sorted(set(present) - set(known))
 
 
 def read_small(path: str | Path) -> pd.DataFrame:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -226,6 +226,7 @@ class RecordingsReader:
     """Dataset of a recording that has a row a frame."""
     absent: str
     """Start of the error sentence about a recording that is not there."""
+    hidden: Collection[str] = ()  # recordings given as unlabelled: a split's `unlabelled`
 
     def __init__(self, path: str | Path, handle: h5py.File) -> None:
         self.path = Path(path)
@@ -274,7 +275,9 @@ class RecordingsReader:
     def labels(self, recording: str, task: str) -> Labels | None:
         """Return the labels of a task, or None where the recording has none."""
         with self._damage():
-            return read_label(self._node(recording), task)
+            found = read_label(self._node(recording), task)
+        # The task, its kind and classes stay known: they are the card's.
+        return replace(found, mask=np.zeros_like(found.mask)) if found and recording in self.hidden else found
 
     def has_labels(self, recording: str) -> bool:
         """Whether anything in a recording is labelled."""
@@ -316,11 +319,8 @@ class TracksReader(RecordingsReader):
             found = self._unpack(recording, frames)
             if found.position.ndim != 4 or found.confidence.shape != found.position.shape[:3]:
                 shapes = f"{found.position.shape} and {found.confidence.shape}"
-                raise InputError(
-                    self.path,
-                    f"{recording}: position and confidence have the shapes {shapes}",
-                    "delete the file and run the workflow again",
-                )
+                problem = f"{recording}: position and confidence have the shapes {shapes}"
+                raise InputError(self.path, problem, "delete the file and run the workflow again")
         return found
 
     def _unpack(self, recording: str, frames: slice) -> Recording:

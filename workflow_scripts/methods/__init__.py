@@ -111,7 +111,7 @@ class Options(Strict):
         return []
 
     def window_frames(self) -> int | None:
-        """Frames it sees at a time, where its scores are to stand beside those of faultless windows; else None."""
+        """Frames it sees at a time, where its scores are compared with those of perfect windows; else None."""
         return None
 
 

@@ -93,11 +93,7 @@ def import_run(
     """
     name = method or _method_of(source)
     functions = methods.load(name)
-    if isinstance(functions, ImportsRuns):  # it needs the recordings themselves
-        if data is None:
-            raise ConfigError(
-                f"The method {name} takes what its weights leave open from recordings; name them by data."
-            )
+    if isinstance(functions, ImportsRuns):
         functions.import_run(source, folder, dict(options or {}), data=data)
         return []
     if not isinstance(functions, ImportsOriginals):
@@ -141,7 +137,8 @@ def import_run(
 
 
 def _method_of(source: Path) -> str:
-    able = {name: found for name in methods.names() if isinstance(found := methods.load(name), ImportsOriginals)}
+    kinds = (ImportsOriginals, ImportsRuns)
+    able = {name: found for name in methods.names() if isinstance(found := methods.load(name), kinds)}
     for name, functions in able.items():
         if functions.recognises(source):
             return name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import inspect
 import logging
 from collections import Counter
@@ -20,9 +21,14 @@ from workflow_scripts.methods.protocol import PredictsFiles
 from workflow_scripts.methods.runs import load_embedder
 from workflow_scripts.methods.trained import Trained
 from workflow_scripts.sources.bout_files import write_rows
+from workflow_scripts.sources.supervisely import is_project, mirror
 from workflow_scripts.training.devices import inference_device, set_up, sparing
 
 log = logging.getLogger("ethomake.predict")
+
+
+Work = Callable[[Path, Path], list[Path]]
+"""Takes a file and the folder that gets what is predicted; returns the files written."""
 
 
 def embedder_of(run: Path) -> Path:
@@ -59,7 +65,8 @@ class Job:
 def gather(inputs: Sequence[Path], kind: str, source: str = "") -> list[Job]:
     """Find the files of a command line: files stay, folders are searched, subfolders included.
 
-    Each file's output is named for it; of equal names, for the folders above it too, down to where they differ.
+    Each file's output is named for it, and for the folders between it and the folder that was named; of equal names,
+    for the folders above it too, down to where they differ.
 
     Parameters
     ----------
@@ -75,10 +82,10 @@ def gather(inputs: Sequence[Path], kind: str, source: str = "") -> list[Job]:
     InputError
         When a folder holds no file of that kind.
     """
-    files: dict[Path, Path] = {}
+    files: dict[Path, tuple[Path, Path]] = {}
     for path in inputs:
         if not path.is_dir():
-            files.setdefault(path.resolve(), path)
+            files.setdefault(path.resolve(), (path, Path(path.name)))
             continue
         endings = ENDINGS.get(kind)
         if kind == "tracks":
@@ -93,10 +100,10 @@ def gather(inputs: Sequence[Path], kind: str, source: str = "") -> list[Job]:
             known = f" ({', '.join(sorted(endings or {source} - {''}))})" if endings or source else ""
             raise InputError(path, f"holds no file this run can predict{known}", "check the path")
         for item in found:
-            files.setdefault(item.resolve(), item)
+            files.setdefault(item.resolve(), (item, item.relative_to(path)))
     # By the names that were given: a link is called as the user calls it.
-    names = _names([path.absolute() for path in files.values()])
-    return [Job(given, name) for given, name in zip(files.values(), names, strict=True)]
+    names = _names([(given.absolute(), len(below.parts)) for given, below in files.values()])
+    return [Job(given, name) for (given, _), name in zip(files.values(), names, strict=True)]
 
 
 def _track_files(folder: Path, source: str) -> list[Path]:
@@ -109,18 +116,23 @@ def _track_files(folder: Path, source: str) -> list[Path]:
     return [*own, *damaged]
 
 
-def _names(files: Sequence[Path]) -> list[str]:
-    names = [file.stem for file in files]
-    depth = 1
-    while len(set(names)) < len(names) and depth < max(len(file.parts) for file in files):
-        depth += 1
+def _names(files: Sequence[tuple[Path, int]]) -> list[str]:
+    """Name each file by its last parts, as many as are given and more where names are equal."""
+
+    def named(file: Path, depth: int) -> str:
+        return "/".join([*file.parts[-depth:-1], file.stem])
+
+    names = [named(file, depth) for file, depth in files]
+    more = 0
+    while len(set(names)) < len(names) and more < max(len(file.parts) for file, _ in files):
+        more += 1
         counts = Counter(names)
         names = [
-            "/".join([*file.parts[-depth:-1], file.stem]) if counts[name] > 1 else name
-            for file, name in zip(files, names, strict=True)
+            named(file, depth + more) if counts[name] > 1 else name
+            for (file, depth), name in zip(files, names, strict=True)
         ]
     counts = Counter(names)  # what is still equal differs by the end of the name alone
-    return [f"{name}{file.suffix}" if counts[name] > 1 else name for file, name in zip(files, names, strict=True)]
+    return [f"{name}{file.suffix}" if counts[name] > 1 else name for (file, _), name in zip(files, names, strict=True)]
 
 
 def predict_files(
@@ -145,7 +157,8 @@ def predict_files(
         Files, and folders of files.
     output : Path
         Gets a folder for each file, named for it, and `summary.csv`: file, output, status (``ok`` or ``failed``) and
-        reason. A file that cannot be used is reported there and passed over.
+        reason. A file that cannot be used is reported there and passed over. Of a Supervisely project among the
+        folders, `supervisely/<project>/` is a copy of its datasets with what was predicted.
     overlay : bool
         Write films or pictures with the predictions drawn in, where the method makes any.
     confidence : float
@@ -187,8 +200,6 @@ def predict_files(
         target = output / job.name
         try:
             made = work(job.file, target)
-        except ConfigError:
-            raise  # of the run or of an option, so that no file would do
         except (EthoMakeError, OSError) as error:
             log.error("%s is passed over: %s", job.file, error)
             rows.append([str(job.file), job.name, "failed", " ".join(str(error).split())])
@@ -196,14 +207,13 @@ def predict_files(
         written += made
         rows.append([str(job.file), job.name, "ok", ""])
         log.info("%s → %s", job.file, target)
+    for project in [path for path in files if is_project(path)]:
+        written += mirror(project, _annotations(rows, output), output / "supervisely" / project.resolve().name)
     write_rows(output / "summary.csv", SUMMARY, rows)
     if not written:
         reason = rows[0][3] if len(rows) == 1 else f"{rows[0][3]} (the first of {len(rows)}; see summary.csv)"
         raise InputError(output, f"not one of the files could be predicted: {reason}", "see the reasons above")
     return [*written, output / "summary.csv"]
-
-
-Work = Callable[[Path, Path], list[Path]]
 
 
 def _of_files(folder: Path, given: dict[str, Any], tracks: dict[str, Any]) -> Work:
@@ -248,6 +258,17 @@ def _of_tracks(
         return predict_tracks(trained, file, target, options)
 
     return work, str(options.changes.get("source") or chosen.get("source", ""))
+
+
+def _annotations(rows: Sequence[Sequence[str]], output: Path) -> dict[Path, list[Path]]:
+    """Return the annotations that were written of each video, several where several animals were followed."""
+    found = {}
+    for file, name, status, _ in rows:
+        if status == "ok":
+            found[Path(file).resolve()] = sorted(
+                (output / name).rglob(f"supervisely/*/ann/{glob.escape(Path(file).name)}.json")
+            )
+    return found
 
 
 def _taken(method: str, function: Callable[..., Any], given: dict[str, Any]) -> dict[str, Any]:

@@ -73,9 +73,12 @@ class ImportsOriginals(Protocol):
 
 @runtime_checkable
 class ImportsRuns(Protocol):
-    """A method whose published models leave open what only recordings tell."""
+    """A method whose published models leave open what only recordings or the user tell."""
 
-    def import_run(self, path: Path, folder: Path, options: dict[str, Any], *, data: Path) -> None:
+    def recognises(self, path: Path) -> bool:
+        """Whether a path is such a model."""
+
+    def import_run(self, path: Path, folder: Path, options: dict[str, Any], *, data: Path | None) -> None:
         """Write the folder of a run."""
 
 

@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from workflow_scripts import __version__, methods
 from workflow_scripts.core.errors import EthoMakeError, InputError
 from workflow_scripts.core.files import atomic_path, digest, read_yaml, write_text
+from workflow_scripts.core.progress import metered
 from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.embeddings import write_embeddings
 from workflow_scripts.formats.predictions import Prediction, create_predictions
@@ -297,8 +298,8 @@ def on_device(embedder: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
     return model, config
 
 
-def embed(embedder: Path, view: View, output: Path) -> None:
-    """Embed every recording of a split, one in memory at a time, on the GPU where there is one.
+def embed(embedder: Path, view: View, output: Path, *, half: bool = False) -> None:
+    """Embed every recording of a split, one in memory at a time, on the GPU where there is one; `half`: as float16.
 
     Raises
     ------
@@ -308,10 +309,11 @@ def embed(embedder: Path, view: View, output: Path) -> None:
     model, config = on_device(embedder)
     functions = methods.load(config["method"])
     spec = spec_of(config)
+    total = len({*view.split.train, *view.split.validation, *view.split.test})
 
     def each() -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
         with torch.inference_mode():
-            for recording in view.everything():
+            for recording in metered(view.everything(), f"embed {config['method']}", total, "recordings"):
                 spec.check(recording)
                 array = sparing(partial(functions.embed, model, recording))
                 if len(array) != recording.n_frames:
@@ -322,7 +324,7 @@ def embed(embedder: Path, view: View, output: Path) -> None:
                 yield recording.id, array
 
     attributes = {key: config[key] for key in ("method", "mode", "seed", "options", "dataset", "split")}
-    write_embeddings(output, each(), names=config["dimensions"], attributes=attributes)
+    write_embeddings(output, each(), names=config["dimensions"], attributes=attributes, half=half)
 
 
 def predict(embedder: Path, view: View, tasks: Sequence[str], output: Path, *, readout: str) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 from scipy.cluster.hierarchy import dendrogram, leaves_list
@@ -14,11 +13,11 @@ from sklearn.metrics import silhouette_samples
 
 from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.motifs.prototypes import Selection
+from workflow_scripts.plotting.style import colour
 
 
 def _colours(n: int) -> list[str]:
-    table = matplotlib.colormaps["tab20" if n > 10 else "tab10"]
-    return [to_hex(table(k % table.N)) for k in range(n)]
+    return [colour(k) for k in range(n)]
 
 
 def selection_figure(found: Selection) -> Figure:

@@ -234,6 +234,7 @@ def to_svg(figure: Figure, *, label: str, prefix: str) -> str:
                 parent.remove(child)
     for node in root.iter():
         _localise(node, prefix, used)
+    _thin(root)
     size = [float(number) for number in root.attrib["viewBox"].split()][2:]
     root.attrib.update(
         {
@@ -241,13 +242,37 @@ def to_svg(figure: Figure, *, label: str, prefix: str) -> str:
             "aria-label": label,
             "class": "plot",
             "stroke-linejoin": "round",
-            "style": f"--natural: {size[0] / 72 * 96:.0f}px",
+            "style": f"--natural: {size[0] / 72 * 96:.0f}px; font-family: {FAMILY}",
         }
     )
     for name in ("width", "height", "version"):
         root.attrib.pop(name, None)
     ET.register_namespace("", SVG_NAMESPACE)
     return ET.tostring(root, encoding="unicode")
+
+
+def _thin(node: ET.Element) -> None:
+    """Take out groups that hold nothing, definitions of nothing, and blanks between elements."""
+    for child in list(node):
+        _thin(child)
+        if child.tag.rsplit("}", 1)[-1] in {"g", "defs"} and not len(child) and "id" not in child.attrib:
+            node.remove(child)
+    for part in (node, *node):
+        if part.tail is not None and not part.tail.strip():
+            part.tail = None
+    if node.text is not None and not node.text.strip():
+        node.text = None
+
+
+FAMILY = "'DejaVu Sans', Verdana, sans-serif"
+FONT = re.compile(r"font-family: 'DejaVu Sans'(?:, [^;]*)?;? ?")
+"""Said once for the whole figure."""
+LONG = re.compile(r"-?\d+\.\d{3,}")
+"""Numbers with more digits than anyone can see on a page."""
+
+
+def _shorter(match: re.Match[str]) -> str:
+    return f"{float(match[0]):.2f}".rstrip("0").rstrip(".")
 
 
 def _localise(node: ET.Element, prefix: str, used: set[str]) -> None:
@@ -258,9 +283,12 @@ def _localise(node: ET.Element, prefix: str, used: set[str]) -> None:
         attributes["id"] = f"{prefix}-{identifier}"
     if f"{XLINK}href" in attributes:
         attributes["href"] = attributes.pop(f"{XLINK}href").replace("#", f"#{prefix}-", 1)
+    for name in ("d", "x", "y", "points", "transform"):
+        if name in attributes:
+            attributes[name] = LONG.sub(_shorter, attributes[name].replace("\n", ""))
     for name in ("style", "fill", "stroke", "clip-path"):
         if name in attributes:
             value = attributes[name].replace("url(#", f"url(#{prefix}-")
             for drawn, on_page in PAGE_COLOURS.items():
                 value = value.replace(drawn, on_page)
-            attributes[name] = value.replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
+            attributes[name] = FONT.sub("", value)

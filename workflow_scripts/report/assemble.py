@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cards.card import Card
-from workflow_scripts.formats.tables import background_in, read_small, read_table
+from workflow_scripts.formats.tables import background_in, confusion_matrix, read_small, read_table
 from workflow_scripts.report.data import (
     Confusion,
     DatasetSection,
@@ -108,9 +108,7 @@ def confusions(tables: Path) -> list[Confusion]:
     counts = read_small(tables / "confusions.csv")
     for (dataset, task, method), rows in counts.groupby(["dataset", "task", "method"], sort=False):
         first = rows[(rows["mode"] == rows["mode"].iloc[0]) & (rows["setting"] == rows["setting"].iloc[0])]
-        vocabulary = tuple(dict.fromkeys(first["truth"]))
-        summed = first.groupby(["truth", "prediction"])["n"].sum()
-        matrix = np.array([[int(summed[truth, said]) for said in vocabulary] for truth in vocabulary])
+        vocabulary, matrix = confusion_matrix(first)
         made.append(Confusion(str(dataset), str(task), str(method), vocabulary, matrix))
     return made
 

@@ -185,6 +185,12 @@ class ReportData:
         `tests.csv` and `ranks.csv`; empty where nothing was compared.
     maps, curves : DataFrame
         `tables/embedding_maps.csv` and `tables/curves.csv`; empty where there are none.
+    pictures : DataFrame
+        `tables/pictures.csv`: poses and thumbnails.
+    efficiency : DataFrame
+        `label_efficiency.csv`: scores by number of labelled groups; empty where it was not measured.
+    stages : dict of str to str
+        Stage of each rule, in the order of the pipeline.
     published : dict of str to list of Published
         Numbers from the literature, by dataset; those of other datasets are shown with the methods they speak of.
     """
@@ -207,4 +213,7 @@ class ReportData:
     ranks: pd.DataFrame = field(default_factory=pd.DataFrame)
     maps: pd.DataFrame = field(default_factory=pd.DataFrame)
     curves: pd.DataFrame = field(default_factory=pd.DataFrame)
+    pictures: pd.DataFrame = field(default_factory=pd.DataFrame)
+    efficiency: pd.DataFrame = field(default_factory=pd.DataFrame)
+    stages: dict[str, str] = field(default_factory=dict)
     published: dict[str, list[Published]] = field(default_factory=dict)

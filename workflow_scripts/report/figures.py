@@ -42,6 +42,8 @@ from workflow_scripts.report.timeline import clock
 
 ABOVE: Any = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "borderaxespad": 0.4, "handlelength": 1.2}
 """Place of a legend over its axes."""
+NUMBERED = 40
+"""Classes up to which a confusion matrix has its numbers written into its cells."""
 WIDTH = 6.6
 """Inches; the page shows it at its own size, papers at one column and a half."""
 
@@ -265,7 +267,8 @@ def confusion(matrix: npt.NDArray[np.integer[Any]], vocabulary: Sequence[str], t
         raise ValueError(f"a confusion matrix of shape {matrix.shape} beside {size} classes")
     totals = matrix.sum(axis=1, keepdims=True)
     shares = np.divide(matrix, totals, out=np.zeros(matrix.shape), where=totals > 0)
-    side = max(2.2, 0.62 * size)
+    small = size <= NUMBERED
+    side = max(2.2, 0.62 * size if small else 0.12 * size)
     figure = Figure(figsize=(side + 1.7, side + 1.1))
     axes = figure.subplots()
     ramp = LinearSegmentedColormap.from_list("shares", ["#f4f8fb", "#0072b2", "#00314d"])
@@ -278,8 +281,9 @@ def confusion(matrix: npt.NDArray[np.integer[Any]], vocabulary: Sequence[str], t
         vmax=1,
         edgecolors="face",
         linewidth=0.4,
+        rasterized=not small,  # 40 000 cells of 200 classes are one picture, without numbers
     )
-    for row, column in np.ndindex(size, size):
+    for row, column in np.ndindex(size, size) if small else ():
         if totals[row, 0] == 0:
             continue
         share = shares[row, column]
@@ -291,7 +295,7 @@ def confusion(matrix: npt.NDArray[np.integer[Any]], vocabulary: Sequence[str], t
     axes.set_yticks(range(size), names)
     axes.set_ylim(size - 0.5, -0.5)
     axes.set_aspect("equal")
-    axes.tick_params(length=0)
+    axes.tick_params(length=0, labelsize=None if small else 6)
     axes.spines[:].set_visible(False)
     axes.set_xlabel("predicted")
     axes.set_ylabel("human label")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import yaml
+from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from workflow_scripts.core.files import write_text
@@ -17,7 +19,9 @@ from workflow_scripts.plotting.style import to_svg
 from workflow_scripts.report import views
 from workflow_scripts.report.claims import claims
 from workflow_scripts.report.data import ReportData
-from workflow_scripts.report.graph import rule_graph
+from workflow_scripts.report.graph import by_stage, rule_graph
+from workflow_scripts.report.heat import heat_map
+from workflow_scripts.report.packed import packed
 from workflow_scripts.report.page import (
     DatasetView,
     MethodView,
@@ -28,8 +32,12 @@ from workflow_scripts.report.page import (
     rank_blocks,
     rows_of,
 )
+from workflow_scripts.report.pictures import DataPictures, Scene, page_data, read_pictures, scene
 from workflow_scripts.report.sections import SectionView
-from workflow_scripts.report.summary import failures, sentence, verdicts
+from workflow_scripts.report.summary import failures, headline, sentence, verdicts
+
+SCRIPTS = ("page", "film", "find")
+"""Parts of the page's script, in `templates/`."""
 
 
 def _template(name: str) -> str:
@@ -37,13 +45,22 @@ def _template(name: str) -> str:
 
 
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.FunctionLoader(_template),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["quoted"] = _quoted
+    return made
+
+
+def _quoted(text: str) -> Markup:
+    """Escape JSON for an attribute in single quotes: its many double quotes stay one letter each."""
+    for letter, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("'", "&#39;")):
+        text = text.replace(letter, entity)
+    return Markup(text)  # noqa: S704 - escaped just above
 
 
 def _navigation(
@@ -60,6 +77,39 @@ def _navigation(
     return [group for group in groups if group[1]]
 
 
+def _graph(data: ReportData) -> Plot | None:
+    if not data.rules:
+        return None
+    jobs = {str(row["rule"]): int(row["jobs"]) for row in data.timings.to_dict("records")}
+    boxes, arrows = by_stage(data.rules, data.stages, jobs)
+    words = "; ".join(
+        f"{name}: {', '.join(f'{rule} ({n} jobs)' if n else rule for rule, n in box.rules)}"
+        for name, box in boxes.items()
+    )
+    follows = "; ".join(f"{a} → {b}" for a, b in arrows)
+    return Plot(
+        to_svg(rule_graph(data.rules, data.stages, jobs), label=f"Stages: {words}. Order: {follows}", prefix="rules"),
+        "Stages of the workflow, inputs on top, each with its rules and the number of their jobs. Arrows that longer "
+        "paths imply are left out.",
+    )
+
+
+def _scene(item: DatasetView, found: Mapping[str, DataPictures]) -> Scene | None:
+    name = item.section.name
+    return scene(name, found[name]) if name in found else None
+
+
+def _counts(data: ReportData) -> list[tuple[str, str]]:
+    """Return what a reader must know of before anything else, each with its level; the details come last."""
+    found = [("error", len(data.quarantined), "quarantined")]
+    found += [("error", int(bool(data.leaks is not None and len(data.leaks.findings))), "leak audit failed")]
+    found += [("warning", failures(data.comparison), "rows without a value")]
+    levels = [notice.level for notice in data.notices]
+    found += [("error", levels.count("error"), "errors"), ("warning", levels.count("warning"), "warnings")]
+    found += [("note", levels.count("note"), "notes")]
+    return [(level, f"{n} {name}" if name != "leak audit failed" else name) for level, n, name in found if n]
+
+
 def _hash(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
@@ -70,17 +120,17 @@ def render(data: ReportData) -> str:
     datasets = [dataset_view(data, section, index) for index, section in enumerate(sections)]
     methods = method_views(data)
     own = [item for item in data.sections if not (item.dataset or item.method)]
-    script, plotly = _template("report.js"), get_plotlyjs()
-    graph = None
-    if data.rules:
-        words = "; ".join(f"{a} → {b}" for a, b in data.rules)
-        graph = Plot(
-            to_svg(rule_graph(data.rules), label=f"Rule graph: {words}", prefix="rules"),
-            "Rules of the workflow, inputs on top. Arrows that longer paths imply are left out.",
-        )
+    script, plotly = "".join(_template(f"{name}.js") for name in SCRIPTS), get_plotlyjs()
+    found = read_pictures(data.pictures)
+    judged = verdicts(data.comparison)
+    links = {(item.section.name, task.name): task.id for item in datasets for task in item.tasks}
     context: dict[str, Any] = {
         "data": data,
-        "sentences": [sentence(v) for v in verdicts(data.comparison)],
+        "headline": headline(judged),
+        "sentences": [sentence(v) for v in judged],
+        "heatmap": heat_map(data.comparison, links),
+        "scenes": [(item, made) for item in datasets if (made := _scene(item, found)) is not None],
+        "counted": _counts(data),
         "failed": failures(data.comparison),
         "broken": views.broken(data.comparison),
         "claims": claims(data.tests) if len(data.tests) else [],
@@ -92,14 +142,15 @@ def render(data: ReportData) -> str:
         "navigation": _navigation(datasets, methods, own),
         "quality": [(section, views.quality(section)) for section in sections if section.recordings],
         "leaks": None if data.leaks is None else views.leaks(data.leaks),
-        "graph": graph,
+        "graph": _graph(data),
         "timings": views.timings(data.timings),
         "versions": views.pairs("Versions", ("library", "version"), data.versions),
         "provenance": views.pairs("Where this report comes from", ("what", "value"), data.provenance),
         "config": yaml.safe_dump(data.config, sort_keys=False, allow_unicode=True, width=100),
-        "css": _template("style.css"),
+        "css": _environment().get_template("style.css").render(),
         "script": script,
-        "plotly": plotly,
+        "plotly": packed(plotly),
+        "pictures": packed(page_data(found)) if found else "",
         # Only these very scripts may run: text that slipped through all escaping would still be refused.
         "script_hashes": [_hash(script), _hash(plotly)],
     }

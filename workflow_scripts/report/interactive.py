@@ -104,6 +104,7 @@ def draw(
     low: str = "",
     high: str = "",
     hover: Sequence[str] = (),
+    frames: tuple[str, str] | None = None,
     quiet: Sequence[str] = (),
     order: Sequence[str] = (),
     caption: str = "",
@@ -125,6 +126,8 @@ def draw(
         Columns of the ends of intervals about `y`.
     hover : sequence of str
         Further columns shown under the pointer.
+    frames : (str, str), optional
+        Columns of recording and frame, of which the page shows a picture under the pointer where it has one.
     quiet : sequence of str
         Groups drawn in grey.
     order : sequence of str
@@ -150,7 +153,10 @@ def draw(
             above = (rows[high] - rows[y]).tolist()
             below = (rows[y] - rows[low]).tolist()
             trace["error_y"] = {"array": _clean(above), "arrayminus": _clean(below), "thickness": 1.2, "width": 3}
-        if hover:
+        if frames:
+            trace["customdata"] = rows[list(frames)].astype(object).to_numpy().tolist()
+            trace["hovertemplate"] = "%{customdata[0]}<br>frame %{customdata[1]}"
+        elif hover:
             trace["text"] = _hover(rows, hover)
             trace["hovertemplate"] = "%{x}<br>%{y}<br>%{text}"
         traces.append(trace)

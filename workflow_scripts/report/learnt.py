@@ -23,11 +23,14 @@ from workflow_scripts.report.tables import (
     with_interval,
 )
 
+SCORES = frozenset({"score", "accuracy", "f1", "precision", "recall", "auroc", "auc", "r2"})
+ERRORS = frozenset({"error", "deg", "mse", "mae", "rmse"})
+"""Words in the name of a logged series that make it a score or an error; the others are losses."""
 UMAP_WARNING = "Distances between groups mean little here, and another processor draws another map."
 
 
 def curves(table: pd.DataFrame, method: str) -> list[tuple[str, Interactive]]:
-    """Draw every logged loss and score of one method against the epoch, one plot a dataset.
+    """Draw what one method logged against the epoch: losses, scores and errors in plots of their own for each dataset.
 
     Parameters
     ----------
@@ -42,28 +45,41 @@ def curves(table: pd.DataFrame, method: str) -> list[tuple[str, Interactive]]:
     """
     mine = table[table["method"] == method]
     made = []
-    for dataset, rows in mine.groupby("dataset", sort=False):
-        varying = [name for name in ("mode", "setting", "split", "seed") if rows[name].nunique() > 1]
-        named = rows.assign(
-            curve=[
-                " · ".join([str(row["series"]).replace("_", " "), *(f"{name} {row[name]}" for name in varying)])
-                for row in rows.to_dict("records")
-            ]
-        )
-        last = named.groupby("series", sort=False)["value"].last()
-        spoken = ", ".join(f"{str(name).replace('_', ' ')} ends at {number(value, 3)}" for name, value in last.items())
-        caption = f"Training on {dataset}: losses and scores by epoch. A click on a name hides or shows its curve."
-        plot = draw(
-            named,
-            x="epoch",
-            y="value",
-            group="curve",
-            caption=caption,
-            label=f"Training curves of {method} on {dataset}: {spoken}",
-            height=360 + 12 * named["curve"].nunique(),
-        )
-        made.append((str(dataset), plot))
+    for dataset, every in mine.groupby("dataset", sort=False):
+        varying = [name for name in ("mode", "setting", "split", "seed") if every[name].nunique() > 1]
+        kinds = every["series"].astype(str).map(kind_of)
+        for what in ("losses", "scores", "errors"):
+            rows = every[kinds == what]
+            if rows.empty:
+                continue
+            named = rows.assign(
+                curve=[
+                    " · ".join([str(row["series"]).replace("_", " "), *(f"{name} {row[name]}" for name in varying)])
+                    for row in rows.to_dict("records")
+                ]
+            )
+            last = named.groupby("series", sort=False)["value"].last()
+            spoken = ", ".join(
+                f"{str(name).replace('_', ' ')} ends at {number(value, 3)}" for name, value in last.items()
+            )
+            plot = draw(
+                named,
+                x="epoch",
+                y="value",
+                group="curve",
+                caption=f"Training on {dataset}: {what} by epoch. A click on a name hides or shows its curve.",
+                label=f"Training {what} of {method} on {dataset}: {spoken}",
+                titles=("epoch", {"losses": "loss", "scores": "score", "errors": "error"}[what]),
+                height=320 + 12 * named["curve"].nunique(),
+            )
+            made.append((str(dataset), plot))
     return made
+
+
+def kind_of(series: str) -> str:
+    """Return the panel of a logged series: ``losses``, ``scores`` (higher is better) or ``errors`` (in units)."""
+    words = set(series.lower().split("_"))
+    return "scores" if words & SCORES and "loss" not in words else "errors" if words & ERRORS else "losses"
 
 
 def maps(
@@ -130,12 +146,42 @@ def _points(
         y=columns[1],
         mark="points",
         group="label",
-        hover=("recording", "frame"),
+        frames=("recording", "frame"),
         quiet=[name for name in order if name in quiet],
         order=order,
         titles=titles,
         caption=caption,
         label=label,
+    )
+
+
+def efficiency(rows: pd.DataFrame, dataset: str, task: str, metric: str) -> Interactive | None:
+    """Draw scores against the number of labelled groups; None where it was not measured.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows of `label_efficiency.csv` of one task: label, labelled, value, low, high.
+    dataset, task : str
+    metric : str
+        Title of the metric, for the axis.
+    """
+    if rows.empty:
+        return None
+    shown = rows.assign(labelled=pd.to_numeric(rows["labelled"], errors="coerce")).dropna(subset=["labelled", "value"])
+    shown = shown.sort_values("labelled", kind="stable")
+    ends = shown.groupby("label", sort=False)["value"].agg(["first", "last"])
+    spoken = "; ".join(f"{name} {number(row['first'])} to {number(row['last'])}" for name, row in ends.iterrows())
+    return draw(
+        shown,
+        x="labelled",
+        y="value",
+        group="label",
+        low="low",
+        high="high",
+        titles=("labelled groups in training", heading(metric) or "score"),
+        caption=f"Label efficiency on {task}: held-out score by the number of labelled groups, lines are intervals.",
+        label=f"Label efficiency on {task} of {dataset}: {spoken}",
     )
 
 

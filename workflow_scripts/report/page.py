@@ -10,9 +10,9 @@ from workflow_scripts.metrics import chance
 from workflow_scripts.metrics.registry import is_mean
 from workflow_scripts.metrics.registry import title as title_of
 from workflow_scripts.plotting.style import PAGE_COLOURS, class_colours, to_svg
-from workflow_scripts.report import figures, learnt, views
+from workflow_scripts.report import figures, learnt, most, views
 from workflow_scripts.report.claims import Claim, claims
-from workflow_scripts.report.data import DatasetSection, ExamplePrediction, ReportData, TaskSummary
+from workflow_scripts.report.data import DatasetSection, ExamplePrediction, Notice, ReportData, TaskSummary
 from workflow_scripts.report.interactive import Interactive
 from workflow_scripts.report.ranking import rank_plot
 from workflow_scripts.report.sections import SectionView
@@ -45,10 +45,12 @@ class Plot:
 class Ethogram:
     """An ethogram of the page."""
 
+    dataset: str
     recording: str
     frames: int
     fps: float
     length: str
+    film: bool
     bands: tuple[Band, ...]
     gaps: bool
     legend: tuple[tuple[str, str], ...]
@@ -69,6 +71,7 @@ class TaskView:
     ethograms: tuple[Ethogram, ...]
     claim: Claim | None
     tests: Table | None
+    efficiency: Interactive | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ class DatasetView:
     ranks: tuple[tuple[str, object], ...]
     published: Table | None
     protocols: tuple[str, ...]
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,8 +108,9 @@ def _spoken(found: list[Score], metric: str) -> str:
     return "; ".join(f"{score.label} {with_interval(score.value, score.low, score.high)}" for score in rows)
 
 
-def _result_plots(rows: pd.DataFrame, identifier: str, background: str | None) -> list[Plot]:
+def _result_plots(rows: pd.DataFrame, identifier: str, summary: TaskSummary | None) -> list[Plot]:
     found = scores(rows)
+    background = summary.background if summary else None
     metric = primary_metric(found)
     plots = []
     if metric is not None:
@@ -124,6 +129,9 @@ def _result_plots(rows: pd.DataFrame, identifier: str, background: str | None) -
         lines = "Lines across the bars are confidence intervals."
         caption = f"{heading(title_of(metric))} by method. {lines}{floor}{several}"
         plots.append(Plot(svg, caption))
+    counts = dict(zip(summary.vocabulary, summary.counts, strict=False)) if summary else {}
+    rows, fewer = most.for_class_bars(rows, list(pool_seeds(found, metric)) if metric else [], found, counts)
+    found = scores(rows)
     if any(score.metric.startswith("f1/") and not score.chance for score in found):
         words = "; ".join(
             f"{score.label}, {score.metric.removeprefix('f1/')}: {with_interval(score.value, score.low, score.high)}"
@@ -137,7 +145,7 @@ def _result_plots(rows: pd.DataFrame, identifier: str, background: str | None) -
         )
         caption = (
             "F1 by class and method with confidence intervals. The dotted line across a class is its best chance row."
-        )
+        ) + fewer
         plots.append(Plot(svg, caption))
     return plots
 
@@ -149,8 +157,9 @@ def _seeds(found: list[Score]) -> int:
 def _confusions(data: ReportData, dataset: str, task: str, order: list[str], identifier: str) -> list[Plot]:
     here = [item for item in data.confusions if (item.dataset, item.task) == (dataset, task)]
     here.sort(key=lambda item: order.index(item.method) if item.method in order else len(order))
+    drawn, fewer = most.first(here, most.METHODS, "methods")
     plots = []
-    for index, item in enumerate(here):
+    for index, item in enumerate(drawn):
         totals = item.matrix.sum(axis=1)
         right = "; ".join(
             f"{name}: {percent(float(item.matrix[k, k] / totals[k]))} found"
@@ -162,16 +171,22 @@ def _confusions(data: ReportData, dataset: str, task: str, order: list[str], ide
             label=f"Confusion matrix of {item.method}. {right}",
             prefix=f"{identifier}-confusion{index}",
         )
-        caption = f"{item.method}: share of each human label (row) by predicted class (column), counts below."
+        caption = f"{item.method}: share of each human label (row) by predicted class (column), counts below.{fewer}"
         plots.append(Plot(svg, caption))
     return plots
 
 
-def _ethogram(example: ExamplePrediction) -> Ethogram:
-    rows = {"human labels": example.truth, **example.predictions}
+def _ethogram(example: ExamplePrediction, order: list[str], filmed: bool) -> Ethogram:
+    """Show the truth, then the methods, best first."""
+    named = sorted(
+        example.predictions, key=lambda name: next((k for k, label in enumerate(order) if label == name), len(order))
+    )
+    rows = {"human labels": example.truth, **{name: example.predictions[name] for name in named}}
     legend = zip(example.vocabulary, class_colours(example.vocabulary, example.background), strict=True)
     return Ethogram(
+        dataset=example.dataset,
         recording=example.recording,
+        film=filmed,
         frames=len(example.truth),
         fps=example.fps,
         length=clock(len(example.truth) / example.fps),
@@ -195,7 +210,7 @@ def _task(data: ReportData, section: DatasetSection, task: str, rows: pd.DataFra
     metric = primary_metric(found)
     order = list(pool_seeds(found, metric)) if metric else []
     summary = next((item for item in section.tasks if item.name == task), None)
-    background = summary.background if summary else None
+    filmed = filmed_recordings(data)
     chosen = [item for item in data.examples if (item.dataset, item.task) == (section.name, task)]
     return TaskView(
         id=identifier,
@@ -204,14 +219,25 @@ def _task(data: ReportData, section: DatasetSection, task: str, rows: pd.DataFra
         sentence=sentence(verdict[0]) if verdict else "",
         results=views.results(rows, section.name, task) if len(rows) else None,
         ceilings=views.ceilings(rows, section.name, task) if len(rows) else None,
-        plots=(*_result_plots(rows, identifier, background), *_critical(data, section.name, task, identifier)),
+        plots=(*_result_plots(rows, identifier, summary), *_critical(data, section.name, task, identifier)),
         confusions=tuple(_confusions(data, section.name, task, order, identifier)),
-        ethograms=tuple(_ethogram(item) for item in chosen),
+        ethograms=tuple(_ethogram(item, order, (item.dataset, item.recording) in filmed) for item in chosen),
+        efficiency=learnt.efficiency(
+            rows_of(data.efficiency, dataset=section.name, task=task), section.name, task, title_of(metric or "")
+        )
+        if len(data.efficiency)
+        else None,
         claim=next((item for item in claims(data.tests) if (item.dataset, item.task) == (section.name, task)), None)
         if len(data.tests)
         else None,
         tests=_tests(data, section.name, task),
     )
+
+
+def filmed_recordings(data: ReportData) -> set[tuple[str, str]]:
+    """Recordings whose poses or thumbnails the page carries."""
+    films = rows_of(data.pictures, use="film")
+    return set(zip(films["dataset"].astype(str), films["recording"].astype(str), strict=True)) if len(films) else set()
 
 
 def rows_of(table: pd.DataFrame, **wanted: str) -> pd.DataFrame:
@@ -236,7 +262,7 @@ def _rank_plot(ranks: pd.DataFrame, tests: pd.DataFrame | None, caption: str, pr
 
 def rank_blocks(ranks: pd.DataFrame, what: str, prefix: str) -> list[tuple[str, object]]:
     """Return a plot and a table of mean ranks as blocks; nothing where there are none."""
-    if ranks.empty:
+    if ranks.empty or ranks["chance"].astype(str).eq("True").all():
         return []
     plot = _rank_plot(ranks, None, f"Mean rank {what}; lines are bootstrap intervals, chance in grey.", prefix)
     return [("svg", plot), ("table", learnt.ranks_table(ranks, f"Mean ranks {what}", f"{prefix}.csv"))]
@@ -263,11 +289,24 @@ def _critical(data: ReportData, dataset: str, task: str, identifier: str) -> lis
     return [_rank_plot(ranks, tests if len(tests) else None, caption, f"{identifier}-ranks")]
 
 
+def _by_mean_place(rows: pd.DataFrame) -> dict[str, float]:
+    """Return the mean place of each method over the tasks, by their main metrics."""
+    places: dict[str, list[int]] = {}
+    for _, mine in rows.groupby("task", sort=False):
+        found = scores(mine)
+        metric = primary_metric(found)
+        labels = pool_seeds(found, metric).values() if metric else ()
+        for place, method in enumerate(dict.fromkeys(seeds[0].method for seeds in labels)):
+            places.setdefault(method, []).append(place)
+    return {method: sum(found) / len(found) for method, found in places.items()}
+
+
 def dataset_view(data: ReportData, section: DatasetSection, index: int) -> DatasetView:
     """Make the view of one dataset, the `index`-th of the page."""
     identifier = f"dataset{index}"
     every = data.comparison[data.comparison["dataset"] == section.name]
     rows = without_folds(every)
+    best = _by_mean_place(rows)
     named = list(dict.fromkeys([*(str(t) for t in rows["task"].unique()), *(t.name for t in section.tasks)]))
     tasks = [name for name in named if not is_mean(name)] + [name for name in named if is_mean(name)]
     return DatasetView(
@@ -281,7 +320,12 @@ def dataset_view(data: ReportData, section: DatasetSection, index: int) -> Datas
         ),
         everything=views.everything(every, section.name) if len(every) else None,
         added=tuple(item for item in data.sections if item.dataset == section.name),
-        maps=tuple(learnt.maps(data.maps, section.name, {task.name: task.vocabulary for task in section.tasks}))
+        maps=tuple(
+            sorted(
+                learnt.maps(data.maps, section.name, {task.name: task.vocabulary for task in section.tasks}),
+                key=lambda item: best.get(item[0].split(" · ")[0].removesuffix(", UMAP"), len(best)),
+            )
+        )
         if len(data.maps)
         else (),
         ranks=tuple(
@@ -291,6 +335,7 @@ def dataset_view(data: ReportData, section: DatasetSection, index: int) -> Datas
         ),
         published=learnt.published_table(data.published.get(section.name, []), _ours(rows), section.name),
         protocols=tuple(learnt.protocols(data.published.get(section.name, []))),
+        notices=tuple(n for n in data.notices if n.where == section.name or n.where.startswith(f"{section.name} ")),
     )
 
 
@@ -303,8 +348,9 @@ def method_views(data: ReportData) -> list[MethodView]:
     for index, name in enumerate(names):
         added = tuple(item for item in data.sections if item.method == name and not item.dataset)
         rows = views.method_results(data.comparison, name)
-        blocks: list[tuple[str, object]] = [("table", rows)] if rows else []
+        blocks: list[tuple[str, object]] = []
         blocks += [("plot", plot) for _, plot in learnt.curves(data.curves, name)] if len(data.curves) else []
+        blocks += [("table", rows)] if rows else []
         elsewhere = [
             entry
             for dataset, numbers in data.published.items()

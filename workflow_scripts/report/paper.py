@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from workflow_scripts.formats.tables import background_in
+from workflow_scripts.formats.tables import background_in, confusion_matrix, vocabulary_in
 from workflow_scripts.metrics.entry import UNIT
 from workflow_scripts.metrics.registry import find
 from workflow_scripts.metrics.registry import title as title_of
@@ -224,9 +224,7 @@ def confusion(tables: Tables, *, dataset: str, task: str) -> Plate | None:
     f1 = (2 * right.groupby([run, counts["truth"]]).sum() / both.replace(0, np.nan)).groupby(level=0).mean()
     best = str(f1.sort_index().idxmax())
     rows = counts[run == best]
-    vocabulary = list(dict.fromkeys(counts["truth"]))
-    summed = rows.groupby(["truth", "prediction"])["n"].sum()
-    matrix = np.array([[int(summed.get((true, guess), 0)) for guess in vocabulary] for true in vocabulary])
+    vocabulary, matrix = confusion_matrix(rows)
     data = pd.DataFrame(matrix, index=pd.Index(vocabulary, name="truth"), columns=vocabulary).reset_index()
     caption = f"Held-out confusion of {best} on {task} of {dataset}: shares of each true class, and counts."
     return figures.confusion(matrix, vocabulary, best.split(" · ")[0]), data, caption
@@ -257,11 +255,10 @@ def ranks(tables: Tables, *, dataset: str, task: str) -> Plate | None:
 
 
 @styled
-def _maps(points: pd.DataFrame) -> Figure:
+def _maps(points: pd.DataFrame, names: Sequence[str]) -> Figure:
     panels = list(points.groupby(["method", "mode", "setting"], sort=False))
     columns = min(COLUMNS, len(panels))
     lines = math.ceil(len(panels) / columns)
-    names = list(dict.fromkeys(points["label"].sort_values()))
     inks = dict(zip(names, class_colours(names, background_in(points)), strict=True))
     figure = Figure(figsize=(0.4 + 2.4 * columns, 0.7 + 2.3 * lines))
     axes = figure.subplots(lines, columns, squeeze=False)
@@ -292,7 +289,7 @@ def embeddings(tables: Tables, *, dataset: str) -> Plate | None:
     Parameters
     ----------
     tables : mapping
-        Holds ``tables/embedding_maps.csv``.
+        Holds ``tables/embedding_maps.csv`` and ``tables/labels.csv``.
     dataset : str
     """
     points = tables["tables/embedding_maps.csv"]
@@ -302,7 +299,8 @@ def embeddings(tables: Tables, *, dataset: str) -> Plate | None:
     task = points["task"].iloc[0]
     points = points[points["task"] == task]
     caption = f"Principal components of embeddings of {dataset}, a sample of held-out frames, coloured by {task}."
-    return _maps(points), points, caption
+    names = vocabulary_in(tables["tables/labels.csv"], dataset, str(task), points["label"])
+    return _maps(points, names), points, caption
 
 
 def ethogram(tables: Tables, *, dataset: str, task: str) -> Plate | None:
@@ -311,7 +309,7 @@ def ethogram(tables: Tables, *, dataset: str, task: str) -> Plate | None:
     Parameters
     ----------
     tables : mapping
-        Holds ``tables/ethograms.csv`` and ``tables/quality.csv``.
+        Holds ``tables/ethograms.csv``, ``tables/quality.csv`` and ``tables/labels.csv``.
     dataset, task : str
     """
     bouts = tables["tables/ethograms.csv"]
@@ -322,7 +320,7 @@ def ethogram(tables: Tables, *, dataset: str, task: str) -> Plate | None:
     bouts = bouts[bouts["recording"] == recording]
     quality = tables["tables/quality.csv"]
     quality = quality[(quality["dataset"] == dataset) & (quality["recording"] == recording)]
-    vocabulary = sorted(bouts["label"].unique())
+    vocabulary = vocabulary_in(tables["tables/labels.csv"], dataset, task, bouts["label"])
     drawn = {str(row): frames(found, vocabulary, int(bouts["stop"].max())) for row, found in bouts.groupby("row")}
     truth = drawn.pop("truth")
     fps, title = float(quality["fps"].iloc[0]), f"{dataset} · {recording}"

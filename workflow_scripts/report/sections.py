@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
+from PIL import Image
 
 from workflow_scripts.core.documents import require_inside
 from workflow_scripts.core.errors import InputError
@@ -28,7 +30,7 @@ MEDIA = {
 """Pictures and films a browser shows. A script inside an svg does not run in an `img`."""
 LARGEST_FILE = 2_500_000
 """Bytes of one picture or video that still goes into the page."""
-BUDGET = 6_000_000
+BUDGET = 2_000_000
 """Bytes of all of them together: the page must stay easy to send and to open."""
 MOST_ROWS = 200
 """Rows of a table shown; the download has all."""
@@ -164,15 +166,28 @@ def _plot(path: Path, item: Item, frame: pd.DataFrame) -> Interactive:
     )
 
 
+def _webp(png: bytes) -> bytes:
+    """Return the same pixels as a WebP file, which is often half as large."""
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as image:
+        image.save(buffer, format="WEBP", lossless=True, quality=60, method=2)
+    return buffer.getvalue()
+
+
 def _media(path: Path, item: Item, file: Path, page: _Page) -> Media:
     kind = MEDIA.get(file.suffix.lower())
     if kind is None or kind.split("/")[0] != item.kind:
         known = ", ".join(suffix for suffix, name in MEDIA.items() if name.startswith(item.kind))
         raise InputError(path, f"{item.file!r} is no {item.kind} a browser shows", f"use one of {known}")
-    size = file.stat().st_size
     alt = item.alt or item.caption or item.file
-    if size > LARGEST_FILE or size > page.left:
-        return Media(item.kind, "", item.caption, alt, f"sections/{path.parent.name}/{item.file}")
-    page.left -= size
-    data = base64.b64encode(file.read_bytes()).decode()
+    outside = Media(item.kind, "", item.caption, alt, f"sections/{path.parent.name}/{item.file}")
+    if file.stat().st_size > LARGEST_FILE:
+        return outside
+    content = file.read_bytes()
+    if file.suffix.lower() == ".png" and len(smaller := _webp(content)) < len(content):
+        kind, content = "image/webp", smaller
+    if len(content) > page.left:
+        return outside
+    page.left -= len(content)
+    data = base64.b64encode(content).decode()
     return Media(item.kind, f"data:{kind};base64,{data}", item.caption, alt)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,6 +126,32 @@ def sentence(verdict: Verdict) -> str:
     if verdict.clear:
         return f"{text}; the intervals do not overlap."
     return f"{text}; the intervals overlap, so they alone do not show skill beyond chance."
+
+
+def headline(found: Sequence[Verdict]) -> str:
+    """Say in one sentence how the methods of an experiment compare with chance, and which is best most often.
+
+    Parameters
+    ----------
+    found : sequence of Verdict
+        Of :func:`verdicts`; means over tasks do not count.
+    """
+    judged = [verdict for verdict in found if not is_mean(verdict.task) and verdict.best is not None]
+    if not judged:
+        return ""
+    compared = [verdict for verdict in judged if verdict.clear is not None]
+    clear = sum(verdict.clear is True for verdict in compared)
+    wins: dict[str, int] = {}
+    for verdict in judged:
+        if verdict.best is not None:
+            wins[verdict.best.method] = wins.get(verdict.best.method, 0) + 1
+    most = max(wins.values())
+    leaders = [name for name, n in wins.items() if n == most]
+    verb = "is" if len(leaders) == 1 else "are each"
+    lead = f"{' and '.join(leaders)} {verb} best on {most} of {_plural(len(judged), 'task')}"
+    if not compared:
+        return f"{lead}; no task has intervals to compare with chance."
+    return f"{lead}; the best method is above chance, with intervals apart, on {clear} of {len(compared)}."
 
 
 def failures(comparison: pd.DataFrame) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,9 +12,12 @@ import pandas as pd
 
 from workflow_scripts.metrics import chance
 from workflow_scripts.metrics.registry import find, in_order
+from workflow_scripts.report.packed import packed
 
 NOTHING = "–"
 """Stands where there is no value."""
+ROWS = 500
+"""Rows of a table that the page shows; its download has all of them."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ class Table:
     rows : tuple of Row
     csv_name, csv : str
         The download beside it: file name and data URI; empty for none.
+    total : int
+        Rows in all, where `rows` holds the first of them alone; else 0.
     """
 
     caption: str
@@ -97,6 +101,12 @@ class Table:
     rows: tuple[Row, ...]
     csv_name: str = ""
     csv: str = ""
+    total: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.rows) > ROWS:
+            object.__setattr__(self, "total", len(self.rows))
+            object.__setattr__(self, "rows", self.rows[:ROWS])
 
 
 def heading(text: str) -> str:
@@ -189,9 +199,12 @@ def duration(seconds: float) -> str:
 
 
 def csv_uri(table: pd.DataFrame) -> str:
-    """Return a table as a `data:` URI, so that the page needs no file beside it."""
+    """Return a table as a compressed `data:` URI, so that the page needs no file beside it and stays small.
+
+    The page's script unpacks it for the reader; without script the browser saves the gzip file.
+    """
     text = table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
-    return "data:text/csv;charset=utf-8;base64," + base64.b64encode(text.encode()).decode()
+    return "data:application/gzip;base64," + packed(text)
 
 
 def _float(value: object) -> float:

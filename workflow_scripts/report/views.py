@@ -222,22 +222,9 @@ def method_results(comparison: pd.DataFrame, method: str) -> Table | None:
 
 
 def everything(rows: pd.DataFrame, dataset: str) -> Table:
-    """Every row of a dataset as it is in `comparison.csv`."""
-    shown = rows.drop(columns="dataset")
-    columns = tuple((str(name), bool(pd.api.types.is_numeric_dtype(shown[name]))) for name in shown.columns)
-    lines = []
-    for record in shown.itertuples(index=False):
-        cells = []
-        for value, (name, numeric) in zip(record, columns, strict=True):
-            if pd.isna(value):
-                cells.append(Cell("", ""))
-            elif numeric and not isinstance(value, bool):
-                whole = name in {"n", "n_groups", "seed"}
-                cells.append(Cell(count(int(value)) if whole else number(float(value), 3), float(value)))
-            else:
-                cells.append(Cell(str(value), str(value)))
-        lines.append(Row(tuple(cells)))
-    return Table(f"{dataset}: every result row", columns, tuple(lines), _file_name(dataset), csv_uri(rows))
+    """Every row of a dataset as it is in `comparison.csv`; the page fills in the rows from the download when opened."""
+    columns = tuple((str(name), bool(pd.api.types.is_numeric_dtype(rows[name]))) for name in rows.columns)
+    return Table(f"{dataset}: every result row ({count(len(rows))})", columns, (), _file_name(dataset), csv_uri(rows))
 
 
 def facts(section: DatasetSection) -> tuple[tuple[str, str], ...]:

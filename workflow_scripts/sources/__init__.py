@@ -54,6 +54,7 @@ LABEL_SOURCES = {
     "behaviordepot": "behaviordepot",
     "movement": "movement",
     "binary_table": "binary_table",
+    "class_table": "class_table",
     "bento": "bento",
     "ethovision": "ethovision",
     "elan": "elan",

@@ -195,12 +195,15 @@ def sniff(path: Path) -> Found | None:
         return None
     found = Found(source="bams_dict", kind="tracks")
     bare = bare_array(path)
+    videos: list[str] = []
     if bare is None:
         try:
             value = npy_objects.load_dict(path, ("data",), WHAT)
         except InputError:
             return None
         shape = getattr(value["data"], "shape", ())
+        annotations = value.get("annotations")
+        videos = [str(name) for name in annotations.get("video_name", [])] if isinstance(annotations, dict) else []
     else:
         shape = bare.shape
     if not shape or shape[-1] < 1 or 0 in shape:
@@ -215,6 +218,7 @@ def sniff(path: Path) -> Found | None:
     first = next(read(path, Options(**found.options), recording=path.stem))
     describe(found, first)
     found.recordings = [first.id] if len(shape) == 3 else []
+    found.groups = (len(set(videos)) or shape[0]) if found.recordings else 0
     found.tasks = {
         task: {"kind": made.kind, "level": made.level, "vocabulary": list(made.vocabulary)}
         for task, made in first.labels.items()

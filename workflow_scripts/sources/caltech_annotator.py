@@ -30,8 +30,10 @@ class Options(Strict):
     background: str | None = Field(None, description="Class of frames in no interval; empty = they are unlabelled.")
     rename: dict[str, str] = Field({}, description="Behaviour in the file → class in the vocabulary.")
     partial: bool = Field(False, description="Allow labels that end well before the tracks do.")
-    missing_channels: Literal["refuse", "unlabelled"] = Field(
-        "refuse", description="A file without one of the channels: refuse it, or leave that task unlabelled."
+    missing_channels: Literal["refuse", "unlabelled", "background"] = Field(
+        "refuse",
+        description="A file without one of the channels: refuse it, leave that task unlabelled, or read it as the "
+        "task's background throughout.",
     )
 
 
@@ -120,6 +122,9 @@ def read_labels(
         if channel not in channels and options.missing_channels == "unlabelled":
             warn.append(f"{path.name}: has no channel {channel!r}, so {name} is unlabelled")
             continue
+        if channel not in channels and options.missing_channels == "background":
+            made[name] = _background_throughout(path, channel, name, tasks, n_frames, warn)
+            continue
         if channel not in channels:
             near = nearest(channel, list(channels)).removesuffix("?")
             raise InputError(path, f"has no channel {channel!r}{near}", "check channels in the label options")
@@ -134,6 +139,20 @@ def read_labels(
         labels.mask[length:] = False
         made[name] = labels
     return made
+
+
+def _background_throughout(
+    path: Path, channel: str, name: str, tasks: dict[str, Task], n_frames: int, warn: list[str]
+) -> Labels:
+    task = task_of(name, tasks, "multiclass")
+    if task.background is None:
+        raise InputError(
+            path,
+            f"has no channel {channel!r}, and missing_channels: background needs a background of task {name!r}",
+            f"state tasks.{name}.background in the card",
+        )
+    warn.append(f"{path.name}: has no channel {channel!r}, so {name} is read as {task.background} throughout")
+    return paint_multiclass(path, [], task, n_frames, task.background)
 
 
 def _keys(names: list[str]) -> dict[str, str]:

@@ -23,7 +23,7 @@ from workflow_scripts.sources.joined import JoinOptions, join_animals
 from workflow_scripts.sources.shared.found import Found, file_head
 from workflow_scripts.sources.shared.pandas_hdf import read_hdf
 from workflow_scripts.sources.shared.points import describe
-from workflow_scripts.sources.shared.text import beginning, refuse_non_text
+from workflow_scripts.sources.shared.text import beginning, comma_separated, refuse_non_text
 
 WIDE = 2000
 """Columns from which on a csv is parsed in two passes."""
@@ -70,7 +70,7 @@ def _read_one(path: Path, options: Options, recording: str) -> Recording:
         columns, index, values = _read_h5(path, options.key)
         unit, first = "row", 0
     else:
-        raw = path.read_bytes()
+        raw = comma_separated(path.read_bytes())
         columns, index, values = _read_csv(path, raw)
         unit, first = "line", len(_header(raw)[0]) + 1
     warnings: list[str] = []
@@ -364,7 +364,7 @@ def _sample(path: Path) -> tuple[bytes | None, tuple[int, bool]]:
     """Return the beginning of a csv, how many rows it has, and whether its last frame number says otherwise."""
     if file_head(path).hdf5:
         return None, (0, False)
-    raw = path.read_bytes()
+    raw = comma_separated(path.read_bytes())
     first, rows, last = beginning(raw, _header(raw)[1])
     return first, (rows, last.isdigit() and int(last) != rows - 1)
 

@@ -22,6 +22,9 @@ from workflow_scripts.sources.shared.found import Found, file_head
 EXPECTED = "an ELAN document (.eaf)"
 SELECTS = "tier"
 
+ASSOCIATION = "Symbolic_Association"
+"""ELAN's name for a tier whose every annotation belongs to one of its parent."""
+
 SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 EPOCH = "1970-01-01T00:00:00+00:00"
 """EAF asks for a date; ours is fixed, so that the same bouts give the same bytes."""
@@ -42,7 +45,8 @@ def write_elan(path: Path, tiers: Mapping[str, Sequence[Bout]], fps: float, *, m
     ----------
     path : Path
     tiers : mapping of str to sequence of Bout
-        By tier. Bouts of one tier must not overlap, as in ELAN itself.
+        By tier. Bouts of one tier must not overlap, as in ELAN itself. Where bouts have a confidence, a tier
+        `<tier> confidence` below has it, an annotation for each of them.
     fps : float
         Frames per second; ELAN counts whole milliseconds.
     media : str
@@ -75,17 +79,40 @@ def write_elan(path: Path, tiers: Mapping[str, Sequence[Bout]], fps: float, *, m
     number = 0
     for name, bouts in tiers.items():
         tier = ET.SubElement(root, "TIER", {"LINGUISTIC_TYPE_REF": "default-lt", "TIER_ID": xml_text(name)})
+        first = number + 1
         for bout in bouts:
             number += 1
             outer = ET.SubElement(tier, "ANNOTATION")
             ends = {"TIME_SLOT_REF1": slots[bout.start], "TIME_SLOT_REF2": slots[bout.stop]}
             inner = ET.SubElement(outer, "ALIGNABLE_ANNOTATION", {"ANNOTATION_ID": f"a{number}", **ends})
             ET.SubElement(inner, "ANNOTATION_VALUE").text = xml_text(bout.name)
+        sure = [(f"a{first + k}", bout.confidence) for k, bout in enumerate(bouts) if bout.confidence is not None]
+        number = _write_confidences(root, xml_text(name), sure, number)
     kind = {"GRAPHIC_REFERENCES": "false", "LINGUISTIC_TYPE_ID": "default-lt", "TIME_ALIGNABLE": "true"}
     ET.SubElement(root, "LINGUISTIC_TYPE", kind)
+    if root.find("TIER[@PARENT_REF]") is not None:
+        below = {"CONSTRAINTS": ASSOCIATION, "LINGUISTIC_TYPE_ID": "confidence", "TIME_ALIGNABLE": "false"}
+        ET.SubElement(root, "LINGUISTIC_TYPE", {"GRAPHIC_REFERENCES": "false", **below})
+        one = {"DESCRIPTION": "1-1 association with a parent annotation", "STEREOTYPE": ASSOCIATION}
+        ET.SubElement(root, "CONSTRAINT", one)
     ET.indent(root)
     with atomic_path(path) as part:
         ET.ElementTree(root).write(part, encoding="UTF-8", xml_declaration=True)
+
+
+def _write_confidences(root: ET.Element, name: str, sure: Sequence[tuple[str, float]], number: int) -> int:
+    """Write a tier of confidences below the tier `name`; returns the number of the last annotation."""
+    if not sure:
+        return number
+    attributes = {"LINGUISTIC_TYPE_REF": "confidence", "PARENT_REF": name, "TIER_ID": f"{name} confidence"}
+    tier = ET.SubElement(root, "TIER", attributes)
+    for parent, confidence in sure:
+        number += 1
+        outer = ET.SubElement(tier, "ANNOTATION")
+        reference = {"ANNOTATION_ID": f"a{number}", "ANNOTATION_REF": parent}
+        inner = ET.SubElement(outer, "REF_ANNOTATION", reference)
+        ET.SubElement(inner, "ANNOTATION_VALUE").text = f"{confidence:.4f}"
+    return number
 
 
 class Options(BoutOptions):
@@ -128,6 +155,8 @@ def read_tiers(path: Path, fps: float) -> tuple[dict[str, list[Bout]], list[str]
             slots[slot.get("TIME_SLOT_ID", "")] = int(value) / 1000
     tiers: dict[str, list[Bout]] = {}
     for tier in root.iter("TIER"):
+        if tier.get("LINGUISTIC_TYPE_REF") == "confidence" and tier.get("PARENT_REF"):
+            continue  # ours, and no bouts
         name = tier.get("TIER_ID", "")
         bouts = tiers.setdefault(name, [])
         for number, inner in enumerate(tier.iter("ALIGNABLE_ANNOTATION"), 1):
@@ -160,6 +189,11 @@ def read_labels(
     return label_tasks(path, bouts, options, n_frames=n_frames, tasks=tasks, warn=warn)
 
 
+def _is_mark(tier: str, values: set[str]) -> bool:
+    """Say whether the annotations of a tier only mark that it happens: empty, one sign, yes, or the tier's name."""
+    return all(len(value) < 2 or value.lower() in {"yes", "true", "on", tier.lower()} for value in values)
+
+
 def sniff(path: Path) -> Found | None:
     """Tell an ELAN document, and whether its tiers are subjects or behaviours."""
     if path.suffix.lower() != ".eaf" or "<ANNOTATION_DOCUMENT" not in file_head(path).text:
@@ -168,10 +202,15 @@ def sniff(path: Path) -> Found | None:
     found = Found(source="elan", kind="labels")
     filled = {name: bouts for name, bouts in tiers.items() if bouts}
     values = {bout.name for bouts in filled.values() for bout in bouts}
-    # A tier whose annotations are all empty, or all alike, is a behaviour of its own.
-    if filled and all(len({b.name for b in bouts}) == 1 for bouts in filled.values()) and len(filled) >= len(values):
+    # A tier is a behaviour of its own where its annotations say no more than that, or all tiers say the same.
+    marks = all(_is_mark(name, {bout.name for bout in bouts}) for name, bouts in filled.items())
+    if filled and (marks or (len(filled) > 1 and len(values) == 1)):
         found.options = {"tiers_are": "behaviours"}
         found.guessed.append(f"{path.name}: each tier is a behaviour: {', '.join(filled)}.")
+    elif len(filled) > 1 and sum(len({bout.name for bout in bouts}) for bouts in filled.values()) == len(values):
+        found.options = {"by_subject": False}
+        found.guessed.append(f"{path.name}: tiers share no behaviour, so they are no subjects: {', '.join(filled)}.")
+        tiers = {name: [replace(bout, subject="") for bout in bouts] for name, bouts in tiers.items()}
     options = Options(multiclass="-", **found.options)
     found.add_bouts(path.stem, _bouts(path, tiers, options), 100.0, media=media)
     return found

@@ -6,6 +6,7 @@ Columns of behaviours hold 0 and 1, `-` where the program has no value.
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,12 @@ def _table(path: Path, encoding: str) -> tuple[list[str], npt.NDArray[np.float64
     header = next((cells for line, cells in rows if line == count - 1), [])
     if not any(name.lower() in TIMES for name in header):
         raise InputError(path, f"line {count - 1}: expected a header with Trial time", f"expected {EXPECTED}")
+    units = next((cells for line, cells in rows if line == count), [])
+    # What has a unit is measured, even if every value happens to be 0 or 1.
+    header = [
+        f"{name} ({unit})" if unit and name.lower() not in TIMES else name
+        for name, unit in zip_longest(header, units[: len(header)], fillvalue="")
+    ]
     body = [(line, cells) for line, cells in rows if line > count]
     values = np.full((len(body), len(header)), np.nan)
     for row, (line, cells) in enumerate(body):
@@ -78,7 +85,13 @@ def _behaviours(header: list[str], values: npt.NDArray[np.float64]) -> list[str]
     for place, name in enumerate(header):
         column = values[:, place]
         known = column[~np.isnan(column)]
-        if name and name.lower() not in TIMES and len(known) and np.isin(known, (0, 1)).all():
+        if (
+            name
+            and name.lower() not in TIMES
+            and not name.endswith(")")
+            and len(known)
+            and np.isin(known, (0, 1)).all()
+        ):
             found.append(name)
     return found
 

@@ -29,6 +29,9 @@ POINTS = ("base", "neck", "head")
 
 LABEL_KEYS = {"base": "locs_base", "neck": "locs_neck", "head": "locs_head"}
 
+MISSPELT = {"loclocs_necks": "locs_neck"}
+"""Key that the original's sample code writes → key of the published archive."""
+
 
 class Options(Strict):
     """Options of the source `rat_npz`."""
@@ -69,11 +72,16 @@ def _read_member(path: Path, archive: zipfile.ZipFile, key: str, options: Option
         ) from error
 
 
+def _key(member: str) -> str:
+    return member.removesuffix(".npy")
+
+
 def _open(path: Path, wanted: list[str], options: Options) -> dict[str, npt.NDArray[Any]]:
     again = "download or export it again"
     try:
         with zipfile.ZipFile(path) as archive:
-            keys = [name.removesuffix(".npy") for name in check_names(path, archive)]
+            members = {MISSPELT.get(key, key): key for key in map(_key, check_names(path, archive))}
+            keys = list(members)
             for key in wanted:
                 if key not in keys:
                     close = difflib.get_close_matches(key, keys, n=1, cutoff=0.5)
@@ -82,7 +90,7 @@ def _open(path: Path, wanted: list[str], options: Options) -> dict[str, npt.NDAr
                         path, f"has no key {key!r}; the keys there are {', '.join(keys) or 'none'}", remedy
                     )
             extra = [key for key in ("animal", "source_frame") if key in keys]
-            return {key: _read_member(path, archive, key, options) for key in [*wanted, *extra]}
+            return {key: _read_member(path, archive, members[key], options) for key in [*wanted, *extra]}
     except zipfile.BadZipFile as error:
         with open(path, "rb") as handle:
             head = handle.read(2)
@@ -100,7 +108,8 @@ def _has_labels(path: Path) -> bool:
     """Say whether an archive has all keys of points; a damaged one is reported when it is read."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return {f"{key}.npy" for key in LABEL_KEYS.values()} <= set(archive.namelist())
+            keys = map(_key, archive.namelist())
+            return set(LABEL_KEYS.values()) <= {MISSPELT.get(key, key) for key in keys}
     except (zipfile.BadZipFile, OSError):
         return False
 
@@ -241,7 +250,7 @@ def sniff(path: Path) -> Found | None:
         return None
     try:
         with zipfile.ZipFile(path) as archive:
-            names = {name.removesuffix(".npy") for name in archive.namelist()}
+            names = {MISSPELT.get(key, key) for key in map(_key, archive.namelist())}
     except zipfile.BadZipFile:
         return None
     if "images" not in names:

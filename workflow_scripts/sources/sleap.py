@@ -1,4 +1,4 @@
-"""SLEAP: analysis h5 in both axis orders, csv of one video, and .slp through the optional sleap-io.
+"""SLEAP: analysis h5 in both axis orders, csv of one video, and projects (.slp).
 
 Two axis orders are about: (track, xy, node, frame), which SLEAP writes for MATLAB, and (frame, track, node, xy), which
 sleap-io calls standard. Newer files name the axes in an attribute `dims`; in the others the lengths of `node_names`,
@@ -7,15 +7,12 @@ sleap-io calls standard. Newer files name the axes in an attribute `dims`; in th
 
 from __future__ import annotations
 
-import importlib.util
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from workflow_scripts.core.documents import parse_json
@@ -25,11 +22,13 @@ from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.hdf5 import open_hdf5, read_values
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.sources.joined import JoinOptions, join_animals
-from workflow_scripts.sources.shared import sleap_csv
+from workflow_scripts.sources.shared import sleap_csv, slp
 from workflow_scripts.sources.shared.found import Found, file_head
 from workflow_scripts.sources.shared.points import describe
 
 ORDERS = {"matlab": ("track", "xy", "node", "frame"), "standard": ("frame", "track", "node", "xy")}
+SPARSE = 1.5
+"""More frames than this many times those with an instance are worth a word."""
 WANTED = ("frame", "track", "node", "xy")
 
 
@@ -43,6 +42,7 @@ class Options(JoinOptions):
         "refuse",
         description="A .slp with several instances a frame and no tracks: refuse it, or take their order for identity.",
     )
+    video: str | None = Field(None, description="Video whose tracks are read, where a .slp has several.")
     fps: float | None = Field(None, gt=0, description="Frames per second, where the card states none.")
     image_size: tuple[float, float] | None = Field(None, description="Width and height in pixels.")
 
@@ -55,8 +55,7 @@ def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]
 def _read_one(path: Path, options: Options, recording: str) -> Recording:
     warnings: list[str] = []
     if path.suffix.lower() == ".slp":
-        untracked_slp(path, options, warnings)
-        names, nodes, position, confidence = _read_slp(path)
+        names, nodes, position, confidence = slp.read_slp(path, options.untracked, options.video, warnings)
     elif path.suffix.lower() == ".csv":
         names, nodes, position, confidence = sleap_csv.read_csv(path)
     else:
@@ -88,30 +87,6 @@ def _read_one(path: Path, options: Options, recording: str) -> Recording:
         image_size=options.image_size,
         warnings=warnings,
     )
-
-
-def untracked_slp(path: Path, options: Options, warnings: list[str]) -> None:
-    """Refuse a .slp whose instances have no identity; which of two comes first in a frame says nothing."""
-    if not file_head(path).hdf5:
-        return  # sleap-io says what is wrong with it
-    with open_hdf5(path) as handle:
-        if "instances" not in handle or handle["instances"].dtype.names is None:
-            return
-        instances = handle["instances"][()]
-    if len(instances) == 0 or "track" not in instances.dtype.names:
-        return
-    several = np.unique(instances["frame_id"], return_counts=True)[1].max()
-    loose = int((instances["track"] < 0).sum())
-    if several < 2 or loose == 0:
-        return
-    problem = f"{loose} of {len(instances)} instances belong to no track, with up to {several} in a frame"
-    if options.untracked == "refuse":
-        raise InputError(
-            path,
-            f"{problem}, so that nothing says which animal is which",
-            "track identities in SLEAP, or set untracked: order in the source options to take their order for identity",
-        )
-    warnings.append(f"{path.name}: {problem}; their order is taken for identity")
 
 
 _Read = tuple[list[str], list[str], Float32Array, Float32Array]
@@ -217,31 +192,6 @@ def _fits(length: dict[str, int], n_tracks: int, n_nodes: int) -> bool:
     return length["xy"] == 2 and length["node"] == n_nodes and length["track"] == max(n_tracks, 1)
 
 
-def _read_slp(path: Path) -> _Read:
-    try:
-        import sleap_io
-    except ImportError as error:
-        raise InputError(
-            path,
-            "reading .slp needs the optional package sleap-io, which is not installed",
-            "install it with `pip install 'ethomake[sleap]'`, or export the analysis HDF5 from SLEAP",
-        ) from error
-    with open_hdf5(path, "a SLEAP project (.slp)", "save it again in SLEAP"):
-        pass  # sleap-io follows whatever links a file has
-    try:
-        labels = sleap_io.load_slp(str(path), open_videos=False)
-    except Exception as error:  # sleap-io lets h5py's and json's errors through
-        raise InputError(path, f"sleap-io cannot read it ({error})", "save it again in SLEAP") from error
-    if len(labels.videos) != 1:
-        raise InputError(
-            path, f"holds {len(labels.videos)} videos, expected one", "export one analysis HDF5 a video from SLEAP"
-        )
-    values: npt.NDArray[np.float32] = np.asarray(labels.numpy(return_confidence=True), dtype=np.float32)
-    names = [track.name for track in labels.tracks] or [f"individual{k + 1}" for k in range(values.shape[1])]
-    nodes = [node.name for node in labels.skeletons[0].nodes]
-    return names, nodes, values[..., :2], values[..., 2]
-
-
 def sniff(path: Path) -> Found | None:
     """Tell an analysis h5, a .slp or a csv of SLEAP."""
     head = file_head(path)
@@ -275,23 +225,18 @@ def _sniff_slp(path: Path, handle: h5py.File) -> Found | None:
     if not {"frames", "instances", "metadata"} <= set(handle):
         return None
     found = Found(source="sleap", kind="tracks", title="SLEAP project")
-    try:
-        meta = json.loads(handle["metadata"].attrs["json"])
-        found.keypoints = [str(node["name"]) for node in meta.get("nodes", [])]
-    except (KeyError, ValueError, TypeError):
-        found.keypoints = []
-    frames = handle["frames"][()]
-    found.n_frames = int(frames["frame_idx"].max()) + 1 if len(frames) else 0
-    tracks = [json.loads(row) for row in handle["tracks_json"][()]] if "tracks_json" in handle else []
-    found.individuals = [str(track[1]) for track in tracks if isinstance(track, list) and len(track) > 1]
-    if len(frames) and found.n_frames > 1.5 * len(frames):
+    names = slp.read_names(path, handle)
+    frames = read_values(path, handle, "frames")
+    n_frames = int(frames["frame_idx"].max()) + 1 if len(frames) else 0
+    if n_frames > SPARSE * len(frames):
         found.unknown.append(
-            f"{path.name}: {len(frames)} of {found.n_frames} frames have instances, from {frames['frame_idx'].min()}."
+            f"{path.name}: {len(frames)} of {n_frames} frames have instances, from {frames['frame_idx'].min()}."
         )
-    if importlib.util.find_spec("sleap_io") is None:
-        found.unknown.append("Reading .slp needs sleap-io: pip install 'ethomake[sleap]', or export the analysis HDF5.")
     try:
-        untracked_slp(path, Options(), [])
-    except InputError as error:
+        recording = next(read(path, Options(), recording=path.stem))
+    except InputError as error:  # what is wrong may be an option away
         found.unknown.append(str(error))
+        found.keypoints, found.individuals, found.n_frames = names.nodes, names.tracks, n_frames
+        return found
+    describe(found, recording)
     return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -260,6 +260,62 @@ def videos(project: Path) -> dict[str, tuple[Path, Path]]:
     if not found:
         raise InputError(project, "holds no video", "export the project with its videos")
     return found
+
+
+def is_project(path: Path) -> bool:
+    """Whether a path is the folder of a video project."""
+    return (path / "meta.json").is_file() and next(path.rglob("video/*"), None) is not None
+
+
+def mirror(project: Path, annotations: Mapping[Path, Sequence[Path]], output: Path) -> list[Path]:
+    """Write a project of the same datasets, with other annotations.
+
+    Parameters
+    ----------
+    project : Path
+    annotations : mapping of Path to sequence of Path
+        Resolved path of a video → annotations that take the place of its own, one an animal; videos without any are
+        left out.
+    output : Path
+        Folder of the new project.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+    """
+    written, tags = [], []
+    for video in sorted(project.rglob("video/*")):
+        found = annotations.get(video.resolve(), [])
+        if not found:
+            continue
+        whole = _joined([read_json(path) for path in found])
+        tags += [tag["name"] for tag in whole["tags"]]
+        copy = output / video.relative_to(project)
+        place_video(video, copy)
+        written += [copy, copy.parent.parent / "ann" / f"{video.name}.json"]
+        write_json(written[-1], whole)
+    if written:
+        # The project's own actions first: its tools match annotations with the project by these names.
+        own = [tag.get("name") for tag in read_json(project / "meta.json").get("tags", []) if isinstance(tag, dict)]
+        write_meta(output, list(dict.fromkeys([*filter(None, own), *tags])))
+        written.append(output / "meta.json")
+    return written
+
+
+def _joined(annotations: Sequence[Any]) -> dict[str, Any]:
+    """Join annotations of one video, each of one object, whose keys are made different."""
+    whole = dict(annotations[0]) | {"tags": [tag for each in annotations for tag in each["tags"]], "objects": []}
+    frames: dict[int, list[Any]] = {}
+    for number, each in enumerate(annotations):
+        for item in each["objects"]:
+            whole["objects"].append(item | {"key": f"{number:08x}{item['key'][8:]}"})
+        for frame in each["frames"]:
+            for figure in frame["figures"]:
+                keys = {name: f"{number:08x}{figure[name][8:]}" for name in ("key", "objectKey")}
+                frames.setdefault(frame["index"], []).append(figure | keys)
+    whole["frames"] = [{"index": index, "figures": frames[index]} for index in sorted(frames)]
+    return whole
 
 
 def sniff(path: Path) -> Found | None:

@@ -27,6 +27,10 @@ EXPECTED = "a csv with a row a frame and the columns <point>_x, <point>_y and pe
 AXES = ("x", "y", "z")
 SCORES = ("likelihood", "p", "score", "confidence", "conf", "prob", "probability")
 NAME = re.compile(r"(?P<point>.+?)[_. -](?P<axis>x|y|z|likelihood|p|score|confidence|conf|prob|probability)", re.I)
+AXIS_FIRST = re.compile(r"(?P<axis>x|y|z|likelihood|score|confidence)(?:[_. -](?P<point>.+))?", re.I)
+"""`x_nose`, or `x` alone of the only point."""
+ONLY = "body"
+"""Name of the point of a table that names none."""
 FRAMES = ("frame", "frames", "fnum", "frame_number", "frame_idx", "frame_index", "index", "")
 
 
@@ -49,11 +53,11 @@ def _columns(header: list[str]) -> dict[str, dict[str, int]]:
     """Return point → axis (or `score`) → place, for the points that have x and y."""
     found: dict[str, dict[str, int]] = {}
     for place, name in enumerate(header):
-        fit = NAME.fullmatch(name.strip())
+        fit = NAME.fullmatch(name.strip()) or AXIS_FIRST.fullmatch(name.strip())
         if fit is None:
             continue
         axis = fit["axis"].lower()
-        found.setdefault(fit["point"], {}).setdefault("score" if axis in SCORES else axis, place)
+        found.setdefault(fit["point"] or ONLY, {}).setdefault("score" if axis in SCORES else axis, place)
     return {point: axes for point, axes in found.items() if {"x", "y"} <= set(axes)}
 
 

@@ -5,6 +5,9 @@ Each is a program, `python -m workflow_scripts.stages.<rule> …`, and can be ru
 
 from __future__ import annotations
 
+import workflow_scripts.workflow.handover  # noqa: F401 - before the imports that take seconds; it may end this process
+
+# isort: split
 import argparse
 import logging
 import os
@@ -15,7 +18,7 @@ from pathlib import Path
 
 from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.core.files import explain_os_error, failure, write_failure
-from workflow_scripts.workflow.environment import NOTES, keep_going
+from workflow_scripts.workflow.environment import NOTES, QUIET, keep_going
 from workflow_scripts.workflow.recovery import note_failure
 
 log = logging.getLogger("ethomake")
@@ -32,7 +35,8 @@ def _set_up_logging(path: Path | None) -> None:
     console = logging.StreamHandler(sys.stderr)
     console.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     console.setLevel(logging.WARNING if path else logging.INFO)
-    handlers: list[logging.Handler] = [console]
+    # A run that shows its jobs itself shows the end of this log where one fails.
+    handlers: list[logging.Handler] = [] if path is not None and os.environ.get(QUIET) else [console]
     # Of several processes that share a training, the first writes the log.
     if path is not None and {os.environ.get(name, "0") for name in ("LOCAL_RANK", "NODE_RANK")} == {"0"}:
         path.parent.mkdir(parents=True, exist_ok=True)

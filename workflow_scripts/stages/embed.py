@@ -13,7 +13,8 @@ from workflow_scripts.views.registry import open_view
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    embed(options.embedder, open_view(options.data, read_split(options.split)), options.output)
+    view = open_view(options.data, read_split(options.split))
+    embed(options.embedder, view, options.output, half=options.precision == "half")
 
 
 def _outputs(options: argparse.Namespace) -> list[Path]:
@@ -29,5 +30,6 @@ if __name__ == "__main__":
     arguments.add_argument("--embedder", type=Path, required=True, help="folder of the embedder")
     arguments.add_argument("--data", type=Path, required=True, help="file of the converted dataset")
     arguments.add_argument("--split", type=Path, required=True)
+    arguments.add_argument("--precision", choices=("single", "half"), default="single")
     arguments.add_argument("--output", type=Path, required=True)
     start(arguments, work, outputs=_outputs, inputs=_inputs)

@@ -1,4 +1,4 @@
-"""Select prototypes of a motif scan, and tell bouts, transitions and agreement with labels."""
+"""Select prototypes of a motif scan, and write bouts, transitions and agreement with labels."""
 
 from __future__ import annotations
 

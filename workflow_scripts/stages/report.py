@@ -7,12 +7,14 @@ import hashlib
 import os
 from pathlib import Path
 
+import pandas as pd
+
 from workflow_scripts.experiment.resolved import read_resolved
 from workflow_scripts.formats.tables import read_small, read_table
 from workflow_scripts.provenance.environment import git_state, timings, versions
 from workflow_scripts.report import assemble
 from workflow_scripts.report.data import LeakAudit, ReportData
-from workflow_scripts.report.graph import parse_rulegraph
+from workflow_scripts.report.graph import parse_rulegraph, stages
 from workflow_scripts.report.html import write_report
 from workflow_scripts.report.sections import load
 from workflow_scripts.stages import parser, start
@@ -22,6 +24,7 @@ def work(options: argparse.Namespace) -> None:
     """Run the stage."""
     experiment = read_resolved(options.config)
     tables = options.results / "tables"
+    efficiency = options.results / "label_efficiency.csv"
     sections, quarantined = assemble.sections(experiment.cards, tables)
     data = ReportData(
         experiment=experiment.name,
@@ -53,6 +56,9 @@ def work(options: argparse.Namespace) -> None:
         ranks=read_small(options.results / "ranks.csv"),
         maps=read_small(tables / "embedding_maps.csv"),
         curves=read_small(tables / "curves.csv"),
+        pictures=read_small(tables / "pictures.csv"),
+        efficiency=read_small(efficiency) if efficiency.is_file() else pd.DataFrame(),
+        stages=stages(options.root),
         published=experiment.published | {name: list(card.published) for name, card in experiment.cards.items()},
     )
     write_report(data, options.output)

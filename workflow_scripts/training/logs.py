@@ -16,6 +16,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.progress import Meter
 from workflow_scripts.core.tables import write_csv
 from workflow_scripts.training.distributed import mean_over_processes
 
@@ -82,6 +83,7 @@ class MetricsLog(Checkpoint):
         self._columns: list[str] = []
         self._began = 0.0
         self._lr = 0.0
+        self._meter = Meter("training", None, "epochs")
 
     @property
     def state_key(self) -> str:
@@ -109,6 +111,7 @@ class MetricsLog(Checkpoint):
         if self.rows and trainer.is_global_zero:
             self.write()
             log.info("resumed after epoch %d", self.rows[-1]["epoch"])
+        self._meter = Meter(f"training {type(pl_module).__name__}", max(trainer.max_epochs or 0, 0), "epochs")
         for row in self.rows:
             scalars = {name: value for name, value in row.items() if name != "step"}
             for logger in trainer.loggers:
@@ -133,6 +136,7 @@ class MetricsLog(Checkpoint):
             plain = name.removesuffix("_epoch").replace("/", "_")
             if not name.endswith("_step") and (validated or not plain.startswith("val_")):
                 row[plain] = mean_over_processes(trainer, float(value))
+        self._meter.set(epoch + 1)
         self.rows.append(row)
         self._lines.append(json.dumps(row))
         if trainer.world_size > 1 and not trainer.is_global_zero:

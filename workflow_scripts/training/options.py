@@ -23,7 +23,7 @@ class LoopOptions(Strict):
     gradient_clip: float | None = Field(None, gt=0, description="Largest norm of the gradient; empty = no clipping.")
     accumulate: int = Field(1, ge=1, description="Batches whose gradients make one step.")
     batches_per_epoch: int | None = Field(
-        None, ge=1, description="Cut an epoch short after so many batches (checkpoints stand between epochs)."
+        None, ge=1, description="Cut an epoch short after so many batches (checkpoints are written between epochs)."
     )
     validate_every: int = Field(1, ge=1, description="Epochs between validations.")
     checkpoint_every: int = Field(1, ge=1, description="Epochs between writes of resume.ckpt.")

@@ -32,7 +32,7 @@ def seed_all(seed: int, epoch: int = 0, stream: int = COMPUTE) -> None:
 def set_loader_epoch(loader: Any, seed: int, epoch: int) -> None:
     """Fix what a loader will draw in `epoch`.
 
-    A `DataLoader` that shuffles gets generators of its own; samplers and datasets that have ``set_epoch`` are told.
+    A `DataLoader` that shuffles gets generators of its own; samplers and datasets with ``set_epoch`` get the epoch.
 
     Parameters
     ----------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -11,11 +10,12 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
-from matplotlib import color_sequences
+from matplotlib.colors import to_rgb
 from PIL import Image, ImageDraw, ImageFont
 
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.formats.clips import exact_rate
+from workflow_scripts.plotting.style import class_colours
 from workflow_scripts.video.crop import PRESET
 from workflow_scripts.video.frames import decode, prefetch
 from workflow_scripts.video.metadata import VideoInfo
@@ -28,15 +28,11 @@ CLOCK = Fraction(1, 90000)
 CRF = "23"
 
 
-QUIET = (0.7, 0.7, 0.7)
-"""Of the class of no bout."""
-
-
 def colours(count: int, background: int | None) -> list[Image8]:
-    """Return a colour for each class, the background's a quiet one."""
-    spare = itertools.cycle(color_sequences["tab10"])
-    chosen = [QUIET if code == background else next(spare) for code in range(count)]
-    return [np.round(255 * np.array(colour)).astype(np.uint8) for colour in chosen]
+    """Return a colour for each class, the same as in figures and in the report."""
+    names = [str(code) for code in range(count)]
+    chosen = class_colours(names, None if background is None else str(background))
+    return [np.round(255 * np.array(to_rgb(colour))).astype(np.uint8) for colour in chosen]
 
 
 def label(text: str, height: int, colour: Image8) -> Image8:

@@ -110,6 +110,7 @@ class TrackView:
 
     def _iterate(self, ids: list[str]) -> Iterator[Recording]:
         with open_tracks(self.path) as reader:
+            reader.hidden = self.split.unlabelled
             for recording in ids:
                 yield reader.read(recording)
 

@@ -22,6 +22,12 @@ NOTES = Path(".snakemake/ethomake")
 """Folder, in the working directory, of what EthoMake keeps beside Snakemake's own notes."""
 
 
+QUIET = "ETHOMAKE_QUIET"
+"""Set in jobs whose terminal shows the end of their log where they fail, and nothing else of them."""
+RESULTS = "ETHOMAKE_RESULTS"
+"""Where the process that builds the graph keeps the folder of the experiment's results."""
+
+
 def use_checkout(root: Path) -> None:
     """Let jobs run this interpreter and this checkout's package, and know where the project's folder is.
 
@@ -54,6 +60,7 @@ def set_environment(root: Path, config: Configuration) -> None:
     ask_tasks({name: use.tasks for name, use in config.datasets.items() if use.tasks})
     os.environ["ETHOMAKE_KEEP_GOING"] = str(int(config.keep_going))
     os.environ["ETHOMAKE_NOTES"] = str(NOTES)
+    os.environ[RESULTS] = str(Path("results", config.experiment).absolute())
 
 
 def keep_going() -> bool:

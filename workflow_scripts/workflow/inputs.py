@@ -14,6 +14,7 @@ from workflow_scripts import methods
 from workflow_scripts.cards.card import FINAL, Card
 from workflow_scripts.cards.kinds import DETECTORS, FILES
 from workflow_scripts.core.names import slugify
+from workflow_scripts.experiment.applications import folds_of
 from workflow_scripts.experiment.experiment import Experiment, Run
 from workflow_scripts.experiment.resolved import resolved_digest, write_resolved
 from workflow_scripts.experiment.schema import ApplyUse
@@ -224,7 +225,7 @@ class Inputs:
 
         def found(wildcards: Any) -> list[str]:
             run = self.run(wildcards)
-            return [path for path in self.of_runs(self.experiment.folds_of(run), name) if f"/{run.split}/" not in path]
+            return [path for path in self.of_runs(folds_of(self.experiment, run), name) if f"/{run.split}/" not in path]
 
         return found
 
@@ -234,7 +235,7 @@ class Inputs:
         def found(wildcards: Any) -> list[str]:
             run = self.run(wildcards)
             has = run.readout if name == "predictions.h5" else self.experiment.probed(run)
-            return self.of_runs(self.experiment.folds_of(run), name) if has else []
+            return self.of_runs(folds_of(self.experiment, run), name) if has else []
 
         return found
 

@@ -86,7 +86,7 @@ def command(name: str, given: Sequence[str], places: Sequence[Path]) -> list[str
         named_experiment(places, name)
     elif not file:
         load_configuration(places, {"experiment": name})
-    line = [sys.executable, "-m", "snakemake"]
+    line = [sys.executable, "-m", "workflow_scripts.workflow.start"]
     if files or file:
         line += ["--configfile", *([name] if file else []), *files]
     if settings or not file:

@@ -14,13 +14,14 @@ from workflow_scripts.core.errors import EthoMakeError
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """One job of a dry run: its rule, its cores, and the memory, minutes and GPUs it asks for."""
+    """One job of a dry run: its rule, its cores, the memory, minutes and GPUs it asks for, and what it makes."""
 
     rule: str
     cores: int
     mem_mb: int
     minutes: int
     gpus: int
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,19 @@ class _Jobs(logging.Handler):
                 resources.get("mem_mb", 0),
                 resources.get("runtime", 0),
                 resources.get("gpu", 0),
+                tuple(map(str, job.output)),
             )
         )
 
 
-def planned_jobs(snakefile: Path, config: dict[str, Any], folder: Path | None = None) -> list[PlannedJob]:
+def planned_jobs(
+    snakefile: Path,
+    config: dict[str, Any],
+    folder: Path | None = None,
+    *,
+    targets: Sequence[str] = (),
+    finished: bool = False,
+) -> list[PlannedJob]:
     """Plan an experiment by Snakemake without running a job.
 
     Parameters
@@ -68,6 +77,10 @@ def planned_jobs(snakefile: Path, config: dict[str, Any], folder: Path | None = 
         Configuration as on Snakemake's command line, e.g. ``{"experiment": "demo"}``.
     folder : Path, optional
         Working directory, whose finished results are not planned again; None = a fresh one.
+    targets : sequence of str
+        Rules or files; by default the first rule of the Snakefile.
+    finished : bool
+        Also list the jobs whose results are finished.
 
     Raises
     ------
@@ -78,7 +91,7 @@ def planned_jobs(snakefile: Path, config: dict[str, Any], folder: Path | None = 
     from snakemake.api import SnakemakeApi
     from snakemake.exceptions import WorkflowError
     from snakemake.logging import logger
-    from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
+    from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
 
     jobs = _Jobs()
     with tempfile.TemporaryDirectory() as fresh:
@@ -93,7 +106,8 @@ def planned_jobs(snakefile: Path, config: dict[str, Any], folder: Path | None = 
                 handlers = list(logger.handlers)
                 logger.handlers[:] = [jobs]
                 try:
-                    workflow.dag().execute_workflow(executor="dryrun")
+                    dag = workflow.dag(DAGSettings(targets=set(targets), forceall=finished))
+                    dag.execute_workflow(executor="dryrun")
                 finally:
                     logger.handlers[:] = handlers
         except WorkflowError as error:

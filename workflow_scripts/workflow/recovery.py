@@ -7,6 +7,7 @@ notes its process here, so that locks whose owners are all dead can go.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -83,7 +84,10 @@ def note_failure(notes: Path, output: Path) -> None:
 
 
 def retry_failures(notes: Path, *, keep_going: bool) -> int:
-    """Remove outputs that failed under `keep_going`, once the user no longer asks for it, so that they are made again.
+    """Have outputs that failed under `keep_going` made again, once the user no longer asks for it.
+
+    Snakemake does not make a missing file again while everything made from it is there. A job whose parameters differ
+    from those on record is always run, and so is what follows from it: the record is cleared.
 
     Parameters
     ----------
@@ -95,16 +99,28 @@ def retry_failures(notes: Path, *, keep_going: bool) -> int:
     Returns
     -------
     int
-        Number of outputs removed.
+        Number of outputs that will be made again.
     """
     if keep_going:
         return 0
-    removed = 0
+    again = 0
     for note in sorted((notes / "failures").glob("*.json")):
         with suppress(EthoMakeError, OSError, KeyError, TypeError):
             output = Path(read_json(note)["output"])
             if output.is_file():
-                output.unlink()
-                removed += 1
+                _forget_parameters(notes.parent / "metadata", output)
+                again += 1
         note.unlink(missing_ok=True)
-    return removed
+    return again
+
+
+def _forget_parameters(records: Path, output: Path) -> None:
+    """Clear the parameters on Snakemake's record of an output; without a record the output itself is removed."""
+    name = base64.urlsafe_b64encode(str(output).encode()).decode()
+    longest = os.pathconf(records, "PC_NAME_MAX") - 1 if records.is_dir() else 254
+    parts = [name[start : start + longest] for start in range(0, len(name), longest)]
+    record = records.joinpath(*(f"@{part}" for part in parts[:-1]), parts[-1])
+    if record.is_file():
+        write_json(record, read_json(record) | {"params": ["failed under keep_going"]})
+    else:
+        output.unlink()

@@ -10,18 +10,16 @@ import pytest
 import torch
 import yaml
 from builders.clips import film
+from builders.originals import CLASSES, published_app
 from safetensors.torch import save_file
 
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.detectors.rtdetr_training import save
 from workflow_scripts.detectors.rtdetr_weights import build, size_of
 from workflow_scripts.methods.mvd import method
-from workflow_scripts.methods.mvd.network import VideoTransformer
-from workflow_scripts.methods.mvd.sizes import SIZES
 from workflow_scripts.methods.predict_files import predict_files
 from workflow_scripts.methods.runs import load_embedder
 
-CLASSES = ["idle", "Self-Grooming", "Head/Body TWITCH"]
 ROOT = Path(__file__).parents[3]
 CONTAINER = importlib.util.spec_from_file_location("container_predict", ROOT / "containers" / "predict.py")
 
@@ -29,20 +27,8 @@ CONTAINER = importlib.util.spec_from_file_location("container_predict", ROOT / "
 @pytest.fixture
 def published(tmp_path):
     """A folder as the published app leaves it: weights of DeepSpeed, and its options line by line."""
-    torch.manual_seed(0)
-    dims = SIZES["nano"]
-    network = VideoTransformer(dims.dim, dims.depth, dims.heads, 3, image_size=32, num_frames=8)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    folder = tmp_path / "MVD"
-    (folder / "checkpoint-best").mkdir(parents=True)
-    torch.save({"module": network.state_dict()}, folder / "checkpoint-best" / "mp_rank_00_model_states.pt")
-    (folder / "config.txt").write_text("num_frames 16\nmodel vit\nnum_frames 8\nsampling_rate 2\ninput_size 32\n")
-    detector = tmp_path / "detector"
-    detector.mkdir()
-    save(detector / "model.safetensors", build("tiny"))
-    return folder, network.eval(), detector
+    network = published_app(tmp_path)
+    return tmp_path / "MVD", network, tmp_path / "detector"
 
 
 def test_published_weights_and_a_detector_become_a_run_that_predicts(published, tmp_path):

@@ -23,6 +23,7 @@ from workflow_scripts.methods.mvd import method
 from workflow_scripts.methods.mvd.module import MvdClassifier
 from workflow_scripts.methods.predict_files import gather, predict_files
 from workflow_scripts.methods.runs import embed, export_embedder, load_embedder, predict, train
+from workflow_scripts.sources import supervisely
 from workflow_scripts.sources.boris import Options as BorisOptions
 from workflow_scripts.sources.videos import Options
 from workflow_scripts.views.clips import ClipView
@@ -204,6 +205,25 @@ def test_a_folder_is_searched_and_a_bad_file_is_passed_over(made, tmp_path):
     with pytest.raises(InputError, match="holds no file this run can predict"):
         (tmp_path / "none").mkdir()
         predict_files(folder / "run", [tmp_path / "none"], tmp_path / "bad")
+
+
+def test_a_project_comes_back_with_the_same_datasets(made, tmp_path):
+    folder, _ = made
+    project = tmp_path / "Mice"
+    for dataset in ("line1", "line1/datasets/day 12"):
+        (project / dataset / "video").mkdir(parents=True)
+        shutil.copy(folder / "raw" / "v0.mp4", project / dataset / "video" / "GL1.MP4")
+    (project / "meta.json").write_text(json.dumps({"classes": [], "tags": [{"name": "seen by hand"}]}))
+    predict_files(folder / "run", [project], tmp_path / "out", overlay=False)
+    again = tmp_path / "out" / "supervisely" / "Mice"
+    assert sorted(supervisely.videos(again)) == ["line1/GL1", "line1/day 12/GL1"]
+    assert json.loads((again / "meta.json").read_text())["tags"][0]["name"] == "seen by hand"
+    single = tmp_path / "out" / "line1" / "video" / "GL1"
+    (annotation,) = (single / "supervisely" / "dataset" / "ann").glob("*.json")
+    whole = json.loads((again / "line1" / "ann" / "GL1.MP4.json").read_text())
+    assert whole["tags"] == json.loads(annotation.read_text())["tags"]
+    boxes = supervisely.read_boxes(annotation, 60)
+    np.testing.assert_array_equal(supervisely.read_boxes(again / "line1" / "ann" / "GL1.MP4.json", 60), boxes)
 
 
 def test_equal_names_are_distinguished_by_their_folders_or_ends(tmp_path):

@@ -14,7 +14,7 @@ from workflow_scripts.convert.check.digests import Brief, brief_of
 from workflow_scripts.convert.check.media import image_brief, video_brief
 from workflow_scripts.convert.clips import label_video
 from workflow_scripts.convert.naming import label_options
-from workflow_scripts.convert.splits import divide
+from workflow_scripts.convert.splits import card_groups, divide
 from workflow_scripts.convert.tracks import convert_shard
 from workflow_scripts.core.errors import ConfigError, EthoMakeError
 from workflow_scripts.core.validation import deep_merge, nearest
@@ -263,7 +263,7 @@ def _splits(card: Card, found: Checked) -> None:
         return
     groups = {brief.id: brief.group for brief in sorted(found.briefs, key=lambda b: b.id)}
     labelled = {brief.id for brief in found.briefs if brief.labelled or not card.tasks} or set(groups)
-    unread = {shard.group or shard.id for shard in card.shards} - set(groups.values())
+    unread = card_groups(card, {shard.id for shard in card.shards}) - set(groups.values())
     reported: set[str] = set()
     for family in card.splits:
         for name in card.split_names(family):

@@ -12,12 +12,23 @@ from types import ModuleType
 
 from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.sources import DATA_SOURCES, LABEL_SOURCES
-from workflow_scripts.sources.shared.found import Found
+from workflow_scripts.sources.shared.found import Found, file_head
 
 FIRST = ("daart_csv", "boris", "caltech_annotator", "bento", "deeplabcut", "sleap", "movement")
 """Asked before the others, because a file of theirs could pass for another's."""
-LAST = ("simba", "deepethogram", "binary_table", "csv_events", "bouts_csv", "long_table", "wide_csv", "bams_dict")
+LAST = (
+    "simba",
+    "deepethogram",
+    "binary_table",
+    "class_table",
+    "csv_events",
+    "bouts_csv",
+    "long_table",
+    "wide_csv",
+    "bams_dict",
+)
 """Asked after the others: they take any table whose columns fit."""
+SPREADSHEETS = {".xlsx", ".xls", ".ods"}
 NOT_DATA = {".yaml", ".yml", ".md", ".pickle", ".pkl", ".py", ".ipynb", ".png", ".jpg", ".pdf", ".svg", ".log", ".tsv~"}
 """Suffixes that no source reads, named together where they are left out."""
 
@@ -132,8 +143,21 @@ def _tell(path: Path, asked: Sequence[ModuleType], listing: Listing) -> None:
         listing.leave(path, trouble)
     elif path.suffix.lower() in NOT_DATA:
         listing.leave(path, "they are notes, configuration or pictures")
+    elif path.suffix.lower() in SPREADSHEETS:
+        listing.leave(path, "they are spreadsheets; save each as csv")
+    elif _conditions(path):
+        listing.leave(path, "they look like tables of conditions; name one as --conditions")
     else:
         listing.leave(path, "no source knows their format")
+
+
+def _conditions(path: Path) -> bool:
+    """Say whether a small table has a row a recording or animal, and other columns."""
+    if path.suffix.lower() not in {".csv", ".tsv", ".txt"}:
+        return False
+    rows = file_head(path).rows(2)
+    header = [cell.lower() for cell in rows[0]] if rows else []
+    return len(header) > 1 and any(name in header for name in ("recording", "animal", "video", "group", "subject"))
 
 
 TAIL = re.compile(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.cards.card import Card
+from workflow_scripts.cards.parts import Blocks
 from workflow_scripts.cards.sheet import SUFFIX
 from workflow_scripts.convert.propose.files import Listing, Recognised, list_files
 from workflow_scripts.convert.propose.rates import lengths, rates_and_sizes
@@ -18,13 +19,16 @@ from workflow_scripts.convert.propose.tasks import Tasks, arrange
 from workflow_scripts.convert.propose.wishes import Wishes, add_conditions, fill_panels, fit_pattern
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.validation import validate
-from workflow_scripts.sources import check_options
+from workflow_scripts.sources import check_options, nan_alone
 
 __all__ = ["Proposal", "Wishes", "propose"]
 
 MOST_LISTED = 20
 """Groups up to which folds are written out, so that they can be edited; more are dealt."""
 FOLDS = 5
+SHORTEST_BLOCK = 250
+"""Frames of the shortest block of time that is proposed."""
+BLOCKS_A_FOLD = 3
 NAMED_INSIDE = ("calms21", "mabe22", "lisbet_archive", "bams_dict", "long_table")
 """Sources whose files hold and name several recordings, and say their groups."""
 EXPECTED = (
@@ -104,7 +108,7 @@ def propose(places: Sequence[Path], wishes: Wishes | None = None) -> Proposal:
         **_names(items, kind, made),
         "source": source,
         "options": _options(items, wishes, made),
-        **({"gaps": _gaps(items, made)} if kind == "tracks" else {}),
+        **({"gaps": _gaps(items, source, made)} if kind == "tracks" else {}),
         **facts,
         "tasks": tasks.tasks,
         "labels": tasks.templates,
@@ -235,19 +239,24 @@ def _options(items: Sequence[Item], wishes: Wishes, made: Proposal) -> dict[str,
     return options | wishes.options
 
 
-def _gaps(items: Sequence[Item], made: Proposal) -> dict[str, Any]:
+def _gaps(items: Sequence[Item], source: str, made: Proposal) -> dict[str, Any]:
     recognised = [item.found for item in items if item.found.empty is not None]
     if not recognised:
         return {}
     empty, zero, low = (
         sum(getattr(found, key) or 0.0 for found in recognised) / len(recognised) for key in ("empty", "zero", "low")
     )
+    taken = "positions" if nan_alone(source) else "missing"
     made.guessed.append(
         f"At the beginning of each file, {empty:.1%} of the points are empty, {zero:.1%} lie at (0, 0) (taken as "
-        f"missing) and {low:.1%} have a likelihood below 0.1" + (" (taken as missing)." if low else ".")
+        f"{taken}) and {low:.1%} have a likelihood below 0.1" + (" (taken as missing)." if low else ".")
     )
     made.unknown.append("Which gaps to fill: gaps.interpolate_max_frames is 0, so none is.")
-    return {"zero_is_missing": True, "min_likelihood": 0.1 if low else 0.0, "interpolate_max_frames": 0}
+    return {
+        "zero_is_missing": not nan_alone(source),
+        "min_likelihood": 0.1 if low else 0.0,
+        "interpolate_max_frames": 0,
+    }
 
 
 def _inner_tasks(items: Sequence[Item], kind: str, tasks: Tasks) -> None:
@@ -264,6 +273,14 @@ def _inner_tasks(items: Sequence[Item], kind: str, tasks: Tasks) -> None:
 
 
 def _splits(items: Sequence[Item], kind: str, source: str, made: Proposal) -> dict[str, Any]:
+    inside = sum(item.found.groups for item in items)
+    if inside > 1:
+        folds = min(inside, FOLDS)
+        made.guessed.append(
+            f"The split `fold` deals the {inside} recordings or videos of the files into {folds} folds; which of them "
+            "show the same animal is not known."
+        )
+        return {"splits": {"fold": {"deal": folds}}}
     if source in NAMED_INSIDE and any(item.found.recordings for item in items):
         made.unknown.append("Splits: the files name their own recordings; add a split, by recording_prefix or deal.")
         return {}
@@ -277,22 +294,43 @@ def _splits(items: Sequence[Item], kind: str, source: str, made: Proposal) -> di
     made.unknown.append(
         "Whether an animal is in several recordings: write animal (or group) in the sheet where one is."
     )
-    if labelled and len(items) > len(labelled):
+    if not labelled:
+        made.guessed.append("Without labels nothing is held out: the split `official` trains on every recording.")
+        return {"splits": {"official": {"train": []}}}
+    if len(items) > len(labelled):
         made.guessed.append(
             f"{len(items) - len(labelled)} of {len(items)} recordings have no labels: they pretrain and are predicted, "
             "and are never held out."
         )
-    if len(groups) < 2:
-        made.unknown.append(
-            "Splits: one labelled group cannot be split, so nothing can be scored; label more recordings."
-        )
-        return {}
+    if not labelled:
+        made.guessed.append("No recording has labels: in the split `everything` all train, and nothing is scored.")
+        return {"splits": {"everything": {"test": []}}}
+    if len(groups) == 1:
+        return _blocks(labelled, kind, made)
     folds = min(len(groups), FOLDS)
     if len(groups) > MOST_LISTED:
         made.guessed.append(f"The split `fold` deals the {len(groups)} labelled groups into {folds} folds.")
         return {"splits": {"fold": {"deal": folds}}}
     made.guessed.append(f"The split `fold` holds each of the {len(groups)} labelled groups out once, in {folds} folds.")
     return {"splits": {"fold": {"folds": [groups[k::folds] for k in range(folds)]}}}
+
+
+def _blocks(labelled: Sequence[Item], kind: str, made: Proposal) -> dict[str, Any]:
+    """Hold out blocks of time where all labels are of one group."""
+    frames = min((item.found.n_frames or 0) for item in labelled)
+    if kind != "tracks" or frames < FOLDS * SHORTEST_BLOCK:
+        made.unknown.append(
+            "Splits: one labelled group cannot be split, so nothing can be scored; label more recordings."
+        )
+        return {}
+    count = FOLDS * max(1, min(BLOCKS_A_FOLD, frames // (FOLDS * SHORTEST_BLOCK)))
+    blocks = Blocks(count=count)
+    names = [name for item in labelled[:1] for name in blocks.names(item.cells.get("group") or item.group)]
+    made.guessed.append(
+        f"All labels are of one group, so recordings are cut into {count} blocks of time, {blocks.gap_s:g} s apart, "
+        f"and the split `fold` holds blocks out: scores are of other minutes of the same animals, not of new animals."
+    )
+    return {"blocks": blocks.model_dump(), "splits": {"fold": {"folds": [names[k::FOLDS] for k in range(FOLDS)]}}}
 
 
 def _recordings(listing: Listing, items: Sequence[Item], source: str, made: Proposal, name: str) -> dict[str, Any]:

@@ -184,6 +184,8 @@ def _match(
     for way, names in tried:
         close = {id(item): item for name in names for item in by_name.get(name, [])}
         near = [item for item in close.values() if item.path.parent == one.path.parent]
+        # Of equal names in several folders, the one whose folder is beside the label's, as video/ and ann/ are.
+        near = near or [item for item in close.values() if item.path.parent.parent == one.path.parent.parent]
         if len(close) == 1 or len(near) == 1:
             return (near or list(close.values()))[0], way
     words = [*media, *([] if several else own), *([] if several else [listing.name(one.path).lower()])]

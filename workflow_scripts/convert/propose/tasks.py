@@ -74,6 +74,17 @@ def _background(made: Tasks) -> None:
             task["background"] = clear[0]
         if task.get("background") in clear:
             backgrounds.append(f"{name}: {task['background']}")
+    lacking = [
+        name
+        for name, task in made.tasks.items()
+        if "background" not in task
+        and len(task.get("vocabulary", [])) > 1
+        and task.get("kind", "multiclass") != "points"
+    ]
+    if lacking:
+        made.unknown.append(
+            f"Which class means nothing of interest: add background to {', '.join(lacking)}, where one does."
+        )
     if backgrounds:
         made.guessed.append(f"The class that means nothing of interest, by its name ({'; '.join(backgrounds)}).")
 
@@ -141,7 +152,6 @@ def _fixed(listing: Listing, source: str, pairs: list[tuple[Recognised, Labelled
             made.guessed.append(f"{lacking} of {len(pairs)} files lack a channel; it is unlabelled there.")
         made.templates.append({"source": source, "match": "*", "options": options})
         made.guessed.append(f"Each channel is a task of exclusive classes: {', '.join(channels)}.")
-        made.unknown.append("Which class means nothing of interest: add background to each task that has one.")
     alike: dict[str, list[str]] = {}
     for name, entries in per_file.items():
         for entry in entries:
@@ -226,12 +236,16 @@ def _action(source: str, names: list[str], overlaps: list[str], options: dict[st
     idle = next((name for name in names if name.lower() in NOTHING), "idle")
     made.tasks[ACTION] = {"vocabulary": [idle, *(name for name in names if name != idle)], "background": idle}
     options["multiclass"] = ACTION
-    made.templates.append({"source": source, "match": "*", "options": options})
+    if overlaps:
+        options["overlaps"] = "shorter"
     made.guessed.append(
         f"The {source} behaviours are the classes of the task {ACTION}; frames in no bout are {idle!r}."
     )
     if overlaps:
-        made.unknown.append(f"{len(overlaps)} bouts overlap, and videos have one class a frame: {overlaps[0]}.")
+        made.guessed.append(
+            f"{len(overlaps)} bouts overlap, and videos have one class a frame: {overlaps[0]}. The shorter bout has the "
+            "frames of both, and each makes a clip of its own (overlaps: shorter)."
+        )
 
 
 def _alike(classes: dict[str, int], made: Tasks, source: str) -> dict[str, str]:

@@ -10,16 +10,19 @@ import pandas as pd
 
 from workflow_scripts.core.files import read_json
 from workflow_scripts.formats.bouts import runs as equal_runs
-from workflow_scripts.formats.predictions import open_predictions
+from workflow_scripts.formats.predictions import PredictionsReader, open_predictions
 
 RUN = ["dataset", "method", "mode", "setting", "split", "seed"]
 CLASSES = ("binary", "multiclass")
 ETHOGRAM = ["dataset", "task", "recording", "row", "start", "stop", "label", "background"]
+LOOKED_AT = 12
 RunKey = tuple[str, str, str, str, str, int]
 
 
 def ethogram_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) -> pd.DataFrame:
-    """Bouts of truth and prediction in the first held-out recording of each dataset and frame-level class task.
+    """Bouts of truth and prediction in one held-out recording of each dataset and frame-level class task.
+
+    Of the first :data:`LOOKED_AT` recordings by name, it is the one whose labels show most classes.
 
     Parameters
     ----------
@@ -47,7 +50,9 @@ def ethogram_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) ->
                 if kind not in CLASSES or level != "frame" or not recordings or (dataset, task, method) in seen:
                     continue
                 first = (dataset, task) not in chosen
-                recording = chosen.setdefault((dataset, task), recordings[0])
+                if first:
+                    chosen[dataset, task] = _liveliest(reader, task, recordings)
+                recording = chosen[dataset, task]
                 if recording not in recordings:
                     continue
                 found = reader.read(task, recording)
@@ -63,13 +68,21 @@ def ethogram_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) ->
     return pd.DataFrame(rows, columns=ETHOGRAM)
 
 
+def _liveliest(reader: PredictionsReader, task: str, recordings: Sequence[str]) -> str:
+    def classes(recording: str) -> int:
+        found = reader.read(task, recording)
+        return len(np.unique(found.truth[found.mask]))
+
+    return max(recordings[:LOOKED_AT], key=classes)  # the first of those that show as many
+
+
 def confusion_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) -> pd.DataFrame:
     """Count truth against prediction over the labelled held-out frames of each run and class task.
 
     Returns
     -------
     DataFrame
-        The run's columns, then task, truth, prediction, n.
+        The run's columns, then task, truth, prediction, n; pairs of two classes that never occur are left out.
     """
     rows = []
     for run, path in zip(runs, predictions, strict=True):
@@ -87,8 +100,9 @@ def confusion_table(runs: Sequence[RunKey], predictions: Sequence[str | Path]) -
                     )
                     pairs = truth * size + said
                     counts += np.bincount(pairs, minlength=size * size).reshape(size, size)
-                for (i, j), n in np.ndenumerate(counts):
-                    rows.append((*run, task, vocabulary[i], vocabulary[j], int(n)))
+                # Most pairs of many classes never occur; the diagonal keeps every class, in its order.
+                for i, j in zip(*np.nonzero((counts > 0) | np.eye(size, dtype=bool)), strict=True):
+                    rows.append((*run, task, vocabulary[i], vocabulary[j], int(counts[i, j])))
     return pd.DataFrame(rows, columns=[*RUN, "task", "truth", "prediction", "n"])
 
 

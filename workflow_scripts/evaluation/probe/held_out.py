@@ -20,13 +20,14 @@ from workflow_scripts.formats.splits import Split
 
 def inner_splits(split: Split, folds: int) -> Iterator[Split]:
     """Yield splits of the training recordings that hold out every training group once; none of one group alone."""
-    groups = sorted({split.groups[recording] for recording in split.train})
+    labelled = split.labelled_train()
+    groups = sorted({split.groups[recording] for recording in labelled})
     n = min(folds, len(groups))
     for k in range(n if n > 1 else 0):
         held = set(groups[k::n])
-        test = [recording for recording in split.train if split.groups[recording] in held]
-        train = [recording for recording in split.train if split.groups[recording] not in held]
-        yield replace(split, train=train, validation=[], test=test)
+        test = [recording for recording in labelled if split.groups[recording] in held]
+        train = [recording for recording in labelled if split.groups[recording] not in held]
+        yield replace(split, train=train, validation=[], test=test, unlabelled=[])
 
 
 def held_out_predictions(

@@ -286,6 +286,7 @@ def run_probe(
     with open_dataset(tracks) as track_reader, open_embeddings(embeddings) as embedding_reader:
         if not embedding_reader.dim:
             raise InputError(embeddings, "holds embeddings of no dimension", "run the embed rule again")
+        track_reader.hidden = split.unlabelled
         probe = _Probe(embedding_reader, track_reader, split, config, seed)
         needed = ("train",) if predictions is None else ("train", "test")
         targets = [find_target(track_reader, split, task, needed) for task in tasks]

@@ -96,6 +96,9 @@ def find_target(tracks: TracksReader, split: Split, task: str, needed: Sequence[
                     "the others",
                     "convert all recordings with one card",
                 )
+            # A training recording without a label teaches nothing, and its group would make an empty inner fold.
+            if side == "train" and not labels.mask.any():
+                continue
             recordings[side].append(recording)
             labelled[side] += int(labels.mask.sum())
     if first is None:

@@ -106,6 +106,7 @@ def chance_predictions(
         raise ConfigError(f"There is no chance method {method!r}{nearest(method, known)}.")
     notes = []
     with open_dataset(tracks) as reader:
+        reader.hidden = split.unlabelled
         targets = [find_target(reader, split, task) for task in tasks]
         with create_predictions(predictions) as writer:
             for target in targets:

@@ -86,7 +86,7 @@ class Config(Options):
     )
     social: bool | None = Field(
         None,
-        description="Add where the two nearest others are and how they stand, and predict their distances; empty = "
+        description="Add where the two nearest others are and how they face, and predict their distances; empty = "
         "for mice in mode sound (the original does not).",
     )
     encounters: bool | None = Field(

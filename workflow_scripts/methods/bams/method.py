@@ -12,7 +12,7 @@ from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.methods.bams.config import Config
 from workflow_scripts.methods.bams.data import BamsData
 from workflow_scripts.methods.bams.module import Bams
-from workflow_scripts.methods.bams.original import import_run, read_original
+from workflow_scripts.methods.bams.original import import_run, read_original, recognises
 from workflow_scripts.views.tracks import DataSpec, TrackView
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "import_weights",
     "predict",
     "prepare",
+    "recognises",
 ]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.formats.tracks import open_tracks
 from workflow_scripts.methods import parse, runs
 from workflow_scripts.methods.bams.config import Config
@@ -42,6 +42,17 @@ def read_original(path: str | Path) -> dict[str, Tensor]:
     if not isinstance(state, dict) or not any(str(name).startswith("encoders.short_term") for name in state):
         raise InputError(path, "holds no weights of BAMS (encoders.short_term.…)", "use the original's .pt")
     return original_state(state)
+
+
+def recognises(path: Path) -> bool:
+    """Whether a path is a ``.pt`` of the published program."""
+    if path.suffix != ".pt" or not path.is_file():
+        return False
+    try:
+        read_original(path)
+    except InputError:
+        return False
+    return True
 
 
 def load_original(model: Bams, path: str | Path) -> None:
@@ -139,7 +150,9 @@ def largest_inputs(data: Path, config: Config, spec: DataSpec) -> tuple[Statisti
     return Statistics(np.zeros(len(scale), np.float32), scale.astype(np.float32), edges), count
 
 
-def import_run(path: str | Path, folder: str | Path, options: Mapping[str, Any], *, data: str | Path) -> None:
+def import_run(
+    path: str | Path, folder: str | Path, options: Mapping[str, Any], *, data: str | Path | None = None
+) -> None:
     """Make an original ``.pt`` a run that embeds, without training.
 
     The checkpoint holds no scales: as in the original they are the largest magnitudes over all recordings it embeds.
@@ -153,15 +166,17 @@ def import_run(path: str | Path, folder: str | Path, options: Mapping[str, Any],
     options : mapping
         Options of the method that shapes do not show, such as `pooling`.
     data : str or Path
-        `tracks.h5` of a converted dataset of the kind the weights were trained on.
+        `tracks.h5` of a converted dataset of the kind the weights were trained on; it cannot be left out.
 
     Raises
     ------
     InputError
         When the file holds no weights of BAMS, or the data are of another kind.
     ConfigError
-        When an option is unknown or contradicts the weights.
+        When an option is unknown or contradicts the weights, or `data` is left out.
     """
+    if data is None:
+        raise ConfigError(f"{path}: a checkpoint of BAMS holds no scales of its inputs; name the recordings by --data.")
     data = Path(data)
     with open_tracks(data) as reader:
         spec = DataSpec.of(reader.header(reader.ids[0]))

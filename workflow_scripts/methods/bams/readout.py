@@ -67,7 +67,7 @@ def sides(view: TrackView, seed: int) -> tuple[list[str], list[str]]:
     split = view.split
     if split.validation:
         return split.train, split.validation
-    groups = sorted({split.groups[recording] for recording in split.train})
+    groups = sorted({split.groups[recording] for recording in split.labelled_train()})
     chosen = np.random.default_rng([seed, len(groups)]).permutation(groups)[: max(1, round(len(groups) / 5))]
     held = [recording for recording in split.train if split.groups[recording] in chosen]
     return [recording for recording in split.train if recording not in held], held
@@ -138,6 +138,7 @@ def read_out(model: Embedder, view: TrackView, seed: int, tasks: Sequence[str] |
     parts: tuple[dict[str, list[Any]], dict[str, list[Any]]] = ({}, {})
     about: dict[str, Labels] = {}
     with open_tracks(view.path) as reader:
+        reader.hidden = view.split.unlabelled
         for found, ids in zip(parts, sides(view, seed), strict=True):
             totals: Counter[str] = Counter()
             for identifier in ids:

@@ -49,7 +49,7 @@ class ColumnMaker:
             names += [f"{name}|{low:g}-{high:g}Hz" for low, high in self.config.bands_hz for name in self.quantities]
         return names
 
-    def columns(self, recording: Recording, length: float) -> Float32Array:
+    def columns(self, recording: Recording, length: float, *, edges: bool = False) -> Float32Array:
         """Compute the columns.
 
         Parameters
@@ -57,6 +57,8 @@ class ColumnMaker:
         recording : Recording
         length : float
             One body length, in the recording's unit.
+        edges : bool
+            Add the time since the beginning and until the end, up to `edges_s`.
 
         Returns
         -------
@@ -76,6 +78,10 @@ class ColumnMaker:
                 parts += [mean[np.maximum(frames - half, 0)], mean[np.minimum(frames + half, max(len(now) - 1, 0))]]
         if self.config.spectrum_s:
             parts += band_powers(now, recording.fps, self.config.spectrum_s, self.config.bands_hz)
+        if edges and self.config.edges_s:
+            # Both are constant away from the ends: a clock would let trees learn single recordings by heart.
+            both = np.stack([frames, frames[::-1]], axis=1) / recording.fps
+            parts.append(np.minimum(both, self.config.edges_s))
         return np.concatenate(parts, axis=1).astype(np.float32)
 
 

@@ -41,8 +41,33 @@ class Config(Options):
     bands_hz: list[list[float]] = Field(
         [[0.5, 2.0], [2.0, 5.0], [5.0, 10.0]], description="Bands of the spectral columns, from and to, in Hz."
     )
+    edges_s: float = Field(
+        120.0,
+        ge=0,
+        description="Where all recordings are scored in one span between background: columns of the time since the "
+        "beginning and until the end, up to so many seconds; 0 = none.",
+    )
     frames_a_recording: int = Field(
-        2000, ge=10, description="Labelled training frames drawn of each recording and task, at most."
+        2000,
+        ge=10,
+        description="Labelled training frames drawn of each recording and task, at most; half of them evenly over "
+        "its classes.",
+    )
+    weight_power: float = Field(
+        1.0, ge=0, le=1, description="1: every class weighs the same in training; 0: as much as it has frames."
+    )
+    decide: Literal["macro_f1", "likeliest"] = Field(
+        "macro_f1",
+        description="macro_f1: class weights in the probabilities for which the inner folds have the best macro F1; "
+        "likeliest: none.",
+    )
+    steady_s: float = Field(
+        1.2, ge=0, description="Centred mean over the probabilities of neighbouring frames, in seconds."
+    )
+    span: Literal["auto", "off"] = Field(
+        "auto",
+        description="auto: where the training recordings are scored in one span of about the same length between "
+        "background, so are the predictions (docs/boosting.md).",
     )
     learning_rate: float = Field(0.1, gt=0, le=1, description="Shrinkage of every tree.")
     max_iter: int = Field(60, ge=1, description="Rounds of boosting, at most.")

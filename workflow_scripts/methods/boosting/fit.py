@@ -9,6 +9,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
 from workflow_scripts.core.typing import Float32Array, Float64Array, Int64Array
+from workflow_scripts.methods.boosting.balance import class_shifts, training_weights
 from workflow_scripts.methods.boosting.config import Config
 from workflow_scripts.methods.boosting.trees import link
 
@@ -28,6 +29,8 @@ class Fitted(NamedTuple):
     temperature : float
     loss : float
         Class-balanced cross-entropy on held-out training groups, with that temperature; NaN without inner folds.
+    shifts : ndarray of float
+        Added to the log probabilities of `codes` for the best macro F1 there; empty without inner folds.
     """
 
     model: HistGradientBoostingClassifier
@@ -35,6 +38,7 @@ class Fitted(NamedTuple):
     rounds: int
     temperature: float
     loss: float
+    shifts: Float64Array
 
 
 def inner_folds(groups: Float64Array | Int64Array, folds: int, seed: int) -> Int64Array:
@@ -79,9 +83,14 @@ def _classifier(config: Config, rounds: int) -> HistGradientBoostingClassifier:
         max_bins=config.max_bins,
         max_features=config.max_features,
         early_stopping=False,
-        class_weight="balanced",
         random_state=config.seed,
     )
+
+
+def _seen(x: Float32Array) -> Float32Array:
+    """Return rows whose columns without any value are 0: no tree splits there, and gaps alone cannot be binned."""
+    empty = np.isnan(x).all(axis=0)
+    return np.where(empty, np.float32(0), x) if empty.any() else x
 
 
 def _loss(raw: Float64Array, wanted: Int64Array, weights: Float64Array, temperature: float = 1.0) -> float:
@@ -89,7 +98,14 @@ def _loss(raw: Float64Array, wanted: Int64Array, weights: Float64Array, temperat
     return float(-(weights * np.log(np.maximum(likelihood, 1e-12))).sum() / weights.sum())
 
 
-def fit_trees(x: Float32Array, codes: Int64Array, groups: Int64Array, config: Config) -> Fitted:
+def fit_trees(
+    x: Float32Array,
+    codes: Int64Array,
+    groups: Int64Array,
+    config: Config,
+    counts: Float64Array | None = None,
+    background: int | None = None,
+) -> Fitted:
     """Fit one task.
 
     Parameters
@@ -100,10 +116,17 @@ def fit_trees(x: Float32Array, codes: Int64Array, groups: Int64Array, config: Co
     groups : ndarray of int, shape (n,)
         No inner fold cuts a group.
     config : Config
+    counts : ndarray of float, shape (n,), or None
+        Frames that each row stands for; None = 1.
+    background : int or None
+        A class that the scored span decides about, so that no weight in the decision is sought for it.
     """
     known = np.unique(codes)
+    counts = np.ones(len(codes)) if counts is None else counts
+    weights = training_weights(codes, counts, config.weight_power)
     fold = inner_folds(groups, config.folds, config.seed)
     rounds, temperature, loss = config.max_iter, 1.0, float("nan")
+    shifts: Float64Array = np.zeros(0)
     with threadpool_limits(1):
         curves, held = [], []
         for k in range(int(fold.max()) + 1 if fold.any() else 0):
@@ -111,17 +134,27 @@ def fit_trees(x: Float32Array, codes: Int64Array, groups: Int64Array, config: Co
             # A held-out class that the rest does not show, and a rest that lacks a class, teach nothing about rounds.
             if not np.array_equal(np.unique(codes[train]), known):
                 continue
-            model = _classifier(config, config.max_iter).fit(x[train], codes[train])
+            model = _classifier(config, config.max_iter).fit(
+                _seen(x[train]), codes[train], sample_weight=weights[train]
+            )
             wanted = np.searchsorted(known, codes[~train])
-            weights = balanced_weights(codes)[~train]
+            judged = balanced_weights(codes)[~train]
             staged = list(model._staged_raw_predict(x[~train]))
-            curves.append([_loss(raw, wanted, weights) * weights.sum() for raw in staged])
-            held.append((staged, wanted, weights))
+            curves.append([_loss(raw, wanted, judged) * judged.sum() for raw in staged])
+            held.append((staged, wanted, judged, counts[~train]))
         if curves:
             rounds = int(np.sum(curves, axis=0).argmin()) + 1
-            raw = np.concatenate([staged[rounds - 1] for staged, _, _ in held])
-            wanted, weights = (np.concatenate([each[k] for each in held]) for k in (1, 2))
-            losses = [_loss(raw, wanted, weights, value) for value in TEMPERATURES]
+            raw = np.concatenate([staged[rounds - 1] for staged, *_ in held])
+            wanted, judged, stands_for = (np.concatenate([each[k] for each in held]) for k in (1, 2, 3))
+            losses = [_loss(raw, wanted, judged, value) for value in TEMPERATURES]
             temperature, loss = float(TEMPERATURES[int(np.argmin(losses))]), float(min(losses))
-        model = _classifier(config, rounds).fit(x, codes)
-    return Fitted(model, known.astype(np.int64), rounds, temperature, loss)
+            if config.decide == "macro_f1":
+                logs = np.log(np.maximum(link(raw / temperature), 1e-12))
+                free = np.flatnonzero(known != (-1 if background is None else background))
+                rows = np.isin(wanted, free)
+                shifts = np.zeros(len(known))
+                shifts[free] = class_shifts(
+                    logs[np.ix_(rows, free)], np.searchsorted(free, wanted[rows]), stands_for[rows]
+                )
+        model = _classifier(config, rounds).fit(_seen(x), codes, sample_weight=weights)
+    return Fitted(model, known.astype(np.int64), rounds, temperature, loss, shifts)

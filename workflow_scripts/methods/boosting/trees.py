@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,27 @@ import torch
 from scipy.special import expit, softmax
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from workflow_scripts.behaviour.span import Span, inside_span, within
 from workflow_scripts.core.typing import Float32Array, Float64Array, Int64Array
 
 CHUNK = 1024
 """Rows that walk through all trees at a time."""
 
-ARRAYS = ("value", "threshold", "feature", "left", "right", "missing_left", "roots", "baseline", "codes", "temperature")
+ARRAYS: tuple[str, ...] = (
+    "value",
+    "threshold",
+    "feature",
+    "left",
+    "right",
+    "missing_left",
+    "roots",
+    "baseline",
+    "codes",
+    "temperature",
+)
+LATER = ("shifts", "span", "parent")
+"""Arrays that the weights of earlier versions lack."""
+ARRAYS += LATER
 
 
 class Trees(torch.nn.Module):
@@ -30,6 +46,12 @@ class Trees(torch.nn.Module):
         Classes seen in training, as indices of the vocabulary; none where nothing was fitted.
     temperature : tensor of float64, shape (1,)
         By which raw values are divided.
+    shifts : tensor of float64, shape (classes,) or (0,)
+        Added to the logarithms of the probabilities; none = 0.
+    span : tensor of float64, shape (5,) or (0,)
+        Background, and the scored span's :class:`.span.Span`; none where labels are of no such kind.
+    parent : tensor of float64, shape (3,) or (0,)
+        Number and class of the task whose class this one divides into kinds, and this one's background.
     """
 
     def __init__(self) -> None:
@@ -39,6 +61,8 @@ class Trees(torch.nn.Module):
             self.register_buffer(name, torch.zeros(0, dtype=torch.int64 if whole else torch.float64))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        for name in LATER:
+            state_dict.setdefault(prefix + name, torch.zeros(0, dtype=torch.float64))
         for name in ARRAYS:
             given = state_dict.get(prefix + name)
             if given is not None and given.dtype == getattr(self, name).dtype:
@@ -53,7 +77,27 @@ class Trees(torch.nn.Module):
     def _array(self, name: str) -> Any:
         return getattr(self, name).numpy()
 
-    def take(self, model: HistGradientBoostingClassifier, codes: Int64Array, temperature: float) -> None:
+    @property
+    def scored_span(self) -> tuple[int, Span] | None:
+        """Background, and what is known of the span."""
+        found = self._array("span")
+        return (int(found[0]), Span(*map(float, found[1:]))) if len(found) else None
+
+    @property
+    def nested_in(self) -> tuple[int, int, int] | None:
+        """Number and class of the outer task, and the background of this one."""
+        found = self._array("parent")
+        return (int(found[0]), int(found[1]), int(found[2])) if len(found) else None
+
+    def take(
+        self,
+        model: HistGradientBoostingClassifier,
+        codes: Int64Array,
+        temperature: float,
+        shifts: Sequence[float] = (),
+        span: Sequence[float] = (),
+        parent: Sequence[float] = (),
+    ) -> None:
         """Take over a fitted model of scikit-learn.
 
         Parameters
@@ -63,6 +107,12 @@ class Trees(torch.nn.Module):
         codes : ndarray of int
             Its classes.
         temperature : float
+        shifts : sequence of float
+            One a class, or none.
+        span : sequence of float
+            As the buffer `span`.
+        parent : sequence of float
+            As the buffer `parent`.
         """
         rounds = model._predictors
         nodes = [tree.nodes for trees in rounds for tree in trees]
@@ -82,6 +132,9 @@ class Trees(torch.nn.Module):
             "baseline": np.ravel(model._baseline_prediction),
             "codes": codes,
             "temperature": np.array([temperature]),
+            "shifts": np.array(shifts, np.float64),
+            "span": np.array(span, np.float64),
+            "parent": np.array(parent, np.float64),
         }
         for name, array in arrays.items():
             kind = getattr(self, name).numpy().dtype
@@ -124,6 +177,25 @@ class Trees(torch.nn.Module):
         found = np.zeros((len(x), n_classes), np.float32)
         found[:, self._array("codes")] = link(self.raw(x) / float(self._array("temperature")[0]))
         return found
+
+    def decided(self, probabilities: Float32Array, fps: float) -> Float32Array:
+        """Weigh the classes as the inner folds say, and put them into the scored span.
+
+        Parameters
+        ----------
+        probabilities : ndarray, shape (time, n_classes)
+            Of all frames of one recording.
+        fps : float
+        """
+        found = probabilities.astype(np.float64)
+        if len(self._array("shifts")):
+            found[:, self._array("codes")] *= np.exp(self._array("shifts"))
+            found /= np.maximum(found.sum(axis=1, keepdims=True), 1e-12)
+        if self.scored_span is not None:
+            background, span = self.scored_span
+            inside = inside_span(probabilities[:, background].astype(np.float64), span, independent=2 * fps)
+            found = within(found, background, inside)
+        return found.astype(np.float32)
 
 
 def link(raw: Float64Array) -> Float64Array:

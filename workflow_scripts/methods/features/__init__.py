@@ -1,1 +1,1 @@
-"""Named hand features: how each animal moves, how it is bent, and how the animals stand to one another."""
+"""Named hand features: how each animal moves, how it is bent, and where the animals are relative to one another."""

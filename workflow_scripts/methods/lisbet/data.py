@@ -15,11 +15,11 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from workflow_scripts.core.errors import EthoMakeError
-from workflow_scripts.formats.tracks import open_tracks
+from workflow_scripts.formats.tracks import TracksReader, open_tracks
 from workflow_scripts.methods.lisbet.augment import Augmenter, second_view
 from workflow_scripts.methods.lisbet.augment_spec import parse_augmentations
 from workflow_scripts.methods.lisbet.config import Config
-from workflow_scripts.methods.lisbet.draws import AUGMENT, TRAIN, VALIDATE, Drawer, generator
+from workflow_scripts.methods.lisbet.draws import AUGMENT, TRAIN, VALIDATE, Drawer, generator, needed
 from workflow_scripts.methods.lisbet.inputs import Layout
 from workflow_scripts.methods.lisbet.labels import heads
 from workflow_scripts.methods.lisbet.store import UNLABELLED, Frames, IntArray, load_frames
@@ -167,7 +167,7 @@ class LisbetData(LightningDataModule):
     Raises
     ------
     EthoMakeError
-        Before training: a single recording for `cons`, recordings shorter than a window, no labels for supervision,
+        Before training: a single recording for `cons`, recordings all shorter than a window, no labels for supervision,
         recordings of another kind than the first.
     """
 
@@ -181,11 +181,13 @@ class LisbetData(LightningDataModule):
         columns = {
             name: tuple(names.index(label) for label in head.labels) for name, head in self.heads.items() if head.labels
         }
-        ids = [*view.split.train, *view.split.validation]
         with open_tracks(view.path) as reader:
+            reader.hidden = view.split.unlabelled
+            sides = [self._long_enough(reader, side) for side in (view.split.train, view.split.validation)]
+            ids = [identifier for side in sides for identifier in side]
             lengths = [reader.n_frames(identifier) for identifier in ids]
             frames = load_frames((reader.read(identifier) for identifier in ids), lengths, self.spec, config, names)
-        train, held_out = self._sides(frames, len(view.split.train))
+        train, held_out = self._sides(frames, len(sides[0]))
         self.frames = frames
         self.train_drawer = Drawer(frames.only(train), config, columns)
         self._train_steps = Steps(self.train_drawer, config, config.train_sample, TRAIN)
@@ -199,6 +201,23 @@ class LisbetData(LightningDataModule):
         self.augmenter = Augmenter(steps, self.layout, self.unit_square, blind=blind)
         self._windows: dict[str, Windows] = {}
         log.info("%d frames of %d recordings, %d held out", frames.n_frames, len(ids), len(held_out))
+
+    def _long_enough(self, reader: TracksReader, ids: list[str]) -> list[str]:
+        """Leave recordings that no window of a task fits into out of the training, unless none is longer."""
+        tasks = [task for task in self.config.task_ids if task not in {"multiclass", "multilabel"}]
+        need = max((needed(self.config, task) for task in tasks), default=1)
+        lengths = {identifier: reader.n_frames(identifier) for identifier in ids}
+        kept = [identifier for identifier in ids if lengths[identifier] >= need]
+        short = [f"{identifier} ({lengths[identifier]})" for identifier in ids if identifier not in kept]
+        if not kept:
+            return ids
+        if short:
+            log.warning(
+                "left out of the training, because a window needs %d frames: %s; they are embedded all the same",
+                need,
+                ", ".join(short),
+            )
+        return kept
 
     def _sides(self, frames: Frames, n_train: int) -> tuple[list[int], list[int]]:
         """Return the numbers of the training and the validation records."""

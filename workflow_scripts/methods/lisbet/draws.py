@@ -81,6 +81,30 @@ class Domain:
         return self.lows[record] + index - self.offsets[record], record
 
 
+def _whole(config: Config) -> tuple[int, int]:
+    """Rows of a window up to its target frame, and after it."""
+    return max(2, round(config.fps_scaling * config.window_size)), round(config.fps_scaling * config.window_offset)
+
+
+def spans(config: Config, task: str) -> tuple[int, int]:
+    """Rows a task's window needs before (the target included) and after its target frame."""
+    span, offset = _whole(config)
+    if task == "warp":
+        return int(np.ceil(span * (1 + config.warp_max))), offset
+    if task == "order" and config.order_cut == "half":
+        return max(2, round(config.fps_scaling * (config.window_size - config.window_size // 2))), offset
+    return span, offset
+
+
+def needed(config: Config, task: str, *, labelled: bool = False) -> int:
+    """Frames a recording needs for a task, `labelled` where it is one of the labels."""
+    inside = config.window_sampling == "inside"
+    need = sum(spans(config, task)) if inside and not labelled else 1
+    # strict order needs a frame on either side of the target, balanced shift one more.
+    strict = task == "order" and config.negatives == "strict"
+    return need + (2 if strict else 1 if task == "shift" and inside else 0)
+
+
 class Drawer:
     """Draws the plans of one set of records.
 
@@ -109,8 +133,7 @@ class Drawer:
     ) -> None:
         self.frames, self.config, self.side = frames, config, side
         self.window = config.window_size
-        self.span = max(2, round(config.fps_scaling * config.window_size))
-        self.offset = round(config.fps_scaling * config.window_offset)
+        self.span, self.offset = _whole(config)
         self.inside = config.window_sampling == "inside"
         self.label_columns = label_columns or {}
         self.tasks = [task for task in config.task_ids if task not in {"multiclass", "multilabel"}]
@@ -118,14 +141,6 @@ class Drawer:
         self._individuals = frames.values.shape[1]
         self.domains = {task: self._domain(task) for task in self.tasks}
         self._refuse()
-
-    def _spans(self, task: str) -> tuple[int, int]:
-        """Rows a task's window needs before (the target included) and after its target frame."""
-        if task == "warp":
-            return int(np.ceil(self.span * (1 + self.config.warp_max))), self.offset
-        if task == "order" and self.config.order_cut == "half":
-            return max(2, round(self.config.fps_scaling * (self.window - self.window // 2))), self.offset
-        return self.span, self.offset
 
     def _domain(self, task: str) -> Domain:
         frames = self.frames
@@ -135,7 +150,7 @@ class Drawer:
             for start, stop in zip(frames.starts, frames.stops, strict=True):
                 kept[start:stop] = (frames.labels[start:stop, columns] != UNLABELLED).all(axis=1)
             return Domain(frames.starts, frames.stops - 1, np.flatnonzero(kept))
-        before, after = self._spans(task)
+        before, after = spans(self.config, task)
         if self.inside:
             return Domain(frames.starts + before - 1 - after, frames.stops - 1 - after)
         return Domain(frames.starts, frames.stops - 1)
@@ -156,10 +171,7 @@ class Drawer:
                 raise EthoMakeError(
                     f"The task {task} needs labelled frames, and the {self.side} recordings have none; leave it out."
                 )
-            # strict order needs a frame on either side of the target, balanced shift one more.
-            strict = task == "order" and self.config.negatives == "strict"
-            need = sum(self._spans(task)) if self.inside and task not in self.label_columns else 1
-            need += 2 if strict else 1 if task == "shift" and self.inside else 0
+            need = needed(self.config, task, labelled=task in self.label_columns)
             lengths = frames.stops - frames.starts
             if lengths.min() < need:
                 short = int(lengths.argmin())
@@ -283,7 +295,7 @@ class Drawer:
         label = follows.astype(np.float32)
         if self.config.order_cut == "half":
             half = self.window // 2
-            step = np.full(n, (self._spans("order")[0] - 1) / max(self.window - half - 1, 1))
+            step = np.full(n, (spans(self.config, "order")[0] - 1) / max(self.window - half - 1, 1))
             # Each half ends `offset` frames after its own frame, as whole windows do.
             ends = row + self.offset, second + self.offset
             starts = {"first": ends[0] - (half - 1) * step, "second": ends[1] - (self.window - 1) * step}

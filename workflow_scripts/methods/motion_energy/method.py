@@ -1,4 +1,4 @@
-"""The motion energy control: what the amount of change alone tells a probe about the action."""
+"""The motion energy control: what the amount of change alone gives a probe about the action."""
 
 from __future__ import annotations
 

@@ -70,6 +70,14 @@ def weights_of(path: Path) -> Path:
     return found[0]
 
 
+def recognises(path: Path) -> bool:
+    """Whether a path is a classifier of the published app or of transformers, or its folder."""
+    try:
+        return "patch_embed.proj.weight" in read_state(weights_of(path))
+    except InputError:
+        return False
+
+
 def detector_of(path: Path) -> tuple[Path, str]:
     """Find the weights of an RT-DETRv2, and the size they are of.
 

@@ -14,13 +14,23 @@ from workflow_scripts.methods.mvd.config import Config
 from workflow_scripts.methods.mvd.data import ClipData
 from workflow_scripts.methods.mvd.distil import MvdDistiller
 from workflow_scripts.methods.mvd.files import predict_file, watch
-from workflow_scripts.methods.mvd.imported import import_run
+from workflow_scripts.methods.mvd.imported import import_run, recognises
 from workflow_scripts.methods.mvd.inference import make_slider, read_chunks, slide
 from workflow_scripts.methods.mvd.module import MvdClassifier
 from workflow_scripts.methods.mvd.original import read_state
 from workflow_scripts.views.clips import ClipSpec, ClipView
 
-__all__ = ["build", "dimension_names", "embed", "import_run", "import_weights", "predict", "predict_file", "prepare"]
+__all__ = [
+    "build",
+    "dimension_names",
+    "embed",
+    "import_run",
+    "import_weights",
+    "predict",
+    "predict_file",
+    "prepare",
+    "recognises",
+]
 
 
 def prepare(view: ClipView, config: Config) -> ClipData:

@@ -1,4 +1,4 @@
-"""The PCA control: what the best linear summary of a short window of coordinates tells a probe."""
+"""The PCA control: what the best linear summary of a short window of coordinates gives a probe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The random_init control: what architecture and inputs alone tell a probe, before any training."""
+"""The random_init control: what architecture and inputs alone give a probe, before any training."""
 
 from __future__ import annotations
 

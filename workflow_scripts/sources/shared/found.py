@@ -115,6 +115,8 @@ class Found:
     space : int
     recordings : list of str
         Names of the recordings the file holds, where it holds and names several.
+    groups : int
+        Groups of these recordings, where the file says them and no more of them; 0 where that is not known.
     empty, zero, low : float or None
         Shares of points that are absent, at exactly (0, 0), and of a likelihood below 0.1, where they were counted.
     media : list of LabelledMedium
@@ -138,6 +140,7 @@ class Found:
     image_size: tuple[float, float] | None = None
     space: int = 2
     recordings: list[str] = field(default_factory=list)
+    groups: int = 0
     empty: float | None = None
     zero: float | None = None
     low: float | None = None

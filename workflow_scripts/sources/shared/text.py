@@ -117,6 +117,14 @@ def positive_number(path: Path, line: int, column: str, text: str) -> float:
     return value
 
 
+def comma_separated(raw: bytes) -> bytes:
+    """Return a csv that a spreadsheet saved with semicolons (and perhaps decimal commas) as one with commas."""
+    first = raw.split(b"\n", 1)[0]
+    if b";" not in first or b"," in first:
+        return raw
+    return raw.replace(b",", b".").replace(b";", b",")
+
+
 SAMPLE_LINES = 2000
 """Lines of a csv that are parsed to recognise it; the others are counted."""
 

@@ -126,7 +126,13 @@ def write_original(model: Lisbet, folder: Path, *, layout: WriteLayout = "seed",
 
 
 def export_folders(
-    model: Lisbet, run: Path, output: Path, *, run_id: str | None = None, layout: WriteLayout | None = None
+    model: Lisbet,
+    run: Path,
+    output: Path,
+    *,
+    run_id: str | None = None,
+    layout: WriteLayout | None = None,
+    embedder: bool = False,
 ) -> list[Path]:
     """Write a run where the original program looks for its own.
 
@@ -142,6 +148,8 @@ def export_folders(
         Name of the model; default ``lisbet-`` and the last parts of the run's path.
     layout : {"0.2.3", "seed", "newest"}, optional
         See :func:`write_original`; default the version that the run's norm belongs to, 0.2.3 or 0.3.0.
+    embedder : bool
+        Leave the folder with the heads out.
 
     Returns
     -------
@@ -155,11 +163,11 @@ def export_folders(
     """
     chosen: WriteLayout = layout or ("0.2.3" if model.config.backbone.norm == "post" else "seed")
     name = run_id or slugify("-".join(["lisbet", *run.resolve().parts[-2:]]))
-    whole, embedder = output / "models" / name, output / "models" / f"{name}-embedder"
+    whole, bare = output / "models" / name, output / "models" / f"{name}-embedder"
     written = []
-    write_original(model, embedder, layout=chosen, embedder=True)
-    folders = [embedder]
-    if model.heads:
+    write_original(model, bare, layout=chosen, embedder=True)
+    folders = [bare]
+    if model.heads and not embedder:
         write_original(model, whole, layout=chosen)
         folders.append(whole)
         history = run / "training_history.log"

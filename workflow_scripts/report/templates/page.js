@@ -1,7 +1,25 @@
 "use strict";
+const page = {};
+/* gzip in base64 -> text */
+page.unpack = function (text) {
+  const bytes = Uint8Array.from(atob(text), function (letter) { return letter.charCodeAt(0); });
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).text();
+};
+page.save = function (text, kind, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: kind }));
+  link.download = name;
+  link.click();
+  window.setTimeout(function () { URL.revokeObjectURL(link.href); }, 1000);
+};
 (function () {
   const tabs = Array.from(document.querySelectorAll(".tab"));
   const links = Array.from(document.querySelectorAll("nav a"));
+  const menu = document.getElementById("menu");
+  menu.addEventListener("click", function () {
+    menu.setAttribute("aria-expanded", String(document.body.classList.toggle("menu")));
+  });
 
   /* One section at a time; without this script all of them stand one below the other. */
   function show() {
@@ -15,24 +33,33 @@
       if (link.getAttribute("href") === "#" + open.id) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     });
+    for (let up = target; up; up = up.parentElement) if (up.tagName === "DETAILS") up.open = true;
     if (target && target !== open) target.scrollIntoView();
     else if (wanted) window.scrollTo(0, 0);
+    document.body.classList.remove("menu");
+    menu.setAttribute("aria-expanded", "false");
     document.querySelectorAll(".ethogram").forEach(function (figure) { figure.dispatchEvent(new Event("shown")); });
     drawPlots(open);
   }
   window.addEventListener("hashchange", show);
 
-  /* plotly.js lies in the page as text and becomes a script with the first plot, so that the page opens at once. */
+  /* plotly.js is in the page as packed text and becomes a script with the first plot, so that the page opens at once. */
+  let plotly = null;
   function loadPlotly() {
-    if (window.Plotly) return;
-    const script = document.createElement("script");
-    script.textContent = document.getElementById("plotly").textContent;
-    document.head.appendChild(script);
+    const source = document.getElementById("plotly");
+    if (!plotly && source) {
+      plotly = page.unpack(source.textContent).then(function (text) {
+        const script = document.createElement("script");
+        script.textContent = text;
+        document.head.appendChild(script);
+      });
+    }
+    return plotly || Promise.resolve();
   }
   /* Interactive plots are drawn when they come into sight: plotly.js measures the box it is given. */
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   function drawPlot(box) {
-    loadPlotly();
+    if (!window.Plotly) return;
     const spec = JSON.parse(box.dataset.plot);
     const style = getComputedStyle(document.documentElement);
     const ink = style.getPropertyValue("--ink").trim();
@@ -53,15 +80,22 @@
       responsive: true, displaylogo: false, displayModeBar: narrow ? false : "hover",
       modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]]
     });
+    if (!box.dataset.drawn && page.snippets) page.snippets(box);
     box.dataset.drawn = "true";
   }
   function drawPlots(root) {
-    root.querySelectorAll(".plotly[data-plot]:not([data-drawn])").forEach(function (box) {
-      if (box.getClientRects().length) drawPlot(box);
+    const wanted = Array.from(root.querySelectorAll(".plotly[data-plot]:not([data-drawn])"));
+    const seen = wanted.filter(function (box) { return box.getClientRects().length; });
+    if (!seen.length) return;
+    loadPlotly().then(function () {
+      seen.forEach(function (box) { if (box.getClientRects().length) drawPlot(box); });
     });
   }
+  page.redraw = function () { document.querySelectorAll(".plotly[data-drawn]").forEach(drawPlot); };
   document.addEventListener("toggle", function (event) { drawPlots(event.target); }, true);
-  dark.addEventListener("change", function () { document.querySelectorAll(".plotly[data-drawn]").forEach(drawPlot); });
+  dark.addEventListener("change", page.redraw);
+  /* Printing cannot wait for a script: it is loaded a while after the page has opened. */
+  window.setTimeout(loadPlotly, 4000);
   window.addEventListener("beforeprint", function () {
     document.querySelectorAll(".plotly[data-plot]:not([data-drawn])").forEach(drawPlot);
   });
@@ -117,6 +151,7 @@
     let span = frames;
     let runs = null;
     let drawn = 0;
+    let moment = -1;
 
     function ticks() {
       const width = axis.clientWidth;
@@ -135,12 +170,28 @@
         axis.appendChild(tick);
       }
     }
+    /* The moment under the pointer or the film, in all rows at once. */
+    const line = document.createElement("span");
+    line.className = "cursor";
+    line.hidden = true;
+    box.appendChild(line);
+    function mark() {
+      const area = bands[0].getBoundingClientRect();
+      const last = bands[bands.length - 1].getBoundingClientRect();
+      const outer = box.getBoundingClientRect();
+      const x = ((moment - start) / span) * area.width;
+      line.hidden = moment < 0 || x < 0 || x > area.width;
+      line.style.left = area.left - outer.left + x + "px";
+      line.style.top = area.top - outer.top + "px";
+      line.style.height = last.bottom - area.top + "px";
+    }
     function draw() {
       drawn = 0;
       span = Math.min(frames, Math.max(smallest, span));
       start = Math.min(Math.max(0, start), frames - span);
       bands.forEach(function (band) { band.setAttribute("viewBox", start + " 0 " + span + " 1"); });
       ticks();
+      mark();
     }
     function later() { if (!drawn) drawn = requestAnimationFrame(draw); }
     function zoom(factor, centre) {
@@ -156,7 +207,8 @@
       right: function () { start += span / 4; later(); },
       all: function () { start = 0; span = frames; later(); }
     };
-    const keys = { "+": "in", "=": "in", "-": "out", ArrowLeft: "left", ArrowRight: "right", "0": "all" };
+    acts.play = function () { if (figure.film) figure.film.play(); };
+    const keys = { " ": "play", "+": "in", "=": "in", "-": "out", ArrowLeft: "left", ArrowRight: "right", "0": "all" };
 
     /* What stands under the pointer is read from the very paths that are drawn. */
     function read() {
@@ -197,12 +249,19 @@
         return;
       }
       const frame = Math.floor(frameAt(event));
-      if (frame < 0 || frame >= frames) return;
+      if (frame >= 0 && frame < frames) tell(frame);
+    });
+    function tell(frame) {
+      moment = frame;
+      if (frame < start || frame >= start + span) { start = frame - span / 4; later(); }
+      mark();
       runs = runs || read();
       const names = Array.from(figure.querySelectorAll(".bands .name")).map(function (name) { return name.textContent; });
       const said = runs.map(function (list, index) { return names[index] + ": " + at(list, frame); });
       readout.textContent = clock(frame / fps, 0.01) + " (frame " + frame + ") – " + said.join(", ");
-    });
+      if (figure.film) figure.film.show(frame);
+    }
+    figure.tell = tell;
     ["pointerup", "pointercancel"].forEach(function (name) {
       box.addEventListener(name, function () { dragged = null; });
     });
@@ -215,7 +274,7 @@
     });
     box.tabIndex = 0;
     box.setAttribute("role", "group");
-    box.setAttribute("aria-label", "Ethogram; arrow keys move, plus and minus zoom, zero shows the whole");
+    box.setAttribute("aria-label", "Ethogram; arrow keys move, plus and minus zoom, zero shows the whole" + (figure.querySelector(".film") ? ", space plays" : ""));
     figure.querySelectorAll(".controls button").forEach(function (button) {
       button.addEventListener("click", acts[button.dataset.act]);
     });
@@ -225,6 +284,50 @@
   }
   document.querySelectorAll(".ethogram").forEach(ethogram);
 
-  show();
-  document.body.dataset.ready = "true";
+  /* Downloads are compressed in the page; the reader gets the plain table. */
+  document.addEventListener("click", function (event) {
+    const link = event.target.closest("a[data-unpack]");
+    if (!link) return;
+    event.preventDefault();
+    page.unpack(link.href.split(",")[1]).then(function (text) { page.save(text, "text/csv", link.dataset.unpack); });
+  });
+  /* The longest tables are filled in from their download. */
+  function cells(text) {
+    return Array.from(text.matchAll(/("(?:[^"]|"")*"|[^,\n]*)(,|\n|$)/g)).reduce(function (rows, part) {
+      const plain = part[1].startsWith('"') ? part[1].slice(1, -1).replaceAll('""', '"') : part[1];
+      rows[rows.length - 1].push(plain);
+      if (part[2] === "\n") rows.push([]);
+      return rows;
+    }, [[]]);
+  }
+  const MOST = 5000; /* rows: more take a browser too long, and the download has them */
+  function fill(table) {
+    const link = table.querySelector("a[data-unpack]");
+    table.removeAttribute("data-fill");
+    page.unpack(link.href.split(",")[1]).then(function (text) {
+      const numeric = Array.from(table.querySelectorAll("thead th")).map(function (th) { return th.classList.contains("number"); });
+      const body = table.querySelector("tbody");
+      cells(text).slice(1, MOST + 1).forEach(function (values) {
+        if (values.length < numeric.length) return;
+        const row = body.insertRow();
+        values.slice(0, numeric.length).forEach(function (value, index) {
+          const cell = document.createElement(index ? "td" : "th");
+          if (!index) cell.scope = "row";
+          if (numeric[index]) cell.className = "number";
+          cell.dataset.sort = value;
+          cell.textContent = numeric[index] && value && value.length > 6 ? String(Number(Number(value).toPrecision(4))) : value;
+          row.appendChild(cell);
+        });
+      });
+    });
+  }
+  document.addEventListener("toggle", function (event) {
+    if (event.target.open) event.target.querySelectorAll("[data-fill]").forEach(fill);
+  }, true);
+
+  page.show = show;
+  page.ready = function () {
+    document.body.dataset.ready = "true";
+    show();
+  };
 })();
