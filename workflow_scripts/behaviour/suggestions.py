@@ -30,8 +30,8 @@ COLUMNS = ("recording", "task", "class", "second", "sureness", "start_s", "end_s
 LONGEST_S = 10.0
 """Longer stretches are cut into parts of at most this many seconds."""
 
-SHORTEST_S = 0.2
-"""Shorter stretches are no use to an annotator."""
+SHORTEST_S = 1.0
+"""Shorter stretches are mostly the borders between two bouts, of which no model is sure."""
 
 MAIN = "macro_f1"
 
