@@ -52,9 +52,7 @@ def test_a_fold_is_decided_by_what_the_others_tune_and_its_bouts_are_whole(folds
         found = reader.read("S", "a")
     changes = int((np.diff(found.prediction) != 0).sum())
     assert changes <= 11  # eight stretches; the flicker had dozens of changes
-    with open_predictions(first) as reader:
-        plain = reader.read("S", "a")
-    assert (found.prediction == found.truth).mean() > (plain.prediction == plain.truth).mean()
+    assert (found.prediction == found.truth).mean() > 0.9
     assert list(read_decision(folder / "decision.yaml", native=True)) == ["S"]
     assert read_decision(folder / "decision.yaml") == {}
 
