@@ -1,6 +1,6 @@
 # `make demo` and `make test` need Python ≥ 3.11 (with venv and pip) and make, nothing else.
 .DELETE_ON_ERROR:
-.PHONY: demo test test-fast test-slurm test-faults fuzz check lint types unit docs readme lock help
+.PHONY: demo test test-fast test-slurm test-faults fuzz check lint types unit docs readme lock bench bench-compare bench-gpu help
 
 PYTHON ?= python3
 CORES ?= 2
@@ -13,6 +13,8 @@ help:
 	@echo "make test   set up .venv once, then format check, lint, types and tests"
 	@echo "make test-fast   the quick part of the tests (meant to take under two minutes)"
 	@echo "make test-faults   kills, full disks, broken files, and what clusters do (minutes each; docs/faults.md)"
+	@echo "make bench   time the hot paths beside the plain alternative and the machine's limit (docs/performance.md)"
+	@echo "make bench-compare REV=…   the same with the package of another commit and with this one; make bench-gpu"
 	@echo "make docs   build the documentation site into build/site"
 	@echo "make readme   write the generated tables of README.md again"
 	@echo "make lock   write requirements.lock again from pyproject.toml"
@@ -60,6 +62,17 @@ test-slurm: $(STAMP)
 
 test-faults: $(STAMP)
 	$(BIN)/pytest -m "faults" tests
+
+# BENCH: arguments of the suite, e.g. BENCH="--share 0.1 --only 'ridge probe'".
+BENCH ?=
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks.suite --history $(BENCH)
+
+bench-compare: $(STAMP)
+	$(BIN)/python -m benchmarks.suite.compare $(REV) $(BENCH)
+
+bench-gpu: $(STAMP)
+	$(BIN)/python -m benchmarks.gpu $(BENCH)
 
 lock:
 	$(PYTHON) -m venv --clear build/lock

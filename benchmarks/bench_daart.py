@@ -26,13 +26,14 @@ from workflow_scripts.cards.card import load_card
 from workflow_scripts.convert.tracks import convert_shard
 from workflow_scripts.evaluation.options import IntervalConfig
 from workflow_scripts.evaluation.scores.intervals import percentile_interval
+from workflow_scripts.formats.bouts import runs as segments
 from workflow_scripts.kinematics.geometry import fill_last_seen, norm, rate, rolling_moments, smooth
 from workflow_scripts.methods.daart.config import Config, LossOptions, NetworkOptions, SequenceOptions
 from workflow_scripts.methods.daart.inputs import columns, standardise
 from workflow_scripts.methods.daart.module import Segmenter, SequenceData
 from workflow_scripts.methods.daart.sequences import Signals
 from workflow_scripts.metrics import frames as metrics
-from workflow_scripts.metrics.segments import overlap_counts, segment_f1, segments
+from workflow_scripts.metrics.segments import overlap_counts, segment_f1
 from workflow_scripts.simulate import make_file
 from workflow_scripts.training.curves import curves, save_figure
 from workflow_scripts.training.logs import MetricsLog, read_metrics

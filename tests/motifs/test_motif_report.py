@@ -112,9 +112,9 @@ def test_a_share_of_the_recordings_is_drawn_as_the_mode_says(study, monkeypatch,
         arrays = [(name, reader.read(name)) for name in reader.ids]
     write_embeddings(folder / "embeddings.h5", iter(arrays), names=["a", "b"], attributes={"mode": mode})
     seen = []
-    fit = motifs.GaussianHMM.fit
+    fit = motifs.FastGaussianHMM.fit
     monkeypatch.setattr(
-        motifs.GaussianHMM, "fit", lambda self, data, lengths: seen.append(lengths) or fit(self, data, lengths)
+        motifs.FastGaussianHMM, "fit", lambda self, data, lengths: seen.append(lengths) or fit(self, data, lengths)
     )
     scan(folder / "embeddings.h5", split, folder / "motifs", 2, MotifConfig(fit_frac=0.4))
     assert [len(lengths) for lengths in seen] == [drawn]

@@ -164,3 +164,39 @@ def test_matching_maximises_f1():
     scores = np.array([[0.9, 0.8], [0.85, 0.1], [0.0, 0.0]])
     assert bouts.match_motifs(scores) == [(1, 0), (0, 1), (2, None)]
     assert bouts.match_motifs(scores.T) == [(1, 0), (0, 1)]
+
+
+def test_the_fast_model_is_hmmlearns(scanned):
+    """The same likelihoods, parameters and paths, where probabilities would underflow as well."""
+    from hmmlearn.hmm import GaussianHMM
+
+    from workflow_scripts.motifs.gaussian_hmm import FastGaussianHMM
+
+    rng = np.random.default_rng(3)
+    states = np.repeat(rng.integers(0, 3, 40), 25)
+    x = 4 * rng.normal(size=(3, 6))[states] + rng.normal(size=(1000, 6))
+    x[500] = 1e3  # its density is zero in every state
+    theirs = GaussianHMM(3, covariance_type="full", n_iter=8, tol=1e-3, random_state=0).fit(x, [400, 600])
+    mine = FastGaussianHMM(3, n_iter=8, tol=1e-3, random_state=0).fit(x, [400, 600])
+    np.testing.assert_allclose(mine.monitor_.history, theirs.monitor_.history, rtol=1e-9)
+    for name in ("startprob_", "transmat_", "means_", "covars_"):
+        np.testing.assert_allclose(getattr(mine, name), getattr(theirs, name), rtol=1e-6, atol=1e-9)
+    path, likelihood = mine.explain(x)
+    np.testing.assert_array_equal(path, theirs.predict(x))
+    assert likelihood == pytest.approx(theirs.score(x), rel=1e-9)
+
+
+def test_a_state_that_cannot_be_reached_is_passed_by_logarithms():
+    from hmmlearn.hmm import GaussianHMM
+
+    from workflow_scripts.motifs.gaussian_hmm import FastGaussianHMM
+
+    x = np.concatenate([np.zeros((50, 2)), np.full((50, 2), 1000.0)]) + np.random.default_rng(0).normal(size=(100, 2))
+    found = []
+    for model in (FastGaussianHMM(2), GaussianHMM(2, covariance_type="full")):
+        model.set_params(init_params="", n_iter=1)
+        model.startprob_, model.transmat_ = np.array([1.0, 0.0]), np.array([[1.0, 0.0], [0.0, 1.0]])
+        model.means_, model.covars_ = np.array([[0.0, 0.0], [1000.0, 1000.0]]), np.stack([np.eye(2)] * 2)
+        found.append((model.score(x), model.fit(x).monitor_.history[0], model.means_))
+    assert found[0][:2] == pytest.approx(found[1][:2])
+    np.testing.assert_allclose(found[0][2], found[1][2])

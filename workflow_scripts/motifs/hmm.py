@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from hmmlearn.hmm import GaussianHMM
 
 from workflow_scripts.core.errors import EthoMakeError, InputError
 from workflow_scripts.core.files import atomic_path, write_text
 from workflow_scripts.core.names import slugify
 from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.embeddings import open_embeddings
+from workflow_scripts.motifs.gaussian_hmm import FastGaussianHMM
 
 log = logging.getLogger("ethomake.lisbet")
 
@@ -30,7 +30,7 @@ class Scan:
 
     Attributes
     ----------
-    model : GaussianHMM
+    model : FastGaussianHMM
     states : dict of str to ndarray of int16, shape (time,)
         Viterbi path by recording.
     history : list of float
@@ -39,7 +39,7 @@ class Scan:
         ``ll``, ``aic``, ``bic``.
     """
 
-    model: GaussianHMM
+    model: FastGaussianHMM
     states: dict[str, npt.NDArray[np.int16]]
     history: list[float]
     metrics: dict[str, float]
@@ -93,22 +93,22 @@ def fit_hmm(
         )
     lengths = [len(embeddings[identifier]) for identifier in ids]
     fits = [
-        GaussianHMM(n_states, covariance_type="full", n_iter=n_iter, tol=1e-3, random_state=seed + k).fit(data, lengths)
+        FastGaussianHMM(n_states, n_iter=n_iter, tol=1e-3, random_state=seed + k).fit(data, lengths)
         for k in range(restarts)
     ]
     model = max(fits, key=lambda fit: fit.monitor_.history[-1])
     states, total = {}, 0.0
     for identifier, array in embeddings.items():
-        wide = array.astype(np.float64)
-        states[identifier] = model.predict(wide).astype(np.int16)
-        total += float(model.score(wide))
+        path, likelihood = model.explain(array.astype(np.float64))
+        states[identifier] = path.astype(np.int16)
+        total += likelihood
     n, dim = sum(len(array) for array in embeddings.values()), data.shape[1]
     free = n_states * (n_states - 1) + n_states - 1 + n_states * dim + n_states * dim * (dim + 1) // 2
     metrics = {"ll": total, "aic": 2 * free - 2 * total, "bic": free * float(np.log(n)) - 2 * total}
     return Scan(model, states, [float(value) for value in model.monitor_.history], metrics)
 
 
-def save_hmm(path: Path, model: GaussianHMM) -> None:
+def save_hmm(path: Path, model: FastGaussianHMM) -> None:
     """Write a model as a plain npz of arrays (the original pickles it)."""
     arrays = {
         "startprob": model.startprob_,
@@ -120,7 +120,7 @@ def save_hmm(path: Path, model: GaussianHMM) -> None:
         np.savez(part, **arrays)
 
 
-def load_hmm(path: Path) -> GaussianHMM:
+def load_hmm(path: Path) -> FastGaussianHMM:
     """Read a model written by :func:`save_hmm`.
 
     Raises
@@ -133,9 +133,10 @@ def load_hmm(path: Path) -> GaussianHMM:
             arrays = {name: file[name] for name in FIELDS}
     except (OSError, ValueError, KeyError) as error:
         raise InputError(path, f"is no saved motif model ({error})", "fit it again") from error
-    model = GaussianHMM(len(arrays["startprob"]), covariance_type="full")
+    model = FastGaussianHMM(len(arrays["startprob"]))
     model.startprob_, model.transmat_ = arrays["startprob"], arrays["transmat"]
     model.means_, model.covars_ = arrays["means"], arrays["covars"]
+    model.n_features = arrays["means"].shape[1]  # hmmlearn sets it where it first sees data
     return model
 
 
@@ -177,8 +178,9 @@ def scan_motifs(
     if pretrained is not None:
         model = load_hmm(pretrained)
         n_states = model.n_components
-        states = {name: model.predict(array.astype(np.float64)).astype(np.int16) for name, array in arrays.items()}
-        total = sum(float(model.score(array.astype(np.float64))) for array in arrays.values())
+        found = {name: model.explain(array.astype(np.float64)) for name, array in arrays.items()}
+        states = {name: path.astype(np.int16) for name, (path, _) in found.items()}
+        total = sum(likelihood for _, likelihood in found.values())
         scan = Scan(model, states, [], {"ll": total})
     else:
         chosen = {"fit_on": fit_on, "fit_frac": fit_frac, "replace": replace}

@@ -2,9 +2,9 @@
 
 Starting Python and importing the libraries takes a stage seconds, most stages more than their work. A local run
 therefore keeps one process with the libraries imported (:mod:`.worker`), which forks a child for each job. Importing
-this module gives the command line away when the process is `python -m workflow_scripts.stages.<rule> …` and such a worker
-answers; the process then passes signals on, waits, and ends as the child ends. In every other case nothing happens, so
-a stage started by hand, on a cluster or in a container runs in its own process.
+this module gives the command line away when the process is `python -m workflow_scripts.stages.<rule> …` and such a
+worker answers; the process then passes signals on, waits, and ends as the child ends. In every other case nothing
+happens, so a stage started by hand, on a cluster or in a container runs in its own process.
 
 Only the standard library is imported here, and little of it: this is what each job pays.
 """

@@ -78,9 +78,9 @@ def _measure(folder: Path) -> None:
     """Let Snakemake's `benchmark` files measure the job and not the process that waits for it."""
     from snakemake import benchmark
 
-    class Job(psutil.Process):
+    class Job(psutil.Process):  # type: ignore[misc]
         def children(self, recursive: bool = False) -> list[psutil.Process]:
-            found = super().children(recursive)
+            found: list[psutil.Process] = super().children(recursive)
             for process in [self, *found]:  # the shell may have become the process that waits
                 with suppress(OSError, ValueError, psutil.Error):
                     job = psutil.Process(int((folder / str(process.pid)).read_text()))

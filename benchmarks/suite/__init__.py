@@ -1,0 +1,1 @@
+"""One benchmark for each hot path, side by side with the plain alternative and the machine's limit."""

@@ -1,0 +1,60 @@
+"""Whole programs: crops from a video, start-up, a dry run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.bench_graph import measure
+from benchmarks.bench_video import decode, make
+from benchmarks.suite.entry import Case
+from workflow_scripts.convert.crop_video import preprocess
+from workflow_scripts.sources.videos import Options
+
+
+def crops(share: float, folder: Path) -> Case:
+    """Decode, detect, crop and encode a video of a camera's bit rate."""
+    path, seconds = folder / "source.mp4", max(4, int(120 * share))
+    make(path, seconds, 6.0)
+    rate = path.stat().st_size * 8 / 1e6 / seconds
+    return Case(
+        f"{seconds} s of 1280×720 at {rate:.1f} Mbit/s",
+        lambda: preprocess(path, Options(), folder / "crop.mp4", recording="x"),
+        lambda: decode(path, rgb=True),
+        "PyAV decode, every frame to RGB; nothing is detected, cut or written",
+        lambda: decode(path, rgb=False),
+        "PyAV decode alone",
+    )
+
+
+def _python(*words: str) -> None:
+    subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
+
+
+def start_up(share: float, folder: Path) -> Case:
+    """What a person waits for."""
+    return Case(
+        "ethomake --help",
+        lambda: _python("-m", "workflow_scripts.cli", "--help"),
+        lambda: _python("-m", "snakemake", "--version"),
+        "snakemake --version",
+        lambda: _python("-c", "import argparse"),
+        "python -c 'import argparse'",
+    )
+
+
+def dry_run(share: float, folder: Path) -> Case:
+    """`snakemake -n` of an experiment with many recordings."""
+    recordings = max(50, int(10_000 * share))
+    return Case(
+        f"{recordings} recordings",
+        lambda: measure(recordings),
+        None,
+        "",
+        lambda: _python("-m", "snakemake", "--version"),
+        "snakemake --version",
+    )
+
+
+ENTRIES = {"video to crops": crops, "start-up": start_up, "dry run": dry_run}
