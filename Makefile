@@ -1,6 +1,6 @@
 # `make demo` and `make test` need Python ≥ 3.11 (with venv and pip) and make, nothing else.
 .DELETE_ON_ERROR:
-.PHONY: demo test test-fast test-slurm test-faults fuzz check lint types unit docs readme bench bench-compare bench-gpu lock help
+.PHONY: demo test test-fast test-slurm test-faults fuzz check lint types unit docs readme lock bench bench-compare bench-gpu help
 
 PYTHON ?= python3
 CORES ?= 2

@@ -136,6 +136,7 @@ def load_hmm(path: Path) -> FastGaussianHMM:
     model = FastGaussianHMM(len(arrays["startprob"]))
     model.startprob_, model.transmat_ = arrays["startprob"], arrays["transmat"]
     model.means_, model.covars_ = arrays["means"], arrays["covars"]
+    model.n_features = arrays["means"].shape[1]  # hmmlearn sets it where it first sees data
     return model
 
 
