@@ -9,11 +9,15 @@ from typing import Any, Protocol
 
 import numpy as np
 import yaml
+from pydantic import ConfigDict, Field, model_validator
 
 from workflow_scripts.behaviour.decisions import UNKNOWN, Decision, Kind, tune_decision
 from workflow_scripts.behaviour.thresholds import Held
+from workflow_scripts.cards.names import Label, TaskName
+from workflow_scripts.core import limits
 from workflow_scripts.core.files import read_yaml, write_text
 from workflow_scripts.core.typing import BoolArray, Int64Array
+from workflow_scripts.core.validation import Strict, validate
 from workflow_scripts.formats.predictions import Prediction, PredictionsReader, PredictionsWriter
 
 READOUT = "probe_decided"
@@ -134,6 +138,44 @@ def write_decision(path: str | Path, decisions: Mapping[str, Decision]) -> None:
     write_text(path, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
 
 
+class SavedClass(Strict):
+    """What `decision.yaml` says of one class: seconds, probabilities and log prices."""
+
+    shift: float = Field(ge=-1000, le=1000)
+    enter: float = Field(0.0, ge=-1e6, le=1e6)
+    bias: float = Field(0.0, ge=-1e6, le=1e6)
+    threshold: float = Field(0.5, ge=0, le=1)
+    shortest_s: float = Field(0.0, ge=0, le=86_400)
+    gap_s: float = Field(0.0, ge=0, le=86_400)
+
+
+class SavedDecision(Strict):
+    """One task of `decision.yaml`."""
+
+    model_config = ConfigDict(allow_inf_nan=True)  # a task that nothing tuned has no score
+
+    kind: Kind
+    fps: float = Field(gt=0, le=limits.FPS)
+    background: Label | None
+    temperature: float = Field(gt=0, le=1e6)
+    unknown_below: float = Field(0.0, ge=0, le=1)
+    held_score: float = float("nan")
+    classes: dict[Label, SavedClass] = Field(min_length=2, max_length=limits.CLASSES)
+
+    @model_validator(mode="after")
+    def _background_is_a_class(self) -> SavedDecision:
+        if self.background is not None and self.background not in self.classes:
+            raise ValueError(f"the background {self.background!r} is none of the classes")
+        return self
+
+
+class SavedDecisions(Strict):
+    """`decision.yaml`."""
+
+    tasks: dict[TaskName, SavedDecision]
+
+
 def read_decision(path: str | Path) -> dict[str, Decision]:
     """Read `decision.yaml`."""
-    return {task: Decision.from_dict(value) for task, value in read_yaml(path)["tasks"].items()}
+    saved = validate(SavedDecisions, read_yaml(path), where=str(path))
+    return {task: Decision.from_dict(value.model_dump(exclude_unset=True)) for task, value in saved.tasks.items()}

@@ -23,12 +23,13 @@ from safetensors.torch import load_file, save_file
 
 from workflow_scripts import __version__, methods
 from workflow_scripts.core.errors import EthoMakeError, InputError
-from workflow_scripts.core.files import atomic_path, digest, read_yaml, write_text
+from workflow_scripts.core.files import atomic_path, digest, write_text
 from workflow_scripts.core.progress import metered
 from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.embeddings import write_embeddings
 from workflow_scripts.formats.predictions import Prediction, create_predictions
 from workflow_scripts.methods.protocol import Finishes
+from workflow_scripts.methods.saved import read_run
 from workflow_scripts.training.devices import inference_device, set_up, sparing
 from workflow_scripts.views.registry import SPECS, Spec, View
 
@@ -245,7 +246,7 @@ def export_embedder(folder: Path, weights: str = "best") -> None:
         Folder of the run.
     weights : {"best", "last"}
     """
-    hparams = read_yaml(folder / "hparams.yaml")
+    hparams = read_run(folder / "hparams.yaml")
     model = _restore(hparams, folder / f"weights_{weights}.safetensors")
     functions = methods.load(hparams["method"])
     keys = ("method", "mode", "seed", "options", "spec", "dataset", "split")
@@ -284,7 +285,7 @@ def load_embedder(folder: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
     config : dict
         Method, options, data specification and dimension names.
     """
-    config = read_yaml(folder / "config.yaml")
+    config = read_run(folder / "config.yaml")
     return _restore(config, folder / "model.safetensors"), config
 
 
