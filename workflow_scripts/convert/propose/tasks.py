@@ -243,8 +243,8 @@ def _action(source: str, names: list[str], overlaps: list[str], options: dict[st
     )
     if overlaps:
         made.guessed.append(
-            f"{len(overlaps)} bouts overlap, and videos have one class a frame: {overlaps[0]}. The shorter bout has the "
-            "frames of both, and each makes a clip of its own (overlaps: shorter)."
+            f"{len(overlaps)} bouts overlap, and videos have one class a frame: {overlaps[0]}. The shorter bout has "
+            "the frames of both, and each makes a clip of its own (overlaps: shorter)."
         )
 
 
