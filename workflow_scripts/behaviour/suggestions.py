@@ -177,7 +177,7 @@ def write_round(
                     int(row["start_frame"]),
                     int(row["end_frame"]),
                     f"{row['task']}: {row['class']}" if many else str(row["class"]),
-                    float(row["sureness"]),
+                    confidence=float(row["sureness"]),
                 )
                 for row in part.sort_values("start_frame").to_dict("records")
             ]

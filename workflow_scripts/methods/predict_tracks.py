@@ -26,6 +26,7 @@ from workflow_scripts.methods.apply import write_applied
 from workflow_scripts.methods.trained import Predicted, Trained
 from workflow_scripts.sources.bout_files import write_rows
 from workflow_scripts.views.seen import seen_frames
+from workflow_scripts.views.tracks import DataSpec
 from workflow_scripts.views.usual import outside, unlike
 
 log = logging.getLogger("ethomake.predict")
@@ -106,9 +107,12 @@ def predict_tracks(trained: Trained, file: Path, folder: Path, options: TrackOpt
     said: dict[str, Predicted] = {}
     quality: list[dict[str, Any]] = []
     # A card may leave the names to its files; the model knows them.
-    names = {"individuals": list(trained.spec.individuals), "keypoints": list(trained.spec.keypoints)}
+    spec = trained.spec
+    if not isinstance(spec, DataSpec):
+        raise ConfigError(f"{trained.method} was not made for tracks.")
+    names = {"individuals": list(spec.individuals), "keypoints": list(spec.keypoints)}
     read = read_new({**options.reading, **names}, file, name=file.stem, fps=options.fps, changes=options.changes)
-    for recording, notes in _fitted(read, trained.spec.fps):
+    for recording, notes in _fitted(read, spec.fps):
         found = trained.predict(recording, recording.group, tasks, prefer=options.readout, embed=options.embeddings)
         usual = trained.config.get("usual") or {}
         notes += unlike(recording, usual)

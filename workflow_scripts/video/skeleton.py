@@ -117,7 +117,12 @@ def blank(frame: Frame) -> Image8:
 
 
 def draw_animals(
-    picture: Image8, places: Float64Array, lines: Sequence[tuple[int, int]], *, radius: float, colours: Sequence[tuple]
+    picture: Image8,
+    places: Float64Array,
+    lines: Sequence[tuple[int, int]],
+    *,
+    radius: float,
+    colours: Sequence[tuple[int, ...]],
 ) -> Image8:
     """Draw animals into a copy of a picture.
 
@@ -136,7 +141,7 @@ def draw_animals(
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image)
     thick = max(1, round(radius * 0.8))
-    known = np.isfinite(places).all(axis=-1)
+    known = np.asarray(np.isfinite(places).all(axis=-1))
     bounded = np.clip(np.nan_to_num(places), -1e4, 1e4)
     for k, points in enumerate(bounded):
         colour = colours[k % len(colours)]
