@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from workflow_scripts.core.typing import BoolArray, Float64Array
+from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.formats.tracks import Recording
 
 QUANTILES = (0.01, 0.99)
