@@ -305,10 +305,12 @@ class Experiment:
     def tables(self) -> list[str]:
         """Paths, below `results/<experiment>/`, of every table of scores."""
         found = []
-        decided = self.fitted_runs() if self.config.decisions else []
-        native = self.decided_runs()
-        named = ((self.probe_runs(), "probe.csv"), (self.predicting_runs(), "native.csv"), (decided, "decided.csv"))
-        named = (*named, (native, "native_decided.csv"))
+        named = (
+            (self.probe_runs(), "probe.csv"),
+            (self.predicting_runs(), "native.csv"),
+            (self.fitted_runs() if self.config.decisions else [], "decided.csv"),
+            (self.decided_runs(), "native_decided.csv"),
+        )
         for runs, name in named:
             found += [f"{run.path()}/{name}" for run in runs] + [f"{path}/{name}" for path in self.pooled(runs)]
         return found
