@@ -32,7 +32,7 @@ def quantities(recording: Recording) -> dict[str, Float64Array]:
     """
     position = recording.position.astype(np.float64)
     step = max(1, len(position) // FRAMES)
-    known: BoolArray = np.isfinite(position).all(axis=-1)
+    known: BoolArray = np.asarray(np.isfinite(position).all(axis=-1), bool)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # frames without a point are NaN
         centre = np.nanmean(position, axis=2)
