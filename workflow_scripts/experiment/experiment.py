@@ -307,8 +307,8 @@ class Experiment:
         found = []
         decided = self.fitted_runs() if self.config.decisions else []
         native = self.decided_runs()
-        named = ((self.probe_runs(), "probe.csv"), (self.predicting_runs(), "native.csv"), (decided, "decided.csv"))
-        named = (*named, (native, "native_decided.csv"))
+        named = [(self.probe_runs(), "probe.csv"), (self.predicting_runs(), "native.csv"), (decided, "decided.csv")]
+        named.append((native, "native_decided.csv"))
         for runs, name in named:
             found += [f"{run.path()}/{name}" for run in runs] + [f"{path}/{name}" for path in self.pooled(runs)]
         return found
