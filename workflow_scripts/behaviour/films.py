@@ -240,7 +240,7 @@ def grid(
     for each in snippets:
         part = each.recording.position[each.start : min(each.stop, each.start + frames)]
         flat = part[..., :2].reshape(-1, 2)
-        flat = flat[np.isfinite(flat).all(axis=1)]
+        flat = flat[np.asarray(np.isfinite(flat).all(axis=1), bool)]
         centre = np.median(flat, axis=0) if len(flat) else np.zeros(2)
         frame = Frame(float(centre[0] - side / 2), float(centre[1] - side / 2), cell / side, cell, cell)
         cells.append((frame(part), bones(each.recording.position)))
@@ -264,7 +264,7 @@ def grid(
 def _extent(snippet: Snippet) -> float:
     """Side of the square that holds nearly all points of a snippet, with room around them."""
     flat = snippet.recording.position[snippet.start : snippet.stop, ..., :2].reshape(-1, 2)
-    flat = flat[np.isfinite(flat).all(axis=1)]
+    flat = flat[np.asarray(np.isfinite(flat).all(axis=1), bool)]
     if not len(flat):
         return 1.0
     low, high = np.quantile(flat, [0.02, 0.98], axis=0)

@@ -41,7 +41,7 @@ def place_series(
 ) -> Iterator[Series]:
     """Yield, by animal and zone, whether the animal's centre is in the zone, as a series of two classes."""
     for k, individual in enumerate(recording.individuals):
-        known = np.isfinite(centre[:, k]).all(axis=1)
+        known = np.asarray(np.isfinite(centre[:, k]).all(axis=1), bool)
         for zone, shape in zones.items():
             codes = np.where(known, inside(centre[:, k], shape).astype(np.int32), UNSEEN).astype(np.int32)
             yield Series(
@@ -67,7 +67,7 @@ def place_row(
 ) -> dict[str, Any]:
     """Return the row of :data:`COLUMNS` of one animal."""
     path = centre[:, individual]
-    known = np.isfinite(path).all(axis=1)
+    known = np.asarray(np.isfinite(path).all(axis=1), bool)
     steps = np.linalg.norm(np.diff(path, axis=0), axis=1)
     steps = steps[np.isfinite(steps)]
     wall = to_border(path[known], arena) if arena is not None else np.zeros(0)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from workflow_scripts.core.typing import Float64Array
+from workflow_scripts.core.typing import BoolArray, Float64Array
 
 Image8 = npt.NDArray[np.uint8]
 
@@ -102,7 +102,7 @@ def frame_of(position: npt.NDArray[np.floating], size: tuple[float, float] | Non
         wide, high = float(size[0]), float(size[1])
     else:
         flat = position[..., :2].reshape(-1, 2).astype(np.float64)
-        flat = flat[np.isfinite(flat).all(axis=1)]
+        flat = flat[np.asarray(np.isfinite(flat).all(axis=1), bool)]
         # A few points far off, which trackers leave, would shrink all others.
         low, top = np.quantile(flat, [0.001, 0.999], axis=0) if len(flat) else (np.zeros(2), np.ones(2))
         room = MARGIN * max(float((top - low).max()), 1e-6)
