@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from workflow_scripts.core.typing import BoolArray, Float64Array
+from workflow_scripts.core.typing import Float64Array
 
 Image8 = npt.NDArray[np.uint8]
 
