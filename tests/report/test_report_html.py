@@ -95,9 +95,11 @@ def test_ids_are_unique_and_references_lead_somewhere(page: Path) -> None:
 
 def test_pictures_are_in_words_and_tables_have_captions(page: Path) -> None:
     parsed = Page(page.read_text())
-    drawn = parsed.all("svg") + [a for a in parsed.all("div") if "plotly" in (a.get("class") or "").split()]
+    drawn = parsed.all("svg")
     assert len(drawn) > 10
     assert all(p.get("role") == "img" and p.get("aria-label") for p in drawn)
+    plots = [a for a in parsed.all("div") if "plotly" in (a.get("class") or "").split()]
+    assert plots and all(p.get("role") == "group" and p.get("aria-label") for p in plots)  # they have buttons inside
     assert parsed.all("img") and all(p.get("alt") for p in parsed.all("img"))
     assert len(parsed.all("table")) == len(parsed.all("caption")) > 5
     assert {cell.get("scope") for cell in parsed.all("th")} == {"row", "col"}
@@ -227,7 +229,7 @@ def test_sections_of_systems_stand_where_they_say(page: Path) -> None:
     text = page.read_text()
     tabs = {part.split('"', 1)[0]: part for part in text.split('<section id="')[1:]}
     assert "Gallery" in text[text.index("<nav") : text.index("</nav")]
-    assert "A paragraph." in tabs["section0-tab"] and "data:image/png;base64," in tabs["section0-tab"]
+    assert "A paragraph." in tabs["section0-tab"] and "data:image/webp;base64," in tabs["section0-tab"]
     assert "Beside the rest." in tabs["dataset0"]
     methods = [part for name, part in tabs.items() if name.startswith("method") and "More still" in part]
     assert len(methods) == 1 and "pca" in methods[0]

@@ -59,6 +59,29 @@ def test_loads_name_their_guard(path: Path) -> None:
             assert GUARDED[name] in {keyword.arg for keyword in node.keywords}, f"{path.name}:{node.lineno}: {name}"
 
 
+SOURCES = sorted((ROOT / "workflow_scripts" / "sources").rglob("*.py"))
+
+
+def test_values_of_foreign_hdf5_are_read_after_a_look_at_their_size() -> None:
+    """Sources read datasets whole through `read_values`; `node[()]` would believe the size."""
+    for path in SOURCES:
+        if path.name in {"pickles.py", "npy_objects.py"}:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Subscript) and ast.unparse(node.slice) == "()" and "asstr" not in ast.unparse(node):
+                raise AssertionError(f"{path.name}:{node.lineno}: {ast.unparse(node)}; use formats.hdf5.read_values")
+
+
+def test_sources_read_whole_files_within_limits() -> None:
+    for path in SOURCES:
+        if path.name == "daart_csv.py":  # which reads back what it has just written
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                whole = node.func.attr in {"read_bytes", "read_text"}
+                assert not whole, f"{path.name}:{node.lineno}: use read_bounded, or read_text of shared/text.py"
+
+
 def test_the_guards_would_notice(tmp_path: Path) -> None:
     for line in ("import os\nos.system('ls')", "import subprocess\nsubprocess.run('ls', shell=True)", "eval('1')"):
         bad = tmp_path / "bad.py"

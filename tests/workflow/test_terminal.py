@@ -122,11 +122,12 @@ def test_a_failure_shows_the_end_of_its_log_and_why(shown: tuple[LogHandler, io.
     for _ in range(2):
         handler.handle(event(LogEvent.JOB_ERROR, "x", logging.ERROR, **failed))
     handler.handle(event(None, "Exiting because a job execution failed.", logging.ERROR))
+    handler.handle(event(LogEvent.ERROR, "RuleException:\nCalledProcessError in file x:", logging.ERROR))
     handler.close()
     text = stream.getvalue()
     assert text.startswith("Failed: train m\n") and "epoch 29" in text and "epoch 5" not in text
     assert f"  Why: no labels; add.\n  Log: {log}\n" in text
-    assert text.count("Failed again") == 1 and "Exiting" not in text
+    assert text.count("Failed again") == 1 and "Exiting" not in text and "Called" not in text
     assert "1 job failed:\n  train m: no labels; add.\n" in text
 
 

@@ -18,6 +18,9 @@ from typing import Any
 
 from pydantic import Field
 
+from workflow_scripts.core import limits
+from workflow_scripts.core.boundary import reading
+from workflow_scripts.core.documents import read_bounded
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.validation import Strict, nearest
 
@@ -86,15 +89,16 @@ def read_sheet(path: Path) -> list[dict[str, str]]:
     InputError
         When the file is absent, has no columns `recording` and `file`, or a row has too many cells.
     """
+    if not path.exists():
+        raise InputError(path, "the file does not exist", "check recordings in the card")
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise InputError(path, "the file does not exist", "check recordings in the card") from error
+        text = read_bounded(path, limits.YAML_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(path, "is not UTF-8 text", "save it as tab-separated UTF-8 text") from error
-    # Spreadsheets quote cells that hold a tab or a quote; csv undoes that.
-    reader = csv.reader(io.StringIO(text), delimiter="\t")
-    rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    with reading(path, "tab-separated text", "fix that line"):
+        # Spreadsheets quote cells that hold a tab or a quote; csv undoes that.
+        reader = csv.reader(io.StringIO(text), delimiter="\t")
+        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     rows = [(line, row) for line, row in rows if any(row) and not row[0].startswith("#")]
     if not rows:
         raise InputError(path, "holds no row", "expected a header and one row a recording")
@@ -178,6 +182,22 @@ def _paths(shards: Sequence[Any]) -> list[str]:
     return list(found)
 
 
+STARS = 4
+"""Stars of a pattern: each more multiplies the ways in which a long name can fit."""
+
+
+def _why_no_pattern(pattern: str) -> str:
+    """Say why a pattern cannot stand for files below the folder of the recordings; empty where it can."""
+    parts = pattern.split("/")
+    if pattern.startswith("/") or ".." in parts:
+        return "leads out of the folder of the recordings"
+    if any("**" in part and part != "**" for part in parts) or parts[-1] == "**":
+        return "holds ** beside other text"
+    if pattern.replace("**", "*").count("*") > STARS:
+        return f"has more than {STARS} stars"
+    return ""
+
+
 def _matched(where: Path, row: dict[str, str], local: Any) -> list[dict[str, str]]:
     """Return the rows that a row with a pattern stands for, or the row itself."""
     if "file" not in row or "recording" not in row:
@@ -187,6 +207,9 @@ def _matched(where: Path, row: dict[str, str], local: Any) -> list[dict[str, str
         return [row]
     if not isinstance(local, str):
         raise ConfigError(f"{where}: the pattern {pattern!r} needs the key local in the card, the folder of the files.")
+    why = _why_no_pattern(pattern)
+    if why:
+        raise InputError(where, f"line {row['#']}: the pattern {pattern[:80]!r} {why}", "fix that cell")
     folder = Path(local)
     expression = "".join(
         {"**/": "(?:.*/)?", "*": "([^/]*)"}.get(part, re.escape(part)) for part in re.split(r"(\*\*/|\*)", pattern)
@@ -213,7 +236,7 @@ def _number(where: Path, row: dict[str, str], name: str, kind: type[int] | type[
     text = row[name]
     try:
         value = float(text)
-        if kind is int and value != int(value):
+        if kind is int and not value.is_integer():
             raise ValueError(text)
     except ValueError as error:
         what = "a whole number" if kind is int else "a number with a decimal point"

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 PACKAGE = str(Path(__file__).parents[1])
 
-ROOMS = ("sources", "formats", "core", "fetch", "video", "cards", "training", "detectors", "methods")
+ROOMS = ("sources", "formats", "core", "fetch", "video", "cards", "training", "detectors", "methods", "views")
 """Rooms of the package whose code handles bytes or trees from outside."""
 
 _LIBRARIES = tuple({sysconfig.get_path(name) + "/" for name in ("stdlib", "platstdlib", "purelib", "platlib")})

@@ -19,6 +19,7 @@ MEMORY_SHARE = 0.8
 
 YAML_BYTES = 32 * 2**20
 JSON_BYTES = 2 * 2**30
+TEXT_BYTES = 8 * 2**30
 DEPTH = 100
 """Levels of lists and mappings in JSON, YAML and pickled attributes."""
 ALIASES = 100_000
@@ -31,6 +32,8 @@ FRAMES = 100_000_000
 """Frames of one recording: 11 days at 100 a second."""
 FPS = 100_000.0
 """Frames a second."""
+COLUMNS = 5000
+"""Columns of a table that pandas parses: it takes the square of their number."""
 CLASSES = 10_000
 """Classes of one task."""
 PIXELS = 100_000_000

@@ -38,10 +38,6 @@ COLUMNS = [
 """Columns of every result table. `n` counts labelled frames (or sequences), `n_groups` the groups resampled; an empty
 `seed` stands for the mean over all of them, and `note` says why a value is lacking."""
 
-
-COLUMNS_MOST = 5000
-"""Columns of a table that is read."""
-
 TYPES: Any = {"setting": str, "split": str, "seed": "Int64", "method": str, "task": str, "note": str}
 
 
@@ -66,7 +62,7 @@ def _read(path: str | Path, what: str, types: Any) -> pd.DataFrame:
         raise InputError(path, "the file does not exist", "run the workflow, which makes it")
     limits.require_memory(path, "the table", 10 * require_plain(path))
     with open(path, "rb") as handle:  # pandas takes the square of the number of columns
-        limits.require_most(path, "its number of columns", handle.readline().count(b",") + 1, COLUMNS_MOST)
+        limits.require_most(path, "its number of columns", handle.readline().count(b",") + 1, limits.COLUMNS)
     try:
         found = pd.read_csv(path, dtype=types | {"point": str}, keep_default_na=False, na_values=[""])
         # Tables made before the word for it was `setting`.
@@ -111,11 +107,28 @@ def background_in(rows: pd.DataFrame) -> str | None:
 
 def confusion_matrix(rows: pd.DataFrame) -> tuple[tuple[str, ...], IntArray]:
     """Return the classes and the counts, truth by prediction, of rows of `confusions.csv`; without a row it is 0."""
-    vocabulary = tuple(dict.fromkeys(rows["truth"]))
-    place = {name: k for k, name in enumerate(vocabulary)}
+    vocabulary = tuple(dict.fromkeys(str(name) for part in ("truth", "prediction") for name in rows[part].unique()))
+    index = pd.Index(vocabulary)
+    places = [index.get_indexer(rows[name].astype("category").cat.categories) for name in ("truth", "prediction")]
+    codes = [
+        place[rows[name].astype("category").cat.codes]
+        for place, name in zip(places, ("truth", "prediction"), strict=True)
+    ]
     matrix = np.zeros((len(vocabulary),) * 2, dtype=np.int64)
-    np.add.at(matrix, (rows["truth"].map(place).to_numpy(), rows["prediction"].map(place).to_numpy()), rows["n"])
+    np.add.at(matrix, tuple(codes), rows["n"].to_numpy())
     return vocabulary, matrix
+
+
+def read_confusions(path: str | Path) -> pd.DataFrame:
+    """Read `confusions.csv`, its names as categories: 50 methods of 200 classes are millions of rows.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_small`.
+    """
+    names = ("dataset", "method", "mode", "setting", "split", "task", "truth", "prediction")
+    return _read(path, "table", dict.fromkeys(names, "category"))
 
 
 def vocabulary_in(labels: pd.DataFrame, dataset: str, task: str, present: Iterable[str] = ()) -> list[str]:

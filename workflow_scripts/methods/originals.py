@@ -10,6 +10,7 @@ import torch
 import yaml
 
 from workflow_scripts import methods
+from workflow_scripts.core.boundary import reading
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import digest, write_text
 from workflow_scripts.core.validation import deep_merge, nearest
@@ -94,12 +95,14 @@ def import_run(
     name = method or _method_of(source)
     functions = methods.load(name)
     if isinstance(functions, ImportsRuns):
-        functions.import_run(source, folder, dict(options or {}), data=data)
+        with reading(source, f"a model of the original of {name}", "check its files"):
+            functions.import_run(source, folder, dict(options or {}), data=data)
         return []
     if not isinstance(functions, ImportsOriginals):
         raise ConfigError(f"The method {name} imports no models of an original program.")
     known_facts = facts or (facts_of(data) if data is not None else methods.Facts())
-    made: methods.Imported = functions.import_original(source, known_facts)
+    with reading(source, f"a model of the original of {name}", "check its files"):
+        made: methods.Imported = functions.import_original(source, known_facts)
     if options:
         merged = deep_merge(made.config.model_dump(mode="json"), dict(options))
         made = made._replace(config=methods.parse(name, merged))
@@ -140,7 +143,9 @@ def _method_of(source: Path) -> str:
     kinds = (ImportsOriginals, ImportsRuns)
     able = {name: found for name in methods.names() if isinstance(found := methods.load(name), kinds)}
     for name, functions in able.items():
-        if functions.recognises(source):
+        with reading(source, f"a model of the original of {name}", "check its files"):
+            known = functions.recognises(source)
+        if known:
             return name
     raise InputError(source, "is no model of an original program", f"expected one of {', '.join(able)}; check the path")
 

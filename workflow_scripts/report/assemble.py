@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.cards.card import Card
-from workflow_scripts.formats.tables import background_in, confusion_matrix, read_small, read_table
+from workflow_scripts.formats.tables import background_in, confusion_matrix, read_confusions, read_small, read_table
 from workflow_scripts.report.data import (
     Confusion,
     DatasetSection,
@@ -105,8 +105,8 @@ def example_predictions(cards: Mapping[str, Card], tables: Path) -> list[Example
 def confusions(tables: Path) -> list[Confusion]:
     """Sum `confusions.csv` over the folds and seeds of each method's first point."""
     made = []
-    counts = read_small(tables / "confusions.csv")
-    for (dataset, task, method), rows in counts.groupby(["dataset", "task", "method"], sort=False):
+    counts = read_confusions(tables / "confusions.csv")
+    for (dataset, task, method), rows in counts.groupby(["dataset", "task", "method"], sort=False, observed=True):
         first = rows[(rows["mode"] == rows["mode"].iloc[0]) & (rows["setting"] == rows["setting"].iloc[0])]
         vocabulary, matrix = confusion_matrix(first)
         made.append(Confusion(str(dataset), str(task), str(method), vocabulary, matrix))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -301,6 +301,19 @@ def _by_mean_place(rows: pd.DataFrame) -> dict[str, float]:
     return {method: sum(found) / len(found) for method, found in places.items()}
 
 
+def _maps(data: ReportData, section: DatasetSection, best: dict[str, float]) -> list[tuple[str, Interactive]]:
+    """Draw the embedding maps of a dataset, the best methods first, and those alone where there are many."""
+    table = rows_of(data.maps, dataset=section.name)
+    if table.empty:
+        return []
+    named = sorted(dict.fromkeys(table["method"]), key=lambda name: best.get(name, len(best)))
+    kept, fewer = most.first(named, most.METHODS, "methods")
+    chosen = table[table["method"].isin(kept)]
+    drawn = learnt.maps(chosen, section.name, {task.name: task.vocabulary for task in section.tasks})
+    drawn.sort(key=lambda item: best.get(item[0].split(" · ")[0].removesuffix(", UMAP"), len(best)))
+    return [(name, replace(plot, caption=plot.caption + fewer)) for name, plot in drawn]
+
+
 def dataset_view(data: ReportData, section: DatasetSection, index: int) -> DatasetView:
     """Make the view of one dataset, the `index`-th of the page."""
     identifier = f"dataset{index}"
@@ -320,14 +333,7 @@ def dataset_view(data: ReportData, section: DatasetSection, index: int) -> Datas
         ),
         everything=views.everything(every, section.name) if len(every) else None,
         added=tuple(item for item in data.sections if item.dataset == section.name),
-        maps=tuple(
-            sorted(
-                learnt.maps(data.maps, section.name, {task.name: task.vocabulary for task in section.tasks}),
-                key=lambda item: best.get(item[0].split(" · ")[0].removesuffix(", UMAP"), len(best)),
-            )
-        )
-        if len(data.maps)
-        else (),
+        maps=tuple(_maps(data, section, best)),
         ranks=tuple(
             rank_blocks(
                 rows_of(data.ranks, scope="dataset", dataset=section.name), "over the tasks", f"{identifier}-ranks"
@@ -344,10 +350,10 @@ def method_views(data: ReportData) -> list[MethodView]:
     named = data.comparison.loc[data.comparison["readout"] != "chance", "method"].astype(str)
     names = [name for name in dict.fromkeys(named) if name not in chance.NAMES]
     names = sorted({*names, *(item.method for item in data.sections if item.method and not item.dataset)})
-    views_ = []
+    views_, judged = [], verdicts(data.comparison)
     for index, name in enumerate(names):
         added = tuple(item for item in data.sections if item.method == name and not item.dataset)
-        rows = views.method_results(data.comparison, name)
+        rows = views.method_results(data.comparison, name, judged)
         blocks: list[tuple[str, object]] = []
         blocks += [("plot", plot) for _, plot in learnt.curves(data.curves, name)] if len(data.curves) else []
         blocks += [("table", rows)] if rows else []

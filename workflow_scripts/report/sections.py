@@ -167,10 +167,13 @@ def _plot(path: Path, item: Item, frame: pd.DataFrame) -> Interactive:
 
 
 def _webp(png: bytes) -> bytes:
-    """Return the same pixels as a WebP file, which is often half as large."""
+    """Return the same pixels as a WebP file, which is often half as large; what is no picture comes back as it is."""
     buffer = io.BytesIO()
-    with Image.open(io.BytesIO(png)) as image:
-        image.save(buffer, format="WEBP", lossless=True, quality=60, method=2)
+    try:
+        with Image.open(io.BytesIO(png)) as image:
+            image.save(buffer, format="WEBP", lossless=True, quality=60, method=2)
+    except (OSError, ValueError):  # broken, or larger than the format allows
+        return png
     return buffer.getvalue()
 
 

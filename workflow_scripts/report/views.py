@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -10,7 +11,7 @@ from workflow_scripts.metrics.chance import ALL_POSITIVE
 from workflow_scripts.metrics.registry import in_order
 from workflow_scripts.metrics.registry import title as title_of
 from workflow_scripts.report.data import DatasetSection, LeakAudit
-from workflow_scripts.report.summary import verdicts
+from workflow_scripts.report.summary import Verdict, verdicts
 from workflow_scripts.report.tables import (
     NOTHING,
     Cell,
@@ -180,8 +181,15 @@ def broken(comparison: pd.DataFrame) -> list[tuple[str, str]]:
     return list(found)
 
 
-def method_results(comparison: pd.DataFrame, method: str) -> Table | None:
+def method_results(comparison: pd.DataFrame, method: str, judged: Sequence[Verdict]) -> Table | None:
     """One row a dataset and task: what one method reaches by the task's main metric, beside the best and chance.
+
+    Parameters
+    ----------
+    comparison : DataFrame
+    method : str
+    judged : sequence of Verdict
+        Of the whole comparison, from :func:`workflow_scripts.report.summary.verdicts`.
 
     Returns
     -------
@@ -190,7 +198,7 @@ def method_results(comparison: pd.DataFrame, method: str) -> Table | None:
     """
     lines = []
     mine = comparison[(comparison["method"] == method) & comparison["value"].notna()]
-    for verdict in verdicts(comparison):
+    for verdict in judged:
         rows = mine[(mine["dataset"] == verdict.dataset) & (mine["task"] == verdict.task)]
         grouped = pool_seeds(scores(without_folds(rows)), verdict.metric)
         for label, found in grouped.items():

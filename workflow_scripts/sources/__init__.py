@@ -12,7 +12,7 @@ import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workflow_scripts.cards.card import Task
 from workflow_scripts.core.boundary import reading
@@ -22,6 +22,9 @@ from workflow_scripts.core.validation import Strict, nearest, validate
 from workflow_scripts.formats.images import ImageSet
 from workflow_scripts.formats.tracks import Labels, Recording
 from workflow_scripts.sources.shared.checks import check_images, check_labels, check_recording
+
+if TYPE_CHECKING:
+    from workflow_scripts.sources.shared.found import Found
 
 TRACK_SOURCES = {
     "deeplabcut": "deeplabcut",
@@ -112,6 +115,24 @@ def require_file(path: Path) -> None:
         raise InputError(path, "the file does not exist", "check the path, or download the dataset again")
     if require_plain(path) == 0:
         raise InputError(path, "the file is empty", "download or export it again")
+
+
+def sniff(module: ModuleType, path: Path) -> Found | None:
+    """Ask one source what a file is; a damaged file is one sentence, as when it is read.
+
+    Returns
+    -------
+    Found or None
+        None where the source does not know the format.
+
+    Raises
+    ------
+    InputError
+    """
+    require_file(path)
+    with reading(path, f"a file of the source {module.__name__.rpartition('.')[2]}"):
+        found: Found | None = module.sniff(path)
+    return found
 
 
 def read_tracks(source: str, path: Path, options: dict[str, Any], *, recording: str) -> Iterator[Recording]:

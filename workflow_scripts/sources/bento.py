@@ -82,7 +82,7 @@ def read_channels(path: Path, fps: float) -> Annotation:
         lowered = text.lower()
         if lowered.startswith(("list of channels", "list of annotations")):
             listed = True
-        elif text.endswith("-") and re.fullmatch(r"(.+?)-{3,}", text):
+        elif text.endswith("---") and text.strip("-"):
             channel, listed = text.rstrip("-").strip(), False
             found.channels.setdefault(channel, [])
         elif text.startswith(">") and channel:

@@ -14,6 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import Field
 
+from workflow_scripts.core import limits
+from workflow_scripts.core.documents import read_bounded
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.validation import nearest
@@ -70,7 +72,7 @@ def _read_one(path: Path, options: Options, recording: str) -> Recording:
         columns, index, values = _read_h5(path, options.key)
         unit, first = "row", 0
     else:
-        raw = comma_separated(path.read_bytes())
+        raw = comma_separated(read_bounded(path, limits.TEXT_BYTES))
         columns, index, values = _read_csv(path, raw)
         unit, first = "line", len(_header(raw)[0]) + 1
     warnings: list[str] = []
@@ -133,7 +135,7 @@ def _header(raw: bytes) -> tuple[list[list[str]], int]:
 
 
 def _read_csv(path: Path, raw: bytes | None = None) -> _Table:
-    raw = path.read_bytes() if raw is None else raw
+    raw = read_bounded(path, limits.TEXT_BYTES) if raw is None else raw
     refuse_non_text(path, raw[:4096], EXPECTED)
     rows, place = _header(raw)
     levels = [row[0] for row in rows]
@@ -364,7 +366,7 @@ def _sample(path: Path) -> tuple[bytes | None, tuple[int, bool]]:
     """Return the beginning of a csv, how many rows it has, and whether its last frame number says otherwise."""
     if file_head(path).hdf5:
         return None, (0, False)
-    raw = comma_separated(path.read_bytes())
+    raw = comma_separated(read_bounded(path, limits.TEXT_BYTES))
     first, rows, last = beginning(raw, _header(raw)[1])
     return first, (rows, last.isdigit() and int(last) != rows - 1)
 

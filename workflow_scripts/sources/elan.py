@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+import xml.parsers.expat as expat
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 from pydantic import Field
 
 from workflow_scripts.cards.card import Task
+from workflow_scripts.core import limits
+from workflow_scripts.core.documents import read_bounded
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.validation import nearest
@@ -131,6 +134,18 @@ def in_seconds(options: Options) -> bool:
     return True
 
 
+def _refuse_document_type(path: Path, raw: bytes) -> None:
+    """Refuse XML that declares a document type, in whatever encoding: ELAN writes none, and entities can explode."""
+
+    def refuse(*declared: object) -> None:
+        raise InputError(path, "declares a document type or entities", f"expected {EXPECTED}")
+
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = refuse
+    parser.EntityDeclHandler = refuse
+    parser.Parse(raw, True)
+
+
 def read_tiers(path: Path, fps: float) -> tuple[dict[str, list[Bout]], list[str]]:
     """Read the time-aligned annotations of every tier, and the media the document names.
 
@@ -139,19 +154,18 @@ def read_tiers(path: Path, fps: float) -> tuple[dict[str, list[Bout]], list[str]
     InputError
         When the file is no such document, declares entities, or an annotation refers to no time.
     """
-    raw = path.read_bytes()
-    if b"<!DOCTYPE" in raw or b"<!ENTITY" in raw:  # ELAN writes neither, and entities can be made to explode
-        raise InputError(path, "declares a document type or entities", f"expected {EXPECTED}")
+    raw = read_bounded(path, limits.TEXT_BYTES)
     try:
+        _refuse_document_type(path, raw)
         root = ET.fromstring(raw)  # noqa: S314 - without entities there is nothing to expand
-    except ET.ParseError as error:
+    except (ET.ParseError, expat.ExpatError) as error:
         raise InputError(path, f"is no readable XML ({error})", f"expected {EXPECTED}") from error
     if root.tag != "ANNOTATION_DOCUMENT":
         raise InputError(path, f"is XML of the kind {root.tag[:40]!r}", f"expected {EXPECTED}")
     slots: dict[str, float] = {}
     for slot in root.iter("TIME_SLOT"):
         value = slot.get("TIME_VALUE")
-        if value is not None and value.lstrip("-").isdigit():
+        if value is not None and re.fullmatch(r"-?[0-9]{1,15}", value):
             slots[slot.get("TIME_SLOT_ID", "")] = int(value) / 1000
     tiers: dict[str, list[Bout]] = {}
     for tier in root.iter("TIER"):

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from workflow_scripts.cards.card import Task
+from workflow_scripts.core import limits
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.bouts import Bout, runs
@@ -40,7 +41,7 @@ def in_seconds(options: Options) -> bool:
 
 def _table(path: Path, encoding: str) -> tuple[list[str], npt.NDArray[np.float64], dict[str, str], list[int]]:
     """Return the header, times and columns as numbers (NaN for `-`), the lines about the trial, and line numbers."""
-    if path.read_bytes()[:4] == b"PK\x03\x04":
+    if file_head(path).raw[:4] == b"PK\x03\x04":
         raise InputError(path, "is a spreadsheet", f"expected {EXPECTED}; save it as csv")
     text = read_text(path, EXPECTED, encoding)
     lines = text.splitlines()
@@ -62,6 +63,7 @@ def _table(path: Path, encoding: str) -> tuple[list[str], npt.NDArray[np.float64
         for name, unit in zip_longest(header, units[: len(header)], fillvalue="")
     ]
     body = [(line, cells) for line, cells in rows if line > count]
+    limits.require_shape(path, "its table", (len(body), len(header)), 8)
     values = np.full((len(body), len(header)), np.nan)
     for row, (line, cells) in enumerate(body):
         for place, cell in enumerate(cells[: len(header)]):

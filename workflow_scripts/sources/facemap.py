@@ -10,7 +10,7 @@ import numpy as np
 
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import Strict
-from workflow_scripts.formats.hdf5 import open_hdf5
+from workflow_scripts.formats.hdf5 import open_hdf5, read_values
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.sources.shared.found import Found, file_head
 from workflow_scripts.sources.shared.points import describe, made
@@ -31,7 +31,9 @@ def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]
         ]
         if not points:
             raise InputError(path, "has no group Facemap with points", "expected Facemap's <video>_FacemapPose.h5")
-        columns = {name: [np.asarray(group[name][axis][()], np.float32).ravel() for axis in AXES] for name in points}
+        columns = {
+            name: [read_values(path, group[name], axis).astype(np.float32).ravel() for axis in AXES] for name in points
+        }
     lengths = {len(values) for axes in columns.values() for values in axes}
     if len(lengths) != 1 or 0 in lengths:
         raise InputError(path, f"its points have {sorted(lengths)} frames", "export it from Facemap again")

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from workflow_scripts.core import limits
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import Strict
-from workflow_scripts.formats.hdf5 import open_hdf5
+from workflow_scripts.formats.hdf5 import open_hdf5, read_values
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.sources.shared.found import Found, file_head
 from workflow_scripts.sources.shared.points import describe, made
@@ -35,19 +36,20 @@ def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]
         if "poseest/points" not in handle or "poseest/confidence" not in handle:
             raise InputError(path, "has no poseest/points and poseest/confidence", "expected a JABS pose file")
         group = handle["poseest"]
-        points, confidence = group["points"][()].astype(np.float32), group["confidence"][()].astype(np.float32)
+        points = read_values(path, group, "points").astype(np.float32)
+        confidence = read_values(path, group, "confidence").astype(np.float32)
         if points.ndim == 3:  # version 2: one mouse
             points, confidence = points[:, None], confidence[:, None]
         if points.ndim != 4 or points.shape[2:] != (len(POINTS), 2) or confidence.shape != points.shape[:3]:
             raise InputError(
                 path, f"points has the shape {points.shape}, expected (frame, mouse, 12, 2)", "export it again"
             )
-        count = group["instance_count"][()] if "instance_count" in group else None
+        count = read_values(path, group, "instance_count", ndim=1) if "instance_count" in group else None
         identity = None
         if "instance_embed_id" in group:
-            identity = group["instance_embed_id"][()].astype(np.int64) - 1
+            identity = read_values(path, group, "instance_embed_id", ndim=2).astype(np.int64) - 1
         elif "instance_track_id" in group:
-            identity = group["instance_track_id"][()].astype(np.int64)
+            identity = read_values(path, group, "instance_track_id", ndim=2).astype(np.int64)
     frames, slots = points.shape[:2]
     if identity is None and slots > 1:
         raise InputError(path, "has several mice and no identities", "use a JABS pose file of version 3 or later")
@@ -62,12 +64,11 @@ def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]
         raise InputError(
             path, f"has {len(used)} identities", "link the short tracks into identities (version 4) before reading it"
         )
+    limits.require_shape(path, "its positions", (frames, len(used), len(POINTS), 3), 4)
     position = np.full((frames, len(used), len(POINTS), 2), np.nan, np.float32)
     sure = np.full((frames, len(used), len(POINTS)), np.nan, np.float32)
-    lookup = np.full(max(used) + 1, -1)
-    lookup[used] = np.arange(len(used))
     at, slot = np.nonzero(there)
-    who = lookup[identity[at, slot]]
+    who = np.searchsorted(used, identity[at, slot])
     position[at, who] = points[at, slot][..., ::-1]
     sure[at, who] = confidence[at, slot]
     position[~(sure > 0)] = np.nan

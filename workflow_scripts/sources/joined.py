@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import Strict
 from workflow_scripts.formats.tracks import Recording
+from workflow_scripts.sources.shared.beside import beside
 
 
 class JoinOptions(Strict):
@@ -57,13 +58,11 @@ def join_animals(path: Path, options: JoinOptions, read: Callable[[Path], Record
     """
     if not options.join:
         return read(path)
-    files = {animal: path.parent / name for animal, name in options.join.items()}
+    files = {animal: beside(path, name) for animal, name in options.join.items()}
     if path not in files.values():
         raise InputError(path, "is none of the files under join", "name it there, beside the animal that it holds")
     found: dict[str, Recording] = {}
     for animal, file in files.items():
-        if not file.is_file():
-            raise InputError(file, "the file does not exist", "check join and beside in the card")
         one = read(file)
         if len(one.individuals) != 1:
             raise InputError(

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import Field
 
+from workflow_scripts.core import limits
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.formats.tracks import Recording
@@ -43,9 +44,18 @@ class Options(Strict):
     recording: str | None = Field(None, description="Recording to read, where the table holds several; empty = all.")
 
 
+def _require_rows(path: Path) -> None:
+    """Refuse a parquet file whose columns do not fit into memory: a kilobyte can stand for 10⁹ equal rows."""
+    from pyarrow.parquet import read_metadata
+
+    claimed = read_metadata(path)
+    limits.require_shape(path, "its table", (claimed.num_rows, claimed.num_columns), 16)
+
+
 def _table(path: Path) -> pd.DataFrame:
     if path.suffix.lower() == ".parquet" or file_head(path).raw[:4] == b"PAR1":
         try:
+            _require_rows(path)
             table = pd.read_parquet(path)
         except ImportError as error:
             raise InputError(
@@ -56,6 +66,9 @@ def _table(path: Path) -> pd.DataFrame:
     else:
         head = file_head(path)
         refuse_non_text(path, head.raw[:4096], EXPECTED)
+        limits.require_memory(path, "its table", 8 * path.stat().st_size)
+        first = head.text.split("\n", 1)[0]
+        limits.require_most(path, "its number of columns", first.count(delimiter_of(first)) + 1, limits.COLUMNS)
         try:
             table = pd.read_csv(path, sep=delimiter_of(head.text.split("\n", 1)[0]), index_col=False)
         except (pd.errors.ParserError, UnicodeDecodeError, ValueError) as error:
@@ -140,6 +153,7 @@ def _one(path: Path, table: pd.DataFrame, options: Options, recording: str) -> R
             "keep one of the rows",
         )
     axes = [name for name in ("x", "y", "z") if name in numbers]
+    limits.require_shape(path, "its positions", (count, len(animals), len(points), len(axes) + 1), 4)
     position = np.full((count, len(animals), len(points), len(axes)), np.nan, np.float32)
     for k, axis in enumerate(axes):
         position[(*place, k)] = numbers[axis][kept]

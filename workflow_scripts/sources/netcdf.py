@@ -15,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.io import netcdf_file
 
+from workflow_scripts.core import limits
+from workflow_scripts.core.documents import require_plain
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
-from workflow_scripts.formats.hdf5 import open_hdf5
+from workflow_scripts.formats.hdf5 import open_hdf5, read_values
 
 AGAIN = "write it again with to_netcdf of xarray or movement"
 DAMAGE = (OSError, EOFError, TypeError, ValueError, KeyError, IndexError, AssertionError, OverflowError, MemoryError)
@@ -66,6 +68,7 @@ def read_netcdf(path: Path, rename: Mapping[str, str] | None = None) -> Dataset:
     InputError
         When it is no NetCDF, is cut short, or refers to another file.
     """
+    require_plain(path)
     with open(path, "rb") as handle:
         start = handle.read(4)
     try:
@@ -140,7 +143,8 @@ def _read_hdf5(path: Path) -> Dataset:
             bare = str(attributes.get("NAME", "")).startswith("This is a netCDF dimension but not a netCDF variable")
             if bare:  # the length of an axis without coordinates
                 continue
-            values = np.asarray(node.asstr()[()] if h5py.check_string_dtype(node.dtype) else node[()])
+            limits.require_shape(path, name, node.shape or (), max(node.dtype.itemsize, 8))
+            values = np.asarray(node.asstr()[()] if h5py.check_string_dtype(node.dtype) else read_values(path, node))
             variables[name] = Variable(_axes(handle, name, node), _decode(values, attributes))
         return Dataset(variables, {key: _text(handle.attrs[key]) for key in _plain_names(handle)})
 

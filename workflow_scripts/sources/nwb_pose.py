@@ -16,7 +16,7 @@ from pydantic import Field
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.typing import Float32Array
 from workflow_scripts.core.validation import Strict, nearest
-from workflow_scripts.formats.hdf5 import open_hdf5
+from workflow_scripts.formats.hdf5 import open_hdf5, read_values
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.sources.shared.found import Found, file_head
 from workflow_scripts.sources.shared.points import describe, made, sure
@@ -54,17 +54,17 @@ def _series(path: Path, name: str, pose: h5py.Group) -> tuple[dict[str, tuple[Fl
     for part, node in pose.items():
         if _kind(node) != "PoseEstimationSeries":
             continue
-        data = node["data"][()].astype(np.float32)
+        data = read_values(path, node, "data").astype(np.float32)
         if data.ndim != 2 or data.shape[1] not in (2, 3):
             raise InputError(
                 path, f"{name}/{part}: data has the shape {data.shape}, expected (time, 2 or 3)", "export it again"
             )
-        confidence = node["confidence"][()].astype(np.float32) if "confidence" in node else sure(data)
+        confidence = read_values(path, node, "confidence").astype(np.float32) if "confidence" in node else sure(data)
         parts[str(part)] = (data, confidence)
         if "starting_time" in node and "rate" in node["starting_time"].attrs:
             rates.append(float(node["starting_time"].attrs["rate"]))
         elif "timestamps" in node and len(node["timestamps"]) > 1:
-            steps = np.diff(node["timestamps"][()])
+            steps = np.diff(read_values(path, node, "timestamps", ndim=1))
             step = float(np.median(steps))
             if step <= 0 or (np.abs(steps - step) > IRREGULAR * step).any():
                 raise InputError(

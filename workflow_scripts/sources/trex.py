@@ -6,6 +6,7 @@ missing one. Files of the other animals of a video are named under `others`.
 
 from __future__ import annotations
 
+import io
 import re
 import zipfile
 from collections.abc import Iterator
@@ -16,10 +17,13 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from workflow_scripts.core import limits
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import Strict
 from workflow_scripts.formats.tracks import Recording
+from workflow_scripts.sources.shared.beside import beside
 from workflow_scripts.sources.shared.found import Found, file_head
+from workflow_scripts.sources.shared.members import check_names, read_member
 from workflow_scripts.sources.shared.points import describe, made
 
 EXPECTED = "TRex's npz of one animal (frame, X#wcentroid, Y#wcentroid, poseX0 …)"
@@ -35,9 +39,14 @@ class Options(Strict):
 
 def _load(path: Path) -> dict[str, npt.NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            names = [name for name in archive.files if name == "frame" or name[:4] == "pose" or name[:1] in "XYf"]
-            return {name: np.asarray(archive[name]) for name in names if archive[name].dtype.kind in "fiu"}
+        with zipfile.ZipFile(path) as archive:
+            names = [name.removesuffix(".npy") for name in check_names(path, archive) if name.endswith(".npy")]
+            wanted = [name for name in names if name == "frame" or name[:4] == "pose" or name[:1] in ("X", "Y")]
+            held = {
+                name: np.load(io.BytesIO(read_member(path, archive, f"{name}.npy")), allow_pickle=False)
+                for name in wanted
+            }
+            return {name: values for name, values in held.items() if values.dtype.kind in "fiu"}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(path, f"is no readable npz ({error})", f"expected {EXPECTED}") from error
 
@@ -59,7 +68,7 @@ def _posed(arrays: dict[str, npt.NDArray[Any]]) -> list[int]:
 
 def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]:
     """Read all animals of one video; see :func:`workflow_scripts.sources.read_tracks`."""
-    files = [path, *(path.parent / name for name in options.others)]
+    files = [path, *(beside(path, name) for name in options.others)]
     loaded = [_load(file) for file in files]
     points = _columns(path, loaded[0])
     length = 0
@@ -70,6 +79,8 @@ def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]
             length = max(length, int(arrays["frame"].max()) + 1)
         else:
             length = max(length, len(arrays[next(iter(points.values()))[0]]))
+    limits.require_most(path, "its number of frames", length, limits.FRAMES)
+    limits.require_shape(path, "its positions", (length, len(files), len(points), 2), 12)
     position = np.full((length, len(files), len(points), 2), np.nan, np.float32)
     for who, arrays in enumerate(loaded):
         for k, pair in enumerate(points.values()):

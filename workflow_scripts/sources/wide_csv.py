@@ -16,6 +16,8 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import Field
 
+from workflow_scripts.core import limits
+from workflow_scripts.core.documents import read_bounded
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.formats.tracks import Recording
@@ -64,6 +66,7 @@ def _columns(header: list[str]) -> dict[str, dict[str, int]]:
 def _frame(path: Path, rows: int | None) -> tuple[list[str], pd.DataFrame]:
     text = read_text(path, EXPECTED)
     delimiter = delimiter_of(text.split("\n", 1)[0])
+    limits.require_most(path, "its number of columns", text.split("\n", 1)[0].count(delimiter) + 1, limits.COLUMNS)
     try:
         table = pd.read_csv(
             io.StringIO(text), sep=delimiter, dtype=object, keep_default_na=False, index_col=False, nrows=rows
@@ -200,7 +203,8 @@ def sniff(path: Path) -> Found | None:
         found.options = {"individuals": animals}
         found.guessed.append(f"{path.name}: the points belong to the animals {', '.join(animals)}, by their names.")
     describe(found, _read(path, Options(**found.options), path.stem, SAMPLE_ROWS))
-    found.n_frames = path.read_bytes().rstrip(b"\r\n").count(b"\n")  # without the header, the number of rows
+    raw = read_bounded(path, limits.TEXT_BYTES)
+    found.n_frames = raw.rstrip(b"\r\n").count(b"\n")  # without the header, the number of rows
     return found
 
 

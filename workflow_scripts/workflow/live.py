@@ -28,7 +28,12 @@ TAIL = 12
 DRAWN = 0.25
 """Seconds between two drawings."""
 STATED = re.compile(r"\b(?:ERROR|CRITICAL)\b:? ?(?:[\w.]+: )?(.+)")
-CHATTER = ("Exiting because a job", "At least one job did not complete", "WorkflowError:\nAt least one job")
+CHATTER = (
+    "Exiting because a job",
+    "At least one job did not complete",
+    "WorkflowError:\nAt least one job",
+    "RuleException:\nCalledProcessError",
+)
 """Messages of Snakemake that repeat what has been shown."""
 
 

@@ -1,8 +1,9 @@
 """The process that a local run keeps with its libraries imported, and which forks a child for each job.
 
-A child is told everything that a process of its own would have: command line, folder, environment, standard input and
+A child gets everything that a process of its own would have: command line, folder, environment, standard input and
 outputs. What it imports beyond what the worker has is imported here before the next fork, so that each library is
-loaded twice in a run and not once a job. The worker does nothing else: no file of a project is opened and no number is
+loaded twice in a run and not once a job. Once a file of the package changes, jobs run by themselves, so that none runs
+old and new code together. The worker does nothing else: no file of a project is opened and no number is
 computed before the fork, and it forks only as long as it has one thread.
 """
 
@@ -29,6 +30,20 @@ from workflow_scripts.workflow.handover import LOADED_BY, STAGES
 
 _DIE_WITH_PARENT = 1  # prctl's PR_SET_PDEATHSIG
 _LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+PACKAGE = Path(__file__).parents[1]
+
+
+def _newest_code() -> int:
+    """When a file of the package was last changed: a job must not run half of the old code and half of the new."""
+    return max(
+        entry.stat().st_mtime_ns for folder, _, _ in os.walk(PACKAGE) for entry in os.scandir(folder) if _is_code(entry)
+    )
+
+
+def _is_code(entry: os.DirEntry[str]) -> bool:
+    return entry.name.endswith(".py")
 
 
 def _one_thread() -> bool:
@@ -65,6 +80,7 @@ class Worker:
     def __init__(self, listening: socket.socket, folder: Path) -> None:
         self.listening, self.folder = listening, folder
         self.open = True
+        self.code = _newest_code()
         self.lines: dict[int, socket.socket] = {}  # of children that run
         self.askers: dict[int, int] = {}
         self.selector = selectors.DefaultSelector()
@@ -130,6 +146,8 @@ class Worker:
         if not isinstance(environment, dict) or not module.startswith(STAGES):
             return None
         if any(os.environ.get(name) != environment.get(name) for name in LOADED_BY):
+            return None
+        if _newest_code() != self.code:
             return None
         self._import([module])
         if not _one_thread():

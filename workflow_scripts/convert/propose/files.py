@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from workflow_scripts.core.errors import EthoMakeError
-from workflow_scripts.sources import DATA_SOURCES, LABEL_SOURCES
+from workflow_scripts.sources import DATA_SOURCES, LABEL_SOURCES, sniff
 from workflow_scripts.sources.shared.found import Found, file_head
 
 FIRST = ("daart_csv", "boris", "caltech_annotator", "bento", "deeplabcut", "sleap", "movement")
@@ -129,12 +129,9 @@ def _tell(path: Path, asked: Sequence[ModuleType], listing: Listing) -> None:
     trouble = ""
     for module in asked:
         try:
-            found = module.sniff(path)
+            found = sniff(module, path)
         except EthoMakeError as error:
             trouble = trouble or str(error).removeprefix(f"{path}: ").rstrip(".")
-            continue
-        except Exception as error:  # a damaged file may make a library raise nearly anything; one must not stop all
-            trouble = trouble or f"cannot be read ({type(error).__name__}: {' '.join(str(error).split())[:80]})"
             continue
         if found is not None:
             listing.recognised.append(Recognised(path, found))

@@ -14,17 +14,36 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import yaml
+from pydantic import BaseModel
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from workflow_scripts.cards.names import Label, TaskName
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path, read_yaml, write_text
-from workflow_scripts.evaluation.probe.linear import LinearModel
+from workflow_scripts.core.validation import validate
+from workflow_scripts.evaluation.probe.linear import LinearModel, Link
 from workflow_scripts.evaluation.probe.rows import Target
 from workflow_scripts.formats.tracks import Kind, Level
 
 READOUT_FILES = ("model.safetensors", "config.yaml")
 """What a saved probe consists of."""
+
+
+class SavedTask(BaseModel):
+    """What `config.yaml` says of a task."""
+
+    kind: Kind
+    level: Level
+    vocabulary: list[Label]
+    background: Label | None
+    link: Link
+
+
+class SavedProbe(BaseModel):
+    """`config.yaml` of a probe; what it says for people is not looked at."""
+
+    tasks: dict[TaskName, SavedTask]
 
 
 @dataclass(frozen=True)
@@ -118,7 +137,7 @@ def load_readout(folder: Path) -> dict[str, Readout]:
     InputError
         When a file is absent, damaged, or does not fit the other.
     """
-    config = read_yaml(folder / "config.yaml") or {}
+    config = validate(SavedProbe, read_yaml(folder / "config.yaml"), where=str(folder / "config.yaml"))
     path = folder / "model.safetensors"
     if not path.is_file():
         raise InputError(path, "the file does not exist", "run the workflow, which makes it")
@@ -126,17 +145,17 @@ def load_readout(folder: Path) -> dict[str, Readout]:
         tensors = load_file(path)
         return {
             task: Readout(
-                kind=about["kind"],
-                level=about["level"],
-                vocabulary=tuple(about["vocabulary"]),
-                background=about["background"],
+                kind=about.kind,
+                level=about.level,
+                vocabulary=tuple(about.vocabulary),
+                background=about.background,
                 model=LinearModel(
-                    tensors[f"{task}/coef"], tensors[f"{task}/intercept"], about["link"], tensors.get(f"{task}/present")
+                    tensors[f"{task}/coef"], tensors[f"{task}/intercept"], about.link, tensors.get(f"{task}/present")
                 ),
             )
-            for task, about in config["tasks"].items()
+            for task, about in config.tasks.items()
         }
     except SafetensorError as error:
         raise InputError(path, f"is no readable safetensors file ({error})", "run the probe rule again") from error
-    except (KeyError, TypeError, AttributeError) as error:
+    except KeyError as error:
         raise InputError(path, f"does not fit config.yaml beside it ({error})", "run the probe rule again") from error

@@ -10,7 +10,7 @@ from workflow_scripts.metrics.frames import macro_f1
 STEPS = np.arange(-2.5, 2.51, 0.25)
 """Logarithms of class weights that are tried."""
 PASSES = 3
-LEAST_GAIN = 0.001
+LEAST_GAIN = 0.005
 """Gain of macro F1 below which a class keeps its weight: smaller ones are noise of the held-out groups."""
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy.ndimage import uniform_filter1d
 
-from workflow_scripts.behaviour.span import learn_span, span_of
+from workflow_scripts.behaviour.span import Span, learn_span, span_of
 from workflow_scripts.core.errors import ConfigError, EthoMakeError
 from workflow_scripts.core.typing import Float32Array, Float64Array, Int64Array
 from workflow_scripts.core.validation import nearest
@@ -96,9 +96,10 @@ class Boosting(ClosedFormModel):
             )
         return metrics
 
-    def _span(self, view: TrackView, task: str) -> tuple[int, float, float] | None:
-        """Background, and mean and deviation of the length of the span that training recordings are scored in."""
-        found, background = [], None
+    def _span(self, view: TrackView, task: str) -> tuple[int, Span] | None:
+        """Background, and the span that the training recordings are scored in."""
+        found: list[tuple[int, int] | None] = []
+        background = None
         for recording in view.train():
             labels = recording.labels.get(task)
             if labels is None or not _has_classes(labels) or not labels.mask.any() or labels.background is None:

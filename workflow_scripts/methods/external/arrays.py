@@ -12,7 +12,7 @@ from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.names import slugify
 from workflow_scripts.core.typing import Float32Array
 from workflow_scripts.core.validation import nearest
-from workflow_scripts.formats.hdf5 import open_hdf5
+from workflow_scripts.formats.hdf5 import open_hdf5, read_values
 from workflow_scripts.formats.tracks import escape_id
 
 NPY, HDF5 = b"\x93NUMPY", b"\x89HDF\r\n\x1a\n"
@@ -100,7 +100,7 @@ def _read_h5(file: Path, recording: str, *, alone: bool) -> np.ndarray:
             node = handle[wanted[0]]
             if not isinstance(node, h5py.Dataset) or node.is_virtual or node.external:
                 raise InputError(file, f"{wanted[0]!r} is no dataset of its own", "write the array itself")
-            found: np.ndarray = node[:] if node.shape else node[()]
+            found: np.ndarray = read_values(file, node)
     except (OSError, KeyError) as error:
         raise InputError(file, f"is no readable HDF5 file ({error})", "write it again, with h5py") from error
     return found

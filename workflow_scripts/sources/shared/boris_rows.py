@@ -8,12 +8,12 @@ JSON). Event times run through all media of an observation one after another, an
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from workflow_scripts.core.documents import parse_json
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.sources.shared.text import delimiter_of, number, read_text, table_rows
 
@@ -222,10 +222,10 @@ def _order_media(observation: Observation) -> None:
 
 def _project(path: Path, text: str) -> dict[str, Observation]:
     try:
-        value = json.loads(text)
+        value = parse_json(text)
         stored = value["observations"].items()
         kinds = {str(b["code"]): str(b.get("type", "")) for b in (value.get("behaviors_conf") or {}).values()}
-    except (json.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise InputError(path, "is no BORIS project (it has no observations)", f"expected {EXPECTED}") from error
     return {str(name): _observation(path, str(name), one, kinds) for name, one in stored}
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from workflow_scripts.cards.card import Task
+from workflow_scripts.core import limits
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.bouts import Bout, runs
@@ -124,6 +125,7 @@ def step_of(path: Path, rows: list[tuple[int, list[str]]]) -> float | None:
 def _numbers(
     path: Path, header: list[str], rows: list[tuple[int, list[str]]], places: list[int]
 ) -> npt.NDArray[np.int64]:
+    limits.require_shape(path, "its table", (len(rows), len(places)), 8)
     table = np.empty((len(rows), len(places)), dtype=np.int64)
     for row, (line, cells) in enumerate(rows):
         if len(cells) != len(header):

@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from workflow_scripts.core import limits
+from workflow_scripts.core.documents import read_bounded
 from workflow_scripts.core.errors import InputError
 
 _SIGNATURES = {
@@ -56,7 +58,8 @@ def read_text(path: Path, expected: str, encoding: str = "utf-8") -> str:
     InputError
         When it is not text.
     """
-    raw = path.read_bytes()
+    raw = read_bounded(path, limits.TEXT_BYTES)
+    limits.require_memory(path, "its text", 8 * len(raw))
     if encoding.lower().replace("-", "").startswith("utf8"):
         refuse_non_text(path, raw[:4096], expected)
     try:
