@@ -27,8 +27,24 @@ CHUNK = 8192
 class FastGaussianHMM(GaussianHMM):  # type: ignore[misc]
     """`hmmlearn.hmm.GaussianHMM(covariance_type="full")` with other arithmetic for the same quantities."""
 
-    def __init__(self, n_components: int = 1, **options: Any) -> None:
-        super().__init__(n_components, covariance_type="full", implementation="log", **options)
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        n_iter: int = 10,
+        tol: float = 1e-2,
+        random_state: int | None = None,
+        init_params: str = "stmc",
+    ) -> None:
+        super().__init__(
+            n_components,
+            covariance_type="full",
+            n_iter=n_iter,
+            tol=tol,
+            random_state=random_state,
+            init_params=init_params,
+            implementation="log",
+        )
 
     def _compute_log_likelihood(self, X: Float64Array) -> Float64Array:
         n_features = self.means_.shape[1]
