@@ -15,11 +15,12 @@ from PIL import Image, ImageDraw, ImageFont
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.typing import Float64Array, Int64Array
 from workflow_scripts.formats.tracks import Recording
+from workflow_scripts.kinematics.skeleton import bones
 from workflow_scripts.plotting.style import class_colours
 from workflow_scripts.video.frames import decode, prefetch, to_frame
 from workflow_scripts.video.metadata import VideoInfo
 from workflow_scripts.video.overlay import label
-from workflow_scripts.video.skeleton import ANIMALS, Frame, blank, bones, draw_animals, frame_of
+from workflow_scripts.video.skeleton import ANIMALS, Frame, blank, draw_animals, frame_of
 from workflow_scripts.video.writing import write_film
 
 Image8 = npt.NDArray[np.uint8]

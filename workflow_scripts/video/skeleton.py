@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,37 +21,6 @@ MARGIN = 0.06
 
 ANIMALS = ((31, 119, 180), (214, 39, 40), (44, 160, 44), (148, 103, 189), (140, 86, 75), (227, 119, 194))
 """Colour of each animal, in turn."""
-
-
-def bones(position: npt.NDArray[np.floating]) -> list[tuple[int, int]]:
-    """Return the lines between points: the tree of the shortest median distances between them.
-
-    Parameters
-    ----------
-    position : ndarray, shape (time, individual, keypoint, space)
-
-    Returns
-    -------
-    list of (int, int)
-        One fewer than the points; points never seen together with another are left out.
-    """
-    step = max(1, len(position) // 500)
-    part = position[::step].astype(np.float64)
-    between = np.linalg.norm(part[:, :, :, None] - part[:, :, None], axis=-1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        length = np.nanmedian(between, axis=(0, 1))
-    n = len(length)
-    length = np.where(np.isnan(length), np.inf, length)
-    joined, found = {0}, list[tuple[int, int]]()
-    while len(joined) < n:
-        inside, outside = sorted(joined), [k for k in range(n) if k not in joined]
-        table = length[np.ix_(inside, outside)]
-        a, b = np.unravel_index(int(table.argmin()), table.shape)
-        if np.isfinite(table[a, b]):
-            found.append((inside[a], outside[b]))
-        joined.add(outside[b])
-    return found
 
 
 @dataclass(frozen=True)
@@ -132,7 +100,7 @@ def draw_animals(
     places : ndarray, shape (individual, keypoint, 2)
         In pixels; NaN = not drawn.
     lines : sequence of (int, int)
-        From :func:`bones`.
+        From :func:`workflow_scripts.kinematics.skeleton.bones`.
     radius : float
         Of a point, in pixels.
     colours : sequence of tuple
