@@ -70,9 +70,9 @@ rule decide_native:
         runtime=PLAN.minutes("decide"),
     params:
         settings=PLAN.settings("decisions"),
-        code=code_digest("stages.decide_folds"),
+        code=code_digest("stages.decide_native"),
     shell:
-        "python -m workflow_scripts.stages.decide_folds --log {log:q} --tracks {input.tracks:q}"
+        "python -m workflow_scripts.stages.decide_native --log {log:q} --tracks {input.tracks:q}"
         " --settings {params.settings:q} --others {input.others:q} --predictions {input.predictions:q}"
         " --decision {output.decision:q} --output {output.predictions:q}"
 
@@ -93,7 +93,7 @@ use rule pool as pool_native_decided with:
 # A final model is decided by what its folds tune: every labelled recording, predicted by a model that did not see it.
 rule decide_final:
     input:
-        others=PLAN.of_scored_folds("predictions.h5"),
+        native=PLAN.of_scored_folds("predictions.h5"),
         probe=PLAN.of_scored_folds("probe_predictions.h5"),
         tracks=PLAN.data,
     output:
@@ -112,7 +112,7 @@ rule decide_final:
         runtime=PLAN.minutes("decide"),
     params:
         settings=PLAN.settings("probe", "decisions"),
-        code=code_digest("stages.decide_folds"),
+        code=code_digest("stages.decide_final"),
     shell:
-        "python -m workflow_scripts.stages.decide_folds --log {log:q} --tracks {input.tracks:q}"
-        " --settings {params.settings:q} --others {input.others:q} --probe {input.probe:q} --decision {output:q}"
+        "python -m workflow_scripts.stages.decide_final --log {log:q} --tracks {input.tracks:q}"
+        " --settings {params.settings:q} --native {input.native:q} --probe {input.probe:q} --output {output:q}"

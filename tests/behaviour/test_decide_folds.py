@@ -11,7 +11,8 @@ from builders.tracks import walkers
 from workflow_scripts.behaviour.decided import read_decision
 from workflow_scripts.formats.predictions import Prediction, create_predictions, open_predictions
 from workflow_scripts.formats.tracks import write_tracks
-from workflow_scripts.stages.decide_folds import READOUT, work
+from workflow_scripts.stages import decide_final, decide_native
+from workflow_scripts.stages.decide_native import READOUT
 
 FRAMES = 400
 SETTINGS = '{"decisions": {}, "probe": {}}'
@@ -39,14 +40,22 @@ def folds(tmp_path):
     return tmp_path, predicted(tmp_path / "0.h5", "ab"), predicted(tmp_path / "1.h5", "cd")
 
 
-def options(folder, **more):
-    plain = {"tracks": folder / "tracks.h5", "settings": SETTINGS, "others": [], "probe": [], "predictions": None}
-    return argparse.Namespace(**(plain | {"decision": folder / "decision.yaml", "output": None} | more))
+def decide_fold(folder, predictions, *others):
+    decide_native.work(
+        argparse.Namespace(
+            tracks=folder / "tracks.h5",
+            settings=SETTINGS,
+            others=others,
+            predictions=predictions,
+            decision=folder / "decision.yaml",
+            output=folder / "decided.h5",
+        )
+    )
 
 
 def test_a_fold_is_decided_by_what_the_others_tune_and_its_bouts_are_whole(folds):
     folder, first, second = folds
-    work(options(folder, predictions=first, others=[second], output=folder / "decided.h5"))
+    decide_fold(folder, first, second)
     with open_predictions(folder / "decided.h5") as reader:
         assert reader.info("S")[3] == READOUT
         found = reader.read("S", "a")
@@ -59,7 +68,15 @@ def test_a_fold_is_decided_by_what_the_others_tune_and_its_bouts_are_whole(folds
 
 def test_a_final_run_is_decided_by_all_folds_probe_and_native_apart(folds):
     folder, first, second = folds
-    work(options(folder, others=[first, second], probe=[second]))
+    decide_final.work(
+        argparse.Namespace(
+            tracks=folder / "tracks.h5",
+            settings=SETTINGS,
+            native=[first, second],
+            probe=[second],
+            output=folder / "decision.yaml",
+        )
+    )
     assert list(read_decision(folder / "decision.yaml")) == ["S"]
     native = read_decision(folder / "decision.yaml", native=True)["S"]
     assert native.background == "none"
@@ -68,5 +85,5 @@ def test_a_final_run_is_decided_by_all_folds_probe_and_native_apart(folds):
 
 def test_a_split_without_other_folds_keeps_the_plain_decision(folds):
     folder, first, _ = folds
-    work(options(folder, predictions=first, output=folder / "decided.h5"))
+    decide_fold(folder, first)
     assert np.isnan(read_decision(folder / "decision.yaml", native=True)["S"].held_score)
