@@ -70,7 +70,8 @@ def main() -> None:
             ]
             coef = fit.model.coef * deviation
             print(
-                f"penalty {alpha:g}: macro F1 {scores[0]:.5f}, {scores[1]:.5f}, |dF1| {abs(scores[0] - scores[1]):.1e}; "
+                f"penalty {alpha:g}: macro F1 {scores[0]:.5f}, {scores[1]:.5f}, "
+                f"|dF1| {abs(scores[0] - scores[1]):.1e}; "
                 f"largest |d coefficient| {np.abs(coef - oracle.coef_).max():.1e}; scikit-learn {took:.2f} s, "
                 f"{int(oracle.n_iter_.max())} iterations, converged: {int(oracle.n_iter_.max()) < arguments.max_iter}; "
                 f"ours converged: {fit.converged}"

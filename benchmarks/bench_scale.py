@@ -28,7 +28,8 @@ from workflow_scripts.evaluation.comparison.compare import score_run
 from workflow_scripts.evaluation.options import IntervalConfig, ProbeConfig
 from workflow_scripts.evaluation.probe.probe import run_probe
 from workflow_scripts.formats.splits import read_split, write_split
-from workflow_scripts.formats.tracks import index_tracks, write_tracks
+from workflow_scripts.formats.track_index import index_tracks
+from workflow_scripts.formats.tracks import write_tracks
 from workflow_scripts.methods import parse, runs
 from workflow_scripts.simulate import make_file
 from workflow_scripts.views.tracks import TrackView

@@ -44,6 +44,7 @@ rule apply:
         readout=f"{RUN}/probe/model.safetensors",
         tasks=f"{RUN}/probe/config.yaml",
         data=lambda wildcards: PLAN.data_of(wildcards.target),
+        decision=PLAN.decisions_of,
     output:
         f"{RUN}/applied/{{target}}.h5",
     log:
@@ -69,6 +70,7 @@ rule apply:
     shell:
         "python -m workflow_scripts.stages.apply --log {log:q} --embedder {params.embedder:q}"
         " --readout {params.readout:q} --data {input.data:q} --settings {params.settings:q} --output {output:q}"
+        " --decision {input.decision:q}"
 
 
 # The same for methods without a network: no GPU.

@@ -1,5 +1,5 @@
 # Consumes: hand labels and predictions, held out and applied. Produces, where models are applied or the key `behaviour`
-# asks for it: results/<experiment>/behaviour/{bouts,budget,time_bins,transitions,agreement,conditions}.csv.
+# asks for it: results/<experiment>/behaviour/{bouts,budget,time_bins,transitions,agreement,conditions,place}.csv.
 
 from shlex import quote
 
@@ -7,7 +7,7 @@ from workflow_scripts.experiment.applications import behaviour_sources, behaviou
 
 CONDITIONS_TABLE = EXPERIMENT.config.behaviour.conditions if EXPERIMENT.config.behaviour else ""
 BEHAVIOUR_TASKS = behaviour_tasks(EXPERIMENT)
-BEHAVIOUR_NAMES = ["bouts", "budget", "time_bins", "transitions", "agreement", "conditions"]
+BEHAVIOUR_NAMES = ["bouts", "budget", "time_bins", "transitions", "agreement", "conditions", "place"]
 BEHAVIOUR = [f"{RESULTS}/behaviour/{name}.csv" for name in BEHAVIOUR_NAMES] if BEHAVIOUR_TASKS else []
 
 

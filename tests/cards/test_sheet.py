@@ -16,7 +16,8 @@ from workflow_scripts.convert.resample import mask_unscored, resample
 from workflow_scripts.convert.splits import make_split
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.validation import validate
-from workflow_scripts.formats.tracks import Labels, Recording, index_tracks, open_tracks, write_tracks
+from workflow_scripts.formats.track_index import index_tracks
+from workflow_scripts.formats.tracks import Labels, Recording, open_tracks, write_tracks
 
 LABELS = """
 labels: [{source: boris, options: {binary: {groom: groom}}}]

@@ -167,4 +167,4 @@ def test_unlabelled_recordings_have_a_split_in_which_all_train(tmp_path: Path) -
     for name in ("m1", "m2"):
         dlc(tmp_path / "lab" / f"{name}.csv", 120)
     made = propose([tmp_path / "lab"], Wishes(fps=30))
-    assert made.card["splits"] == {"everything": {"test": []}} and not written(made, tmp_path)
+    assert made.card["splits"] == {"official": {"train": []}} and not written(made, tmp_path)

@@ -7,7 +7,8 @@ from workflow_scripts.cards.card import Card
 from workflow_scripts.convert import leaks, splits
 from workflow_scripts.core.errors import ConfigError, InputError, LeakError
 from workflow_scripts.formats.splits import read_split, write_split
-from workflow_scripts.formats.tracks import index_tracks, write_quarantine, write_tracks
+from workflow_scripts.formats.track_index import index_tracks
+from workflow_scripts.formats.tracks import write_quarantine, write_tracks
 
 FILE = {"path": "a.csv", "urls": ["https://example.org/a.csv"]}
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from builders.tracks import walkers
 
 from workflow_scripts.behaviour.gather import human_series, predicted_series, read_conditions, recordings_of
@@ -20,7 +22,9 @@ from workflow_scripts.evaluation.probe.readout import load_readout
 from workflow_scripts.formats.predictions import open_predictions
 from workflow_scripts.formats.tracks import write_tracks
 from workflow_scripts.methods.apply import apply_model, chosen_recordings
+from workflow_scripts.methods.raw import method as raw
 from workflow_scripts.methods.runs import embed, export_embedder, train
+from workflow_scripts.training import devices
 from workflow_scripts.views.registry import open_view
 
 CARD = {
@@ -199,3 +203,24 @@ def test_a_wrong_table_of_conditions_is_refused(tmp_path, text, said):
     (tmp_path / "c.csv").write_text(text)
     with pytest.raises(InputError, match=said):
         read_conditions(tmp_path / "c.csv")
+
+
+def test_a_full_device_memory_halves_the_batches_and_changes_nothing(final, tmp_path, monkeypatch):
+    folder, _ = final
+    whole = applied(folder, tmp_path / "whole.h5", tasks=["near"])
+    sizes = []
+    plain = raw.embed
+
+    def full(model, recording):
+        sizes.append(devices.batch_of(8))
+        if len(sizes) == 1:
+            raise torch.cuda.OutOfMemoryError("full")
+        return plain(model, recording)
+
+    monkeypatch.setattr(raw, "embed", full)
+    monkeypatch.setattr(devices, "_divisor", ContextVar("divisor", default=1))
+    again = applied(folder, tmp_path / "again.h5", tasks=["near"])
+    assert sizes[:2] == [8, 4]
+    with open_predictions(whole) as one, open_predictions(again) as other:
+        for name in one.recordings("near"):
+            np.testing.assert_array_equal(one.read("near", name).scores, other.read("near", name).scores)

@@ -19,7 +19,8 @@ from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import atomic_path, write_text
 from workflow_scripts.core.places import require_places
 from workflow_scripts.fetch.partial import lock_partial
-from workflow_scripts.formats.tracks import Recording, index_tracks, open_tracks, write_tracks
+from workflow_scripts.formats.track_index import index_tracks
+from workflow_scripts.formats.tracks import Recording, open_tracks, write_tracks
 from workflow_scripts.report.graph import parse_rulegraph
 from workflow_scripts.stages.rulegraph import settled
 from workflow_scripts.training.checkpoints import load_weights, save_weights

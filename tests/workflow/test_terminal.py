@@ -131,6 +131,14 @@ def test_a_failure_shows_the_end_of_its_log_and_why(shown: tuple[LogHandler, io.
     assert "1 job failed:\n  train m: no labels; add.\n" in text
 
 
+def test_a_job_that_goes_well_the_second_time_did_not_fail(shown: tuple[LogHandler, io.StringIO]) -> None:
+    handler, stream = shown
+    handler.handle(event(LogEvent.JOB_ERROR, "x", logging.ERROR, jobid=3, rule_name="train", log=[]))
+    handler.handle(event(LogEvent.JOB_FINISHED, job_id=3))
+    handler.close()
+    assert "Failed: train" in stream.getvalue() and "1 job failed" not in stream.getvalue()
+
+
 def test_a_workflow_runs_through_the_terminal(tmp_path: Path, root: Path) -> None:
     (tmp_path / "Snakefile").write_text(
         textwrap.dedent(

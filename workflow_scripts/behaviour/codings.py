@@ -251,6 +251,8 @@ def _predicted(reader: PredictionsReader, task: str, recording: str) -> Coded:
     if scores is not None and not (scores.min(initial=0) >= 0 and scores.max(initial=0) <= 1):
         scores = None  # decision values are no confidence
     codes = prediction.prediction.astype(np.int64)
+    if prediction.seen is not None:  # frames without an animal, or left open by a decision, are in no bout
+        codes = np.where(prediction.seen, codes, -1)
     if kind == "binary":
         both = None if scores is None else np.stack([1 - scores, scores], axis=1)
         return Coded(task, (f"no {task}", task), codes, (0,), both)

@@ -19,6 +19,7 @@ from workflow_scripts.core.files import read_yaml, write_text
 from workflow_scripts.core.typing import BoolArray, Int64Array
 from workflow_scripts.core.validation import Strict, validate
 from workflow_scripts.formats.predictions import Prediction, PredictionsReader, PredictionsWriter
+from workflow_scripts.views.seen import seen_frames
 
 READOUT = "probe_decided"
 """What decided predictions of the probe are called in result tables."""
@@ -43,6 +44,48 @@ class Options(Protocol):
         """Whether frames without any point stay unknown."""
 
 
+def is_decided(reader: PredictionsReader, task: str) -> bool:
+    """Whether a task has classes by frame, which decisions are about."""
+    kind, level, _, _ = reader.info(task)
+    return level == "frame" and kind in ("binary", "multiclass")
+
+
+def tune_task(
+    reader: PredictionsReader,
+    dataset: Any,
+    task: str,
+    held: Sequence[Prediction],
+    probabilities: Callable[[Any], Any],
+    options: Options,
+) -> tuple[Decision, list[str]]:
+    """Tune the decision of a task on predictions of recordings that the predicting models did not see.
+
+    Parameters
+    ----------
+    reader : PredictionsReader
+        Names the task's classes.
+    dataset : TracksReader or ClipsReader
+    task, held, probabilities, options
+        As for :func:`decide_task`.
+    """
+    kind, _, vocabulary, _ = reader.info(task)
+    named = vocabulary or YES_NO
+    # A binary task asks whether something is there; without a background of its own, its first class is none.
+    background = reader.background(task) or (named[0] if kind == "binary" else None)
+    notes = []
+    if not held:
+        notes.append(f"{task}: no held-out training group, so nothing tunes the decision; it is the plain one")
+    decision = tune_decision(
+        [Held(probabilities(each.scores), each.truth.astype(np.int64), each.mask) for each in held],
+        named,
+        background,
+        float(dataset.fps(reader.recordings(task)[0])),
+        kind=options.kind,
+        unknown_below=options.unknown_below,
+    )
+    return decision, notes
+
+
 def decide_task(
     reader: PredictionsReader,
     writer: PredictionsWriter,
@@ -51,6 +94,7 @@ def decide_task(
     held: Sequence[Prediction],
     probabilities: Callable[[Any], Any],
     options: Options,
+    readout: str = READOUT,
 ) -> tuple[Decision, list[str]]:
     """Tune the decision of a task and write what it decides of the held-out recordings.
 
@@ -69,6 +113,8 @@ def decide_task(
     probabilities : callable
         Turns the readout's scores into probabilities (time, classes).
     options : Options
+    readout : str
+        Name of the decided predictions in result tables.
 
     Returns
     -------
@@ -77,29 +123,15 @@ def decide_task(
         What the reader of the numbers should know.
     """
     kind, level, vocabulary, _ = reader.info(task)
-    named = vocabulary or YES_NO
-    # A binary task asks whether something is there; without a background of its own, its first class is none.
-    background = reader.background(task) or (named[0] if kind == "binary" else None)
     ids = reader.recordings(task)
-    fps = float(dataset.fps(ids[0]))
-    notes = []
-    if not held:
-        notes.append(f"{task}: one training group, so nothing tunes the decision; it is the plain one")
-    decision = tune_decision(
-        [Held(probabilities(each.scores), each.truth.astype(np.int64), each.mask) for each in held],
-        named,
-        background,
-        fps,
-        kind=options.kind,
-        unknown_below=options.unknown_below,
-    )
+    decision, notes = tune_task(reader, dataset, task, held, probabilities, options)
     writer.task(
         task,
         kind=kind,
         level=level,
         vocabulary=vocabulary,
         background=reader.background(task),
-        readout=READOUT,
+        readout=readout,
     )
     unknown = frames = 0
     for recording in ids:
@@ -111,7 +143,10 @@ def decide_task(
         calibrated = decision.calibration.apply(given)
         scores = calibrated[:, 1] if kind == "binary" else calibrated
         prediction = _scored(codes, calibrated, decision).astype(found.prediction.dtype)
-        writer.add(task, replace(found, prediction=prediction, scores=scores.astype(np.float32)))
+        seen = found.seen
+        if (codes == UNKNOWN).any():
+            seen = (codes != UNKNOWN) & (seen_frames(dataset.read(recording)) if seen is None else seen)
+        writer.add(task, replace(found, prediction=prediction, scores=scores.astype(np.float32), seen=seen))
     if unknown:
         notes.append(f"{task}: {unknown} of {frames} held-out frames stay unknown; scores count them as background")
     return decision, notes
@@ -132,9 +167,13 @@ def _unseen(dataset: Any, recording: str, frames: int) -> BoolArray:
     return missing
 
 
-def write_decision(path: str | Path, decisions: Mapping[str, Decision]) -> None:
-    """Write `decision.yaml`."""
+def write_decision(
+    path: str | Path, decisions: Mapping[str, Decision], native: Mapping[str, Decision] | None = None
+) -> None:
+    """Write `decision.yaml`: by task, the probe's decisions and, where given, those of the method's own readout."""
     plain = {"tasks": {task: decision.to_dict() for task, decision in decisions.items()}}
+    if native is not None:
+        plain["native"] = {task: decision.to_dict() for task, decision in native.items()}
     write_text(path, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
 
 
@@ -160,6 +199,7 @@ class SavedDecision(Strict):
     temperature: float = Field(gt=0, le=1e6)
     unknown_below: float = Field(0.0, ge=0, le=1)
     held_score: float = float("nan")
+    span: tuple[float, float, float, float] | None = None
     classes: dict[Label, SavedClass] = Field(min_length=2, max_length=limits.CLASSES)
 
     @model_validator(mode="after")
@@ -172,10 +212,12 @@ class SavedDecision(Strict):
 class SavedDecisions(Strict):
     """`decision.yaml`."""
 
-    tasks: dict[TaskName, SavedDecision]
+    tasks: dict[TaskName, SavedDecision] = {}
+    native: dict[TaskName, SavedDecision] = {}
 
 
-def read_decision(path: str | Path) -> dict[str, Decision]:
-    """Read `decision.yaml`."""
+def read_decision(path: str | Path, *, native: bool = False) -> dict[str, Decision]:
+    """Read `decision.yaml`: the probe's decisions by task, or those of the method's own readout."""
     saved = validate(SavedDecisions, read_yaml(path), where=str(path))
-    return {task: Decision.from_dict(value.model_dump(exclude_unset=True)) for task, value in saved.tasks.items()}
+    chosen = saved.native if native else saved.tasks
+    return {task: Decision.from_dict(value.model_dump(exclude_unset=True)) for task, value in chosen.items()}

@@ -185,7 +185,7 @@ def _write_simba(target: Target, coding: Coding) -> Path:
     columns: dict[str, Any] = {}
     for each in coding.tasks:
         unknown = int((each.codes < 0).sum())
-        if unknown:
+        if unknown and each.scores is None:  # of predictions, these are frames in which nothing is predicted
             raise InputError(
                 path,
                 f"{unknown} of {coding.n_frames} frames of {coding.recording!r} have no label in the task "

@@ -13,6 +13,7 @@ from pydantic import AliasChoices, Field, field_validator, model_validator
 from workflow_scripts.cards.names import Fps, Label, Name, PlainPath, Side, TaskName, require_unique
 from workflow_scripts.cards.parts import Blocks, Gaps, Movie, Published, Simulation
 from workflow_scripts.cards.patterns import LabelSource, Pattern, expand_pattern
+from workflow_scripts.cards.place import NOWHERE, Space
 from workflow_scripts.cards.sheet import LabelTemplate, Rename, expand, read_spans
 from workflow_scripts.cards.splits import LabelDraws, Split, suffixes
 from workflow_scripts.core import limits
@@ -140,7 +141,7 @@ class Task(Strict):
         return self
 
 
-class Card(Strict):
+class Card(Space):
     """A dataset: where its files are, what they hold, and how it may be used."""
 
     name: Name
@@ -314,16 +315,8 @@ class Card(Strict):
         kept = {"path", "sha256", "md5", "members"}
         files = [RemoteFile(**self.file(path).model_dump(include=kept), urls=["-"]) for path in sorted(paths)]
         shown = {"title": "-", "description": "", "licence": "", "terms": "", "citation": ["-"], "fps_note": ""}
-        silent: dict[str, Any] = {
-            "movies": movies,
-            "splits": {},
-            "published": [],
-            "frames": None,
-            "mirror": None,
-            "local": None,
-            "recordings": None,
-            "labels": [],
-        }
+        silent: dict[str, Any] = {"movies": movies, "splits": {}, "published": [], "labels": [], **NOWHERE}
+        silent |= dict.fromkeys(("frames", "mirror", "local", "recordings"))
         return self.model_copy(update={"shards": shards, "files": files, **shown, **silent, **update})
 
     def inputs_digest(self, purpose: Purpose, name: str = "") -> str:

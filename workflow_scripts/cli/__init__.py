@@ -26,6 +26,8 @@ COMMANDS = {
     "plan": "Predict an experiment's jobs, memory, hours and GPU hours, rule by rule.",
     "prune": "List (or delete) results of runs that an edited experiment no longer has.",
     "predict": "Predict files with a trained run.",
+    "film": "Film what a run says: a recording, snippets of its classes, its motifs.",
+    "suggest": "Choose what to label next, and say what the last round gained.",
     "embed": "Embed a converted dataset with a run, trained or imported.",
     "summary": "Print five lines about a finished experiment.",
     "keep": "Copy a finished experiment's tables to docs/results.",

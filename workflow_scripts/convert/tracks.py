@@ -13,6 +13,7 @@ import numpy.typing as npt
 from workflow_scripts.cards.card import Card, Shard
 from workflow_scripts.cards.parts import Gaps
 from workflow_scripts.cards.patterns import LabelSource
+from workflow_scripts.cards.place import Space
 from workflow_scripts.cards.sheet import read_spans
 from workflow_scripts.convert.blocks import cut
 from workflow_scripts.convert.labels import with_background
@@ -92,6 +93,7 @@ def convert_shard(card: Card, shard: Shard, resources: Path) -> Iterator[Recordi
             start=shard.start,
         )
         recording = _without_gaps(tracks, recording, card.gaps, zero=zero_is_missing(card))
+        recording = scaled(recording, card)
         labels = {
             name: longer(_in_card_vocabulary(tracks, name, found, card), recording.n_frames)
             for name, found in raw.labels.items()
@@ -105,6 +107,20 @@ def convert_shard(card: Card, shard: Shard, resources: Path) -> Iterator[Recordi
         if card.resample is not None:
             recording = resample(recording, card.resample)
         yield from [recording] if card.blocks is None else cut(tracks, recording, card.blocks)
+
+
+def scaled(recording: Recording, card: Space) -> Recording:
+    """Bring positions and image size to the unit of the card's scale, where it has one."""
+    if card.scale is None:
+        return recording
+    factor = card.scale.per_unit
+    size = recording.image_size
+    return dataclasses.replace(
+        recording,
+        position=(recording.position * np.float32(factor)).astype(np.float32),
+        image_size=None if size is None else (size[0] * factor, size[1] * factor),
+        unit=card.scale.unit,
+    )
 
 
 def _verify(card: Card, resources: Path, sums: dict[str, str]) -> None:

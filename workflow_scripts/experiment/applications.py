@@ -67,6 +67,15 @@ def check_applications(experiment: Experiment) -> None:
         raise ConfigError(f"apply: {twice[0]!r} is applied to {twice[1]!r} by two entries; put them into one.")
 
 
+def folds_of(experiment: Experiment, run: Run) -> list[Run]:
+    """Return the runs of the same method, setting and seed on each fold of a run's family; of a final, the first."""
+    families = [family for family in experiment.use(run.dataset).splits if family != FINAL]
+    family = run.family if run.family != FINAL else next(iter(families), None)
+    names = ("dataset", "method", "mode", "setting", "seed")
+    alike = [other for other in experiment.runs if all(getattr(other, key) == getattr(run, key) for key in names)]
+    return [other for other in alike if other.family == family]
+
+
 def final_results(experiment: Experiment) -> list[str]:
     """Paths, below `results/<experiment>/`, of what finals end with: the readout, or the model where it has none."""
     ends = {run.path(): "probe" if experiment.probed(run) else "embedder" for run in experiment.finals}
@@ -137,17 +146,24 @@ def behaviour_sources(experiment: Experiment) -> list[Source]:
     for run, _, path in experiment.predictions():
         first = next(family for family in experiment.use(run.dataset).splits if family != FINAL)
         native = path.endswith("/predictions.h5")
+        shown = _decided(path) if experiment.config.decisions else path
         if (
             run.dataset in behaviour_tasks(experiment)
             and run.family == first
             and (wanted is None or run.method in wanted)
         ):
-            found.append(Source(run.dataset, path, _source_name(run, native=native), "held_out", run.seed))
+            found.append(Source(run.dataset, shown, _source_name(run, native=native), "held_out", run.seed))
     for run, use, path in applied:
         # As in the tables of scores: what a method says by itself is another readout than the probe's.
         native = use.readout != "probe" and run.readout is not None
         found.append(Source(use.dataset, path, _source_name(run, native=native), "applied", run.seed))
     return found
+
+
+def _decided(path: str) -> str:
+    """Return the file of decided classes beside one of predictions: tables of bouts are made from decisions."""
+    folder, name = path.rsplit("/", 1)
+    return f"{folder}/{'native_decided' if name == 'predictions.h5' else 'decided'}_predictions.h5"
 
 
 def _source_name(run: Run, *, native: bool) -> str:

@@ -279,6 +279,12 @@ class Experiment:
         """Runs whose method predicts by itself, on datasets with labels to judge that by."""
         return [run for run in self.runs if run.readout and self.tasks(run.dataset)]
 
+    def decided_runs(self) -> list[Run]:
+        """Runs whose own predictions are decided: those of frames, where the experiment asks for decisions."""
+        if not self.config.decisions:
+            return []
+        return [run for run in self.predicting_runs() if self.probed(run)]
+
     @staticmethod
     def pooled(runs: list[Run]) -> dict[str, list[Run]]:
         """Folds to be scored together: path of the pooled run → its folds."""
@@ -299,8 +305,12 @@ class Experiment:
     def tables(self) -> list[str]:
         """Paths, below `results/<experiment>/`, of every table of scores."""
         found = []
-        decided = self.fitted_runs() if self.config.decisions else []
-        named = ((self.probe_runs(), "probe.csv"), (self.predicting_runs(), "native.csv"), (decided, "decided.csv"))
+        named = (
+            (self.probe_runs(), "probe.csv"),
+            (self.predicting_runs(), "native.csv"),
+            (self.fitted_runs() if self.config.decisions else [], "decided.csv"),
+            (self.decided_runs(), "native_decided.csv"),
+        )
         for runs, name in named:
             found += [f"{run.path()}/{name}" for run in runs] + [f"{path}/{name}" for path in self.pooled(runs)]
         return found

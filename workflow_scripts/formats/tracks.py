@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +15,6 @@ import numpy.typing as npt
 
 from workflow_scripts.core.boundary import reading
 from workflow_scripts.core.errors import InputError
-from workflow_scripts.core.files import digest
 from workflow_scripts.core.typing import Float32Array
 from workflow_scripts.formats.hdf5 import COMPRESSION, create, open_checked, require_own
 from workflow_scripts.formats.rows import read_row, write_row
@@ -222,46 +219,6 @@ def write_quarantine(path: str | Path, shard: str, reason: str) -> None:
         handle.attrs["quarantined"] = json.dumps({shard: reason})
 
 
-def index_tracks(path: str | Path, shards: Sequence[str | Path]) -> None:
-    """Make a dataset's `tracks.h5`: links to the recordings in its shard files, no copies.
-
-    Parameters
-    ----------
-    path : str or Path
-        The index to make.
-    shards : sequence of str or Path
-        Shard files; stored relative to the index, so that the folder may be moved as a whole.
-
-    Raises
-    ------
-    InputError
-        When an id is in two shards, or none is left outside quarantine.
-    """
-    target = Path(path)
-    quarantined: dict[str, str] = {}
-    checksums = hashlib.sha256()
-    with create(target, KIND) as handle:
-        parent = handle.create_group("recordings")
-        for shard in shards:
-            # Without the shards' checksums the index would keep its bytes when a recording changes, and Snakemake
-            # compares small inputs by content.
-            checksums.update(digest(shard).encode())
-            with open_checked(shard, KIND) as source:
-                quarantined.update(json.loads(str(source.attrs.get("quarantined", "{}"))))
-                relative = os.path.relpath(shard, target.parent)
-                for key in source["recordings"]:
-                    if key in parent:
-                        raise InputError(
-                            shard, f"the id {unescape_id(key)!r} is used twice", "give each recording its own"
-                        )
-                    parent[key] = h5py.ExternalLink(relative, f"/recordings/{key}")
-        if not len(parent):
-            reason = next(iter(quarantined.values()), "no recording was found")
-            raise InputError(target, f"not one recording is usable ({reason})", "correct the files of the dataset")
-        handle.attrs["quarantined"] = json.dumps(quarantined)
-        handle.attrs["shards_sha256"] = checksums.hexdigest()
-
-
 class RecordingsReader:
     """What a file of recordings of any kind can be asked; the kinds add how a recording is read."""
 
@@ -342,6 +299,12 @@ class TracksReader(RecordingsReader):
 
     length_of = "position"
     absent = "has no readable recording"
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How the files of the dataset are read; empty in files older than that."""
+        found: dict[str, Any] = json.loads(str(self._handle.attrs.get("reading", "{}")))
+        return found
 
     def read(self, recording: str) -> Recording:
         """Read one recording whole."""

@@ -13,14 +13,22 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts import methods
+from workflow_scripts.convert.propose.files import list_files
 from workflow_scripts.core.errors import ConfigError, EthoMakeError, InputError
+from workflow_scripts.core.files import read_yaml
+from workflow_scripts.methods.predict_tracks import TrackOptions, predict_tracks
 from workflow_scripts.methods.protocol import PredictsFiles
 from workflow_scripts.methods.runs import load_embedder
+from workflow_scripts.methods.trained import Trained
 from workflow_scripts.sources.bout_files import write_rows
 from workflow_scripts.sources.supervisely import is_project, mirror
 from workflow_scripts.training.devices import inference_device, set_up, sparing
 
 log = logging.getLogger("ethomake.predict")
+
+
+Work = Callable[[Path, Path], list[Path]]
+"""Takes a file and the folder that gets what is predicted; returns the files written."""
 
 
 def embedder_of(run: Path) -> Path:
@@ -54,7 +62,7 @@ class Job:
     name: str
 
 
-def gather(inputs: Sequence[Path], kind: str) -> list[Job]:
+def gather(inputs: Sequence[Path], kind: str, source: str = "") -> list[Job]:
     """Find the files of a command line: files stay, folders are searched, subfolders included.
 
     Each file's output is named for it, and for the folders between it and the folder that was named; of equal names,
@@ -66,6 +74,8 @@ def gather(inputs: Sequence[Path], kind: str) -> list[Job]:
         Files and folders.
     kind : str
         Kind of data that the method reads.
+    source : str
+        Of tracks, how they are read: of a folder, the files that the source knows as its own are taken.
 
     Raises
     ------
@@ -78,19 +88,32 @@ def gather(inputs: Sequence[Path], kind: str) -> list[Job]:
             files.setdefault(path.resolve(), (path, Path(path.name)))
             continue
         endings = ENDINGS.get(kind)
-        found = [
-            item
-            for item in sorted(path.rglob("*"))
-            if item.is_file() and not item.name.startswith(".") and (not endings or item.suffix.lower() in endings)
-        ]
+        if kind == "tracks":
+            found = _track_files(path, source)
+        else:
+            found = [
+                item
+                for item in sorted(path.rglob("*"))
+                if item.is_file() and not item.name.startswith(".") and (not endings or item.suffix.lower() in endings)
+            ]
         if not found:
-            expected = f" ({', '.join(sorted(endings))})" if endings else ""
-            raise InputError(path, f"holds no file this run can predict{expected}", "check the path")
+            known = f" ({', '.join(sorted(endings or {source} - {''}))})" if endings or source else ""
+            raise InputError(path, f"holds no file this run can predict{known}", "check the path")
         for item in found:
             files.setdefault(item.resolve(), (item, item.relative_to(path)))
     # By the names that were given: a link is called as the user calls it.
     names = _names([(given.absolute(), len(below.parts)) for given, below in files.values()])
     return [Job(given, name) for (given, _), name in zip(files.values(), names, strict=True)]
+
+
+def _track_files(folder: Path, source: str) -> list[Path]:
+    """Files of a folder that a source reads; those of the same ending that none knows are reported."""
+    listed = list_files([folder])
+    own = sorted(told.path for told in listed.recognised if told.found.kind == "tracks" and told.found.source == source)
+    endings = {path.suffix.lower() for path in own}
+    unread = {name for names in listed.left_out.values() for name in names}
+    damaged = [listed.root / name for name in sorted(unread) if Path(name).suffix.lower() in endings]
+    return [*own, *damaged]
 
 
 def _names(files: Sequence[tuple[Path, int]]) -> list[str]:
@@ -120,8 +143,11 @@ def predict_files(
     overlay: bool = True,
     confidence: float = 0.0,
     video: dict[str, Any] | None = None,
+    tracks: dict[str, Any] | None = None,
+    reading: dict[str, Any] | None = None,
+    decide: bool = True,
 ) -> list[Path]:
-    """Predict each file with the run's method, whose `predict_file` knows what files it takes and what it writes.
+    """Predict each file with a run: tracks with any method, other files where its method has a `predict_file`.
 
     Parameters
     ----------
@@ -139,6 +165,12 @@ def predict_files(
         Bouts of a lower confidence are left out.
     video : dict or None
         Options of the videos, in place of those that the run was trained with: `detector`, `region`, `animals`.
+    tracks : dict or None
+        Options of tracks (:class:`workflow_scripts.methods.predict_tracks.TrackOptions`).
+    reading : dict or None
+        How files of tracks are read, in place of what the run keeps.
+    decide : bool
+        Decide by the run's `decision.yaml`, where it has one.
 
     Returns
     -------
@@ -154,24 +186,20 @@ def predict_files(
     """
     set_up()
     folder = embedder_of(run)
-    model, config = load_embedder(folder)
-    functions = methods.load(config["method"])
-    if not isinstance(functions, PredictsFiles):
-        able = [name for name in methods.names() if isinstance(methods.load(name), PredictsFiles)]
-        raise ConfigError(
-            f"{config['method']} predicts no single files, {', '.join(able)} can; make a dataset of them instead "
-            "(ethomake new-dataset)."
-        )
+    method = read_yaml(folder / "config.yaml")["method"]
+    kind = methods.config_model(method).kind
     given = {"overlay": overlay, "confidence": confidence, "video": video, "beside": folder}
-    given = _taken(config["method"], functions.predict_file, given)
-    kind = methods.config_model(config["method"]).kind
-    model = model.to(inference_device())
+    source = ""
+    if kind == "tracks":
+        work, source = _of_tracks(run, folder, given, tracks or {}, reading, decide=decide)
+    else:
+        work = _of_files(folder, given, tracks or {})
     written: list[Path] = []
     rows: list[list[str]] = []
-    for job in gather(files, kind):
+    for job in gather(files, kind, source):
         target = output / job.name
         try:
-            made = sparing(partial(functions.predict_file, model, job.file, target, **given))
+            made = work(job.file, target)
         except (EthoMakeError, OSError) as error:
             log.error("%s is passed over: %s", job.file, error)
             rows.append([str(job.file), job.name, "failed", " ".join(str(error).split())])
@@ -186,6 +214,50 @@ def predict_files(
         reason = rows[0][3] if len(rows) == 1 else f"{rows[0][3]} (the first of {len(rows)}; see summary.csv)"
         raise InputError(output, f"not one of the files could be predicted: {reason}", "see the reasons above")
     return [*written, output / "summary.csv"]
+
+
+def _of_files(folder: Path, given: dict[str, Any], tracks: dict[str, Any]) -> Work:
+    """Prediction of a file by the method's own `predict_file`."""
+    model, config = load_embedder(folder)
+    functions = methods.load(config["method"])
+    if not isinstance(functions, PredictsFiles):
+        raise ConfigError(
+            f"{config['method']} predicts no single files; make a dataset of them (ethomake new-dataset)."
+        )
+    asked = [f"--{name.replace('_', '-')}" for name, value in tracks.items() if value]
+    if asked:
+        raise ConfigError(f"{config['method']} does not take {', '.join(asked)}, which are for files of tracks.")
+    taken = _taken(config["method"], functions.predict_file, given)
+    model = model.to(inference_device())
+
+    def work(file: Path, target: Path) -> list[Path]:
+        return sparing(partial(functions.predict_file, model, file, target, **taken))
+
+    return work
+
+
+def _of_tracks(
+    run: Path,
+    folder: Path,
+    given: dict[str, Any],
+    tracks: dict[str, Any],
+    reading: dict[str, Any] | None,
+    *,
+    decide: bool,
+) -> tuple[Work, str]:
+    """Prediction of a file of tracks by any method, and the source that reads it."""
+    if given["video"]:
+        raise ConfigError("--detector, --region and --animals are for videos, and this run reads tracks.")
+    base = folder.parent if folder.name == "embedder" else run
+    decision = base / "decision.yaml"
+    trained = Trained(folder, base / "probe", decision if decide and decision.is_file() else None)
+    chosen = reading or trained.config.get("reading") or {}
+    options = TrackOptions(reading=chosen, confidence=given["confidence"], **tracks)
+
+    def work(file: Path, target: Path) -> list[Path]:
+        return predict_tracks(trained, file, target, options)
+
+    return work, str(options.changes.get("source") or chosen.get("source", ""))
 
 
 def _annotations(rows: Sequence[Sequence[str]], output: Path) -> dict[Path, list[Path]]:

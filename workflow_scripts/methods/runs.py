@@ -122,7 +122,7 @@ def train(method: str, settings: dict[str, Any], view: View, *, folder: Path, se
         _fit_in_closed_form(model, view, folder)
     if isinstance(functions, Finishes):
         functions.finish(folder)
-    write_yaml(folder / "hparams.yaml", hparams)
+    write_yaml(folder / "hparams.yaml", hparams | getattr(view, "about", dict)())
     write_text(folder / "model_card.md", _model_card(hparams, _training_lines(view, trained, hparams["seed"]), model))
 
 
@@ -250,7 +250,8 @@ def export_embedder(folder: Path, weights: str = "best") -> None:
     model = _restore(hparams, folder / f"weights_{weights}.safetensors")
     functions = methods.load(hparams["method"])
     keys = ("method", "mode", "seed", "options", "spec", "dataset", "split")
-    config = {key: hparams[key] for key in keys} | {"dimensions": functions.dimension_names(model)}
+    kept = {key: hparams[key] for key in ("reading", "usual") if hparams.get(key)}
+    config = {key: hparams[key] for key in keys} | kept | {"dimensions": functions.dimension_names(model)}
     files: dict[str, Path] = getattr(spec_of(hparams), "files", dict)()
     for name, path in files.items():  # a model that crops new videos takes its detector's weights along
         if not path.is_file():
@@ -289,7 +290,7 @@ def load_embedder(folder: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
     return _restore(config, folder / "model.safetensors"), config
 
 
-def _on_device(embedder: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
+def on_device(embedder: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
     """Read an exported embedder, on the GPU where the rules of its method ask for one and one is there."""
     set_up()
     model, config = load_embedder(embedder)
@@ -306,7 +307,7 @@ def embed(embedder: Path, view: View, output: Path, *, half: bool = False) -> No
     EthoMakeError
         When a recording has another skeleton, order, unit or frame rate than the model was made for.
     """
-    model, config = _on_device(embedder)
+    model, config = on_device(embedder)
     functions = methods.load(config["method"])
     spec = spec_of(config)
     total = len({*view.split.train, *view.split.validation, *view.split.test})
@@ -347,7 +348,7 @@ def predict(embedder: Path, view: View, tasks: Sequence[str], output: Path, *, r
     EthoMakeError
         When the model predicts none of the tasks, or knows other classes than the labels.
     """
-    model, config = _on_device(embedder)
+    model, config = on_device(embedder)
     functions = methods.load(config["method"])
     spec = spec_of(config)
     declared: set[str] = set()

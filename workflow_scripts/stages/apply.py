@@ -28,6 +28,7 @@ def work(options: argparse.Namespace) -> None:
         tasks=settings["tasks"],
         which=settings["recordings"],
         prefer=settings["readout"],
+        decision=options.decision[0] if options.decision else None,
         on_problem=leave_out,
     )
 
@@ -40,6 +41,7 @@ def _inputs(options: argparse.Namespace) -> list[Path]:
     return [
         *(options.embedder / name for name in EMBEDDER_FILES),
         *(options.readout / name for name in READOUT_FILES),
+        *options.decision,
     ]
 
 
@@ -49,5 +51,6 @@ if __name__ == "__main__":
     arguments.add_argument("--readout", type=Path, required=True, help="folder of the fitted probe")
     arguments.add_argument("--data", type=Path, required=True, help="file of the converted dataset")
     arguments.add_argument("--settings", required=True, help="JSON: tasks, recordings, readout")
+    arguments.add_argument("--decision", type=Path, nargs="*", default=[], help="decision.yaml of the run")
     arguments.add_argument("--output", type=Path, required=True)
     start(arguments, work, outputs=_outputs, inputs=_inputs)

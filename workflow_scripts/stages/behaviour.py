@@ -14,6 +14,7 @@ from workflow_scripts.behaviour.gather import human_series, predicted_series, re
 from workflow_scripts.behaviour.measures import bouts, budget, time_bins
 from workflow_scripts.behaviour.options import BehaviourConfig
 from workflow_scripts.behaviour.page import write_page
+from workflow_scripts.behaviour.place import place_table, places
 from workflow_scripts.behaviour.series import Series
 from workflow_scripts.behaviour.transitions import transitions
 from workflow_scripts.cards.kinds import FILES
@@ -30,6 +31,7 @@ def work(options: argparse.Namespace) -> None:
     experiment = read_resolved(options.config)
     chosen = experiment.config.behaviour or BehaviourConfig()
     given = read_conditions(options.conditions) if options.conditions else None
+    rows: list[dict[str, Any]] = []
     tasks, sources = behaviour_tasks(experiment), behaviour_sources(experiment)
     many: list[Series] = []
     covariates = []
@@ -38,6 +40,9 @@ def work(options: argparse.Namespace) -> None:
         about = recordings_of(dataset, data, given)
         covariates += [{"dataset": dataset, "recording": name} | each.covariates for name, each in about.items()]
         many += human_series(dataset, data, tasks.get(dataset, []), about)
+        if experiment.cards[dataset].kind == "tracks":
+            measured, more_rows = places(dataset, data, about, *experiment.cards[dataset].plane())
+            many, rows = many + measured, rows + more_rows
         seen: dict[str, Any] = {}
         for source in sources:
             path = options.results / source.path
@@ -68,6 +73,7 @@ def work(options: argparse.Namespace) -> None:
     }
     for name, table in outputs.items():
         write_csv(options.folder / f"{name}.csv", table, float_format="%.8g")
+    write_csv(options.folder / "place.csv", place_table(rows), float_format="%.8g")
     write_page(options.section, {name: read_small(options.folder / f"{name}.csv") for name in outputs})
 
 

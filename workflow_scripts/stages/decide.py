@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from workflow_scripts.behaviour.decided import decide_task, write_decision
+from workflow_scripts.behaviour.decided import decide_task, is_decided, write_decision
 from workflow_scripts.core.validation import validate
 from workflow_scripts.evaluation.options import DecisionConfig, ProbeConfig
 from workflow_scripts.evaluation.probe.held_out import as_probabilities, held_out_predictions
@@ -37,8 +37,7 @@ def work(options: argparse.Namespace) -> None:
         create_predictions(options.output) as writer,
     ):
         for task in reader.tasks:
-            kind, level, _, _ = reader.info(task)
-            if level != "frame" or kind not in ("binary", "multiclass"):
+            if not is_decided(reader, task):
                 continue
             held, notes = held_out_predictions(
                 options.embeddings, options.tracks, split, task, probe, options.seed, config.folds

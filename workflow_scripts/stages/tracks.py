@@ -6,17 +6,19 @@ import argparse
 from pathlib import Path
 
 from workflow_scripts.convert.quality import quality_tables
+from workflow_scripts.convert.reading import reading_of
 from workflow_scripts.core.names import slugify
 from workflow_scripts.core.tables import write_csv
 from workflow_scripts.experiment.resolved import read_card
-from workflow_scripts.formats.tracks import index_tracks
+from workflow_scripts.formats.track_index import index_tracks
 from workflow_scripts.stages import parser, start
 
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
-    shards = read_card(options.card).shards
-    index_tracks(options.output, [options.recordings / f"{slugify(shard.id)}.h5" for shard in shards])
+    card = read_card(options.card)
+    paths = [options.recordings / f"{slugify(shard.id)}.h5" for shard in card.shards]
+    index_tracks(options.output, paths, reading_of(card))
     quality, labels = quality_tables(options.output)
     for path, table in ((options.quality, quality), (options.labels, labels)):
         write_csv(path, table, float_format="%.6g")

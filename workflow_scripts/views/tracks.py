@@ -10,6 +10,7 @@ from typing import Any
 from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.formats.splits import Split
 from workflow_scripts.formats.tracks import Recording, open_tracks
+from workflow_scripts.views.usual import usual_ranges
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,11 @@ class TrackView:
     def everything(self) -> Iterator[Recording]:
         """Yield every recording of the split, to be embedded with the fitted model."""
         return self._iterate(sorted({*self.split.train, *self.split.validation, *self.split.test}))
+
+    def about(self) -> dict[str, Any]:
+        """Return how files become such recordings, and what the training ones usually look like: kept with a model."""
+        with open_tracks(self.path) as reader:
+            return {"reading": reader.reading, "usual": usual_ranges(self.train())}
 
     def spec(self) -> DataSpec:
         """Describe the data, from the first training recording; the others must agree.

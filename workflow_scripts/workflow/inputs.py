@@ -14,6 +14,7 @@ from workflow_scripts import methods
 from workflow_scripts.cards.card import FINAL, Card
 from workflow_scripts.cards.kinds import DETECTORS, FILES
 from workflow_scripts.core.names import slugify
+from workflow_scripts.experiment.applications import folds_of
 from workflow_scripts.experiment.experiment import Experiment, Run
 from workflow_scripts.experiment.resolved import resolved_digest, write_resolved
 from workflow_scripts.experiment.schema import ApplyUse
@@ -219,6 +220,25 @@ class Inputs:
         """Input function: a file of each fold of a run."""
         return lambda wildcards: [f"{self.results}/{run.path()}/{name}" for run in self.folds(wildcards)]
 
+    def of_other_folds(self, name: str) -> Callable[[Any], list[str]]:
+        """Input function: a file of each other fold of a run's family."""
+
+        def found(wildcards: Any) -> list[str]:
+            run = self.run(wildcards)
+            return [path for path in self.of_runs(folds_of(self.experiment, run), name) if f"/{run.split}/" not in path]
+
+        return found
+
+    def of_scored_folds(self, name: str) -> Callable[[Any], list[str]]:
+        """Input function: a file of each fold that scores a final run, where the run has such a file."""
+
+        def found(wildcards: Any) -> list[str]:
+            run = self.run(wildcards)
+            has = run.readout if name == "predictions.h5" else self.experiment.probed(run)
+            return self.of_runs(folds_of(self.experiment, run), name) if has else []
+
+        return found
+
     def of_runs(self, runs: Iterable[Run], *names: str) -> list[str]:
         """Files of runs, below `results/<experiment>/`."""
         return [f"{self.results}/{run.path()}/{name}" for run in runs for name in names]
@@ -241,6 +261,11 @@ class Inputs:
         """JSON of what applying a final run depends on."""
         tasks = wanted.tasks or self.experiment.tasks(wanted.model())
         return as_json({"tasks": tasks, "recordings": wanted.chosen(), "readout": wanted.readout})
+
+    def decisions_of(self, wildcards: Any) -> list[str]:
+        """Input function: the decision that a final run is applied with, where the experiment asks for decisions."""
+        wanted = self.experiment.config.decisions
+        return [f"{self.results}/{self._run_path(wildcards)}/decision.yaml"] if wanted else []
 
     def pool_settings(self, wildcards: Any) -> str:
         """JSON of what scoring the folds of a run together depends on."""

@@ -78,7 +78,7 @@ class LogHandler(LogHandlerBase):
         self._tally = Tally()
         self._drawn = 0
         self._tenth = 0
-        self._failed: list[str] = []
+        self._failed: dict[int, str] = {}
         self._errors: set[str] = set()
         self._ended = threading.Event()
         if self._live:
@@ -134,6 +134,7 @@ class LogHandler(LogHandlerBase):
                 self._tally.start(fields["jobs"])
             case LogEvent.JOB_FINISHED:
                 self._tally.finish(fields["job_id"])
+                self._failed.pop(fields["job_id"], None)  # a later attempt went well
             case LogEvent.PROGRESS:
                 self._tally.done, self._tally.total = fields["done"], fields["total"]
                 self._report_tenth()
@@ -162,7 +163,7 @@ class LogHandler(LogHandlerBase):
         logs = [Path(path.split(" (")[0]) for path in fields["log"]]
         lines = next(filter(None, map(tail, logs)), [])
         sentence = explanation(lines)
-        self._failed = [line for line in self._failed if not line.startswith(f"{name}: ")] + [f"{name}: {sentence}"]
+        self._failed[job] = f"{name}: {sentence}"
         if attempt > 1:
             self._write(f"Failed again (attempt {attempt}): {name}: {sentence}")
             return
@@ -229,7 +230,7 @@ class LogHandler(LogHandlerBase):
             self._erase()
             if self._failed:
                 self._write(f"\n{len(self._failed)} job{'s' * (len(self._failed) > 1)} failed:")
-                for line in self._failed[:10]:
+                for line in list(self._failed.values())[:10]:
                     self._write(f"  {line}")
                 self._write("The same command goes on where it stopped, once the cause is fixed.")
             if self._failed or self._errors:

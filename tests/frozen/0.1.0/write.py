@@ -33,7 +33,8 @@ from workflow_scripts.formats.images import open_images
 from workflow_scripts.formats.predictions import open_predictions
 from workflow_scripts.formats.splits import read_split, write_split
 from workflow_scripts.formats.tables import write_table
-from workflow_scripts.formats.tracks import index_tracks, open_tracks, write_tracks
+from workflow_scripts.formats.track_index import index_tracks
+from workflow_scripts.formats.tracks import open_tracks, write_tracks
 from workflow_scripts.methods import parse, runs
 from workflow_scripts.simulate import make_file
 from workflow_scripts.sources.clips import index_clips, shard_options

@@ -302,9 +302,6 @@ def _splits(items: Sequence[Item], kind: str, source: str, made: Proposal) -> di
             f"{len(items) - len(labelled)} of {len(items)} recordings have no labels: they pretrain and are predicted, "
             "and are never held out."
         )
-    if not labelled:
-        made.guessed.append("No recording has labels: in the split `everything` all train, and nothing is scored.")
-        return {"splits": {"everything": {"test": []}}}
     if len(groups) == 1:
         return _blocks(labelled, kind, made)
     folds = min(len(groups), FOLDS)
