@@ -138,9 +138,7 @@ def daart(share: float, folder: Path) -> Case:
         for _ in range(epochs):
             for start in range(0, len(cut), 2):
                 optimiser.zero_grad()
-                encoded = model.network(cut[start : start + 2])
-                logits = encoded[0] if isinstance(encoded, tuple) else encoded
-                logits = logits["labels"] if isinstance(logits, dict) else logits
+                logits = model.network(cut[start : start + 2]).strong
                 torch.nn.functional.cross_entropy(
                     logits.reshape(-1, logits.shape[-1]), target[start : start + 2].reshape(-1), ignore_index=-1
                 ).backward()
