@@ -166,7 +166,7 @@ def test_decisions_add_tables_and_are_off_by_default(root: Path) -> None:
     assert not [path for path in plain if path.endswith("decided.csv")]
     decided = load_experiment(root, DEMO | {"decisions": {}}).tables()
     extra = sorted(set(decided) - set(plain))
-    assert set(plain) < set(decided) and all(path.endswith("/decided.csv") for path in extra)
+    assert set(plain) < set(decided) and all(path.endswith("decided.csv") for path in extra)
     # Every probed run and its folds together, chance left out.
     assert "runs/rats_pairs_twin/raw/sound/default/fold/seed0/decided.csv" in extra
     assert not [path for path in extra if "/prior/" in path or "/rat_direction/" in path]

@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 
 from workflow_scripts import methods
 from workflow_scripts.core.errors import ConfigError, EthoMakeError
+from workflow_scripts.core.files import read_yaml
 from workflow_scripts.formats.embeddings import open_embeddings
 from workflow_scripts.formats.images import write_images
 from workflow_scripts.formats.splits import Split
@@ -142,7 +143,7 @@ def test_embeddings_are_float32_and_one_row_a_frame(
     view = views[methods.config_model(name).kind]
     folder = trained(name)
     runs.embed(folder / "embedder", view, tmp_path / "embeddings.h5")
-    dimensions = runs.read_yaml(folder / "embedder" / "config.yaml")["dimensions"]
+    dimensions = read_yaml(folder / "embedder" / "config.yaml")["dimensions"]
     with open_embeddings(tmp_path / "embeddings.h5") as reader:
         lengths = {recording.id: recording.n_frames for recording in view.everything()}
         assert set(reader.ids) == set(lengths)
@@ -168,8 +169,8 @@ def test_the_exported_model_is_the_trained_one(name: str, views: dict[str, Any],
     functions = methods.load(name)
     recording = next(iter(views[methods.config_model(name).kind].test()))
     model, config = runs.load_embedder(folder / "embedder")
-    assert json.dumps(config["options"]) == json.dumps(runs.read_yaml(folder / "hparams.yaml")["options"])
-    fresh = runs._restore(runs.read_yaml(folder / "hparams.yaml"), folder / "weights_best.safetensors")
+    assert json.dumps(config["options"]) == json.dumps(read_yaml(folder / "hparams.yaml")["options"])
+    fresh = runs._restore(read_yaml(folder / "hparams.yaml"), folder / "weights_best.safetensors")
     with torch.inference_mode():
         np.testing.assert_array_equal(functions.embed(model, recording), functions.embed(fresh, recording))
     for key, value in model.state_dict().items():
@@ -179,7 +180,7 @@ def test_the_exported_model_is_the_trained_one(name: str, views: dict[str, Any],
 @pytest.mark.parametrize("name", NAMES)
 def test_another_skeleton_is_refused(name: str, views: dict[str, Any], trained: Any) -> None:
     kind = methods.config_model(name).kind
-    spec = runs.spec_of(runs.read_yaml(trained(name) / "embedder" / "config.yaml"))
+    spec = runs.spec_of(read_yaml(trained(name) / "embedder" / "config.yaml"))
     spec.check(next(iter(views[kind].everything())))
     with pytest.raises(EthoMakeError, match=r"\S+ .*\."):
         spec.check(foreign(views[kind], kind))

@@ -70,7 +70,7 @@ rule both:
     (tmp_path / "Snakefile").write_text(text)
     said = snakemake(tmp_path, "-n")
     counts = dict(re.findall(r"^(\w+) +(\d+)$", said, flags=re.M))
-    assert counts[f"{maker}_convert"] == "6" and counts["one_split"] == "9"
+    assert counts[f"{maker}_convert"] == "6" and counts["one_split"] == "3"
     assert counts["one_fit"] == counts["two_fit"] == "3"
     assert ("one_convert" in counts) == (maker == "one") and "two_split" not in counts
 

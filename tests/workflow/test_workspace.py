@@ -195,10 +195,10 @@ def test_the_wheel_works_without_the_checkout(root: Path, tmp_path: Path, monkey
 def test_snakemakes_report_shows_tables_figures_and_page(root: Path) -> None:
     rules = {path.name: path.read_text() for path in (root / "rules").glob("*.smk")}
     named = {name: re.findall(r'report\(\s*f"\{RESULTS\}/([^"]+)"', text) for name, text in rules.items()}
-    assert set(named["compare.smk"]) == {"comparison.csv", "tests.csv", "ranks.csv"}
+    assert set(named["compare.smk"]) == {"comparison.csv", "tests.csv", "ranks.csv", "label_efficiency.csv"}
     assert named["report.smk"] == ["report/index.html"] and named["paper.smk"] == ["figures/{{figure}}.png"]
     captions = [caption for text in rules.values() for caption in re.findall(r'caption="([^"]+)"', text)]
-    assert len(captions) == 5
+    assert len(captions) == 6
     for caption in [*captions, "captions/workflow.rst"]:
         assert (root / "rules" / caption).is_file(), caption
 
