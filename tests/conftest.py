@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -54,3 +56,15 @@ def mirror() -> Path:
     if not folder.is_dir():
         pytest.skip("the real recordings are not here: set ETHOMAKE_MIRRORS to their folder")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Take back the handlers of stages that a test ran in this process: they would write to its closed streams."""
+    logger = logging.getLogger()
+    handlers, level = list(logger.handlers), logger.level
+    yield
+    for handler in list(logger.handlers):
+        if handler not in handlers and type(handler) in (logging.StreamHandler, logging.FileHandler):
+            logger.removeHandler(handler)
+    logger.setLevel(level)
