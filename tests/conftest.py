@@ -58,13 +58,19 @@ def mirror() -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    """Take back the handlers of stages that a test ran in this process: they would write to its closed streams."""
+def _release_streams() -> None:
+    # pytest's own handlers are of other types.
     logger = logging.getLogger()
-    handlers, level = list(logger.handlers), logger.level
-    yield
     for handler in list(logger.handlers):
-        if handler not in handlers and type(handler) in (logging.StreamHandler, logging.FileHandler):
+        if type(handler) in (logging.StreamHandler, logging.FileHandler):
             logger.removeHandler(handler)
-    logger.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def no_handlers_of_stages() -> Iterator[None]:
+    """Remove the handlers of stages that a test or a fixture ran in this process: their streams are closed."""
+    level = logging.getLogger().level
+    _release_streams()
+    yield
+    _release_streams()
+    logging.getLogger().setLevel(level)

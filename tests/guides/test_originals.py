@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,17 +80,12 @@ def smaller_twins(folder: Path, root: Path) -> None:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def lab(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     torch.set_num_threads(1)
-    # Stages set the logging of their process, which here is the tests'.
-    logger = logging.getLogger()
-    handlers, level = list(logger.handlers), logger.level
     init(tmp_path / "lab")
     smaller_twins(tmp_path / "lab", root)
     monkeypatch.chdir(tmp_path / "lab")
-    yield Path.cwd()
-    logger.handlers[:] = handlers
-    logger.setLevel(level)
+    return Path.cwd()
 
 
 def follow(name: str, lab: Path, monkeypatch: pytest.MonkeyPatch) -> Guide:
