@@ -134,9 +134,9 @@ def main() -> None:
     write(options.output / "bench.csv", [asdict(row) for row in rows])
     draw(options.output / "bench.png", rows)
     if options.history:
-        told = {"commit": commit(), "machine": machine(), "share": options.share}
+        about = {"commit": commit(), "machine": machine(), "share": options.share}
         kept = [field.name for field in fields(Row) if not field.name.endswith("_is")]
-        write(HISTORY, [told | {key: asdict(row)[key] for key in kept} for row in rows], add=True)
+        write(HISTORY, [about | {key: asdict(row)[key] for key in kept} for row in rows], add=True)
     print(f"{options.output}/bench.csv and bench.png; {machine()}, load {os.getloadavg()[0]:.1f}")
 
 

@@ -12,6 +12,7 @@ from workflow_scripts.core.names import slugify
 from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.formats.clips import ClipRecording, open_clips
 from workflow_scripts.formats.splits import read_split
+from workflow_scripts.formats.tracks import by_class
 from workflow_scripts.sources.bout_files import bouts_of, write_rows
 from workflow_scripts.sources.supervisely import place_video, write_annotation, write_meta
 from workflow_scripts.video.cut import cut_clip, scaled_size
@@ -110,7 +111,7 @@ def _bouts_of(recording: ClipRecording) -> list[Bout]:
     """Return the labelled bouts of a video, the background left out."""
     found = []
     for labels in recording.labels.values():
-        if labels.level != "frame" or labels.kind not in ("multiclass", "binary"):
+        if not by_class(labels.kind, labels.level):
             continue
         names = labels.vocabulary
         codes = np.where(labels.mask, labels.values, -1).astype(np.int64)

@@ -21,11 +21,9 @@ from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.formats.datasets import open_dataset
 from workflow_scripts.formats.hdf5 import file_kind
 from workflow_scripts.formats.predictions import PredictionsReader, open_predictions
-from workflow_scripts.formats.tracks import Labels
+from workflow_scripts.formats.tracks import Labels, by_class
 from workflow_scripts.sources.bout_files import bouts_of
-
-VIDEOS = {".mp4", ".m4v", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".wmv"}
-BY_CLASS = ("multiclass", "binary")
+from workflow_scripts.video.metadata import VIDEOS
 
 
 @dataclass(frozen=True)
@@ -149,7 +147,7 @@ def labels_of(data: Path, tasks: Sequence[str] | None = None, media: str = "") -
             chosen = [
                 _labelled(task, labels)
                 for task, labels in reader.all_labels(recording).items()
-                if task in (tasks or known) and labels.level == "frame" and labels.kind in BY_CLASS
+                if task in (tasks or known) and by_class(labels.kind, labels.level)
             ]
             chosen = [each for each in chosen if (each.codes >= 0).any()]
             if chosen:
@@ -204,8 +202,7 @@ def tasks_by_frame(path: Path, reader: PredictionsReader, tasks: Sequence[str] |
     for task in tasks or []:
         if task not in reader.tasks:
             raise ConfigError(f"{path}: has no task {task!r}{nearest(task, reader.tasks)}.")
-    about = [(task, *reader.info(task)[:2]) for task in tasks or reader.tasks]
-    chosen = [task for task, kind, level in about if level == "frame" and kind in BY_CLASS]
+    chosen = [task for task in tasks or reader.tasks if by_class(*reader.info(task)[:2])]
     if not chosen:
         raise InputError(path, "has no classes by frame", "name a run whose tasks are labelled by frame")
     return chosen
@@ -250,9 +247,7 @@ def _predicted(reader: PredictionsReader, task: str, recording: str) -> Coded:
     scores = None if prediction.scores is None else np.asarray(prediction.scores)
     if scores is not None and not (scores.min(initial=0) >= 0 and scores.max(initial=0) <= 1):
         scores = None  # decision values are no confidence
-    codes = prediction.prediction.astype(np.int64)
-    if prediction.seen is not None:  # frames without an animal, or left open by a decision, are in no bout
-        codes = np.where(prediction.seen, codes, -1)
+    codes = prediction.codes()
     if kind == "binary":
         both = None if scores is None else np.stack([1 - scores, scores], axis=1)
         return Coded(task, (f"no {task}", task), codes, (0,), both)

@@ -19,6 +19,7 @@ from workflow_scripts.core.files import read_yaml, write_text
 from workflow_scripts.core.typing import BoolArray, Int64Array
 from workflow_scripts.core.validation import Strict, validate
 from workflow_scripts.formats.predictions import Prediction, PredictionsReader, PredictionsWriter
+from workflow_scripts.formats.tracks import by_class
 from workflow_scripts.views.seen import seen_frames
 
 READOUT = "probe_decided"
@@ -44,10 +45,9 @@ class Options(Protocol):
         """Whether frames without any point stay unknown."""
 
 
-def is_decided(reader: PredictionsReader, task: str) -> bool:
-    """Whether a task has classes by frame, which decisions are about."""
-    kind, level, _, _ = reader.info(task)
-    return level == "frame" and kind in ("binary", "multiclass")
+def decided_tasks(reader: PredictionsReader) -> list[str]:
+    """Return the tasks with classes by frame, which decisions are about."""
+    return [task for task in reader.tasks if by_class(*reader.info(task)[:2])]
 
 
 def tune_task(

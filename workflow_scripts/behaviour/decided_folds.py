@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.behaviour.decided import Options, is_decided, tune_task
+from workflow_scripts.behaviour.decided import Options, decided_tasks, tune_task
 from workflow_scripts.behaviour.decisions import Decision
 from workflow_scripts.formats.datasets import open_dataset
 from workflow_scripts.formats.predictions import Prediction, open_predictions
@@ -18,7 +17,7 @@ def held_by_task(paths: Sequence[Path]) -> dict[str, list[Prediction]]:
     found: dict[str, list[Prediction]] = {}
     for path in paths:
         with open_predictions(path) as reader:
-            for task in filter(partial(is_decided, reader), reader.tasks):
+            for task in decided_tasks(reader):
                 found.setdefault(task, []).extend(each for each in reader.iterate(task) if each.scores is not None)
     return found
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from workflow_scripts.behaviour.calibration import Calibration, fit_calibration
 from workflow_scripts.behaviour.paths import Prices, best_paths, log_of, tune_prices
-from workflow_scripts.behaviour.span import Span, inside_span, learn_span, span_of, within
+from workflow_scripts.behaviour.span import INDEPENDENT_S, Span, inside_span, learn_span, span_of, within
 from workflow_scripts.behaviour.thresholds import Held, Rule, class_scores, decide, shown_classes, tune
 from workflow_scripts.core.typing import BoolArray, Float64Array, FloatArray, Int64Array
 
@@ -155,7 +155,7 @@ def _believed(
     calibrated = calibration.apply(probabilities)
     if span is None or background is None:
         return calibrated
-    return within(calibrated, background, inside_span(calibrated[:, background], span, independent=2 * fps))
+    return within(calibrated, background, inside_span(calibrated[:, background], span, independent=INDEPENDENT_S * fps))
 
 
 def tune_decision(

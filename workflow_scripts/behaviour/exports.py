@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.behaviour.codings import VIDEOS, Coding, open_filmed
+from workflow_scripts.behaviour.codings import Coding, open_filmed
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.names import slugify
 from workflow_scripts.core.tables import write_csv
@@ -20,7 +20,7 @@ from workflow_scripts.sources.boris import write_boris
 from workflow_scripts.sources.elan import write_elan
 from workflow_scripts.sources.nwb import write_nwb
 from workflow_scripts.sources.supervisely import place_video, write_annotation, write_meta
-from workflow_scripts.video.metadata import checksum
+from workflow_scripts.video.metadata import VIDEOS, checksum
 
 COLUMNS = (
     "recording",

@@ -20,7 +20,7 @@ from workflow_scripts.plotting.style import class_colours
 from workflow_scripts.video.frames import decode, prefetch, to_frame
 from workflow_scripts.video.metadata import VideoInfo
 from workflow_scripts.video.overlay import label
-from workflow_scripts.video.skeleton import ANIMALS, Frame, blank, draw_animals, frame_of
+from workflow_scripts.video.skeleton import ANIMALS, Frame, blank, draw_animals, frame_of, known_places
 from workflow_scripts.video.writing import write_film
 
 Image8 = npt.NDArray[np.uint8]
@@ -240,8 +240,7 @@ def grid(
     cells: list[tuple[Float64Array, list[tuple[int, int]]]] = []
     for each in snippets:
         part = each.recording.position[each.start : min(each.stop, each.start + frames)]
-        flat = part[..., :2].reshape(-1, 2)
-        flat = flat[np.asarray(np.isfinite(flat).all(axis=1), bool)]
+        flat = known_places(part)
         centre = np.median(flat, axis=0) if len(flat) else np.zeros(2)
         frame = Frame(float(centre[0] - side / 2), float(centre[1] - side / 2), cell / side, cell, cell)
         cells.append((frame(part), bones(each.recording.position)))
@@ -264,8 +263,7 @@ def grid(
 
 def _extent(snippet: Snippet) -> float:
     """Side of the square that holds nearly all points of a snippet, with room around them."""
-    flat = snippet.recording.position[snippet.start : snippet.stop, ..., :2].reshape(-1, 2)
-    flat = flat[np.asarray(np.isfinite(flat).all(axis=1), bool)]
+    flat = known_places(snippet.recording.position[snippet.start : snippet.stop])
     if not len(flat):
         return 1.0
     low, high = np.quantile(flat, [0.02, 0.98], axis=0)

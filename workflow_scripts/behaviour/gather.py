@@ -15,9 +15,9 @@ from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.datasets import open_dataset
 from workflow_scripts.formats.predictions import open_predictions
+from workflow_scripts.formats.tracks import by_class
 from workflow_scripts.views.seen import seen_frames
 
-KINDS = ("binary", "multiclass")
 KNOWN = ("recording", "dataset", "group", "animal", "condition")
 """Columns of a table of conditions with a meaning; others are covariates."""
 
@@ -117,7 +117,7 @@ def human_series(dataset: str, data: Path, tasks: Sequence[str], about: Mapping[
         for recording, known in about.items():
             for task in tasks:
                 labels = reader.labels(recording, task)
-                if labels is None or labels.level != "frame" or labels.kind not in KINDS or not labels.mask.any():
+                if labels is None or not by_class(labels.kind, labels.level) or not labels.mask.any():
                     continue
                 classes, background = class_names(task, labels.kind, labels.vocabulary, labels.background)
                 codes = known_codes(labels.values, labels.mask)
@@ -150,7 +150,7 @@ def predicted_series(
     with open_predictions(predictions) as reader, open_dataset(data) as recordings:
         for task in reader.tasks:
             kind, level, vocabulary, _ = reader.info(task)
-            if level != "frame" or kind not in KINDS:
+            if not by_class(kind, level):
                 continue
             classes, background = class_names(task, kind, vocabulary, reader.background(task))
             for found in reader.iterate(task):

@@ -10,6 +10,7 @@ from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import read_yaml
 from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.predictions import open_predictions
+from workflow_scripts.formats.tracks import by_class
 
 NAMES = (
     "native_decided_predictions.h5",
@@ -93,6 +94,5 @@ def class_tasks(path: Path, task: str | None = None) -> Iterator[str]:
     """Yield the tasks of a file that have a class a frame, or the one that is asked for."""
     with open_predictions(path) as reader:
         for name in reader.tasks:
-            kind, level, _, _ = reader.info(name)
-            if level == "frame" and kind in ("binary", "multiclass") and task in (None, name):
+            if by_class(*reader.info(name)[:2]) and task in (None, name):
                 yield name

@@ -84,13 +84,10 @@ def film_of(
         if recording not in reader.ids:
             raise ConfigError(f"{data}: has no recording {recording!r}; name the data of these predictions: --data.")
         shown, lines = drawable(reader.read(recording))
-        kind, _, vocabulary, readout = said.info(task)
+        kind, _, _, readout = said.info(task)
+        classes, background = said.classes(task), said.background(task)
         found = said.read(task, recording)
-        background = said.background(task)
-    classes = vocabulary or (f"no {task}", task)
-    codes = same_length(path, found.prediction, shown.n_frames)
-    if found.seen is not None:
-        codes = np.where(found.seen, codes, -1)
+    codes = same_length(path, found.codes(), shown.n_frames)
     rows = [Row("model" if readout == "probe" else f"model ({readout})", codes, found.scores)]
     labels = shown.labels.get(task)
     if labels is not None and labels.mask.any():
@@ -124,13 +121,10 @@ def grids_of(
     path = prediction_files(run, predictions)[0]
     for name in class_tasks(path, task):
         with open_predictions(path) as said:
-            _, _, vocabulary, _ = said.info(name)
-            classes = vocabulary or (f"no {name}", name)
+            classes = said.classes(name)
             bouts: dict[int, list[tuple[str, int, int, float]]] = {}
             for found in said.iterate(name):
-                codes = found.prediction.astype(np.int64)
-                codes = codes if found.seen is None else np.where(found.seen, codes, -1)
-                for start, stop, code in runs(codes).triples():
+                for start, stop, code in runs(found.codes()).triples():
                     if code >= 0:
                         bouts.setdefault(code, []).append(
                             (found.recording, start, stop, _sure(found, start, stop, code))

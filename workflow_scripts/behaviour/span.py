@@ -24,6 +24,8 @@ SPREAD = 0.05
 """Standard deviation of the lengths, over their mean, above which the length is no part of the protocol."""
 STEPS = 400
 """Begins (and lengths) that are tried; more would be finer than an annotator's start is."""
+INDEPENDENT_S = 2.0
+"""Seconds whose frames count as one observation."""
 CLIP = 4.0
 """Largest log odds of one frame: a tree that is sure of a single frame must not outvote the others."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -61,9 +62,7 @@ def stretches(found: Prediction, fps: float) -> list[tuple[int, int, int, float]
     if found.scores is None:
         return []
     sure = sureness(found.scores)
-    codes = np.where(found.mask, -1, found.prediction.astype(np.int64))
-    if found.seen is not None:
-        codes = np.where(found.seen, codes, -1)
+    codes = np.where(found.mask, -1, found.codes())
     longest, shortest = max(1, round(LONGEST_S * fps)), max(1, round(SHORTEST_S * fps))
     cut = []
     for start, stop, code in runs(codes).triples():
@@ -103,13 +102,12 @@ def suggest(
         for path in predictions:
             for name in class_tasks(path, task):
                 with open_predictions(path) as said:
-                    classes = said.info(name)[2] or (f"no {name}", name)
-                    _, cut, scores = about.setdefault(name, (classes, {}, {}))
+                    _, cut, scores = about.setdefault(name, (said.classes(name), {}, {}))
                     for found in said.iterate(name):
                         if found.recording in cut or found.recording not in reader.ids:
                             continue
-                        open_frames = found if not labelled else _unmasked(found)
-                        cut[found.recording] = stretches(open_frames, reader.fps(found.recording))
+                        shown = replace(found, mask=np.zeros_like(found.mask)) if labelled else found
+                        cut[found.recording] = stretches(shown, reader.fps(found.recording))
                         scores[found.recording] = found.scores
         for name, (classes, cut, scores) in about.items():
             listed = [(rec, a, b, -sure) for rec, parts in cut.items() for a, b, _, sure in parts]
@@ -135,10 +133,6 @@ def suggest(
             predictions[0], "leaves nothing to suggest: every predicted frame is labelled", "use --labelled"
         )
     return pd.DataFrame(rows, columns=list(COLUMNS))
-
-
-def _unmasked(found: Prediction) -> Prediction:
-    return Prediction(**(vars(found) | {"mask": np.zeros_like(found.mask)}))
 
 
 def _second(scores: npt.NDArray[np.floating], chosen: int) -> int:

@@ -33,7 +33,10 @@ def run(options: argparse.Namespace) -> None:
     for path in found:
         print(path)
         if options.delete:
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
     if not found:
         print(f"Everything in {results} belongs to the experiment.")
     elif not options.delete:

@@ -24,7 +24,7 @@ from workflow_scripts.core.files import digest
 from workflow_scripts.core.validation import deep_merge, nearest, validate
 from workflow_scripts.formats.bouts import runs
 from workflow_scripts.formats.clips import TASK, Clip, ClipRecording, open_clips, write_clips
-from workflow_scripts.formats.tracks import Labels
+from workflow_scripts.formats.tracks import Labels, by_class
 from workflow_scripts.sources import LABEL_SOURCES, read_labels
 from workflow_scripts.sources.shared.bouts import task_of
 from workflow_scripts.sources.videos import BalanceOptions, Options
@@ -193,7 +193,7 @@ def _tasks(recordings: Sequence[ClipRecording]) -> list[str]:
         task: None
         for recording in recordings
         for task, labels in recording.labels.items()
-        if labels.level == "frame" and labels.kind in ("multiclass", "binary")
+        if by_class(labels.kind, labels.level)
     }
     return list(found)
 

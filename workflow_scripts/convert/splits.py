@@ -43,11 +43,13 @@ def make_splits(tracks: Path, card: Card) -> list[Split]:
         See :func:`make_split`.
     """
     splits = []
-    for name in (name for family in card.splits for name in card.split_names(family)):
-        try:
-            splits.append(make_split(tracks, card, name))
-        except QuarantinedSideError as error:
-            logger.warning("%s It is left out.", error)
+    with open_dataset(tracks) as reader:
+        labelled = _labelled(reader, card)
+        for name in (name for family in card.splits for name in card.split_names(family)):
+            try:
+                splits.append(_made(reader, card, name, labelled))
+            except QuarantinedSideError as error:
+                logger.warning("%s It is left out.", error)
     return splits
 
 
@@ -77,20 +79,28 @@ def make_split(tracks: Path, card: Card, name: str) -> Split:
     """
     if name == FINAL:
         return _everything_labelled(tracks, card)
+    with open_dataset(tracks) as reader:
+        return _made(reader, card, name, _labelled(reader, card))
+
+
+def _labelled(reader: DatasetReader, card: Card) -> set[str]:
+    """Recordings with labels: what nobody labelled is there to be trained on and predicted, and holds out nothing."""
+    known = set(reader.ids)
+    if card.tasks and hasattr(reader, "has_labels"):
+        return set(filter(reader.has_labels, known)) or known
+    return known
+
+
+def _made(reader: DatasetReader, card: Card, name: str, labelled: set[str]) -> Split:
     family = _family(card, name)
     definition = card.splits[family]
-    with open_dataset(tracks) as reader:
-        unit = reader.group
-        if isinstance(definition, GroupSplit | FoldSplit) and definition.by == "animal":
-            if not hasattr(reader, "animal_of"):
-                raise ConfigError(f"Split {name!r} of {card.name!r}: only images are split by animal; name groups.")
-            unit = reader.animal_of
-        groups = {recording: unit(recording) for recording in sorted(reader.ids)}
-        missing = _quarantined_groups(card, reader)
-        # What nobody labelled is there to be trained on and predicted, and holds out nothing.
-        asks = bool(card.tasks) and hasattr(reader, "has_labels")
-        labelled = {recording for recording in groups if not asks or reader.has_labels(recording)} or set(groups)
-    sides = divide(card, name, groups, labelled, missing)
+    unit = reader.group
+    if isinstance(definition, GroupSplit | FoldSplit) and definition.by == "animal":
+        if not hasattr(reader, "animal_of"):
+            raise ConfigError(f"Split {name!r} of {card.name!r}: only images are split by animal; name groups.")
+        unit = reader.animal_of
+    groups = {recording: unit(recording) for recording in sorted(reader.ids)}
+    sides = divide(card, name, groups, labelled, _quarantined_groups(card, reader))
     named = sorted({recording for side in SIDES for recording in sides[side]})
     return Split(
         dataset=card.name,

@@ -14,6 +14,7 @@ from workflow_scripts.core.files import failure
 from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.predictions import open_predictions
 from workflow_scripts.formats.sections import Item, Section, write_section
+from workflow_scripts.formats.tracks import by_class
 
 RUN = ("dataset", "method", "mode", "setting", "split", "seed")
 COLUMNS = (
@@ -66,10 +67,10 @@ def video_scores(predictions: Path, about: dict[str, Any]) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     with open_predictions(predictions) as reader:
         for task in reader.tasks:
-            kind, level, vocabulary, readout = reader.info(task)
-            if level != "frame" or kind not in ("multiclass", "binary"):
+            kind, level, _, readout = reader.info(task)
+            if not by_class(kind, level):
                 continue
-            names = vocabulary or (f"no {task}", task)
+            names = reader.classes(task)
             total = np.zeros((len(names), 3), np.int64)
             frames = 0
             common = about | {"readout": readout, "task": task}

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from workflow_scripts.core.boundary import reading
 from workflow_scripts.core.errors import InputError
+from workflow_scripts.core.typing import Int64Array
 from workflow_scripts.formats.hdf5 import COMPRESSION, create, open_checked
 from workflow_scripts.formats.tracks import Kind, Level, escape_id, unescape_id
 
@@ -50,6 +51,11 @@ class Prediction:
     prediction: npt.NDArray[np.generic]
     scores: npt.NDArray[np.float32] | None = None
     seen: npt.NDArray[np.bool_] | None = None
+
+    def codes(self) -> Int64Array:
+        """Class of each frame; -1 where no animal is seen, or a decision left the frame open."""
+        codes: Int64Array = self.prediction.astype(np.int64)
+        return codes if self.seen is None else np.where(self.seen, codes, -1)
 
 
 class PredictionsWriter:
@@ -107,6 +113,10 @@ class PredictionsReader:
         with self._damage():
             attrs = self._tasks[escape_id(task)].attrs
             return attrs["kind"], attrs["level"], tuple(json.loads(attrs["vocabulary"])), str(attrs["readout"])
+
+    def classes(self, task: str) -> tuple[str, ...]:
+        """Return the names of a task's classes; a task of yes and no may have none of its own."""
+        return self.info(task)[2] or (f"no {task}", task)
 
     def background(self, task: str) -> str | None:
         """Return the class that means nothing of interest, None where there is none or the file is older than that."""

@@ -25,6 +25,11 @@ Kind: TypeAlias = Literal["binary", "multiclass", "continuous"]
 KIND = "tracks"
 
 
+def by_class(kind: str, level: str) -> bool:
+    """Whether a task of this kind and level has one class a frame, out of several or yes and no."""
+    return level == "frame" and kind in ("binary", "multiclass")
+
+
 @dataclass(frozen=True)
 class Labels:
     """What people (or rules) said about one task in one recording.

@@ -96,7 +96,8 @@ def apply_model(
         When a recording has another skeleton, unit or frame rate than the model was made for, or none is left.
     """
     trained = Trained(embedder, readout, decision)
-    known = load_readout(readout)
+    # Read again only where it is incomplete, for the sentence that says what is missing.
+    known = trained.probe or load_readout(readout)
     for task in tasks:
         if task not in known:
             raise ConfigError(f"{readout}: has no task {task!r}{nearest(task, list(known))}.")

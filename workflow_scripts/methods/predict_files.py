@@ -15,14 +15,15 @@ from typing import Any
 from workflow_scripts import methods
 from workflow_scripts.convert.propose.files import list_files
 from workflow_scripts.core.errors import ConfigError, EthoMakeError, InputError
-from workflow_scripts.core.files import read_yaml
 from workflow_scripts.methods.predict_tracks import TrackOptions, predict_tracks
 from workflow_scripts.methods.protocol import PredictsFiles
 from workflow_scripts.methods.runs import load_embedder
+from workflow_scripts.methods.saved import read_run
 from workflow_scripts.methods.trained import Trained
 from workflow_scripts.sources.bout_files import write_rows
 from workflow_scripts.sources.supervisely import is_project, mirror
 from workflow_scripts.training.devices import inference_device, set_up, sparing
+from workflow_scripts.video.metadata import VIDEOS
 
 log = logging.getLogger("ethomake.predict")
 
@@ -47,7 +48,6 @@ def embedder_of(run: Path) -> Path:
     )
 
 
-VIDEOS = {".mp4", ".m4v", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".wmv"}
 ENDINGS = {"clips": VIDEOS, "images": VIDEOS | {".npz", ".npy"}}
 """Ends of names of the files taken from a folder, by the kind of data a method reads; other kinds take every file."""
 
@@ -109,7 +109,7 @@ def gather(inputs: Sequence[Path], kind: str, source: str = "") -> list[Job]:
 def _track_files(folder: Path, source: str) -> list[Path]:
     """Files of a folder that a source reads; those of the same ending that none knows are reported."""
     listed = list_files([folder])
-    own = sorted(told.path for told in listed.recognised if told.found.kind == "tracks" and told.found.source == source)
+    own = sorted(one.path for one in listed.recognised if (one.found.kind, one.found.source) == ("tracks", source))
     endings = {path.suffix.lower() for path in own}
     unread = {name for names in listed.left_out.values() for name in names}
     damaged = [listed.root / name for name in sorted(unread) if Path(name).suffix.lower() in endings]
@@ -186,7 +186,7 @@ def predict_files(
     """
     set_up()
     folder = embedder_of(run)
-    method = read_yaml(folder / "config.yaml")["method"]
+    method = read_run(folder / "config.yaml")["method"]
     kind = methods.config_model(method).kind
     given = {"overlay": overlay, "confidence": confidence, "video": video, "beside": folder}
     source = ""

@@ -15,13 +15,13 @@ from workflow_scripts.behaviour.exports import export
 from workflow_scripts.behaviour.gather import predicted_series, recordings_of
 from workflow_scripts.behaviour.measures import budget
 from workflow_scripts.convert.reading import read_new
-from workflow_scripts.convert.resample import resample
+from workflow_scripts.convert.resample import FPS_TOLERANCE, resample
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.names import slugify
 from workflow_scripts.core.tables import write_csv
 from workflow_scripts.formats.embeddings import write_embeddings
 from workflow_scripts.formats.predictions import open_predictions
-from workflow_scripts.formats.tracks import Recording, write_tracks
+from workflow_scripts.formats.tracks import Recording, by_class, write_tracks
 from workflow_scripts.methods.apply import write_applied
 from workflow_scripts.methods.trained import Predicted, Trained
 from workflow_scripts.sources.bout_files import write_rows
@@ -30,9 +30,6 @@ from workflow_scripts.views.tracks import DataSpec
 from workflow_scripts.views.usual import outside, unlike
 
 log = logging.getLogger("ethomake.predict")
-
-RATE_TOLERANCE = 0.005
-"""Share by which the frame rate of a file may differ from the model's without being brought to it."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +138,7 @@ def _fitted(recordings: Iterator[Recording], fps: float) -> Iterator[tuple[Recor
     for recording in recordings:
         notes: list[str] = []
         fitted = recording
-        if abs(recording.fps - fps) > RATE_TOLERANCE * fps:
+        if abs(recording.fps - fps) > FPS_TOLERANCE * fps:
             notes.append(f"recorded at {recording.fps:g} frames/s, resampled to the model's {fps:g}")
             fitted = resample(recording, fps)
         yield replace(fitted, fps=fps), notes
@@ -184,7 +181,7 @@ def _write(
         {task: found[0].readout for task, found in by_task.items()},
     )
     yield predictions
-    framed = [task for task in by_task if facts[task].level == "frame" and facts[task].kind in ("binary", "multiclass")]
+    framed = [task for task in by_task if by_class(facts[task].kind, facts[task].level)]
     if framed:
         yield from _tables(trained, folder, data, predictions, framed, options)
     if options.probabilities:
@@ -217,11 +214,11 @@ def _probabilities(folder: Path, predictions: Path, recordings: Sequence[Recordi
                 "seconds": np.round(np.arange(recording.n_frames) / recording.fps, 4),
             }
             for task in reader.tasks:
-                kind, level, vocabulary, _ = reader.info(task)
+                kind, level, _, _ = reader.info(task)
                 if level != "frame" or recording.id not in reader.recordings(task):
                     continue
                 found = reader.read(task, recording.id)
-                names = vocabulary if vocabulary else (f"no {task}", task)
+                names = reader.classes(task)
                 if found.scores is not None:
                     scores = found.scores if found.scores.ndim == 2 else found.scores[:, None]
                     shown = names if scores.shape[1] == len(names) else names[-1:]

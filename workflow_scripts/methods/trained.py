@@ -79,8 +79,7 @@ class Trained:
         self.native = options.readout() is not None
         self.decisions: dict[str, Mapping[str, Decision]] = {"native": {}, "probe": {}}
         if decision is not None:
-            own = {"native": read_decision(decision, native=True), "probe": read_decision(decision)}
-            self.decisions = dict(own)
+            self.decisions = {"native": read_decision(decision, native=True), "probe": read_decision(decision)}
 
     def facts(self) -> dict[str, TaskFacts]:
         """Tasks the model can say something of: the probe's, and those its own readout was trained on."""

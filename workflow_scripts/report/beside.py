@@ -32,27 +32,27 @@ def beside(tables: Mapping[str, pd.DataFrame], *, dataset: str) -> tuple[Figure,
     Figure, DataFrame, str
         The caption says what each source published and how its numbers came about. None without published numbers.
     """
-    told = tables["tables/published.csv"]
-    told = told[told["dataset"].astype(str) == dataset] if len(told) else told
-    if told.empty:
+    numbers = tables["tables/published.csv"]
+    numbers = numbers[numbers["dataset"].astype(str) == dataset] if len(numbers) else numbers
+    if numbers.empty:
         return None
     rows = without_folds(tables["comparison.csv"])
     rows = rows[rows["dataset"] == dataset]
-    names = [str(name) for name in dict.fromkeys(told["ours"].fillna("")) if name]
+    names = [str(name) for name in dict.fromkeys(numbers["ours"].fillna("")) if name]
     lines: list[tuple[object, ...]] = []
-    for row in told.to_dict("records"):
+    for row in numbers.to_dict("records"):
         number = row["value"], math.nan, math.nan
         sure = str(row["verified"]) == "True"
         lines.append((row["task"], row["metric"], "published", row["method"], *number, row["source"], sure))
     for (task, metric), mine in rows.groupby(["task", "metric"], sort=False):
-        if not ((told["task"] == task) & (told["metric"] == metric)).any():
+        if not ((numbers["task"] == task) & (numbers["metric"] == metric)).any():
             continue
         found = [over_seeds(seeds) for seeds in pool_seeds(scores(mine), str(metric)).values() if not seeds[0].chance]
         same = [score for score in found if score.method in names]
         for score in dict.fromkeys([*found[:1], *same]):
             lines.append((task, metric, "here", score.label, score.value, score.low, score.high, "", True))
     data = pd.DataFrame(lines, columns=DRAWN)
-    return _draw(data, names, dataset), data, _caption(told, dataset)
+    return _draw(data, names, dataset), data, _caption(numbers, dataset)
 
 
 @styled
@@ -96,12 +96,12 @@ def _panel(axis: Axes, data: pd.DataFrame, names: list[str]) -> None:
     axis.tick_params(axis="y", length=0)
 
 
-def _caption(told: pd.DataFrame, dataset: str) -> str:
+def _caption(numbers: pd.DataFrame, dataset: str) -> str:
     parts = [
         f"Numbers published on {dataset} (grey diamonds, thin ones not verified in the source) and ours on the same "
         "tasks and metrics (circles, lines are intervals)."
     ]
-    for (source, place), rows in told.fillna({"place": "", "protocol": ""}).groupby(["source", "place"], sort=False):
+    for (source, place), rows in numbers.fillna({"place": "", "protocol": ""}).groupby(["source", "place"], sort=False):
         methods = ", ".join(dict.fromkeys(rows["method"].astype(str)))
         protocol = next(iter(rows["protocol"]), "")
         parts.append(f"{source}{', ' if place else ''}{place}: {methods}. {protocol}".strip())

@@ -178,9 +178,7 @@ def _confusions(data: ReportData, dataset: str, task: str, order: list[str], ide
 
 def _ethogram(example: ExamplePrediction, order: list[str], filmed: bool) -> Ethogram:
     """Show the truth, then the methods, best first."""
-    named = sorted(
-        example.predictions, key=lambda name: next((k for k, label in enumerate(order) if label == name), len(order))
-    )
+    named = sorted(example.predictions, key=lambda name: order.index(name) if name in order else len(order))
     rows = {"human labels": example.truth, **{name: example.predictions[name] for name in named}}
     legend = zip(example.vocabulary, class_colours(example.vocabulary, example.background), strict=True)
     return Ethogram(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from workflow_scripts.behaviour.decided import decide_task, is_decided, write_decision
+from workflow_scripts.behaviour.decided import decide_task, decided_tasks, write_decision
 from workflow_scripts.core.validation import validate
 from workflow_scripts.evaluation.options import DecisionConfig, ProbeConfig
 from workflow_scripts.evaluation.probe.held_out import as_probabilities, held_out_predictions
@@ -36,9 +36,7 @@ def work(options: argparse.Namespace) -> None:
         open_predictions(options.predictions) as reader,
         create_predictions(options.output) as writer,
     ):
-        for task in reader.tasks:
-            if not is_decided(reader, task):
-                continue
+        for task in decided_tasks(reader):
             held, notes = held_out_predictions(
                 options.embeddings, options.tracks, split, task, probe, options.seed, config.folds
             )

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from workflow_scripts.behaviour.decided import decide_task, is_decided, write_decision
+from workflow_scripts.behaviour.decided import decide_task, decided_tasks, write_decision
 from workflow_scripts.behaviour.decided_folds import held_by_task
 from workflow_scripts.behaviour.decisions import Decision
 from workflow_scripts.core.validation import validate
@@ -32,7 +32,7 @@ def work(options: argparse.Namespace) -> None:
         reader = stack.enter_context(open_predictions(options.predictions))
         writer = stack.enter_context(create_predictions(options.output))
         probabilities = partial(as_probabilities, logistic=True)
-        for task in filter(partial(is_decided, reader), reader.tasks):
+        for task in decided_tasks(reader):
             decisions[task], notes = decide_task(
                 reader, writer, dataset, task, held.get(task, []), probabilities, config, READOUT
             )

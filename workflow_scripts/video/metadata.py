@@ -15,9 +15,10 @@ from workflow_scripts.core import limits
 from workflow_scripts.core.documents import require_plain
 from workflow_scripts.core.errors import InputError
 
-SUFFIXES = frozenset(
-    {".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".mts", ".wmv", ".h264", ".ogv"}
-)
+VIDEOS = frozenset({".mp4", ".m4v", ".avi", ".mkv", ".mov", ".webm", ".mpg", ".mpeg", ".wmv"})
+"""Names of video files that people's programs write."""
+
+SUFFIXES = VIDEOS | {".mts", ".h264", ".ogv"}
 """Names that video files mostly have. A file is judged by its content; these only help to find videos in a folder."""
 
 VARIABLE = 0.05

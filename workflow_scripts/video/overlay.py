@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -16,16 +15,14 @@ from PIL import Image, ImageDraw, ImageFont
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.formats.clips import exact_rate
 from workflow_scripts.plotting.style import class_colours
-from workflow_scripts.video.crop import PRESET
 from workflow_scripts.video.frames import decode, prefetch
 from workflow_scripts.video.metadata import VideoInfo
+from workflow_scripts.video.writing import add_h264
 
 Image8 = npt.NDArray[np.uint8]
 
 CLOCK = Fraction(1, 90000)
 """Time stamps of the film: fine enough for any camera, and those of the video where its frame rate varies."""
-
-CRF = "23"
 
 
 def colours(count: int, background: int | None) -> list[Image8]:
@@ -104,11 +101,9 @@ def write_overlay(
     labels = [label(name, size, colour) for name, colour in zip(classes, ground, strict=True)]
     ticks = np.round(info.times / float(CLOCK)).astype(np.int64)
     with atomic_path(path) as part, av.open(str(part), "w", format="mp4") as container:
-        stream: Any = container.add_stream("libx264", rate=exact_rate(info.fps))
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream = add_h264(container, exact_rate(info.fps))
+        stream.width, stream.height = width, height
         stream.codec_context.time_base = CLOCK
-        stream.codec_context.thread_count = 1
-        stream.options = {"crf": CRF, "preset": PRESET, "x264-params": "threads=1"}
         for number, planes in enumerate(prefetch(decode(info), depth=4)):
             if number == len(codes):
                 break

@@ -49,6 +49,12 @@ class Frame:
         return places
 
 
+def known_places(position: npt.NDArray[np.floating]) -> Float64Array:
+    """Return all known points of a recording, whatever the frame and the animal, shape (point, 2)."""
+    flat: Float64Array = position[..., :2].reshape(-1, 2).astype(np.float64)
+    return flat[np.isfinite(flat).all(axis=1)]
+
+
 def even(value: float) -> int:
     """Return the nearest even number, two at least."""
     return max(2, 2 * round(value / 2))
@@ -69,8 +75,7 @@ def frame_of(position: npt.NDArray[np.floating], size: tuple[float, float] | Non
         x = y = 0.0
         wide, high = float(size[0]), float(size[1])
     else:
-        flat = position[..., :2].reshape(-1, 2).astype(np.float64)
-        flat = flat[np.asarray(np.isfinite(flat).all(axis=1), bool)]
+        flat = known_places(position)
         # A few points far off, which trackers leave, would shrink all others.
         low, top = np.quantile(flat, [0.001, 0.999], axis=0) if len(flat) else (np.zeros(2), np.ones(2))
         room = MARGIN * max(float((top - low).max()), 1e-6)

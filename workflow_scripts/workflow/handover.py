@@ -99,7 +99,8 @@ def hand_over() -> None:
     if status < 0:  # ended by a signal, which whoever waits for this process shall see as such
         import signal
 
-        signal.signal(-status, signal.SIG_DFL) if -status not in (signal.SIGKILL, signal.SIGSTOP) else None
+        if -status not in (signal.SIGKILL, signal.SIGSTOP):
+            signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     os._exit(status)
 

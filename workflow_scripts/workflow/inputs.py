@@ -225,7 +225,8 @@ class Inputs:
 
         def found(wildcards: Any) -> list[str]:
             run = self.run(wildcards)
-            return [path for path in self.of_runs(folds_of(self.experiment, run), name) if f"/{run.split}/" not in path]
+            others = [other for other in folds_of(self.experiment, run) if other.split != run.split]
+            return self.of_runs(others, name)
 
         return found
 

@@ -18,6 +18,7 @@ from workflow_scripts.formats.datasets import open_dataset
 from workflow_scripts.formats.images import ImagesReader
 from workflow_scripts.formats.tracks import Recording, TracksReader
 from workflow_scripts.kinematics.skeleton import bones
+from workflow_scripts.video.skeleton import known_places
 
 PICTURES = ["dataset", "recording", "use", "frame", "pose", "image"]
 """Columns of `pictures.csv`.
@@ -114,8 +115,7 @@ def _poses(reader: TracksReader, films: Sequence[str], wanted: Sequence[tuple[st
 
 def _box(found: Recording) -> tuple[npt.NDArray[np.float64], float, tuple[int, int]]:
     """Return the lower corner, the scale and the size of what the poses lie in: the image, else what was visited."""
-    flat = found.position[..., :2].reshape(-1, 2).astype(np.float64)
-    flat = flat[np.isfinite(flat).all(axis=1)]
+    flat = known_places(found.position)
     if not len(flat):
         return np.zeros(2), 1.0, (SIDE, SIDE)
     low, high = np.percentile(flat, 0.1, axis=0), np.percentile(flat, 99.9, axis=0)

@@ -6,11 +6,12 @@ import numpy as np
 import torch
 from scipy.ndimage import uniform_filter1d
 
+from workflow_scripts.behaviour.decided import YES_NO
 from workflow_scripts.behaviour.span import Span, learn_span, span_of
 from workflow_scripts.core.errors import ConfigError, EthoMakeError
 from workflow_scripts.core.typing import Float32Array, Float64Array, Int64Array
 from workflow_scripts.core.validation import nearest
-from workflow_scripts.formats.tracks import Labels, Recording
+from workflow_scripts.formats.tracks import Labels, Recording, by_class
 from workflow_scripts.kinematics.body_roles import body_length
 from workflow_scripts.kinematics.geometry import odd_window
 from workflow_scripts.methods.boosting.balance import draw_frames
@@ -26,9 +27,6 @@ __all__ = ["build", "dimension_names", "embed", "import_weights", "predict", "pr
 
 FLOOR = 1e-6
 """Least probability of which a logarithm is taken."""
-
-YES_NO = ("0", "1")
-"""Classes of a binary task that names none."""
 
 
 class Boosting(ClosedFormModel):
@@ -189,7 +187,7 @@ class Boosting(ClosedFormModel):
 
 
 def _has_classes(labels: Labels) -> bool:
-    return labels.level == "frame" and labels.kind in ("binary", "multiclass")
+    return by_class(labels.kind, labels.level)
 
 
 def build(config: Config, spec: DataSpec) -> Boosting:

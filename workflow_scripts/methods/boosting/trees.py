@@ -10,7 +10,7 @@ import torch
 from scipy.special import expit, softmax
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from workflow_scripts.behaviour.span import Span, inside_span, within
+from workflow_scripts.behaviour.span import INDEPENDENT_S, Span, inside_span, within
 from workflow_scripts.core.typing import Float32Array, Float64Array, Int64Array
 
 CHUNK = 1024
@@ -193,7 +193,7 @@ class Trees(torch.nn.Module):
             found /= np.maximum(found.sum(axis=1, keepdims=True), 1e-12)
         if self.scored_span is not None:
             background, span = self.scored_span
-            inside = inside_span(probabilities[:, background].astype(np.float64), span, independent=2 * fps)
+            inside = inside_span(probabilities[:, background].astype(np.float64), span, independent=INDEPENDENT_S * fps)
             found = within(found, background, inside)
         return found.astype(np.float32)
 
