@@ -44,7 +44,10 @@ def start_worker(workflow: Any) -> None:
     """Start the process that has the libraries imported, for the jobs of this process; it ends with this one."""
     if not workflow.local_exec or sys.platform != "linux" or os.environ.get(OFF) == "1":
         return
-    folder = Path(tempfile.mkdtemp(prefix="ethomake-"))
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="ethomake-"))
+    except OSError:  # no room for temporary files: each job starts its own Python
+        return
     path = str(folder / "worker")
     if len(os.fsencode(path)) > LONGEST:
         folder.rmdir()
