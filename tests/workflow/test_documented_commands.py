@@ -1,4 +1,4 @@
-"""Commands for Snakemake in README and docs: no target is swallowed, and those with a target plan something."""
+"""Commands for Snakemake in README and docs: no target is swallowed, and those with a target plan it and no more."""
 
 from __future__ import annotations
 
@@ -78,4 +78,5 @@ def test_commands_with_a_target_plan_it(page: Path, words: list[str], tmp_path: 
     done = snakemake(ROOT, tmp_path, "-n", *words)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     rules = [rule for rule, _ in planned(done.stdout + done.stderr)]
-    assert "figure" in rules and "report" not in rules
+    # A swallowed target would plan all, with the report.
+    assert rules and "report" not in rules
