@@ -110,7 +110,7 @@ def _positions(reader: TracksReader | ClipsReader, recording: str) -> npt.NDArra
     """Positions of the points, or of the corners of the box in a video: a copy of a video has the same boxes."""
     if isinstance(reader, ClipsReader):
         return reader.read(recording).boxes.reshape(-1, 1, 2, 2)
-    return reader.read(recording).position
+    return reader.read(recording, ()).position
 
 
 def shared_content(tracks: TracksReader | ClipsReader) -> dict[tuple[str, str], tuple[int, int, int]]:

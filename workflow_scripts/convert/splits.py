@@ -119,10 +119,7 @@ def _everything_labelled(tracks: Path, card: Card) -> Split:
         groups = {recording: reader.group(recording) for recording in sorted(reader.ids)}
         # Images are there for their points, which are labels; without a task there is nothing to label.
         if card.tasks and hasattr(reader, "all_labels"):
-            known = {
-                recording: [labels for task, labels in reader.all_labels(recording).items() if task in card.tasks]
-                for recording in groups
-            }
+            known = {recording: list(reader.all_labels(recording, card.tasks).values()) for recording in groups}
             groups = {name: group for name, group in groups.items() if any(each.mask.any() for each in known[name])}
     if not groups:
         raise ConfigError(

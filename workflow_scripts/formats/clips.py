@@ -378,4 +378,8 @@ def open_clips(path: str | Path) -> Iterator[ClipsReader]:
         When the file is absent, damaged, of another kind or schema version.
     """
     with open_checked(path, KIND) as handle:
-        yield ClipsReader(path, handle)
+        reader = ClipsReader(path, handle)
+        try:
+            yield reader
+        finally:
+            reader.release()

@@ -181,16 +181,17 @@ def write_labels(recording: h5py.Group, labels: dict[str, Labels]) -> None:
 
 def read_label(recording: h5py.Group, task: str) -> Labels | None:
     """Read the labels of a task from a recording's HDF5 group, None where it has none."""
-    if f"labels/{task}" not in recording:
+    found = recording.get(f"labels/{task}")
+    if found is None:
         return None
-    found = recording[f"labels/{task}"]
+    attributes = found.attrs
     return Labels(
         values=found["values"][:],
         mask=found["mask"][:],
-        level=found.attrs["level"],
-        kind=found.attrs["kind"],
-        vocabulary=tuple(json.loads(found.attrs["vocabulary"])),
-        background=found.attrs.get("background"),
+        level=attributes["level"],
+        kind=attributes["kind"],
+        vocabulary=tuple(json.loads(attributes["vocabulary"])),
+        background=attributes.get("background"),
     )
 
 
@@ -236,6 +237,7 @@ class RecordingsReader:
     def __init__(self, path: str | Path, handle: h5py.File) -> None:
         self.path = Path(path)
         self._handle = handle
+        self._last: tuple[str, h5py.Group | None] = ("", None)
         with self._damage():
             self._recordings: h5py.Group = handle["recordings"]
             self.quarantined: dict[str, str] = json.loads(str(handle.attrs.get("quarantined", "{}")))
@@ -246,15 +248,23 @@ class RecordingsReader:
 
     def _node(self, recording: str) -> h5py.Group:
         key = escape_id(recording)
+        # A recording is asked many things in a row, and in an index each would open its file again.
+        if self._last[0] == key and self._last[1]:
+            return self._last[1]
         try:
             link = self._recordings.get(key, getlink=True)
             if isinstance(link, h5py.ExternalLink):
                 require_own(self.path.parent / link.filename)
-            return self._recordings[key]
+            self._last = key, self._recordings[key]
+            return self._last[1]
         except KeyError as error:
             raise InputError(
                 self.path, f"{self.absent} {recording!r}", "run the workflow again; see splits and card"
             ) from error
+
+    def release(self) -> None:
+        """Close the recording's file that is kept open for the next question."""
+        self._last = "", None
 
     def n_frames(self, recording: str) -> int:
         """Number of frames of a recording."""
@@ -293,9 +303,10 @@ class RecordingsReader:
         """Return animal, condition, covariates and start, as the sheet has them."""
         return read_row(self._node(recording))
 
-    def all_labels(self, recording: str) -> dict[str, Labels]:
-        """Return the labels of a recording by task."""
-        found = {task: self.labels(recording, task) for task in self.tasks(recording)}
+    def all_labels(self, recording: str, tasks: Collection[str] | None = None) -> dict[str, Labels]:
+        """Return the labels of a recording by task; `tasks`: of these alone."""
+        known = [task for task in self.tasks(recording) if tasks is None or task in tasks]
+        found = {task: self.labels(recording, task) for task in known}
         return {task: labels for task, labels in found.items() if labels is not None}
 
 
@@ -311,24 +322,24 @@ class TracksReader(RecordingsReader):
         found: dict[str, Any] = json.loads(str(self._handle.attrs.get("reading", "{}")))
         return found
 
-    def read(self, recording: str) -> Recording:
-        """Read one recording whole."""
-        return self._read(recording, slice(None))
+    def read(self, recording: str, tasks: Collection[str] | None = None) -> Recording:
+        """Read one recording whole, or with the labels of `tasks` alone: reading those takes most of the time."""
+        return self._read(recording, slice(None), tasks)
 
-    def header(self, recording: str) -> Recording:
+    def header(self, recording: str, tasks: Collection[str] | None = None) -> Recording:
         """Read everything but the frames: `position` and `confidence` have length 0."""
-        return self._read(recording, slice(0, 0))
+        return self._read(recording, slice(0, 0), tasks)
 
-    def _read(self, recording: str, frames: slice) -> Recording:
+    def _read(self, recording: str, frames: slice, tasks: Collection[str] | None) -> Recording:
         with self._damage():
-            found = self._unpack(recording, frames)
+            found = self._unpack(recording, frames, tasks)
             if found.position.ndim != 4 or found.confidence.shape != found.position.shape[:3]:
                 shapes = f"{found.position.shape} and {found.confidence.shape}"
                 problem = f"{recording}: position and confidence have the shapes {shapes}"
                 raise InputError(self.path, problem, "delete the file and run the workflow again")
         return found
 
-    def _unpack(self, recording: str, frames: slice) -> Recording:
+    def _unpack(self, recording: str, frames: slice, tasks: Collection[str] | None) -> Recording:
         node = self._node(recording)
         size = node.attrs.get("image_size")
         return Recording(
@@ -342,7 +353,7 @@ class TracksReader(RecordingsReader):
             group=str(node.attrs["group"]),
             unit=str(node.attrs["unit"]),
             image_size=None if size is None else (float(size[0]), float(size[1])),
-            labels=self.all_labels(recording),
+            labels={} if tasks is not None and not tasks else self.all_labels(recording, tasks),
             source_sha256=json.loads(node.attrs["source_sha256"]),
             warnings=json.loads(node.attrs["warnings"]),
             source_fps=float(node.attrs.get("source_fps", "nan")),
@@ -365,4 +376,8 @@ def open_tracks(path: str | Path) -> Iterator[TracksReader]:
         When the file is absent, damaged, of another kind or schema version.
     """
     with open_checked(path, KIND) as handle:
-        yield TracksReader(path, handle)
+        reader = TracksReader(path, handle)
+        try:
+            yield reader
+        finally:
+            reader.release()

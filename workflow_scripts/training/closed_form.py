@@ -125,7 +125,7 @@ class Normaliser(torch.nn.Module):
             When no point of them was ever seen.
         """
         origins, scales = [], []
-        for recording in view.train():
+        for recording in view.train(()):
             origin, scale = extent(recording.position, self.image_size)
             if np.isfinite(scale) and scale > 0:
                 origins.append(origin)

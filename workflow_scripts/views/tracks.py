@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,15 +108,15 @@ class TrackView:
         self.path = Path(path)
         self.split = split
 
-    def _iterate(self, ids: list[str]) -> Iterator[Recording]:
+    def _iterate(self, ids: list[str], tasks: Collection[str] | None = None) -> Iterator[Recording]:
         with open_tracks(self.path) as reader:
             reader.hidden = self.split.unlabelled
             for recording in ids:
-                yield reader.read(recording)
+                yield reader.read(recording, tasks)
 
-    def train(self) -> Iterator[Recording]:
-        """Yield the training recordings: all a method may fit on."""
-        return self._iterate(self.split.train)
+    def train(self, tasks: Collection[str] | None = None) -> Iterator[Recording]:
+        """Yield the training recordings: all a method may fit on; with the labels of `tasks` alone, where given."""
+        return self._iterate(self.split.train, tasks)
 
     def validation(self) -> Iterator[Recording]:
         """Yield the validation recordings: for early stopping and tuning."""
@@ -127,13 +127,13 @@ class TrackView:
         return self._iterate(self.split.test)
 
     def everything(self) -> Iterator[Recording]:
-        """Yield every recording of the split, to be embedded with the fitted model."""
-        return self._iterate(sorted({*self.split.train, *self.split.validation, *self.split.test}))
+        """Yield every recording of the split without its labels, to be embedded with the fitted model."""
+        return self._iterate(sorted({*self.split.train, *self.split.validation, *self.split.test}), ())
 
     def about(self) -> dict[str, Any]:
         """Return how files become such recordings, and what the training ones usually look like: kept with a model."""
         with open_tracks(self.path) as reader:
-            return {"reading": reader.reading, "usual": usual_ranges(self.train())}
+            return {"reading": reader.reading, "usual": usual_ranges(self.train(()))}
 
     def spec(self) -> DataSpec:
         """Describe the data, from the first training recording; the others must agree.
@@ -146,7 +146,7 @@ class TrackView:
         spec: DataSpec | None = None
         with open_tracks(self.path) as reader:
             for identifier in self.split.train:
-                recording = reader.header(identifier)
+                recording = reader.header(identifier, () if spec else None)
                 if spec is None:
                     spec = DataSpec.of(recording)
                 spec.check(recording)

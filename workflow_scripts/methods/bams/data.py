@@ -221,7 +221,7 @@ class BamsData(LightningDataModule):
             targets = np.empty((total, len(self.layout.targets)), self.config.target_type)
             valid = np.empty(total, bool)
             for number, identifier in enumerate(ids):
-                recording = reader.read(identifier)
+                recording = reader.read(identifier, ())
                 self.spec.check(recording)
                 found = compute(recording.position, self.layout, self.config)
                 for animal in range(len(found.present)):

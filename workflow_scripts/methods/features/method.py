@@ -69,7 +69,7 @@ class HandFeatures(ClosedFormModel):
 
     def _fit(self, view: TrackView) -> dict[str, float]:
         lengths = []
-        for recording in view.train():
+        for recording in view.train(()):
             self.spec.check(recording)
             lengths.append(body_length(recording.position, self.roles))
         usable = [length for length in lengths if np.isfinite(length) and length > 0]
@@ -80,7 +80,7 @@ class HandFeatures(ClosedFormModel):
             )
         self.length.fill_(float(np.median(usable)))
         means = RunningMean(len(self.mean))
-        for recording in view.train():
+        for recording in view.train(()):
             means.add(self._table(recording))
         self.mean.copy_(torch.from_numpy(means.mean()))
         metrics = {"body_length": float(self.length), "share_missing": means.share_missing()}
@@ -88,7 +88,7 @@ class HandFeatures(ClosedFormModel):
 
     def _fit_components(self, view: TrackView) -> dict[str, float]:
         running = RunningCovariance(len(self.mean))
-        for recording in view.train():
+        for recording in view.train(()):
             running.add(self._filled(recording))
         covariance = running.covariance()
         deviation = np.sqrt(np.diag(covariance))

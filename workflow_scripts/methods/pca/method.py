@@ -66,7 +66,7 @@ class WindowedPCA(ClosedFormModel):
     def _fit(self, view: TrackView) -> dict[str, float]:
         self.normaliser.fit(view)
         running = RunningCovariance(len(self.mean))
-        for recording in view.train():
+        for recording in view.train(()):
             self.spec.check(recording)
             for stacked in self.windows(recording):
                 running.add(stacked)

@@ -66,7 +66,7 @@ class RandomEncoder(ClosedFormModel):
 
     def _fit(self, view: TrackView) -> dict[str, float]:
         self.normaliser.fit(view)
-        for recording in view.train():
+        for recording in view.train(()):
             self.spec.check(recording)
         return {"parameters": float(sum(tensor.numel() for tensor in self.network.parameters()))}
 

@@ -44,7 +44,7 @@ class Raw(ClosedFormModel):
     def _fit(self, view: TrackView) -> dict[str, float]:
         self.normaliser.fit(view)
         means = RunningMean(len(self.columns))
-        for recording in view.train():
+        for recording in view.train(()):
             self.spec.check(recording)
             means.add(self._lay(recording))
         self.mean.copy_(torch.from_numpy(means.mean()))
