@@ -31,6 +31,7 @@ NAMES = {
     "data": ("download and verify", "DeepLabCut csv to tracks", "MABe npy to tracks", "64-fold augmentation"),
     "training": ("LISBET step", "BAMS step, faithful", "daart epochs"),
     "readout": ("ridge probe", "logistic probe", "MABe evaluator", "motif HMM", "behaviour tables"),
+    "applied": ("boosting", "apply, an hour", "clip reads", "MVD step", "MVD sliding inference", "report"),
     "whole": ("video to crops", "start-up", "dry run"),
 }
 """Entries by the module that makes them, in the order of the pipeline; a module is imported where one is asked for."""
