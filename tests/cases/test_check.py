@@ -112,6 +112,24 @@ def test_what_is_odd_is_noted(files: Path) -> None:
     assert "m4 has only 10 frames" in notes  # case 24
 
 
+def test_a_fold_without_a_label_of_a_task_is_named(files: Path) -> None:
+    """Runs stop on such a fold, minutes after they began."""
+    boris(files / "files" / "m3_b.csv", [("rear", 1.0, 3.0)], duration=10, media="m3.mp4")
+    labels = (
+        "labels: [{source: boris, match: 'm[12]_b.csv', options: {binary: {groom: groom}}}, "
+        "{source: boris, match: m3_b.csv, options: {binary: {rear: rear}}}]\n"
+        "tasks: {groom: {kind: binary, vocabulary: [other, groom]}, rear: {kind: binary, vocabulary: [other, rear]}}\n"
+    )
+    text = "fps: 30\nsplits: {fold: {folds: [[g1], [g2], [g3]]}}\n"
+    found = check_dataset(card(files, labels + text, SHEET.replace("m3.csv -", "m3.csv m3_b.csv")), files)
+    notes = "\n".join(found.notes)
+    assert not found.problems
+    assert "fold0: no test recording (m1) has a label of rear, so runs on it stop; name other groups" in notes
+    assert "fold2: no test recording (m3) has a label of groom" in notes
+    assert "fold2: no train recording (m1, m2) has a label of rear" in notes
+    assert "fold0: no test recording (m1) has a label of groom" not in notes
+
+
 def test_case_23_a_recording_without_a_point_is_said_and_one_without_a_tail_kept(files: Path) -> None:
     for name, column in (("m2", ("nose",)), ("m3", ())):
         lines = (files / "files" / f"{name}.csv").read_text().splitlines()

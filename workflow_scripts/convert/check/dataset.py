@@ -292,3 +292,22 @@ def _splits(card: Card, found: Checked) -> None:
             unseen = sorted(held - seen)
             if unseen:
                 found.notes.append(f"{name}: {', '.join(unseen)} is held out and in no training recording.")
+            for side in ("train", "test"):
+                _unlabelled(card, found, name, side, sides[side])
+
+
+def _unlabelled(card: Card, found: Checked, split: str, side: str, recordings: list[str]) -> None:
+    """Say which tasks nobody labelled on a side of a split: these cannot be scored on it."""
+    counted = {brief.id: set(brief.counts) for brief in found.briefs}
+    for task, definition in card.tasks.items():
+        everywhere = any(task in tasks for tasks in counted.values())
+        if definition.kind in ("continuous", "points") or not everywhere or not recordings:
+            continue
+        if not any(task in counted.get(name, ()) for name in recordings):
+            shown = ", ".join(recordings[:5]) + (" …" if len(recordings) > 5 else "")
+            # Before the notes on single recordings, which may be many.
+            found.notes.insert(
+                0,
+                f"{split}: no {side} recording ({shown}) has a label of {task}, so runs on it stop; name other groups "
+                f"under splits, or leave {task} out of the experiment's tasks.",
+            )

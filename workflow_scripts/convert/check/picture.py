@@ -114,7 +114,9 @@ def _paths(figure: Figure, place: SubplotSpec, briefs: Sequence[Brief]) -> None:
 
 def _summary(figure: Figure, place: SubplotSpec, briefs: Sequence[Brief]) -> None:
     """Missing by point, speeds by recording, length of labels against tracks."""
-    grid = GridSpecFromSubplotSpec(1, 3, subplot_spec=place, width_ratios=(1.1, 1.3, 1))
+    labelled = any(brief.labelled for brief in briefs)
+    ratios = (1.1, 1.3, 1) if labelled else (1.1, 2.3)
+    grid = GridSpecFromSubplotSpec(1, len(ratios), subplot_spec=place, width_ratios=ratios)
     axes = figure.add_subplot(grid[0])
     points = list(dict.fromkeys(name for brief in briefs for name in brief.keypoints))
     shares = np.array([
@@ -129,6 +131,8 @@ def _summary(figure: Figure, place: SubplotSpec, briefs: Sequence[Brief]) -> Non
     axes.invert_yaxis()
     axes.set_title("Missing by point")
     _speeds(figure.add_subplot(grid[1]), briefs)
+    if not labelled:
+        return
     axes = figure.add_subplot(grid[2])
     frames = np.array([brief.n_frames / brief.fps for brief in briefs])
     labels = np.array([brief.label_frames / brief.fps for brief in briefs])
@@ -234,6 +238,8 @@ def _table(axes: Axes, briefs: Sequence[Brief]) -> None:
     axes.set_axis_off()
     shown = spread(briefs, MOST_TABLE)
     header = ["recording", "group", "animal", "condition", "fps", "frames", "seconds", "size", "labelled", "classes"]
+    stated = [any(brief.row.get(name) for brief in briefs) for name in header[2:4]]
+    kept = [k for k in range(len(header)) if k not in (2, 3) or stated[k - 2]]
     rows = []
     for brief in shown:
         rate = (
@@ -249,6 +255,8 @@ def _table(axes: Axes, briefs: Sequence[Brief]) -> None:
             f"{seconds:.1f}" if np.isfinite(seconds) else "–", size,
             f"{brief.label_frames / max(brief.n_frames, 1):.0%}", str(len(brief.classes)),
         ])  # fmt: skip
+    header = [header[k] for k in kept]
+    rows = [[row[k] for k in kept] for row in rows]
     table = axes.table([header, *rows], loc="upper left", cellLoc="left", edges="horizontal")
     table.auto_set_font_size(False)
     table.set_fontsize(7.5)
