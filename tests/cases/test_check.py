@@ -14,11 +14,13 @@ from builders.lab_toy import boris, card, convert, dlc
 from workflow_scripts.cli import main
 from workflow_scripts.cli.check import experiment_problems
 from workflow_scripts.convert.check import check_dataset
+from workflow_scripts.convert.check.picture import label_colours
 from workflow_scripts.convert.quality import quality_tables
 from workflow_scripts.convert.splits import make_splits
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.experiment.experiment import named_experiment
 from workflow_scripts.formats.track_index import index_tracks
+from workflow_scripts.plotting.style import QUIET
 from workflow_scripts.stages.convert import work as convert_stage
 
 ROOT = Path(__file__).parents[2]
@@ -110,6 +112,12 @@ def test_what_is_odd_is_noted(files: Path) -> None:
     assert "mount: 'mount' occurs in one recording only" in notes  # case 22
     assert "fold0: mount/mount is held out and in no training recording" in notes
     assert "m4 has only 10 frames" in notes  # case 24
+
+
+def test_the_background_is_grey_in_the_picture() -> None:
+    assert label_colours(["other", "groom"], "other")[0] == QUIET
+    assert label_colours(["no Freezing", "Freezing"], None)[0] == QUIET
+    assert QUIET not in label_colours(["other", "groom"], None)
 
 
 def test_a_fold_without_a_label_of_a_task_is_named(files: Path) -> None:

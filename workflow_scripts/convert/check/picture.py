@@ -190,9 +190,7 @@ def _row_names(axes: Axes, shown: Sequence[Brief]) -> None:
 def _ethogram(figure: Figure, axes: Axes, briefs: Sequence[Brief], task: str, card: Card) -> None:
     shown = spread([brief for brief in briefs if task in brief.ethogram], MOST_ROWS)
     vocabulary = next(brief.vocabularies[task] for brief in shown)
-    stated = getattr(card.tasks[task], "background", None)
-    quiet = [name == stated or (stated is None and name.lower().startswith("no ")) for name in vocabulary]
-    colours = class_colours(["other" if still else name for still, name in zip(quiet, vocabulary, strict=True)])
+    colours = label_colours(vocabulary, card.tasks[task].background)
     longest = max(brief.n_frames / brief.fps for brief in shown)
     picture = np.ones((len(shown), BINS, 3))
     picture[...] = to_rgb(EMPTY)
@@ -210,6 +208,13 @@ def _ethogram(figure: Figure, axes: Axes, briefs: Sequence[Brief], task: str, ca
     columns = legend_columns(list(vocabulary), WIDTH - 2, most=8)
     below = offset_copy(axes.transAxes, fig=figure, y=-24, units="points")
     legend(axes, entries, columns=columns, loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=below)
+
+
+def label_colours(vocabulary: Sequence[str], background: str | None) -> list[str]:
+    """Return one colour a class; grey for the background and, where none is stated, for `no …`."""
+    if background is None:
+        background = next((name for name in vocabulary if name.lower().startswith("no ")), None)
+    return class_colours(vocabulary, background)
 
 
 def _frames(figure: Figure, place: SubplotSpec, briefs: Sequence[Brief], kind: str) -> None:
