@@ -64,7 +64,7 @@ def write_motif_section(folder: Path, dataset: str, method: str, path: Path) -> 
         Item(
             kind="image",
             file="transitions.png",
-            caption="Which motif follows which: share of the bouts of a row's motif after which a column's begins.",
+            caption="Which motif follows which: the width of an arrow is the share of a motif's ends after which the other begins.",
         ),
         Item(
             kind="image",
