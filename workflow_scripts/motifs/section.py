@@ -64,7 +64,8 @@ def write_motif_section(folder: Path, dataset: str, method: str, path: Path) -> 
         Item(
             kind="image",
             file="transitions.png",
-            caption="Which motif follows which: the width of an arrow is the share of a motif's ends after which the other begins.",
+            caption="Which motif follows which: the width of an arrow is the share of a motif's ends after which the "
+            "other begins.",
         ),
         Item(
             kind="image",
