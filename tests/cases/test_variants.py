@@ -12,6 +12,7 @@ from workflow_scripts.cards.card import Task, load_card
 from workflow_scripts.cli import main
 from workflow_scripts.convert.check import check_dataset
 from workflow_scripts.convert.propose import Wishes, propose
+from workflow_scripts.convert.splits import divide
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.sources import read_labels
 
@@ -138,6 +139,25 @@ def test_pattern_and_conditions_fill_the_sheet(tmp_path: Path) -> None:
     table.write_text("mouse,condition\nr1,x\n")
     with pytest.raises(InputError, match="has no column recording, animal or group"):
         propose([tmp_path / "t"], Wishes(conditions=table))
+
+
+def test_case_21_recordings_without_labels_train_and_are_never_held_out(tmp_path: Path) -> None:
+    """Ten tables and four label files: every fold holds out a labelled recording, and all the others train."""
+    folder = tmp_path / "lab"
+    for number in range(10):
+        dlc(folder / f"m{number}DLC_x.csv", 300, add=number)
+        if number < 4:
+            boris(folder / f"m{number}.csv", [("groom", 1.0, 3.0)], duration=10, media=f"m{number}.mp4")
+    assert main(["--root", str(tmp_path), "new-dataset", str(folder), "--name", "lab", "--write"]) == 0
+    made = load_card(tmp_path / "config" / "datasets" / "lab.yaml")
+    found = check_dataset(made, tmp_path)
+    assert not found.problems
+    assert any("6 recordings have no label and are never held out by folds" in line for line in found.notes)
+    groups = {f"m{number}": f"m{number}" for number in range(10)}
+    labelled = {f"m{number}" for number in range(4)}
+    sides = [divide(made, name, groups, labelled, set()) for name in made.split_names("fold")]
+    assert sorted(name for side in sides for name in side["test"]) == sorted(labelled)
+    assert all(set(side["train"]) == set(groups) - set(side["test"]) for side in sides)
 
 
 def test_every_proposed_fold_has_labels_of_every_channel(tmp_path: Path) -> None:
