@@ -56,12 +56,13 @@ def test_what_is_made_without_labels_is_said(tmp_path: Path) -> None:
     columns = ["dataset", "method", "setting", "options"]
     pd.DataFrame(settings, columns=columns).to_csv(results / "settings.csv", index=False)
     tables = results / "tables"
-    quality = [("d", "a", "ok", ""), ("d", "b", "ok", ""), ("d", "c", "quarantined", "has not one point")]
+    quality = [("d", "a", "ok", "is short"), ("d", "b", "ok", ""), ("d", "c", "quarantined", "has not one point")]
     pd.DataFrame(quality, columns=["dataset", "recording", "status", "warnings"]).to_csv(
         _parent(tables / "quality.csv"), index=False
     )
     pd.DataFrame(columns=["dataset", "recording", "task"]).to_csv(tables / "labels.csv", index=False)
-    pd.DataFrame(columns=["dataset", "method", "split", "note"]).to_csv(tables / "notes.csv", index=False)
+    notes = [("d", "pca", "fold0", "penalty 100 chosen")]  # no warning
+    pd.DataFrame(notes, columns=["dataset", "method", "split", "note"]).to_csv(tables / "notes.csv", index=False)
     for method in ("pca", "raw"):
         _parent(results / "runs" / "d" / method / "sound/default/official/seed0/embeddings.h5").touch()
     _parent(results / "runs" / "d" / "pca" / "sound/default/official/seed0/motifs/bouts.csv").touch()
@@ -69,7 +70,7 @@ def test_what_is_made_without_labels_is_said(tmp_path: Path) -> None:
     assert lines[0] == "Experiment x: 2 methods on 1 dataset of 2 recordings without labels, so nothing is scored."
     assert lines[1].startswith("Made: embeddings of pca, raw (embeddings.h5); motifs of pca (motifs/bouts.csv")
     assert "column labels" in lines[2]
-    assert lines[3] == "0 warnings, 1 recording left out."
+    assert lines[3] == "1 warning, 1 recording left out."
     assert lines[4] == f"Report: {results / 'report' / 'index.html'}"
 
 

@@ -144,7 +144,8 @@ def five_line_summary(results: Path) -> str:
     quality = read_small(results / "tables" / "quality.csv")
     comparison = read_table(results / "comparison.csv")
     page = results / "report" / "index.html"
-    warnings, left_out = len(notices(results / "tables")), int((quality["status"] == "quarantined").sum())
+    warnings = sum(notice.level == "warning" for notice in notices(results / "tables"))  # notes are on the page
+    left_out = int((quality["status"] == "quarantined").sum())
     if comparison.empty and read_small(results / "tables" / "labels.csv").empty:
         made = _unscored(results, int((quality["status"] == "ok").sum()))
         return unscored_lines(made, page, experiment=results.name, warnings=warnings, quarantined=left_out)
