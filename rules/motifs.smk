@@ -1,9 +1,11 @@
 # Consumes: embeddings, tracks and labels. Produces, where the experiment has a section `motifs`:
-# results/<experiment>/runs/…/motifs/.
+# results/<experiment>/runs/…/motifs/, and sections/motifs_<dataset>/ for the report.
 
 MOTIF_METHOD = one_of([EXPERIMENT.config.motifs.method] if EXPERIMENT.config.motifs else [])
 MOTIF_STATES = EXPERIMENT.config.motifs.states() if EXPERIMENT.config.motifs else []
 MOTIF_SETTINGS = EXPERIMENT.config.motifs.model_dump_json() if EXPERIMENT.config.motifs else "{}"
+# The first segmented run of each dataset.
+MOTIF_RUNS = {run.dataset: run for run in reversed(EXPERIMENT.motif_runs())}
 
 
 # One job per number of states; the recordings' own files lie beside these in the folder.
@@ -68,3 +70,38 @@ rule prototypes:
     shell:
         "python -m workflow_scripts.stages.prototypes --log {log:q} --embeddings {input.embeddings:q}"
         " --tracks {input.tracks:q} --split {input.split:q} --settings {params.settings:q} --folder {params.folder:q}"
+
+
+rule motif_section:
+    input:
+        bouts=lambda wildcards: f"{RESULTS}/{MOTIF_RUNS[wildcards.dataset].path()}/motifs/bouts.csv",
+        figures=lambda wildcards: [
+            f"{RESULTS}/{MOTIF_RUNS[wildcards.dataset].path()}/motifs/{name}.png"
+            for name in ("selection", "transitions")
+        ],
+    output:
+        section=f"{RESULTS}/sections/motifs_{{dataset}}/section.json",
+        files=[f"{RESULTS}/sections/motifs_{{dataset}}/{name}" for name in ("motifs.csv", "shares.csv")],
+        figures=[f"{RESULTS}/sections/motifs_{{dataset}}/{name}.png" for name in ("selection", "transitions")],
+    log:
+        f"logs/motif_section/{EXPERIMENT.name}/{{dataset}}.log",
+    benchmark:
+        f"logs/motif_section/{EXPERIMENT.name}/{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset=one_of(MOTIF_RUNS),
+    conda:
+        "../envs/base.yaml"
+    threads: 1
+    resources:
+        mem_mb=scaled(1000),
+        runtime=20,
+    params:
+        method=lambda wildcards: MOTIF_RUNS[wildcards.dataset].method,
+        folder=lambda wildcards, input: str(Path(input.bouts).parent),
+        code=code_digest("stages.motif_section"),
+    shell:
+        "python -m workflow_scripts.stages.motif_section --log {log:q} --folder {params.folder:q}"
+        " --dataset {wildcards.dataset} --method {params.method:q} --output {output.section:q}"
+
+
+SECTIONS += [f"{RESULTS}/sections/motifs_{name}/section.json" for name in MOTIF_RUNS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import shutil
 from pathlib import Path
 
@@ -13,8 +14,14 @@ from builders.lab_toy import boris, card, convert, dlc
 from workflow_scripts.cli import main
 from workflow_scripts.cli.check import experiment_problems
 from workflow_scripts.convert.check import check_dataset
+from workflow_scripts.convert.check.picture import label_colours
+from workflow_scripts.convert.quality import quality_tables
+from workflow_scripts.convert.splits import make_splits
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.experiment.experiment import named_experiment
+from workflow_scripts.formats.track_index import index_tracks
+from workflow_scripts.plotting.style import QUIET
+from workflow_scripts.stages.convert import work as convert_stage
 
 ROOT = Path(__file__).parents[2]
 LABELS = (
@@ -107,6 +114,30 @@ def test_what_is_odd_is_noted(files: Path) -> None:
     assert "m4 has only 10 frames" in notes  # case 24
 
 
+def test_the_background_is_grey_in_the_picture() -> None:
+    assert label_colours(["other", "groom"], "other")[0] == QUIET
+    assert label_colours(["no Freezing", "Freezing"], None)[0] == QUIET
+    assert QUIET not in label_colours(["other", "groom"], None)
+
+
+def test_a_fold_without_a_label_of_a_task_is_named(files: Path) -> None:
+    """Runs stop on such a fold, minutes after they began."""
+    boris(files / "files" / "m3_b.csv", [("rear", 1.0, 3.0)], duration=10, media="m3.mp4")
+    labels = (
+        "labels: [{source: boris, match: 'm[12]_b.csv', options: {binary: {groom: groom}}}, "
+        "{source: boris, match: m3_b.csv, options: {binary: {rear: rear}}}]\n"
+        "tasks: {groom: {kind: binary, vocabulary: [other, groom]}, rear: {kind: binary, vocabulary: [other, rear]}}\n"
+    )
+    text = "fps: 30\nsplits: {fold: {folds: [[g1], [g2], [g3]]}}\n"
+    found = check_dataset(card(files, labels + text, SHEET.replace("m3.csv -", "m3.csv m3_b.csv")), files)
+    notes = "\n".join(found.notes)
+    assert not found.problems
+    assert "fold0: no test recording (m1) has a label of rear, so runs on it stop; name other groups" in notes
+    assert "fold2: no test recording (m3) has a label of groom" in notes
+    assert "fold2: no train recording (m1, m2) has a label of rear" in notes
+    assert "fold0: no test recording (m1) has a label of groom" not in notes
+
+
 def test_case_23_a_recording_without_a_point_is_said_and_one_without_a_tail_kept(files: Path) -> None:
     for name, column in (("m2", ("nose",)), ("m3", ())):
         lines = (files / "files" / f"{name}.csv").read_text().splitlines()
@@ -121,6 +152,40 @@ def test_case_23_a_recording_without_a_point_is_said_and_one_without_a_tail_kept
     assert not np.isnan(kept.position[:, 0, 0]).any()
     with pytest.raises(InputError, match="has not one point"):
         convert(made, "m3", files)
+    left_out = "m3.csv: the recording 'm3' has not one point; track it again to use it. It is left out."
+    splits = "splits: {fold: {folds: [[g1, g3], [g2]]}}\n"
+    found = check_dataset(card(files, LABELS + "fps: 30\n" + splits, SHEET), files)
+    assert not found.problems
+    assert any(note.endswith(left_out) for note in found.notes)
+    alone = problems(files, "fps: 30\nsplits: {mine: {train: [g1, g2], test: [g3]}}\n")
+    assert "has no test recording: those of g3 cannot be used and are left out; name other groups under" in alone
+    (files / "files" / "m1.csv").write_text((files / "files" / "m3.csv").read_text())
+    (files / "files" / "m2.csv").write_text((files / "files" / "m3.csv").read_text())
+    assert "Not one recording has a point" in problems(files, "fps: 30\n")
+
+
+def test_case_23_a_recording_without_a_point_is_left_out_by_the_workflow(
+    files: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The job ends well, says so, and what is made of the others is an index with a row for the report."""
+    lines = (files / "files" / "m3.csv").read_text().splitlines()
+    lines[3:] = [line.split(",")[0] + "," * 6 for line in lines[3:]]
+    (files / "files" / "m3.csv").write_text("\n".join(lines) + "\n")
+    made = card(files, LABELS + "fps: 30\nsplits: {fold: {folds: [[g1, g3], [g2]]}}\n", SHEET)
+    shards = [files / f"{shard.id}.h5" for shard in made.shards]
+    (files / "card.json").write_text(made.model_dump_json(exclude_defaults=True))
+    for shard, output in zip(made.shards, shards, strict=True):
+        convert_stage(
+            argparse.Namespace(card=files / "card.json", shard=shard.id, resources=files / "files", output=output)
+        )
+    assert "m3" in caplog.text
+    assert "It is left out." in caplog.text
+    index_tracks(files / "tracks.h5", shards)
+    quality, _ = quality_tables(files / "tracks.h5")
+    (row,) = quality[quality["status"] == "quarantined"].to_dict("records")
+    assert row["recording"] == "m3"
+    assert "has not one point" in row["warnings"]
+    assert [split.test for split in make_splits(files / "tracks.h5", made)] == [["m1"], ["m2"]]
 
 
 def experiment(files: Path, **config: object) -> list[str]:

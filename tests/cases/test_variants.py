@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from builders import videos
 from builders.lab_toy import BV9, boris, dlc, spans
 
 from workflow_scripts.cards.card import Task, load_card
 from workflow_scripts.cli import main
 from workflow_scripts.convert.check import check_dataset
 from workflow_scripts.convert.propose import Wishes, propose
+from workflow_scripts.convert.splits import divide
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.sources import read_labels
 
@@ -137,6 +139,57 @@ def test_pattern_and_conditions_fill_the_sheet(tmp_path: Path) -> None:
     table.write_text("mouse,condition\nr1,x\n")
     with pytest.raises(InputError, match="has no column recording, animal or group"):
         propose([tmp_path / "t"], Wishes(conditions=table))
+
+
+def test_case_21_recordings_without_labels_train_and_are_never_held_out(tmp_path: Path) -> None:
+    """Ten tables and four label files: every fold holds out a labelled recording, and all the others train."""
+    folder = tmp_path / "lab"
+    for number in range(10):
+        dlc(folder / f"m{number}DLC_x.csv", 300, add=number)
+        if number < 4:
+            boris(folder / f"m{number}.csv", [("groom", 1.0, 3.0)], duration=10, media=f"m{number}.mp4")
+    assert main(["--root", str(tmp_path), "new-dataset", str(folder), "--name", "lab", "--write"]) == 0
+    made = load_card(tmp_path / "config" / "datasets" / "lab.yaml")
+    found = check_dataset(made, tmp_path)
+    assert not found.problems
+    assert any("6 recordings have no label and are never held out by folds" in line for line in found.notes)
+    groups = {f"m{number}": f"m{number}" for number in range(10)}
+    labelled = {f"m{number}" for number in range(4)}
+    sides = [divide(made, name, groups, labelled, set()) for name in made.split_names("fold")]
+    assert sorted(name for side in sides for name in side["test"]) == sorted(labelled)
+    assert all(set(side["train"]) == set(groups) - set(side["test"]) for side in sides)
+
+
+def test_every_proposed_fold_has_labels_of_every_channel(tmp_path: Path) -> None:
+    """A channel that few sessions have is held out in each fold, in fewer folds where need be."""
+    head = "Caltech Behavior Annotator - Annotation File\n\nConfiguration file:\nbase\tb\nrun\tr\nbite\ti\n\n"
+    table = "{}:\tstart\tend\ttype\n-----------------------------\n\t1\t30\tbase\n\t31\t60\t{}\n\n"
+    for number in range(9):
+        dlc(tmp_path / "t" / f"{number}DLC_x.csv", 60)
+        both = table.format("S1", "run") + (table.format("S2", "bite") if number < 3 else "")
+        (tmp_path / "t" / f"{number}_annot.txt").write_text(head + both)
+    made = propose([tmp_path / "t"], Wishes(fps=30))
+    folds = made.card["splits"]["fold"]["folds"]
+    assert len(folds) == 3
+    assert sorted(name for fold in folds for name in fold) == [str(k) for k in range(9)]
+    assert all(set(fold) & {"0", "1", "2"} for fold in folds)
+    assert any("spread over the folds" in line for line in made.guessed)
+
+
+def test_classes_of_whole_videos_are_spread_over_the_folds(tmp_path: Path) -> None:
+    (tmp_path / "v").mkdir()
+    for name in ("itch", "groom", "rear"):
+        for animal in range(8):
+            videos.write(tmp_path / "v" / f"{name}_{animal}.mp4", videos.frames(4))
+    made = propose([tmp_path / "v"], Wishes(pattern="{label}_{day}"))
+    folds = made.card["splits"]["fold"]["folds"]
+    assert [len({name.split("_")[0] for name in fold}) for fold in folds] == [3] * 5
+    panels = propose([tmp_path / "v"], Wishes(panels=2, pattern="{label}_{day}"))
+    assert len(panels.rows) == 48
+    assert any("--option cut_held=true" in line for line in panels.unknown)
+    said = propose([tmp_path / "v"], Wishes(panels=2, pattern="{label}_{day}", options={"cut_held": True}))
+    assert said.card["options"] == {"cut_held": True}
+    assert not any("cut_held" in line for line in said.unknown)
 
 
 def test_several_places_and_wrong_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,8 @@ from workflow_scripts.methods.lisbet.pretext import task_accuracy
 from workflow_scripts.motifs import hmm as motifs
 from workflow_scripts.motifs.options import MotifConfig
 from workflow_scripts.motifs.report import describe, scan
+from workflow_scripts.motifs.section import write_motif_section
+from workflow_scripts.report.sections import load
 
 RECORDINGS = [walkers(f"r{k}", 400) for k in range(3)]
 
@@ -60,6 +62,24 @@ def test_motifs_that_follow_the_classes_are_matched_with_them(study):
     np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-4)
     for name in ("selection", "transitions", "label_f1_behaviour_prototypes"):
         assert (folder / "motifs" / f"{name}.pdf").stat().st_size > 1000
+
+
+def test_motifs_are_shown_in_the_report(study):
+    folder, split = study
+    options = MotifConfig(smallest=3, largest=4, restarts=2)
+    for k in options.states():
+        scan(folder / "embeddings.h5", split, folder / "motifs", k, options)
+    describe(folder / "embeddings.h5", folder / "tracks.h5", split, folder / "motifs", options)
+    write_motif_section(folder / "motifs", "toy", "pca", folder / "section" / "section.json")
+    (view,) = load([folder / "section" / "section.json"])
+    assert [kind for kind, _ in view.blocks] == ["text", "table", "plot", "media", "media"]
+    assert (view.title, view.dataset) == ("Motifs of pca", "toy")
+    best = pd.read_csv(folder / "motifs" / "bouts.csv").query("set != 'prototypes'")
+    shown = pd.read_csv(folder / "section" / "motifs.csv").set_index("motif")
+    assert shown["bouts"].sum() == best["bouts"].sum()
+    assert shown["frames_share"].sum() == pytest.approx(1, abs=0.01)
+    seconds = (shown["bouts"] * shown["mean_duration_s"].fillna(0)).sum()
+    assert seconds == pytest.approx((best["bouts"] * best["mean_duration_s"].fillna(0)).sum(), rel=1e-3)
 
 
 def test_too_few_motifs_are_reported_and_lose_nothing_else(study):

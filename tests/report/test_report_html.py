@@ -18,7 +18,7 @@ from builders.report import HOSTILE
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.sections import Item, Section, write_section
 from workflow_scripts.formats.tables import COLUMNS
-from workflow_scripts.report.data import ExamplePrediction, LeakAudit, Quarantined, ReportData
+from workflow_scripts.report.data import DatasetSection, ExamplePrediction, LeakAudit, Quarantined, ReportData
 from workflow_scripts.report.html import render, write_report
 from workflow_scripts.report.learnt import curves, kind_of
 from workflow_scripts.report.packed import unpacked
@@ -206,6 +206,13 @@ def test_an_empty_experiment_has_a_report() -> None:
     assert "No run has a result yet." in text
     assert "No warnings, nothing quarantined." in text
     assert parsed.stack == []
+
+
+def test_a_page_without_labels_says_that_nothing_is_scored() -> None:
+    section = DatasetSection("flies", "Flies", "", "none", "", (), twin=False, tasks=(), recordings=())
+    text = render(ReportData("empty", {}, pd.DataFrame(columns=COLUMNS), datasets=(section,)))
+    assert "Nothing is labelled, so nothing is scored." in text
+    assert "No run has a result yet." not in text
 
 
 def test_one_seed_of_a_continuous_task(report_data: ReportData) -> None:

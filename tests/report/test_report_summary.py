@@ -10,7 +10,7 @@ from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.tables import COLUMNS
 from workflow_scripts.provenance.environment import timings, versions
 from workflow_scripts.report import tables
-from workflow_scripts.report.assemble import confusions, example_predictions
+from workflow_scripts.report.assemble import confusions, example_predictions, five_line_summary
 from workflow_scripts.report.data import ReportData
 from workflow_scripts.report.summary import five_lines, sentence, verdicts
 
@@ -38,7 +38,7 @@ def test_five_lines_are_five(report_data: ReportData) -> None:
     last = best.dropna(subset=["value"]).iloc[-1]
     shown = tables.with_interval(last["value"], last["low"], last["high"])
     assert f"rats_pairs/S1 {last['method']} macro F1 {shown} (chance " in lines[1]
-    assert lines[3] == "2 warnings, 1 quarantined shard, 1 row without a value."
+    assert lines[3] == "2 warnings, 1 recording left out, 1 row without a value."
     assert lines[4] == "Report: results/x/report/index.html"
 
 
@@ -47,6 +47,36 @@ def test_five_lines_of_nothing() -> None:
     assert lines[0] == "0 methods on 0 datasets, 0 tasks, 0 result rows."
     assert lines[1] == "Best: no method has a value."
     assert len(lines) == 5
+
+
+def test_what_is_made_without_labels_is_said(tmp_path: Path) -> None:
+    results = tmp_path / "results" / "x"
+    pd.DataFrame(columns=COLUMNS).to_csv(_parent(results / "comparison.csv"), index=False)
+    settings = [("d", "pca", "default", "{}"), ("d", "raw", "default", "{}")]
+    columns = ["dataset", "method", "setting", "options"]
+    pd.DataFrame(settings, columns=columns).to_csv(results / "settings.csv", index=False)
+    tables = results / "tables"
+    quality = [("d", "a", "ok", "is short"), ("d", "b", "ok", ""), ("d", "c", "quarantined", "has not one point")]
+    pd.DataFrame(quality, columns=["dataset", "recording", "status", "warnings"]).to_csv(
+        _parent(tables / "quality.csv"), index=False
+    )
+    pd.DataFrame(columns=["dataset", "recording", "task"]).to_csv(tables / "labels.csv", index=False)
+    notes = [("d", "pca", "fold0", "penalty 100 chosen")]  # no warning
+    pd.DataFrame(notes, columns=["dataset", "method", "split", "note"]).to_csv(tables / "notes.csv", index=False)
+    for method in ("pca", "raw"):
+        _parent(results / "runs" / "d" / method / "sound/default/official/seed0/embeddings.h5").touch()
+    _parent(results / "runs" / "d" / "pca" / "sound/default/official/seed0/motifs/bouts.csv").touch()
+    lines = five_line_summary(results).splitlines()
+    assert lines[0] == "Experiment x: 2 methods on 1 dataset of 2 recordings without labels, so nothing is scored."
+    assert lines[1].startswith("Made: embeddings of pca, raw (embeddings.h5); motifs of pca (motifs/bouts.csv")
+    assert "column labels" in lines[2]
+    assert lines[3] == "1 warning, 1 recording left out."
+    assert lines[4] == f"Report: {results / 'report' / 'index.html'}"
+
+
+def _parent(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def test_a_method_does_not_win_by_its_luckiest_seed() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from builders.lab_toy import dlc
 
 from workflow_scripts.cards.card import load_card
 from workflow_scripts.cli import main
@@ -19,6 +20,7 @@ from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.project import project_folder
 from workflow_scripts.experiment.experiment import load_experiment, named_experiment
 from workflow_scripts.experiment.proposal import experiment_yaml
+from workflow_scripts.formats.tracks import open_tracks
 from workflow_scripts.workflow.launch import command
 from workflow_scripts.workflow.workspace import init, places
 
@@ -99,6 +101,18 @@ def test_ethomake_run_and_snakemake_as_typed_plan_the_same(lab: Path) -> None:
 
 
 @pytest.mark.slow
+def test_case_29_a_workspace_and_its_data_in_odd_folders_run(lab: Path) -> None:
+    """The workspace is below `My lab's (1)`, the recordings below another such folder."""
+    folder = lab.parent / "rat's data (1)" / "Ünïcode: #2"
+    for name in ("no", "1e3"):
+        dlc(folder / f"{name}DLC_x.csv", 60)
+    ethomake("new-dataset", str(folder), "--name", "rats", "--fps", "30", "--write")
+    ethomake("new-experiment", "first", "--dataset", "rats")
+    ethomake("run", "first", "--cores", "1", "data/rats/tracks.h5", "data/rats/card.md")
+    with open_tracks(lab / "data" / "rats" / "tracks.h5") as reader:
+        assert sorted(reader.ids) == ["1e3", "no"]
+
+
 def test_workflow_snakefile_plans_all(root: Path, tmp_path: Path) -> None:
     common = ("-d", str(tmp_path), "-n", "--config", "experiment=paper_bams_fly_twin")
     one = jobs(ethomake("-s", str(root / "workflow" / "Snakefile"), *common, prefix=("-m", "snakemake")))

@@ -187,7 +187,10 @@ def divide(
             sentence = f"Split {name!r} of {card.name!r} has no {side} recording"
             if missing:
                 groups_missing = ", ".join(sorted(missing)[:5])
-                raise QuarantinedSideError(f"{sentence}; the recordings of {groups_missing} are quarantined.")
+                raise QuarantinedSideError(
+                    f"{sentence}: those of {groups_missing} cannot be used and are left out; name other groups under "
+                    f"splits in config/datasets/{card.name}.yaml."
+                )
             raise ConfigError(f"{sentence}; see splits in config/datasets/{card.name}.yaml.")
     return sides
 

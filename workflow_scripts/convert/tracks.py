@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from workflow_scripts.convert.blocks import cut
 from workflow_scripts.convert.labels import with_background
 from workflow_scripts.convert.naming import by_card, label_options, later, longer, padded
 from workflow_scripts.convert.resample import FPS_TOLERANCE, mask_unscored, resample
-from workflow_scripts.core.errors import ConfigError, InputError
+from workflow_scripts.core.errors import ConfigError, EmptyRecordingError, InputError
 from workflow_scripts.core.files import digest
 from workflow_scripts.core.typing import Float32Array
 from workflow_scripts.core.validation import deep_merge, nearest
@@ -34,7 +34,9 @@ OUTSIDE_WARNING = 0.2
 """A point further outside the image than this share of its size is counted in the warnings."""
 
 
-def convert_shard(card: Card, shard: Shard, resources: Path) -> Iterator[Recording]:
+def convert_shard(
+    card: Card, shard: Shard, resources: Path, *, on_empty: Callable[[str, InputError], None] | None = None
+) -> Iterator[Recording]:
     """Read a shard's tracks and labels, correct gaps as the card says, and say what had to be decided.
 
     Parameters
@@ -44,6 +46,8 @@ def convert_shard(card: Card, shard: Shard, resources: Path) -> Iterator[Recordi
         One of the card's.
     resources : Path
         The dataset's own folder, ``resources/<dataset>``, below which the card's paths lie.
+    on_empty : callable or None
+        Called with the id of a recording without one point, and the error; it is left out. None = the error is raised.
 
     Yields
     ------
@@ -92,7 +96,13 @@ def convert_shard(card: Card, shard: Shard, resources: Path) -> Iterator[Recordi
             covariates=raw.covariates | shard.covariates,
             start=shard.start,
         )
-        recording = _without_gaps(tracks, recording, card.gaps, zero=zero_is_missing(card))
+        try:
+            recording = _without_gaps(tracks, recording, card.gaps, zero=zero_is_missing(card))
+        except EmptyRecordingError as error:
+            if on_empty is None:
+                raise
+            on_empty(recording.id, error)
+            continue
         recording = scaled(recording, card)
         labels = {
             name: longer(_in_card_vocabulary(tracks, name, found, card), recording.n_frames)
@@ -163,7 +173,9 @@ def _without_gaps(tracks: Path, recording: Recording, gaps: Gaps, *, zero: bool)
         missing |= (position == 0).all(axis=-1)
     confidence[missing] = np.nan
     if missing.all():
-        raise InputError(tracks, f"the recording {recording.id!r} has not one point", "leave it out, or track it again")
+        raise EmptyRecordingError(
+            tracks, f"the recording {recording.id!r} has not one point", "track it again to use it"
+        )
     # A point below the threshold keeps its likelihood: the source did see something there.
     missing |= confidence < gaps.min_likelihood
     if missing.all():

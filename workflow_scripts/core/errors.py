@@ -52,6 +52,10 @@ class InputError(EthoMakeError):
         return type(self), (self.path, self.problem, self.remedy)
 
 
+class EmptyRecordingError(InputError):
+    """A recording in which nothing was ever seen: nothing can be learnt or predicted of it."""
+
+
 class ConfigError(EthoMakeError):
     """A configuration that is refused before the graph is built."""
 

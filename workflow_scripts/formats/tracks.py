@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -195,7 +195,9 @@ def read_label(recording: h5py.Group, task: str) -> Labels | None:
     )
 
 
-def write_tracks(path: str | Path, recordings: Iterable[Recording]) -> None:
+def write_tracks(
+    path: str | Path, recordings: Iterable[Recording], quarantined: Mapping[str, str] | None = None
+) -> None:
     """Write recordings one after another, so that only one need be in memory.
 
     Parameters
@@ -204,6 +206,8 @@ def write_tracks(path: str | Path, recordings: Iterable[Recording]) -> None:
         The HDF5 file to make, whole or not at all.
     recordings : iterable of Recording
         May be a generator.
+    quarantined : mapping of str to str, optional
+        Recordings that are left out, and why; looked at after the last recording.
 
     Raises
     ------
@@ -216,6 +220,8 @@ def write_tracks(path: str | Path, recordings: Iterable[Recording]) -> None:
             if escape_id(recording.id) in parent:
                 raise InputError(path, f"two recordings are called {recording.id!r}", "give each its own id")
             _write_recording(parent, recording)
+        if quarantined:
+            handle.attrs["quarantined"] = json.dumps(dict(quarantined))
 
 
 def write_quarantine(path: str | Path, shard: str, reason: str) -> None:

@@ -20,7 +20,7 @@ from workflow_scripts.report.data import (
     RecordingQuality,
     TaskSummary,
 )
-from workflow_scripts.report.summary import five_lines
+from workflow_scripts.report.summary import Unscored, five_lines, unscored_lines
 from workflow_scripts.report.timeline import frames
 
 VALUES = ("continuous", "points")
@@ -142,10 +142,28 @@ def benchmarks(logs: Path, experiment: str, datasets: Iterable[str]) -> dict[str
 def five_line_summary(results: Path) -> str:
     """Say in five lines what came out of the experiment in `results` (`results/<experiment>`)."""
     quality = read_small(results / "tables" / "quality.csv")
-    return five_lines(
-        read_table(results / "comparison.csv"),
-        results / "report" / "index.html",
-        experiment=results.name,
-        warnings=len(notices(results / "tables")),
-        quarantined=int((quality["status"] == "quarantined").sum()),
+    comparison = read_table(results / "comparison.csv")
+    page = results / "report" / "index.html"
+    warnings = sum(notice.level == "warning" for notice in notices(results / "tables"))  # notes are on the page
+    left_out = int((quality["status"] == "quarantined").sum())
+    if comparison.empty and read_small(results / "tables" / "labels.csv").empty:
+        made = _unscored(results, int((quality["status"] == "ok").sum()))
+        return unscored_lines(made, page, experiment=results.name, warnings=warnings, quarantined=left_out)
+    return five_lines(comparison, page, experiment=results.name, warnings=warnings, quarantined=left_out)
+
+
+def _unscored(results: Path, recordings: int) -> Unscored:
+    """Gather what an experiment without scores ran, and which of its files are there."""
+    settings = read_small(results / "settings.csv")
+    runs = results / "runs"
+
+    def methods(name: str) -> tuple[str, ...]:
+        return tuple(sorted({path.relative_to(runs).parts[1] for path in runs.glob(f"*/*/*/*/*/*/{name}")}))
+
+    return Unscored(
+        tuple(dict.fromkeys(settings["dataset"])),
+        tuple(dict.fromkeys(settings["method"])),
+        recordings,
+        methods("embeddings.h5"),
+        methods("motifs/bouts.csv"),
     )

@@ -129,6 +129,7 @@ def render(data: ReportData) -> str:
         "headline": headline(judged),
         "sentences": [sentence(v) for v in judged],
         "heatmap": heat_map(data.comparison, links),
+        "unlabelled": bool(data.datasets) and not any(section.tasks for section in data.datasets),
         "scenes": [(item, made) for item in datasets if (made := _scene(item, found)) is not None],
         "counted": _counts(data),
         "failed": failures(data.comparison),

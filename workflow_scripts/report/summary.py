@@ -209,7 +209,67 @@ def five_lines(
     above = f"Above chance with intervals apart: {clear} of {_plural(len(found), 'task')}."
     empty = failures(comparison)
     trouble = (
-        f"{_plural(warnings, 'warning')}, {_plural(quarantined, 'quarantined shard')}, "
+        f"{_plural(warnings, 'warning')}, {_plural(quarantined, 'recording')} left out, "
         f"{_plural(empty, 'row')} without a value."
     )
     return "\n".join([ran, best, above, trouble, f"Report: {report_path}"])
+
+
+@dataclass(frozen=True)
+class Unscored:
+    """What an experiment made where nothing is labelled, so that nothing is scored.
+
+    Attributes
+    ----------
+    datasets, methods : tuple of str
+    recordings : int
+        Recordings that could be used.
+    embedded, motifs : tuple of str
+        Methods whose embeddings, and whose motifs, are there.
+    """
+
+    datasets: tuple[str, ...]
+    methods: tuple[str, ...]
+    recordings: int
+    embedded: tuple[str, ...] = ()
+    motifs: tuple[str, ...] = ()
+
+
+def unscored_lines(
+    made: Unscored, report_path: str | Path, *, experiment: str = "", warnings: int = 0, quarantined: int = 0
+) -> str:
+    """Say in five lines what was made of recordings that nobody labelled.
+
+    Parameters
+    ----------
+    made : Unscored
+    report_path : str or Path
+    experiment : str
+    warnings, quarantined : int
+        See :func:`five_lines`.
+
+    Returns
+    -------
+    str
+        Five lines without a final newline.
+    """
+    what = f"Experiment {experiment}: " if experiment else ""
+    ran = (
+        f"{what}{_plural(len(made.methods), 'method')} on {_plural(len(made.datasets), 'dataset')} of "
+        f"{_plural(made.recordings, 'recording')} without labels, so nothing is scored."
+    )
+    parts = []
+    if made.embedded:
+        parts.append(f"embeddings of {', '.join(made.embedded)} (embeddings.h5)")
+    if made.motifs:
+        parts.append(f"motifs of {', '.join(made.motifs)} (motifs/bouts.csv, motifs/transitions.csv)")
+    place = Path(report_path).parents[1] / "runs"
+    return "\n".join(
+        [
+            ran,
+            f"Made: {'; '.join(parts)}, in {place}." if parts else "Made: tables and the report.",
+            "For scores, label some recordings and name their label files in the sheet (column labels).",
+            f"{_plural(warnings, 'warning')}, {_plural(quarantined, 'recording')} left out.",
+            f"Report: {report_path}",
+        ]
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 
 from workflow_scripts.convert.tracks import convert_shard
@@ -11,13 +12,22 @@ from workflow_scripts.experiment.resolved import read_card
 from workflow_scripts.formats.tracks import write_quarantine, write_tracks
 from workflow_scripts.stages import parser, quarantine, start
 
+log = logging.getLogger("ethomake")
+
 
 def work(options: argparse.Namespace) -> None:
     """Run the stage."""
     card = read_card(options.card)
     shard = card.shard(options.shard)
+    left_out: dict[str, str] = {}
+
+    def leave_out(recording: str, error: InputError) -> None:
+        log.warning("%s It is left out.", error)
+        left_out[recording] = str(error)
+
     try:
-        write_tracks(options.output, convert_shard(card, shard, card.folder_of_files(options.resources)))
+        recordings = convert_shard(card, shard, card.folder_of_files(options.resources), on_empty=leave_out)
+        write_tracks(options.output, recordings, left_out)
     except InputError as error:
         quarantine(shard.id, error, options.output)
         write_quarantine(options.output, shard.id, str(error))

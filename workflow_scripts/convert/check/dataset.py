@@ -16,7 +16,7 @@ from workflow_scripts.convert.clips import label_video
 from workflow_scripts.convert.naming import label_options
 from workflow_scripts.convert.splits import card_groups, divide
 from workflow_scripts.convert.tracks import convert_shard
-from workflow_scripts.core.errors import ConfigError, EthoMakeError
+from workflow_scripts.core.errors import ConfigError, EthoMakeError, InputError
 from workflow_scripts.core.validation import deep_merge, nearest
 from workflow_scripts.detectors import check_options as check_detector
 from workflow_scripts.fetch.mirrors import candidates
@@ -39,12 +39,20 @@ class Checked:
         One a recording that could be read.
     absent : list of str
         Files that are not on this machine.
+    empty : list of str
+        Recordings without one point, which are left out.
     """
 
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     briefs: list[Brief] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+
+    def leave_out(self, recording: str, error: InputError) -> None:
+        """Note a recording without one point."""
+        self.empty.append(recording)
+        self.notes.append(f"{error} It is left out.")
 
 
 def check_dataset(card: Card, root: Path, mirrors: Sequence[Path] = ()) -> Checked:
@@ -76,6 +84,8 @@ def check_dataset(card: Card, root: Path, mirrors: Sequence[Path] = ()) -> Check
             found.problems.append(f"{len(found.absent)} files are not below {card.local}: {shown}; check local.")
         else:
             found.notes.append(f"{len(found.absent)} files are not downloaded, so they were not opened: {shown}.")
+    if found.empty and not found.briefs and not found.problems:
+        found.problems.append("Not one recording has a point; correct the files of the dataset, or its gaps.")
     if card.kind == "tracks" and len(found.briefs) > 1:
         _alike(found)
     if not found.absent or found.briefs:
@@ -168,7 +178,7 @@ def _shard(card: Card, shard: Shard, places: dict[str, Path], found: Checked) ->
     try:
         folder = _folder(shard, places)
         if card.kind == "tracks":
-            for recording in convert_shard(card.only_shard(shard), shard, folder):
+            for recording in convert_shard(card.only_shard(shard), shard, folder, on_empty=found.leave_out):
                 found.briefs.append(brief_of(recording))
                 found.notes += [f"{recording.id}: {line}" for line in recording.warnings]
                 if recording.n_frames < SHORT:
@@ -268,7 +278,9 @@ def _splits(card: Card, found: Checked) -> None:
     for family in card.splits:
         for name in card.split_names(family):
             try:
-                sides = divide(card, name, groups, labelled, unread if found.problems or found.absent else set())
+                sides = divide(
+                    card, name, groups, labelled, unread if found.problems or found.absent or found.empty else set()
+                )
             except EthoMakeError as error:
                 text = str(error).replace(f"{name!r}", f"{family!r}")
                 if text not in reported:
@@ -280,3 +292,22 @@ def _splits(card: Card, found: Checked) -> None:
             unseen = sorted(held - seen)
             if unseen:
                 found.notes.append(f"{name}: {', '.join(unseen)} is held out and in no training recording.")
+            for side in ("train", "test"):
+                _unlabelled(card, found, name, side, sides[side])
+
+
+def _unlabelled(card: Card, found: Checked, split: str, side: str, recordings: list[str]) -> None:
+    """Say which tasks nobody labelled on a side of a split: these cannot be scored on it."""
+    counted = {brief.id: set(brief.counts) for brief in found.briefs}
+    for task, definition in card.tasks.items():
+        everywhere = any(task in tasks for tasks in counted.values())
+        if definition.kind in ("continuous", "points") or not everywhere or not recordings:
+            continue
+        if not any(task in counted.get(name, ()) for name in recordings):
+            shown = ", ".join(recordings[:5]) + (" …" if len(recordings) > 5 else "")
+            # Before the notes on single recordings, which may be many.
+            found.notes.insert(
+                0,
+                f"{split}: no {side} recording ({shown}) has a label of {task}, so runs on it stop; name other groups "
+                f"under splits, or leave {task} out of the experiment's tasks.",
+            )

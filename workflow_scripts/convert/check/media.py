@@ -40,7 +40,8 @@ def video_brief(card: Card, shard: Shard, folder: Path) -> Brief:
             "correct region (x, y, width, height)",
         )
     made = Brief(shard.id, shard.group or shard.id, float(info.fps), info.n_frames)
-    made.image_size, made.times = (float(info.width), float(info.height)), info.times
+    shown = (region.width, region.height) if region else (info.width, info.height)
+    made.image_size, made.times = (float(shown[0]), float(shown[1])), info.times
     if info.variable:
         made.warnings.append("the frame rate varies; labels in seconds follow the time stamps")
     frames = [(number, planes) for number, planes in samples(info, 8, region)][:8]

@@ -114,7 +114,9 @@ def _paths(figure: Figure, place: SubplotSpec, briefs: Sequence[Brief]) -> None:
 
 def _summary(figure: Figure, place: SubplotSpec, briefs: Sequence[Brief]) -> None:
     """Missing by point, speeds by recording, length of labels against tracks."""
-    grid = GridSpecFromSubplotSpec(1, 3, subplot_spec=place, width_ratios=(1.1, 1.3, 1))
+    labelled = any(brief.labelled for brief in briefs)
+    ratios = (1.1, 1.3, 1) if labelled else (1.1, 2.3)
+    grid = GridSpecFromSubplotSpec(1, len(ratios), subplot_spec=place, width_ratios=ratios)
     axes = figure.add_subplot(grid[0])
     points = list(dict.fromkeys(name for brief in briefs for name in brief.keypoints))
     shares = np.array([
@@ -129,6 +131,8 @@ def _summary(figure: Figure, place: SubplotSpec, briefs: Sequence[Brief]) -> Non
     axes.invert_yaxis()
     axes.set_title("Missing by point")
     _speeds(figure.add_subplot(grid[1]), briefs)
+    if not labelled:
+        return
     axes = figure.add_subplot(grid[2])
     frames = np.array([brief.n_frames / brief.fps for brief in briefs])
     labels = np.array([brief.label_frames / brief.fps for brief in briefs])
@@ -186,9 +190,7 @@ def _row_names(axes: Axes, shown: Sequence[Brief]) -> None:
 def _ethogram(figure: Figure, axes: Axes, briefs: Sequence[Brief], task: str, card: Card) -> None:
     shown = spread([brief for brief in briefs if task in brief.ethogram], MOST_ROWS)
     vocabulary = next(brief.vocabularies[task] for brief in shown)
-    stated = getattr(card.tasks[task], "background", None)
-    quiet = [name == stated or (stated is None and name.lower().startswith("no ")) for name in vocabulary]
-    colours = class_colours(["other" if still else name for still, name in zip(quiet, vocabulary, strict=True)])
+    colours = label_colours(vocabulary, card.tasks[task].background)
     longest = max(brief.n_frames / brief.fps for brief in shown)
     picture = np.ones((len(shown), BINS, 3))
     picture[...] = to_rgb(EMPTY)
@@ -206,6 +208,13 @@ def _ethogram(figure: Figure, axes: Axes, briefs: Sequence[Brief], task: str, ca
     columns = legend_columns(list(vocabulary), WIDTH - 2, most=8)
     below = offset_copy(axes.transAxes, fig=figure, y=-24, units="points")
     legend(axes, entries, columns=columns, loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=below)
+
+
+def label_colours(vocabulary: Sequence[str], background: str | None) -> list[str]:
+    """Return one colour a class; grey for the background and, where none is stated, for `no …`."""
+    if background is None:
+        background = next((name for name in vocabulary if name.lower().startswith("no ")), None)
+    return class_colours(vocabulary, background)
 
 
 def _frames(figure: Figure, place: SubplotSpec, briefs: Sequence[Brief], kind: str) -> None:
@@ -234,6 +243,8 @@ def _table(axes: Axes, briefs: Sequence[Brief]) -> None:
     axes.set_axis_off()
     shown = spread(briefs, MOST_TABLE)
     header = ["recording", "group", "animal", "condition", "fps", "frames", "seconds", "size", "labelled", "classes"]
+    stated = [any(brief.row.get(name) for brief in briefs) for name in header[2:4]]
+    kept = [k for k in range(len(header)) if k not in (2, 3) or stated[k - 2]]
     rows = []
     for brief in shown:
         rate = (
@@ -249,6 +260,8 @@ def _table(axes: Axes, briefs: Sequence[Brief]) -> None:
             f"{seconds:.1f}" if np.isfinite(seconds) else "–", size,
             f"{brief.label_frames / max(brief.n_frames, 1):.0%}", str(len(brief.classes)),
         ])  # fmt: skip
+    header = [header[k] for k in kept]
+    rows = [[row[k] for k in kept] for row in rows]
     table = axes.table([header, *rows], loc="upper left", cellLoc="left", edges="horizontal")
     table.auto_set_font_size(False)
     table.set_fontsize(7.5)

@@ -13,6 +13,7 @@ from workflow_scripts.cards.card import Card
 from workflow_scripts.cards.parts import Blocks
 from workflow_scripts.cards.sheet import SUFFIX
 from workflow_scripts.convert.propose.files import Listing, Recognised, list_files
+from workflow_scripts.convert.propose.folds import FOLDS, deal_groups
 from workflow_scripts.convert.propose.rates import lengths, rates_and_sizes
 from workflow_scripts.convert.propose.recordings import Item, items_of, natural_ids, pair_labels, pair_videos
 from workflow_scripts.convert.propose.tasks import Tasks, arrange
@@ -23,9 +24,6 @@ from workflow_scripts.sources import check_options, nan_alone
 
 __all__ = ["Proposal", "Wishes", "propose"]
 
-MOST_LISTED = 20
-"""Groups up to which folds are written out, so that they can be edited; more are dealt."""
-FOLDS = 5
 SHORTEST_BLOCK = 250
 """Frames of the shortest block of time that is proposed."""
 BLOCKS_A_FOLD = 3
@@ -90,6 +88,10 @@ def propose(places: Sequence[Path], wishes: Wishes | None = None) -> Proposal:
         listing.leave(one.path, "videos of no recording")
     if kind == "clips":
         items = fill_panels(items, wishes.panels, made.guessed)
+        if wishes.panels > 1 and "cut_held" not in wishes.options:
+            made.unknown.append(
+                "Whether short panels hold their last picture until the longest ends: --option cut_held=true cuts it."
+            )
     tasks = arrange(listing, items, kind)
     _inner_tasks(items, kind, tasks)
     facts = rates_and_sizes(items, kind, wishes.fps, made.guessed, made.unknown)
@@ -304,12 +306,7 @@ def _splits(items: Sequence[Item], kind: str, source: str, made: Proposal) -> di
         )
     if len(groups) == 1:
         return _blocks(labelled, kind, made)
-    folds = min(len(groups), FOLDS)
-    if len(groups) > MOST_LISTED:
-        made.guessed.append(f"The split `fold` deals the {len(groups)} labelled groups into {folds} folds.")
-        return {"splits": {"fold": {"deal": folds}}}
-    made.guessed.append(f"The split `fold` holds each of the {len(groups)} labelled groups out once, in {folds} folds.")
-    return {"splits": {"fold": {"folds": [groups[k::folds] for k in range(folds)]}}}
+    return {"splits": {"fold": deal_groups(labelled, groups, made.guessed)}}
 
 
 def _blocks(labelled: Sequence[Item], kind: str, made: Proposal) -> dict[str, Any]:
