@@ -2,8 +2,8 @@
 `PYTHONPATH=tests python -m tests.security.fuzz_run --seconds 60 [READER …]`.
 
 Coverage-guided and seeded. Where atheris is installed (`pip install atheris`), libFuzzer mutates; else the small fuzzer
-of `fuzz.py` does. The corpus of a reader begins with small valid files of its format and with those of `hostile.py`; it
-is kept in `build/fuzz/<reader>`, so that the next run goes on from there. A reader may read a file or refuse it in one
+of `builders/fuzzing.py` does. The corpus of a reader begins with small valid files of its format (`corpus.py`) and the
+files of `hostile.py`; it is kept in `build/fuzz/<reader>`, so that the next run goes on from there. A reader may read a file or refuse it in one
 sentence; an input that does anything else is kept as `crash-…`, and the run ends with 1.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib.util
-import io
 import logging
 import os
 import random
@@ -21,50 +20,52 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from builders import fuzzing as fuzz
 
-from tests.security import hostile, test_fuzz
+from tests.security import corpus, hostile, hostile_more
+from tests.sources import test_contract_of_sources as contract
+from workflow_scripts.core.boundary import ROOMS
 from workflow_scripts.core.errors import EthoMakeError
 
 CORPORA = Path("build/fuzz")
 LONGEST_SECONDS = 60
 """By the clock, of one input."""
 SLUG = str.maketrans(" ", "_")
-FUZZED = [name for name in hostile.READERS if name != "archive"]
 
 
-class _SlowError(Exception):
-    """One input took longer than `LONGEST_SECONDS`."""
+def labels_of(name: str) -> Callable[[Path], Any]:
+    """Read as a label source, with the options of the valid file."""
+    return lambda path: contract.read(name, True, path)
 
 
-def valid_files(reader: str, folder: Path) -> None:
-    """Write small valid files of a reader's format into `folder`, where there are makers of them."""
-    suffix, _ = hostile.READERS[reader]
-    for case in [*test_fuzz.TRACKS, *test_fuzz.LABELS]:
-        if case.source == reader.split()[0] and case.suffix == suffix:
-            made = folder / f"valid{suffix}"
-            case.make(made)
-            made.rename(folder / "valid")
-    texts = {"card": [hostile.CARD.encode(), *hostile.CARDS.values()]}
-    texts["experiment"] = [text.encode() for text in hostile.EXPERIMENTS.values()]
-    texts["split"] = [
-        b'{"schema_version":1,"dataset":"d","name":"n","family":"n","train":["a"],"validation":[],"test":[],'
-        b'"groups":{"a":"g"}}'
-    ]
-    texts["section"] = [b'{"title":"t","items":[{"kind":"text","caption":"c"}]}']
-    for number, text in enumerate(texts.get(reader, [])):
-        (folder / f"valid{number}").write_bytes(text)
+def data_of(name: str) -> Callable[[Path], Any]:
+    """Read as a source of tracks, images or videos, with the options of the valid file."""
+    return lambda path: contract.read(name, False, path)
+
+
+FUZZED: dict[str, tuple[str, Callable[[Path], Any]]] = {
+    **{name: (value[0], data_of(name)) for name, value in contract.VALID.items()},
+    **{f"{name} labels": (value[0], labels_of(name)) for name, value in contract.VALID_LABELS.items()},
+    **{
+        name: value
+        for name, value in {**hostile.READERS, **hostile_more.READERS, **hostile_more.OTHERS}.items()
+        if name in corpus.VARIANTS
+        or name.split()[0] not in {**contract.VALID, **contract.VALID_LABELS, "daart": 0, "caltech": 0}
+    },
+}
+"""Every source with the options that its valid file needs, the files of our own, and other programs' models."""
 
 
 def seeds(reader: str) -> Path:
     """Return the folder of a reader's corpus, with its first files in it."""
     folder = CORPORA / reader.translate(SLUG)
     folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(Exception):
-        valid_files(reader, folder)
+    corpus.write(reader, folder, FUZZED[reader][0])
     for kind, write in hostile.ANY_FILE.items():
         path = folder / kind.translate(SLUG)
         if kind not in {"folder", "pipe", "device", "dangling link"} and not path.exists():
@@ -76,9 +77,14 @@ def seeds(reader: str) -> Path:
 
 def try_bytes(reader: str, data: bytes, folder: Path) -> None:
     """Let a reader read some bytes; anything but a value or a sentence is raised."""
-    suffix, act = hostile.READERS[reader]
-    path = folder / f"x{suffix}"
-    path.write_bytes(data)
+    suffix, act = FUZZED[reader]
+    with tempfile.TemporaryDirectory(dir=folder) as name:  # some readers move the file, or write beside it
+        path = Path(name) / f"x{suffix}"
+        path.write_bytes(data)
+        _act(act, path)
+
+
+def _act(act: Callable[[Path], Any], path: Path) -> None:
     try:
         act(path)
     except EthoMakeError as error:
@@ -104,11 +110,10 @@ def fuzz_one(reader: str, seconds: float, seed: int) -> None:
 def _with_atheris(reader: str, corpus: Path, folder: Path, seconds: float, seed: int) -> None:
     import atheris
 
-    for module in [
-        name for name in sys.modules if name.startswith(("workflow_scripts.sources", "workflow_scripts.core"))
-    ]:
-        for function in vars(sys.modules[module]).values():
-            if getattr(function, "__module__", "") == module and callable(function) and hasattr(function, "__code__"):
+    for module in [name for name in sys.modules if name.startswith(tuple(f"workflow_scripts.{r}" for r in ROOMS))]:
+        own = [value for value in vars(sys.modules[module]).values() if getattr(value, "__module__", "") == module]
+        for function in [*own, *(part for one in own if isinstance(one, type) for part in vars(one).values())]:
+            if hasattr(function, "__code__"):
                 with contextlib.suppress(Exception):
                     atheris.instrument_func(function)
     options = [
@@ -121,6 +126,7 @@ def _with_atheris(reader: str, corpus: Path, folder: Path, seconds: float, seed:
         "-max_len=65536",
         f"-artifact_prefix={corpus}/crash-",
         "-verbosity=0",
+        "-print_final_stats=1",
     ]
     atheris.Setup(options, lambda data: try_bytes(reader, data, folder))
     atheris.Fuzz()
@@ -171,14 +177,15 @@ def main() -> int:
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
         )
-        out = io.StringIO(done.stdout + done.stderr)
-        last = [line for line in out.read().splitlines() if line.strip()][-12:]
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        last = lines[-12:]
         if done.returncode:
             failed.append(reader)
             print(f"{reader}: failed ({done.returncode})\n  " + "\n  ".join(last), flush=True)
         else:
-            done_line = next((line for line in last if " runs in " in line), last[-1] if last else "ok")
-            print(f"{reader}: {done_line.removeprefix(f'{reader}: ')}", flush=True)
+            units = next((line.split()[-1] for line in lines if "number_of_executed_units" in line), "")
+            said = f"{units} inputs" if units else last[-1].removeprefix(f"{reader}: ") if last else "ok"
+            print(f"{reader}: {said}", flush=True)
     print(f"{len(failed)} of {len(options.readers or FUZZED)} readers failed: {', '.join(failed) or '-'}")
     return int(bool(failed))
 

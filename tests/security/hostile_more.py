@@ -38,6 +38,7 @@ read_decision = optional("behaviour.decided:read_decision")
 load_readout = optional("evaluation.probe.readout:load_readout")
 read_run = optional("methods.saved:read_run", "methods.runs:load_embedder")
 external = optional("methods.external.arrays:read_array")
+boxes = optional("detectors.boxes_file:read_csv")
 import_run = optional("methods.originals:import_run")
 recognise = optional("sources:sniff")
 
@@ -55,6 +56,8 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "ethovision": (".txt", labels("ethovision", **NAMED)),
     "elan": (".eaf", labels("elan", **NAMED)),
     "binary_table": (".csv", labels("binary_table", **NAMED)),
+    "class_table": (".csv", labels("class_table", **NAMED)),
+    "sleap csv": (".csv", tracks("sleap")),
 }
 READERS = {name: value for name, value in READERS.items() if name.split()[0] in KNOWN}
 
@@ -81,7 +84,10 @@ if load_readout:
 if read_run:
     OTHERS["run config"] = (".yaml", read_run)
 if external:
-    OTHERS["external array"] = (".npy", lambda path: external(path, "x", FRAMES))
+    OTHERS["external array"] = (".npy", lambda path: external(path.parent, "x", FRAMES))
+    OTHERS["external csv"] = (".csv", lambda path: external(path.parent, "x", FRAMES))
+if boxes:
+    OTHERS["boxes"] = (".csv", lambda path: boxes(path, FRAMES))
 if import_run:
     for name, file in (("lisbet", "weights.pt"), ("bams", "model.pt"), ("daart", "hparams.yaml"), ("mvd", "x.pth")):
         act = _within(file, lambda path, m=name: import_run(path, path / "out", method=m))  # type: ignore[misc]
