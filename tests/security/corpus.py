@@ -1,4 +1,4 @@
-"""Small valid files of everything that is read: the seeds of the fuzzer, and the inputs that damage is compared with."""
+"""Small valid files of everything that is read: what the fuzzer begins with."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ OURS: dict[str, list[Callable[[Path], Any]]] = {
     "decision": _text(json.dumps({"tasks": {"t": hostile_more.DECISION}})),
     "external array": [_external],
     "external csv": _text("".join("1,2,3\n" for _ in range(contract.N))),
-    "deeplabcut h5": [lambda path: write_hdf_table(path, np.arange(60.0).reshape(10, 6))],
+    "deeplabcut h5": [lambda path: write_hdf_table(path, np.tile([3.5, 2.5, 0.9], (10, 2)))],
     "daart npy": [lambda path: np.save(path, np.ones((contract.N, 4)))],
     "boxes": _text("frame,x1,y1,x2,y2,score\n" + "".join(f"{k},1,2,30,40,0.9\n" for k in range(9))),
     "rat_npz objects": [contract.images],

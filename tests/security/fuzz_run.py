@@ -3,8 +3,8 @@
 
 Coverage-guided and seeded. Where atheris is installed (`pip install atheris`), libFuzzer mutates; else the small fuzzer
 of `builders/fuzzing.py` does. The corpus of a reader begins with small valid files of its format (`corpus.py`) and the
-files of `hostile.py`; it is kept in `build/fuzz/<reader>`, so that the next run goes on from there. A reader may read a file or refuse it in one
-sentence; an input that does anything else is kept as `crash-…`, and the run ends with 1.
+files of `hostile.py`; it is kept in `build/fuzz/<reader>`, so that the next run goes on from there. A reader may read a
+file or refuse it in one sentence; an input that does anything else is kept as `crash-…`, and the run ends with 1.
 """
 
 from __future__ import annotations
@@ -36,6 +36,10 @@ CORPORA = Path("build/fuzz")
 LONGEST_SECONDS = 60
 """By the clock, of one input."""
 SLUG = str.maketrans(" ", "_")
+
+
+class _SlowError(Exception):
+    """One input took longer than `LONGEST_SECONDS`."""
 
 
 def labels_of(name: str) -> Callable[[Path], Any]:
