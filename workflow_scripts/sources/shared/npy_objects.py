@@ -34,7 +34,11 @@ def read_plain(path: Path) -> npt.NDArray[Any]:
     """
     size = require_plain(path)
     limits.require_memory(path, "its array", 2 * size)
-    return from_bytes(path, path.read_bytes(), "the file", objects=False)
+    try:
+        return from_bytes(path, path.read_bytes(), "it", objects=False)
+    except InputError as error:
+        problem = f"is no plain npy file ({error.problem})"
+        raise InputError(path, problem, "save it again as an array of numbers") from error
 
 
 def from_bytes(path: Path, content: bytes, place: str, *, objects: bool) -> npt.NDArray[Any]:
