@@ -461,6 +461,46 @@ def decisions() -> Iterator[Case]:
     )
 
 
+def _predicted(handle: h5py.File, vocabulary: str = '["a", "b"]', background: Any = "a", **changes: Any) -> None:
+    """Write predictions of four frames as ours are."""
+    handle.attrs.update(kind="predictions", schema_version=1)
+    task = handle.create_group("tasks/t")
+    task.attrs.update(kind="multiclass", level="frame", vocabulary=vocabulary, readout="probe", background=background)
+    node = task.create_group("r")
+    node.attrs["group"] = "g"
+    values = {"truth": np.zeros(4, int), "mask": np.ones(4, bool), "prediction": np.zeros(4, int)}
+    for name, value in (values | changes).items():
+        node[name] = value
+
+
+def _embedded(handle: h5py.File, dim: Any = 3, value: Any = None) -> None:
+    handle.attrs.update(kind="embeddings", schema_version=1, dim=dim, names="[]", attributes="{}")
+    handle["recordings/r"] = np.zeros((4, 3), np.float32) if value is None else value
+
+
+def results() -> Iterator[Case]:
+    """Files of ours that somebody else made: predictions and embeddings."""
+    predictions: dict[str, Callable[[h5py.File], Any]] = {
+        "class of -1": lambda h: _predicted(h, prediction=np.full(4, -1)),
+        "class of 2": lambda h: _predicted(h, prediction=np.full(4, 2)),
+        "lengths": lambda h: _predicted(h, mask=np.ones(3, bool)),
+        "scores of another length": lambda h: _predicted(h, scores=np.zeros((3, 2))),
+        "truth of text": lambda h: _predicted(h, truth=np.full(4, b"x"), prediction=np.full(4, b"x")),
+        "vocabulary no JSON": lambda h: _predicted(h, vocabulary="[" * 5000),
+        "vocabulary a number": lambda h: _predicted(h, vocabulary="7"),
+    }
+    embeddings: dict[str, Callable[[h5py.File], Any]] = {
+        "dim of another width": lambda h: _embedded(h, dim=5),
+        "dim of text": lambda h: _embedded(h, dim="x"),
+        "one axis": lambda h: _embedded(h, value=np.zeros(4)),
+        "text": lambda h: _embedded(h, value=np.full((4, 3), b"x")),
+        "a group": lambda h: (_embedded(h), h["recordings"].create_group("q")),
+    }
+    for reader, cases in (("predictions", predictions), ("embeddings", embeddings)):
+        for name, fill in cases.items():
+            yield Case(f"{reader}: {name}", _h5("x.h5", fill), hostile.READERS[reader][1])
+
+
 def _cut_parquet(path: Path) -> Path:
     path.write_bytes(b"PAR1" + b"\0" * 100 + struct.pack("<I", 2**31 - 1) + b"PAR1")
     return path
@@ -613,6 +653,7 @@ def special() -> Iterator[Case]:
     if read_decision:
         yield from decisions()
     yield from binary()
+    yield from results()
 
 
 def main(wanted: list[str]) -> int:
