@@ -106,8 +106,17 @@ def test_no_temporary_folder(tmp_path: Path) -> None:
 
 
 def test_a_full_temporary_folder(tmp_path: Path, tmpfs: Path) -> None:
+    """Python passes over a folder in which it cannot write a byte and takes /tmp."""
     with contextlib.suppress(OSError), (tmpfs / "full").open("wb") as handle:
-        handle.write(bytes(2**20))
+        handle.write(bytes(2**21))
+    folder = copy_project(tmp_path / "p", DATASETS)
+    done = ethomake(folder, "-n", TABLE, TMPDIR=str(tmpfs))
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert [path.name for path in tmpfs.iterdir()] == ["full"]
+
+
+def test_a_nearly_full_temporary_folder(tmp_path: Path, tmpfs: Path) -> None:
+    (tmpfs / "full").write_bytes(bytes(2**19))
     folder = copy_project(tmp_path / "p", DATASETS)
     refused(ethomake(folder, TABLE, TMPDIR=str(tmpfs)), "temporary folder", "is full", "set TMPDIR")
     assert [path.name for path in tmpfs.iterdir()] == ["full"]
