@@ -213,11 +213,11 @@ def _text(value: object) -> str:
 
 def without_folds(table: pd.DataFrame) -> pd.DataFrame:
     """Leave out the rows of single folds (split ``fold0`` …) where the folds are also scored together (``fold``)."""
-    named = table["split"].astype(str)
-    family = named.str.replace(r"\d+$", "", regex=True)
-    have = set(zip(table["dataset"].astype(str), named, strict=True))
-    pooled = [pair in have for pair in zip(table["dataset"].astype(str), family, strict=True)]
-    return table[~((family != named) & np.array(pooled, dtype=bool))]
+    places = list(zip(_texts(table, "dataset"), _texts(table, "split"), strict=True))
+    there = set(places)
+    families = {place: (place[0], place[1].rstrip("0123456789")) for place in there}
+    single = {place for place, family in families.items() if family != place and family in there}
+    return table[np.array([place not in single for place in places], dtype=bool)]
 
 
 def scores(table: pd.DataFrame, *, keep_means: bool = False) -> list[Score]:
