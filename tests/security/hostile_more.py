@@ -337,7 +337,11 @@ TEXTS: dict[str, dict[str, str]] = {
         "latin-1": FRAMES_CSV + "\udce9.png,1,2,3,4,5,6\n",
     },
     "bouts_csv": {"cut in a row": "video,label,start,end\nrec,attack,0\n"},
-    "csv_events": {"cut in a row": "behavior,start_time,end_time\nattack,0.1\n"},
+    "csv_events": {
+        "cut in a row": "behavior,start_time,end_time\nattack,0.1\n",
+        "event twice": "behavior,start_frame,end_frame\nattack,1,5\nattack,1,5\n",
+        "frame of a half": "behavior,start_frame,end_frame\nattack,1.5,5\n",
+    },
     "simba": {"cut in a row": "Frame,attack\n0,1\n1\n"},
     "deepethogram": {"cut in a row": ",background,attack\n0,1,0\n1,1\n"},
     "daart labels": {"cut in a row": ",attack,other\n0,1,0\n1,1\n"},

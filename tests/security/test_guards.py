@@ -105,6 +105,18 @@ def test_rules_quote_what_they_are_given() -> None:
                 raise AssertionError(f"{path.name}: {{{field}}} is not quoted: {line.strip()}")
 
 
+def test_only_files_of_the_user_are_ancient() -> None:
+    """What a rule makes must not be: Snakemake would not see that it changed, and run nothing that follows from it."""
+    uses = [
+        line.strip()
+        for path in [ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))]
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "ancient" in line
+    ]
+    assert uses
+    assert all("PLAN.files(PLAN." in line and line.endswith(", ancient),") for line in uses), uses
+
+
 def _stored(node: ast.AST) -> set[str]:
     return {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
 
