@@ -1,13 +1,15 @@
 """Time and peak memory of reading a large valid file by each reader: `python benchmarks/bench_readers.py [NAME …]`.
 
-Two animals of two points over `--frames` frames, or bouts over as many; each file is read in a process of its own. Peak
-memory is what the process takes above what it had before reading, libraries of the reader included.
+Two animals of two points over `--frames` frames, or bouts over as many, half a second each: far more than people label.
+Each file is read in a process of its own. Peak memory is what the process takes above what it had before reading,
+libraries of the reader included.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import os
 import resource
 import sys
@@ -19,21 +21,34 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+from scipy.io import savemat
 
 from workflow_scripts.cards.card import Task
+from workflow_scripts.formats.bouts import Bout
+from workflow_scripts.formats.images import ImageSet
 from workflow_scripts.formats.tracks import Labels, Recording
 from workflow_scripts.sources import (
+    IMAGE_SOURCES,
     calms21,
     caltech_annotator,
     daart_csv,
     deeplabcut,
     lisbet_archive,
     movement,
+    rat_npz,
+    read_images,
     read_labels,
     read_tracks,
 )
+from workflow_scripts.sources.elan import write_elan
+from workflow_scripts.sources.shared import npy_write
+from workflow_scripts.sources.supervisely import write_annotation
 
-TASKS = {"behaviour": Task(kind="multiclass", vocabulary=["attack", "other"], background="other")}
+TASKS = {
+    "behaviour": Task(kind="multiclass", vocabulary=["attack", "other"], background="other"),
+    "freezing": Task(kind="binary", vocabulary=["no", "freezing"]),
+}
+BENTO = "Bento annotation file\nAnnotation start frame: 1\nAnnotation framerate: 30\n\nCh1----------\n"
 MULTI = {"multiclass": "behaviour"}
 
 
@@ -79,6 +94,94 @@ def analysis(path: Path, frames: int) -> None:
         handle["track_names"], handle["node_names"] = [b"a", b"b"], [b"p", b"q"]
 
 
+def jabs(path: Path, frames: int) -> None:
+    """Write two mice of JABS's twelve points."""
+    with h5py.File(path, "w") as handle:
+        group = handle.create_group("poseest")
+        group["points"] = np.random.default_rng(0).integers(1, 500, (frames, 2, 12, 2)).astype(np.uint16)
+        group["confidence"] = np.full((frames, 2, 12), 0.8, np.float32)
+        group["instance_count"] = np.full(frames, 2, np.uint8)
+        group["instance_embed_id"] = np.tile(np.array([1, 2], np.uint32), (frames, 1))
+
+
+def nwb(path: Path, frames: int) -> None:
+    """Write two PoseEstimations of two points."""
+    with h5py.File(path, "w") as handle:
+        for animal in ("a", "b"):
+            pose = handle.create_group(f"processing/behavior/{animal}")
+            pose.attrs["neurodata_type"] = "PoseEstimation"
+            for part in ("p", "q"):
+                series = pose.create_group(part)
+                series.attrs["neurodata_type"] = "PoseEstimationSeries"
+                series["data"] = np.random.default_rng(0).random((frames, 2))
+                series["confidence"], series["timestamps"] = np.ones(frames), np.arange(frames) / 30
+
+
+def facemap(path: Path, frames: int) -> None:
+    """Write four points of a face."""
+    with h5py.File(path, "w") as handle:
+        for part, name in itertools.product("abcd", ("x", "y", "likelihood")):
+            handle[f"Facemap/{part}/{name}"] = np.linspace(0, 1, frames)
+
+
+def trex(path: Path, frames: int) -> None:
+    """Write one animal's centroid and two points."""
+    names = ("X#wcentroid", "Y#wcentroid", "poseX0", "poseY0", "poseX1", "poseY1")
+    np.savez(path, frame=np.arange(frames), **{name: np.arange(frames, dtype=float) for name in names})  # type: ignore[arg-type]
+
+
+def instances(path: Path, frames: int) -> None:
+    """Write SLEAP's csv of two tracks and two nodes."""
+    values = np.random.default_rng(0).random((2 * frames, 7)).round(4)
+    names = ["instance.score", *(f"{node}.{axis}" for node in ("p", "q") for axis in ("x", "y", "score"))]
+    made = pd.DataFrame(values, columns=names)
+    made.insert(0, "frame_idx", np.repeat(np.arange(frames), 2))
+    made.insert(0, "track", np.tile(["a", "b"], frames))
+    made.to_csv(path, index=False)
+
+
+def samples(path: Path, frames: int) -> None:
+    """Write the dictionary of BAMS: ten samples of four points."""
+    npy_write.save(path, {"data": np.random.default_rng(0).normal(300, 20, (10, frames // 10, 8))})
+
+
+def pictures(path: Path, frames: int) -> None:
+    """Write a picture of 50 × 50 for each hundred frames."""
+    rng, n = np.random.default_rng(0), frames // 100
+    pixels, points = rng.integers(0, 256, (n, 50, 50), dtype=np.uint8), rng.random((n, 3, 2)).astype(np.float32) * 49
+    who = np.array(["a"] * n)
+    rat_npz.write(path, ImageSet(pixels, points, tuple(rat_npz.LABEL_KEYS), np.arange(n), who, who))
+
+
+def bouts_of(frames: int) -> list[Bout]:
+    """Return a bout of half a second in every second, the classes in turn."""
+    return [Bout(k, k + 15, ("attack", "other")[k // 30 % 2]) for k in range(0, frames - 30, 30)]
+
+
+def lines(header: str, row: Callable[[Bout], str]) -> Callable[[Path, int], object]:
+    """Return a writer of one line a bout."""
+    return lambda path, n: path.write_text("\n".join([header, *map(row, bouts_of(n))]) + "\n")
+
+
+def classes(path: Path, frames: int) -> None:
+    """Write a class by name in every row."""
+    path.write_text("frame,label\n" + "".join(f"{k},{('attack', 'other')[k // 15 % 2]}\n" for k in range(frames)))
+
+
+def ethovision(path: Path, frames: int) -> None:
+    """Write an export of raw data of 30 samples a second."""
+    head = '"Number of header lines:";"5"\n"Trial name";"x"\n\n"Trial time";"Recording time";"attack"\n"s";"s";""\n'
+    path.write_text(head + "".join(f"{k / 30:.4f};{k / 30:.4f};{k // 15 % 2}\n" for k in range(frames)))
+
+
+def freezing(path: Path, frames: int) -> None:
+    """Write BehaviorDEPOT's vector."""
+    on = (np.arange(frames) // 15 % 2).astype(float)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], on, [0]])))
+    bouts = np.stack([edges[::2] + 1, edges[1::2]], axis=1)
+    savemat(path, {"Behavior": {"Freezing": {"Vector": on, "Bouts": bouts}}})
+
+
 def table(path: Path, frames: int) -> None:
     """Write a row a frame of 0 and 1."""
     on = (np.arange(frames) // 15) % 2
@@ -94,9 +197,35 @@ TRACKS: dict[str, tuple[str, Callable[[Path, int], object]]] = {
     "wide_csv": (".csv", wide),
     "long_table": (".csv", long),
     "movement": (".nc", lambda path, n: _movement(path, n)),
+    "sleap csv": (".csv", instances),
+    "jabs": (".h5", jabs),
+    "nwb_pose": (".nwb", nwb),
+    "facemap": (".h5", facemap),
+    "trex": (".npz", trex),
+    "bams_dict": (".npy", samples),
+    "rat_npz": (".npz", pictures),
 }
+OPTIONS: dict[str, dict[str, object]] = {"lisbet_archive": {"keypoints": ["nose", "tail"]}}
 LABELS: dict[str, tuple[str, dict[str, object], Callable[[Path, int], object]]] = {
     "boris": (".csv", MULTI, events),
+    "csv_events": (
+        ".csv",
+        MULTI,
+        lines("behavior,start_frame,end_frame", lambda bout: f"{bout.name},{bout.start},{bout.stop}"),
+    ),
+    "bouts_csv": (".csv", MULTI, lines("video,label,start,end", lambda b: f"r,{b.name},{b.start},{b.stop - 1}")),
+    "bento": (
+        ".annot",
+        MULTI,
+        lines(f"{BENTO}>attack\nStart\tStop\tDuration", lambda b: f"{b.start + 1}\t{b.stop}\t{b.stop - b.start}"),
+    ),
+    "elan": (".eaf", MULTI, lambda path, n: write_elan(path, {"m": bouts_of(n)}, 30.0)),
+    "supervisely": (".json", MULTI, lambda path, n: write_annotation(path, bouts_of(n), size=(64, 48), n_frames=n)),
+    "class_table": (".csv", MULTI, classes),
+    "ethovision": (".txt", MULTI | {"behaviours": ["attack"]}, ethovision),
+    "deepethogram": (".csv", MULTI | {"behaviours": ["attack"]}, table),
+    "simba": (".csv", MULTI | {"behaviours": ["attack"]}, table),
+    "behaviordepot": (".mat", {"task": "freezing"}, freezing),
     "binary_table": (".csv", MULTI | {"behaviours": ["attack"]}, table),
     "daart_csv": (
         ".csv",
@@ -148,8 +277,11 @@ def main() -> None:
                 size = path.stat().st_size / 1e6
 
                 def work(path: Path = path, name: str = name, entry: tuple = entry) -> object:  # type: ignore[type-arg]
+                    source = name.split()[0]
+                    if source in IMAGE_SOURCES:
+                        return read_images(source, path, {})
                     if len(entry) == 2:
-                        return list(read_tracks(name, path, {}, recording="rec"))
+                        return list(read_tracks(source, path, dict(OPTIONS.get(name, {})), recording="rec"))
                     return read_labels(name, path, dict(entry[1]), n_frames=options.frames, fps=30.0, tasks=TASKS)
 
                 began = time.monotonic()

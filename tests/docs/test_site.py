@@ -128,3 +128,13 @@ def test_other_tutorials_run_as_printed(name: str, lab: Path, tmp_path: Path) ->
         for words in lines if not why else []:
             if words[1] != "plan":  # it plans the whole graph, which tests/workflow/test_plan.py does
                 ran(words[1:], tmp_path / "LAB")
+
+
+@pytest.mark.parametrize("page", ["security.md", "faults.md"])
+def test_tests_that_a_page_names_exist(page: str) -> None:
+    tests = ROOT / "tests"
+    known = {path.relative_to(tests).as_posix() for path in tests.rglob("test_*.py")}
+    known |= {path.rsplit("/", 1)[-1] for path in known}
+    named = re.findall(r"`(?:tests/)?([\w/]*test_\w+\.py)`", (ROOT / "docs" / page).read_text(encoding="utf-8"))
+    assert named
+    assert [name for name in named if name not in known] == []

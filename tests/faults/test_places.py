@@ -92,7 +92,7 @@ def test_a_read_only_disk(undisturbed: Path, small_disk: Path, again: Path) -> N
     ("pattern", "stage"),
     [
         ("data/calms21_twin/recordings/*.h5", "tracks"),
-        ("results/faults/runs/calms21_twin/raw/*/*/*/*/embeddings.h5", "probe"),
+        ("results/faults/runs/calms21_twin/raw/*/*/*/*/embeddings.h5", "probe_control"),
         ("results/faults/runs/calms21_twin/daart/*/*/*/*/embedder/model.safetensors", "embed"),
         ("data/calms21_twin/splits/official.json", "chance"),
     ],

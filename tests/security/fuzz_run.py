@@ -2,9 +2,10 @@
 `PYTHONPATH=tests python -m tests.security.fuzz_run --seconds 60 [READER …]`.
 
 Coverage-guided and seeded. Where atheris is installed (`pip install atheris`), libFuzzer mutates; else the small fuzzer
-of `fuzz.py` does. The corpus of a reader begins with small valid files of its format and with those of `hostile.py`; it
-is kept in `build/fuzz/<reader>`, so that the next run goes on from there. A reader may read a file or refuse it in one
-sentence; an input that does anything else is kept as `crash-…`, and the run ends with 1.
+of `builders/fuzzing.py` does. The corpus of a reader begins with small valid files of its format (`corpus.py`) and the
+files of `hostile.py`; it is kept in `build/fuzz/<reader>`, so that the next run goes on from there. A reader may read a
+file or refuse it in one sentence; an input that does anything else is kept as `crash-…`, and the run ends with 1.
+`--seconds` are of the clock, for each reader; what a busy machine gave of its processor is printed.
 """
 
 from __future__ import annotations
@@ -12,59 +13,64 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib.util
-import io
 import logging
 import os
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from builders import fuzzing as fuzz
 
-from tests.security import hostile, test_fuzz
+from tests.security import corpus, hostile, hostile_more
+from tests.sources import test_contract_of_sources as contract
+from workflow_scripts.core.boundary import ROOMS
 from workflow_scripts.core.errors import EthoMakeError
 
 CORPORA = Path("build/fuzz")
 LONGEST_SECONDS = 60
 """By the clock, of one input."""
 SLUG = str.maketrans(" ", "_")
-FUZZED = [name for name in hostile.READERS if name != "archive"]
 
 
 class _SlowError(Exception):
     """One input took longer than `LONGEST_SECONDS`."""
 
 
-def valid_files(reader: str, folder: Path) -> None:
-    """Write small valid files of a reader's format into `folder`, where there are makers of them."""
-    suffix, _ = hostile.READERS[reader]
-    for case in [*test_fuzz.TRACKS, *test_fuzz.LABELS]:
-        if case.source == reader.split()[0] and case.suffix == suffix:
-            made = folder / f"valid{suffix}"
-            case.make(made)
-            made.rename(folder / "valid")
-    texts = {"card": [hostile.CARD.encode(), *hostile.CARDS.values()]}
-    texts["experiment"] = [text.encode() for text in hostile.EXPERIMENTS.values()]
-    texts["split"] = [
-        b'{"schema_version":1,"dataset":"d","name":"n","family":"n","train":["a"],"validation":[],"test":[],'
-        b'"groups":{"a":"g"}}'
-    ]
-    texts["section"] = [b'{"title":"t","items":[{"kind":"text","caption":"c"}]}']
-    for number, text in enumerate(texts.get(reader, [])):
-        (folder / f"valid{number}").write_bytes(text)
+def labels_of(name: str) -> Callable[[Path], Any]:
+    """Read as a label source, with the options of the valid file."""
+    return lambda path: contract.read(name, True, path)
+
+
+def data_of(name: str) -> Callable[[Path], Any]:
+    """Read as a source of tracks, images or videos, with the options of the valid file."""
+    return lambda path: contract.read(name, False, path)
+
+
+FUZZED: dict[str, tuple[str, Callable[[Path], Any]]] = {
+    **{name: (value[0], data_of(name)) for name, value in contract.VALID.items()},
+    **{f"{name} labels": (value[0], labels_of(name)) for name, value in contract.VALID_LABELS.items()},
+    **{
+        name: value
+        for name, value in {**hostile.READERS, **hostile_more.READERS, **hostile_more.OTHERS}.items()
+        if name in corpus.VARIANTS
+        or name.split()[0] not in {**contract.VALID, **contract.VALID_LABELS, "daart": 0, "caltech": 0}
+    },
+}
+"""Every source with the options that its valid file needs, the files of our own, and other programs' models."""
 
 
 def seeds(reader: str) -> Path:
     """Return the folder of a reader's corpus, with its first files in it."""
     folder = CORPORA / reader.translate(SLUG)
     folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(Exception):
-        valid_files(reader, folder)
+    corpus.write(reader, folder, FUZZED[reader][0])
     for kind, write in hostile.ANY_FILE.items():
         path = folder / kind.translate(SLUG)
         if kind not in {"folder", "pipe", "device", "dangling link"} and not path.exists():
@@ -76,9 +82,14 @@ def seeds(reader: str) -> Path:
 
 def try_bytes(reader: str, data: bytes, folder: Path) -> None:
     """Let a reader read some bytes; anything but a value or a sentence is raised."""
-    suffix, act = hostile.READERS[reader]
-    path = folder / f"x{suffix}"
-    path.write_bytes(data)
+    suffix, act = FUZZED[reader]
+    with tempfile.TemporaryDirectory(dir=folder) as name:  # some readers move the file, or write beside it
+        path = Path(name) / f"x{suffix}"
+        path.write_bytes(data)
+        _act(act, path)
+
+
+def _act(act: Callable[[Path], Any], path: Path) -> None:
     try:
         act(path)
     except EthoMakeError as error:
@@ -104,11 +115,10 @@ def fuzz_one(reader: str, seconds: float, seed: int) -> None:
 def _with_atheris(reader: str, corpus: Path, folder: Path, seconds: float, seed: int) -> None:
     import atheris
 
-    for module in [
-        name for name in sys.modules if name.startswith(("workflow_scripts.sources", "workflow_scripts.core"))
-    ]:
-        for function in vars(sys.modules[module]).values():
-            if getattr(function, "__module__", "") == module and callable(function) and hasattr(function, "__code__"):
+    for module in [name for name in sys.modules if name.startswith(tuple(f"workflow_scripts.{r}" for r in ROOMS))]:
+        own = [value for value in vars(sys.modules[module]).values() if getattr(value, "__module__", "") == module]
+        for function in [*own, *(part for one in own if isinstance(one, type) for part in vars(one).values())]:
+            if hasattr(function, "__code__"):
                 with contextlib.suppress(Exception):
                     atheris.instrument_func(function)
     options = [
@@ -121,6 +131,7 @@ def _with_atheris(reader: str, corpus: Path, folder: Path, seconds: float, seed:
         "-max_len=65536",
         f"-artifact_prefix={corpus}/crash-",
         "-verbosity=0",
+        "-print_final_stats=1",
     ]
     atheris.Setup(options, lambda data: try_bytes(reader, data, folder))
     atheris.Fuzz()
@@ -159,28 +170,50 @@ def main() -> int:
     arguments.add_argument("readers", nargs="*", help="empty = all")
     arguments.add_argument("--seconds", type=float, default=60, help="time for each reader")
     arguments.add_argument("--seed", type=int, default=1)
-    arguments.add_argument("--here", action="store_true", help="fuzz one reader in this process")
     options = arguments.parse_args()
-    if options.here:
-        fuzz_one(options.readers[0], options.seconds, options.seed)
-        return 0
     failed = []
+    busy = 0.0
     for reader in options.readers or FUZZED:
-        command = [sys.executable, "-m", "tests.security.fuzz_run", "--here", reader]
-        command += ["--seconds", str(options.seconds), "--seed", str(options.seed)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
-        )
-        out = io.StringIO(done.stdout + done.stderr)
-        last = [line for line in out.read().splitlines() if line.strip()][-12:]
-        if done.returncode:
+        status, said, used = in_a_child(reader, options.seconds, options.seed)
+        busy += used
+        lines = [line for line in said.splitlines() if line.strip()]
+        if status:
             failed.append(reader)
-            print(f"{reader}: failed ({done.returncode})\n  " + "\n  ".join(last), flush=True)
+            print(f"{reader}: failed ({status})\n  " + "\n  ".join(lines[-12:]), flush=True)
         else:
-            done_line = next((line for line in last if " runs in " in line), last[-1] if last else "ok")
-            print(f"{reader}: {done_line.removeprefix(f'{reader}: ')}", flush=True)
-    print(f"{len(failed)} of {len(options.readers or FUZZED)} readers failed: {', '.join(failed) or '-'}")
+            units = next((line.split()[-1] for line in lines if "number_of_executed_units" in line), "")
+            said = f"{units} inputs" if units else lines[-1].removeprefix(f"{reader}: ") if lines else "ok"
+            print(f"{reader}: {said}, {used:.0f} s of the processor", flush=True)
+    count = len(options.readers or FUZZED)
+    print(f"{len(failed)} of {count} readers failed: {', '.join(failed) or '-'}; {busy:.0f} s of the processor")
     return int(bool(failed))
+
+
+def in_a_child(reader: str, seconds: float, seed: int) -> tuple[int, str, float]:
+    """Fuzz one reader in a child that has its libraries loaded: how it ended, what it said, seconds of the processor.
+
+    A reader that crashes the interpreter ends the child alone.
+    """
+    with tempfile.TemporaryFile() as out:
+        child = os.fork()
+        if child == 0:
+            os.dup2(out.fileno(), 1)
+            os.dup2(out.fileno(), 2)
+            status = 1
+            try:
+                fuzz_one(reader, seconds, seed)
+                status = 0
+            except SystemExit as ended:
+                status = int(ended.code or 0)
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                sys.stdout.flush()
+                os._exit(status)
+        _, status, used = os.wait4(child, 0)
+        out.seek(0)
+        said = out.read().decode(errors="replace")
+    return status, said, used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":

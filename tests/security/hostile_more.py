@@ -38,6 +38,7 @@ read_decision = optional("behaviour.decided:read_decision")
 load_readout = optional("evaluation.probe.readout:load_readout")
 read_run = optional("methods.saved:read_run", "methods.runs:load_embedder")
 external = optional("methods.external.arrays:read_array")
+boxes = optional("detectors.boxes_file:read_csv")
 import_run = optional("methods.originals:import_run")
 recognise = optional("sources:sniff")
 
@@ -55,6 +56,8 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "ethovision": (".txt", labels("ethovision", **NAMED)),
     "elan": (".eaf", labels("elan", **NAMED)),
     "binary_table": (".csv", labels("binary_table", **NAMED)),
+    "class_table": (".csv", labels("class_table", **NAMED)),
+    "sleap csv": (".csv", tracks("sleap")),
 }
 READERS = {name: value for name, value in READERS.items() if name.split()[0] in KNOWN}
 
@@ -81,7 +84,10 @@ if load_readout:
 if read_run:
     OTHERS["run config"] = (".yaml", read_run)
 if external:
-    OTHERS["external array"] = (".npy", lambda path: external(path, "x", FRAMES))
+    OTHERS["external array"] = (".npy", lambda path: external(path.parent, "x", FRAMES))
+    OTHERS["external csv"] = (".csv", lambda path: external(path.parent, "x", FRAMES))
+if boxes:
+    OTHERS["boxes"] = (".csv", lambda path: boxes(path, FRAMES))
 if import_run:
     for name, file in (("lisbet", "weights.pt"), ("bams", "model.pt"), ("daart", "hparams.yaml"), ("mvd", "x.pth")):
         act = _within(file, lambda path, m=name: import_run(path, path / "out", method=m))  # type: ignore[misc]
@@ -191,6 +197,10 @@ def _npz(**arrays: bytes) -> bytes:
 
 WIDE = "a_x,a_y\n1,2\n3,4\n"
 LONG = "frame,individual,keypoint,x,y\n0,m,a,1,2\n"
+SLEAP = "track,frame_idx,instance.score,nose.x,nose.y,nose.score\nt,0,0.9,1,2,0.9\n"
+BOXES = "frame,x1,y1,x2,y2\n0,1,2,3,4\n"
+DLC = "scorer,s,s,s\nbodyparts,a,a,a\ncoords,x,y,likelihood\n0,1,2,0.9\n"
+FRAMES_CSV = "scorer,m,m,m,m,m,m\nbodyparts,a,a,b,b,c,c\ncoords,x,y,x,y,x,y\n"
 BENTO = "Bento annotation file\nMovie file(s): x\nAnnotation framerate: {fps}\nAnnotation start frame: {start}\n\n"
 BENTO += "List of channels:\nCh1\n\n{channel}\n>attack\nStart\tStop\tDuration\n{row}\n"
 ETHO = (
@@ -223,6 +233,10 @@ TEXTS: dict[str, dict[str, str]] = {
         "cut in a row": "a_x,a_y\n1,2\n3",
         "half a character": "a\udcff_x,a\udcff_y\n1,2\n",
         "infinite": "a_x,a_y\ninf,2\n-inf,3\n",
+        "row too long": "a_x,a_y\n1,2\n3,4,5\n",
+        "quoted and cut": '"a_x","a_y"\n"1","2"\n"3"',
+        "row short in the middle": "a_x,a_y\n1,2\n3\n5,6\n",
+        "semicolons and cut": "a_x;a_y\n1,5;2,5\n3,5",
     },
     "long_table": {
         "frame of 4*10^7": LONG + "".join(f"{4 * 10**7},m{k},a,1,2\n" for k in range(300)),
@@ -234,6 +248,11 @@ TEXTS: dict[str, dict[str, str]] = {
         "recording of a path": "recording,frame,individual,keypoint,x,y\n../../x,0,m,a,1,2\n",
         "individual of a line break": 'frame,individual,keypoint,x,y\n0,"a\nb",a,1,2\n',
         "twice": LONG + "0,m,a,1,2\n",
+        "cut in a row": LONG + "1,m,a,1\n",
+        "coordinate infinite": LONG + "1,m,a,inf,2\n",
+        "coordinate of 5000 digits": LONG + f"1,m,a,{'9' * 5000},2\n",
+        "frame of 4*10^7 of one animal": LONG + f"{4 * 10**7},m,a,1,2\n",
+        "frame of a half": LONG + "0.5,m,a,1,2\n",
     },
     "bento": {
         "channel of 200 000 dashes": _bento(channel="-" * 200_000 + "x-"),
@@ -253,6 +272,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "time of infinity": ETHO.format(n=5, rows="0;0;1\ninf;inf;0"),
         "time backwards": ETHO.format(n=5, rows="0;0;1\n-1;-1;0"),
         "cell of text": ETHO.format(n=5, rows="0;0;yes"),
+        "cut in a row": ETHO.format(n=5, rows="0;0;1\n1;1"),
+        "time of 10^7 s": ETHO.format(n=5, rows="0;0;1\n1e7;1e7;0"),
         "3000 columns and rows": ETHO.replace('"attack"', ";".join(f'"b{k}"' for k in range(3000))).format(
             n=5, rows="\n".join("0;0;1" for _ in range(3000))
         ),
@@ -271,7 +292,63 @@ TEXTS: dict[str, dict[str, str]] = {
         "class of a line break": _xml(_tier("at\ntack")),
         "include": '<a xmlns:xi="http://www.w3.org/2001/XInclude"><xi:include href="/etc/passwd" parse="text"/></a>',
     },
+    "sleap csv": {
+        "cut in a row": SLEAP + "t,1,0.9,3\n",
+        "coordinate of text": SLEAP + "t,1,0.9,x,2,0.9\n",
+        "coordinate infinite": SLEAP + "t,1,0.9,1e400,2,0.9\n",
+        "frame of 4*10^7": SLEAP + f"t,{4 * 10**7},0.9,1,2,0.9\n",
+        "frame of 1e300": SLEAP + "t,1e300,0.9,1,2,0.9\n",
+        "frame of a half": SLEAP + "t,0.5,0.9,1,2,0.9\n",
+        "frame negative": SLEAP + "t,-1,0.9,1,2,0.9\n",
+        "frame of nan": SLEAP + "t,,0.9,1,2,0.9\n",
+        "20 000 tracks": SLEAP + "".join(f"t{k},{k},0.9,1,2,0.9\n" for k in range(20_000)),
+        "200 000 columns": SLEAP.replace("track", "track," + "," * 200_000),
+        "likelihood of 7": SLEAP + "t,1,0.9,1,2,7\n",
+    },
+    "class_table": {
+        "cut in a row": "frame,label\n0,attack\n1",
+        "times of 1e300": "time,label\n0,attack\n1e300,other\n2e300,attack\n",
+        "times of 10^7": "time,label\n0,attack\n1e7,other\n2e7,attack\n",
+        "times of text": "time,label\n0,attack\nx,other\ny,attack\n",
+        "class of a formula": "frame,label\n0,=cmd()\n",
+    },
+    "external csv": {
+        "cut in a row": "1,2\n" * (FRAMES - 1) + "1\n",
+        "too long a row": "1,2\n" * (FRAMES - 1) + "1,2,3\n",
+        "5000 digits": "1,2\n" * (FRAMES - 1) + f"1,{'9' * 5000}\n",
+        "text": "1,2\n" * (FRAMES - 1) + "1,x\n",
+        "nan": "1,2\n" * (FRAMES - 1) + "1,nan\n",
+    },
+    "boxes": {
+        "blank": "\n\n",
+        "cut in a row": BOXES + "1,2,3\n",
+        "frame of nan": BOXES + "nan,1,2,3,4\n",
+        "frame of infinity": BOXES + "inf,1,2,3,4\n",
+        "frame of a half": BOXES + "0.5,1,2,3,4\n",
+        "frame negative": BOXES + "-1,1,2,3,4\n",
+        "coordinate of nan": BOXES + "0,nan,2,3,4\n",
+        "coordinate of 5000 digits": BOXES + f"0,1,2,{'9' * 5000},4\n",
+        "reversed": BOXES + "0,5,2,3,4\n",
+    },
+    "dlc_frames": {
+        "cut in a row": FRAMES_CSV + "a.png,1,2,3\n",
+        "row too long": FRAMES_CSV + "a.png,1,2,3,4,5,6,7\n",
+        "infinite": FRAMES_CSV + "a.png,1,2,3,4,5,inf\n",
+        "latin-1": FRAMES_CSV + "\udce9.png,1,2,3,4,5,6\n",
+    },
+    "bouts_csv": {"cut in a row": "video,label,start,end\nrec,attack,0\n"},
+    "csv_events": {
+        "cut in a row": "behavior,start_time,end_time\nattack,0.1\n",
+        "event twice": "behavior,start_frame,end_frame\nattack,1,5\nattack,1,5\n",
+        "frame of a half": "behavior,start_frame,end_frame\nattack,1.5,5\n",
+    },
+    "simba": {"cut in a row": "Frame,attack\n0,1\n1\n"},
+    "deepethogram": {"cut in a row": ",background,attack\n0,1,0\n1,1\n"},
+    "daart labels": {"cut in a row": ",attack,other\n0,1,0\n1,1\n"},
+    "daart csv": {"cut in a row": DLC + "1,1,2\n", "infinite": DLC + "1,1,inf,0.9\n"},
+    "deeplabcut csv": {"cut in a row": DLC + "1,1,2\n"},
     "binary_table": {
+        "cut in a row": "frame,attack,other\n0,1,0\n1,1\n",
         "2000 columns": ",".join(f"b{k}" for k in range(2000)) + "\n" + ",".join(["1"] * 2000) + "\n",
         "times of 1e300": "time,attack\n0,1\n1e300,0\n2e300,1\n",
         "times equal": "time,attack\n0,1\n0,0\n0,1\n",
@@ -299,7 +376,8 @@ TEXTS: dict[str, dict[str, str]] = {
     },
 }
 MAY = {
-    ("wide_csv", "infinite"),  # conversion names the frame
+    ("daart csv", "infinite"),  # conversion names the frame
+    ("long_table", "recording of a path"),  # every id has its own file name (slugify)
     ("wide_csv", "columns twice"),  # pandas calls the second a_x.1, which is no point
     ("wide_csv", "header of 200 000 underscores"),
     ("binary_table", "columns twice"),
@@ -387,6 +465,46 @@ def decisions() -> Iterator[Case]:
     )
 
 
+def _predicted(handle: h5py.File, vocabulary: str = '["a", "b"]', background: Any = "a", **changes: Any) -> None:
+    """Write predictions of four frames as ours are."""
+    handle.attrs.update(kind="predictions", schema_version=1)
+    task = handle.create_group("tasks/t")
+    task.attrs.update(kind="multiclass", level="frame", vocabulary=vocabulary, readout="probe", background=background)
+    node = task.create_group("r")
+    node.attrs["group"] = "g"
+    values = {"truth": np.zeros(4, int), "mask": np.ones(4, bool), "prediction": np.zeros(4, int)}
+    for name, value in (values | changes).items():
+        node[name] = value
+
+
+def _embedded(handle: h5py.File, dim: Any = 3, value: Any = None) -> None:
+    handle.attrs.update(kind="embeddings", schema_version=1, dim=dim, names="[]", attributes="{}")
+    handle["recordings/r"] = np.zeros((4, 3), np.float32) if value is None else value
+
+
+def results() -> Iterator[Case]:
+    """Files of ours that somebody else made: predictions and embeddings."""
+    predictions: dict[str, Callable[[h5py.File], Any]] = {
+        "class of -1": lambda h: _predicted(h, prediction=np.full(4, -1)),
+        "class of 2": lambda h: _predicted(h, prediction=np.full(4, 2)),
+        "lengths": lambda h: _predicted(h, mask=np.ones(3, bool)),
+        "scores of another length": lambda h: _predicted(h, scores=np.zeros((3, 2))),
+        "truth of text": lambda h: _predicted(h, truth=np.full(4, b"x"), prediction=np.full(4, b"x")),
+        "vocabulary no JSON": lambda h: _predicted(h, vocabulary="[" * 5000),
+        "vocabulary a number": lambda h: _predicted(h, vocabulary="7"),
+    }
+    embeddings: dict[str, Callable[[h5py.File], Any]] = {
+        "dim of another width": lambda h: _embedded(h, dim=5),
+        "dim of text": lambda h: _embedded(h, dim="x"),
+        "one axis": lambda h: _embedded(h, value=np.zeros(4)),
+        "text": lambda h: _embedded(h, value=np.full((4, 3), b"x")),
+        "a group": lambda h: (_embedded(h), h["recordings"].create_group("q")),
+    }
+    for reader, cases in (("predictions", predictions), ("embeddings", embeddings)):
+        for name, fill in cases.items():
+            yield Case(f"{reader}: {name}", _h5("x.h5", fill), hostile.READERS[reader][1])
+
+
 def _cut_parquet(path: Path) -> Path:
     path.write_bytes(b"PAR1" + b"\0" * 100 + struct.pack("<I", 2**31 - 1) + b"PAR1")
     return path
@@ -442,7 +560,9 @@ def binary() -> Iterator[Case]:
         if reader in READERS:
             suffix, act = READERS[reader]
             for name, fill in cases.items():
-                yield Case(f"{reader}: {name}", _h5(f"x{suffix}", fill), act)
+                # Any number may name a mouse; a hard link inside the file is no loop for a reader that follows none.
+                harmless = name in {"identities of 10^18", "link to itself"}
+                yield Case(f"{reader}: {name}", _h5(f"x{suffix}", fill), act, may=harmless)
     if "trex" in READERS:
         ones = _npy(np.ones(5))
         zeros = zipfile.ZIP_DEFLATED
@@ -519,8 +639,8 @@ def special() -> Iterator[Case]:
     """Inputs made for one reader."""
     acts = {**{name: act for name, (_, act) in hostile.READERS.items()}, **{n: a for n, (_, a) in READERS.items()}}
     suffixes = {**{n: s for n, (s, _) in hostile.READERS.items()}, **{n: s for n, (s, _) in READERS.items()}}
-    if read_sheet:
-        acts["sheet"], suffixes["sheet"] = read_sheet, ".tsv"
+    acts |= {name: act for name, (_, act) in OTHERS.items()}
+    suffixes |= {name: suffix for name, (suffix, _) in OTHERS.items()}
     for reader, texts in TEXTS.items():
         if reader in acts:
             for name, text in texts.items():
@@ -529,12 +649,15 @@ def special() -> Iterator[Case]:
                     make = _bytes(
                         "x.eaf", TEXTS["elan"]["entity"].replace('1.0"?', '1.0" encoding="UTF-16"?').encode("utf-16")
                     )
+                elif reader == "external csv":
+                    make = _text("x.csv", text)
                 yield Case(f"{reader}: {name}", make, acts[reader], may=(reader, name) in MAY)
     if expand:
         yield from sheets()
     if read_decision:
         yield from decisions()
     yield from binary()
+    yield from results()
 
 
 def main(wanted: list[str]) -> int:

@@ -103,3 +103,36 @@ def test_rules_quote_what_they_are_given() -> None:
                 continue
             for field in re.findall(r"\{((?:input|output|log)[\w.]*)\}", line):
                 raise AssertionError(f"{path.name}: {{{field}}} is not quoted: {line.strip()}")
+
+
+def test_only_files_of_the_user_are_ancient() -> None:
+    """What a rule makes must not be: Snakemake would not see that it changed, and run nothing that follows from it."""
+    uses = [
+        line.strip()
+        for path in [ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))]
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "ancient" in line
+    ]
+    assert uses
+    assert all("PLAN.files(PLAN." in line and line.endswith(", ancient),") for line in uses), uses
+
+
+def _stored(node: ast.AST) -> set[str]:
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+
+
+def test_handlers_use_no_name_that_their_try_may_not_have_reached() -> None:
+    """Such a name is an UnboundLocalError on the file that fails first, and hides what was wrong with it."""
+    found = []
+    for path in FILES:
+        functions = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+        for function in functions:
+            names = [node for node in ast.walk(function) if isinstance(node, ast.Name)]
+            for block in [node for node in ast.walk(function) if isinstance(node, ast.Try)]:
+                within = set().union(*map(_stored, block.body))
+                before = {name.id for name in names if isinstance(name.ctx, ast.Store) and name.lineno < block.lineno}
+                for handler in block.handlers:
+                    own = set().union(*map(_stored, handler.body))
+                    used = {part.id for part in ast.walk(handler) if isinstance(part, ast.Name)} - own
+                    found += [f"{path}:{handler.lineno}: {name}" for name in sorted(used & within - before)]
+    assert found == []

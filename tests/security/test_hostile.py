@@ -9,7 +9,7 @@ import pytest
 from tests.security import hostile_more
 from tests.security.hostile import Case, general, special, tried
 
-SPECIAL = list(special())
+SPECIAL = [*special(), *hostile_more.special()]
 EVERY = int(os.environ.get("ETHOMAKE_HOSTILE_EVERY", "5"))
 """One in so many of the general inputs is tried here; `make fuzz` and the script itself try all."""
 GENERAL = [*list(general())[::EVERY], *list(hostile_more.general())[:: 4 * EVERY]]

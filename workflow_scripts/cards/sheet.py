@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -22,6 +23,7 @@ from workflow_scripts.core import limits
 from workflow_scripts.core.boundary import reading
 from workflow_scripts.core.documents import read_bounded
 from workflow_scripts.core.errors import ConfigError, InputError
+from workflow_scripts.core.names import control_character
 from workflow_scripts.core.validation import Strict, nearest
 
 COLUMNS = (
@@ -70,7 +72,7 @@ def read_spans(text: str) -> list[tuple[float, float, bool]]:
     found = []
     for part in re.split(r"[,;|]", text):
         span = SPAN.fullmatch(part.strip())
-        if span is None or float(span[2]) <= float(span[1]):
+        if span is None or not float(span[1]) < float(span[2]) < math.inf:
             raise ValueError(f"expected a span such as 0-600 (frames) or 0-20s (seconds), found {part.strip()!r}")
         found.append((float(span[1]), float(span[2]), bool(span[3])))
     return found
@@ -102,6 +104,9 @@ def read_sheet(path: Path) -> list[dict[str, str]]:
     rows = [(line, row) for line, row in rows if any(row) and not row[0].startswith("#")]
     if not rows:
         raise InputError(path, "holds no row", "expected a header and one row a recording")
+    odd = next(((line, problem) for line, row in rows for cell in row if (problem := control_character(cell))), None)
+    if odd:
+        raise InputError(path, f"line {odd[0]}: a cell {odd[1]}", "fix that line")
     header = rows[0][1]
     for name in ("recording", "file"):
         if name not in header:
@@ -266,7 +271,7 @@ def _shard(where: Path, row: dict[str, str], templates: Sequence[Any]) -> dict[s
         shard["options"] = {"label": row["label"]}
     if "region" in row:
         sides = [part.strip() for part in row["region"].split(",")]
-        if len(sides) != 4 or not all(side.isdigit() for side in sides):
+        if len(sides) != 4 or not all(re.fullmatch(r"[0-9]{1,9}", side) for side in sides):
             raise InputError(
                 where,
                 f"line {row['#']}: expected x,y,width,height in pixels under region, found {row['region']!r}",

@@ -30,6 +30,8 @@ HDF5_OBJECTS = 2_000_000
 """Groups, datasets and links of one HDF5 file."""
 FRAMES = 100_000_000
 """Frames of one recording: 11 days at 100 a second."""
+SPARSE = 100
+"""Frames for each row of a table whose rows name their frame; the others hold no animal."""
 FPS = 100_000.0
 """Frames a second."""
 COLUMNS = 5000
@@ -134,6 +136,26 @@ def require_most(path: str | Path, what: str, found: float, most: float) -> None
         raise InputError(
             path, f"{what} is {found:g}, more than the limit of {most:g}", "check that the file is what it should be"
         )
+
+
+def require_frames(path: str | Path, frames: float, rows: int) -> None:
+    """Refuse a table whose last frame lies far beyond its rows: a line of text may claim 10⁸ frames.
+
+    Parameters
+    ----------
+    path : str or Path
+    frames : float
+        Number of the last frame, plus 1.
+    rows : int
+        Rows of the table.
+
+    Raises
+    ------
+    InputError
+    """
+    require_most(path, "its number of frames", frames, FRAMES)
+    if frames > SPARSE * rows + 100_000:
+        raise InputError(path, f"has {rows} rows, the last of frame {frames - 1:.0f}", "export the file again")
 
 
 def free_disk(folder: str | Path) -> int:

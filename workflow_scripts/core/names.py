@@ -58,6 +58,14 @@ def plain_cell(text: str) -> str:
     return f"'{text}" if _FORMULA.match(text.lstrip()) or text[:1] in {"\t", "\r"} else text
 
 
+def control_character(text: str) -> str:
+    """Say which control character or half character a text holds; empty where it holds none."""
+    for character in text:
+        if unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}:
+            return f"holds the control character U+{ord(character):04X}"
+    return ""
+
+
 def why_no_name(name: str) -> str:
     """Say in words why a text cannot name a recording, an animal, a point, a task or a class; empty where it can.
 
@@ -69,7 +77,4 @@ def why_no_name(name: str) -> str:
         return f"has {len(name)} characters, and {LONGEST_NAME} are allowed"
     if _FORMULA.match(name):
         return f"begins with {name[0]!r}, which a spreadsheet would take for a formula"
-    for character in name:
-        if unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}:
-            return f"holds the control character U+{ord(character):04X}"
-    return ""
+    return control_character(name)

@@ -74,6 +74,8 @@ def read_csv(path: Path, n_frames: int) -> npt.NDArray[np.float64]:
         When a column is missing, a cell is no number, or a frame is past the end; names the line.
     """
     rows = list(table_rows(read_text(path, f"a csv with the columns {', '.join(COLUMNS)}")))
+    if not rows:
+        raise InputError(path, "holds no row", f"expected the columns {', '.join(COLUMNS)}")
     header = [name.lower() for name in rows[0][1]]
     for name in COLUMNS:
         if name not in header:
@@ -85,6 +87,8 @@ def read_csv(path: Path, n_frames: int) -> npt.NDArray[np.float64]:
         try:
             frame, *box = (float(cells[place]) for place in places)
             score = 1.0 if score_place is None else float(cells[score_place])
+            if not np.isfinite([frame, *box, score]).all():
+                raise ValueError("not finite")
         except (ValueError, IndexError) as error:
             raise InputError(path, f"line {line}: expected numbers, found {', '.join(cells)}", "correct it") from error
         if frame != int(frame) or not 0 <= frame < n_frames:

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from workflow_scripts.core.boundary import reading
 from workflow_scripts.core.validation import Strict
 from workflow_scripts.video.frames import Planes, Region
 from workflow_scripts.video.metadata import VideoInfo
@@ -57,7 +58,8 @@ class Lookup(ABC, Generic[OptionsT]):
     def fit(self, info: VideoInfo, samples: Sequence[Planes], region: Region | None) -> None:
         """Read the boxes; see :mod:`workflow_scripts.detectors`."""
         self.warnings = []
-        boxes = self.read(info).astype(np.float32)
+        with reading(self.path, "boxes of the video"):
+            boxes = self.read(info).astype(np.float32)
         if region is not None:
             boxes[:, :4] -= np.array([region.x, region.y] * 2, np.float32)
         self._boxes = boxes

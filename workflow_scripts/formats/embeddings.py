@@ -98,7 +98,14 @@ class EmbeddingsReader:
     def read(self, recording: str, start: int = 0, stop: int | None = None) -> npt.NDArray[np.float32]:
         """Read frames `start` to `stop` of a recording, shape (time, dim)."""
         with self._damage():
-            array: npt.NDArray[np.float32] = self._dataset(recording)[start:stop].astype(np.float32, copy=False)
+            held = self._dataset(recording)
+            if held.shape[1:] != (self.dim,):
+                raise InputError(
+                    self.path,
+                    f"{recording}: expected (time, {self.dim}), found the shape {held.shape}",
+                    "delete it and run the embed rule again",
+                )
+            array: npt.NDArray[np.float32] = held[start:stop].astype(np.float32, copy=False)
         return array
 
 

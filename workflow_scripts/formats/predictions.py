@@ -120,7 +120,8 @@ class PredictionsReader:
 
     def background(self, task: str) -> str | None:
         """Return the class that means nothing of interest, None where there is none or the file is older than that."""
-        found = self._tasks[escape_id(task)].attrs.get("background")
+        with self._damage():
+            found = self._tasks[escape_id(task)].attrs.get("background")
         return None if found is None else str(found)
 
     def recordings(self, task: str) -> list[str]:
@@ -141,6 +142,14 @@ class PredictionsReader:
                 scores=node["scores"][:] if "scores" in node else None,
                 seen=node["seen"][:] if "seen" in node else None,
             )
+            lengths = {len(found.truth), len(found.mask), len(found.prediction)}
+            lengths |= {len(values) for values in (found.scores, found.seen) if values is not None}
+            if len(lengths) > 1:
+                raise InputError(
+                    self.path,
+                    f"{task}, {recording}: truth, mask and predictions have the lengths {sorted(lengths)}",
+                    "delete the file and run the workflow again",
+                )
             vocabulary = json.loads(self._tasks[escape_id(task)].attrs["vocabulary"])
             multiclass = self._tasks[escape_id(task)].attrs["kind"] == "multiclass"
             if (

@@ -62,7 +62,16 @@ def _read(path: str | Path, what: str, types: Any) -> pd.DataFrame:
         raise InputError(path, "the file does not exist", "run the workflow, which makes it")
     limits.require_memory(path, "the table", 10 * require_plain(path))
     with open(path, "rb") as handle:  # pandas takes the square of the number of columns
-        limits.require_most(path, "its number of columns", handle.readline().count(b",") + 1, limits.COLUMNS)
+        header = handle.readline()
+        columns = header.count(b",") + 1
+        limits.require_most(path, "its number of columns", columns, limits.COLUMNS)
+        handle.seek(max(0, handle.seek(0, 2) - 2**16))
+        last = handle.read().rstrip(b"\r\n").rpartition(b"\n")[2]
+    # A table that was cut off ends within a row, of which pandas would make empty cells.
+    if b'"' not in header + last and last and last.count(b",") + 1 != columns:
+        raise InputError(
+            path, f"its last row has {last.count(b',') + 1} cells, the header {columns}", "delete it and run again"
+        )
     try:
         found = pd.read_csv(path, dtype=types | {"point": str}, keep_default_na=False, na_values=[""])
         # Tables made before the word for it was `setting`.

@@ -272,17 +272,11 @@ def confusion(matrix: npt.NDArray[np.integer[Any]], vocabulary: Sequence[str], t
     figure = Figure(figsize=(side + 1.7, side + 1.1))
     axes = figure.subplots()
     ramp = LinearSegmentedColormap.from_list("shares", ["#f4f8fb", "#0072b2", "#00314d"])
-    axes.pcolormesh(
-        np.arange(size + 1) - 0.5,
-        np.arange(size + 1) - 0.5,
-        shares,
-        cmap=ramp,
-        vmin=0,
-        vmax=1,
-        edgecolors="face",
-        linewidth=0.4,
-        rasterized=not small,  # 40 000 cells of 200 classes are one picture, without numbers
-    )
+    if small:
+        edges = np.arange(size + 1) - 0.5
+        axes.pcolormesh(edges, edges, shares, cmap=ramp, vmin=0, vmax=1, edgecolors="face", linewidth=0.4)
+    else:  # 40 000 cells of 200 classes are one picture of a pixel a cell, without numbers
+        axes.imshow(shares, cmap=ramp, vmin=0, vmax=1, interpolation="none")
     for row, column in np.ndindex(size, size) if small else ():
         if totals[row, 0] == 0:
             continue

@@ -207,29 +207,17 @@ def csv_uri(table: pd.DataFrame) -> str:
     return "data:application/gzip;base64," + packed(text)
 
 
-def _float(value: object) -> float:
-    if isinstance(value, int | float):  # nearly all; pandas takes ten times as long for one value
-        return float(value)
-    number_ = pd.to_numeric(value, errors="coerce")  # type: ignore[call-overload]
-    return float("nan") if pd.isna(number_) else float(number_)
-
-
-def _int(value: object) -> int | None:
-    found = _float(value)
-    return int(found) if math.isfinite(found) else None
-
-
 def _text(value: object) -> str:
     return "" if value is None or value is pd.NA or value != value else str(value)
 
 
 def without_folds(table: pd.DataFrame) -> pd.DataFrame:
     """Leave out the rows of single folds (split ``fold0`` …) where the folds are also scored together (``fold``)."""
-    named = table["split"].astype(str)
-    family = named.str.replace(r"\d+$", "", regex=True)
-    have = set(zip(table["dataset"].astype(str), named, strict=True))
-    pooled = [pair in have for pair in zip(table["dataset"].astype(str), family, strict=True)]
-    return table[~((family != named) & np.array(pooled, dtype=bool))]
+    places = list(zip(_texts(table, "dataset"), _texts(table, "split"), strict=True))
+    there = set(places)
+    families = {place: (place[0], place[1].rstrip("0123456789")) for place in there}
+    single = {place for place, family in families.items() if family != place and family in there}
+    return table[np.array([place not in single for place in places], dtype=bool)]
 
 
 def scores(table: pd.DataFrame, *, keep_means: bool = False) -> list[Score]:
@@ -244,56 +232,83 @@ def scores(table: pd.DataFrame, *, keep_means: bool = False) -> list[Score]:
     keep_means : bool
         Keep those rows beside the others.
     """
-    wanted = ["method", "mode", "setting", "readout", "split", "metric", "seed", "value", "low", "high", "n"]
-    wanted += ["n_groups", "published", "verified", "note", "task", "dataset"]
-    rows = table.reindex(columns=wanted).to_dict("records")
+    # By column: of a large experiment, records of a hundred thousand rows take most of the page's time.
+    text = {
+        name: _texts(table, name) for name in (*_VARYING, "method", "metric", "task", "dataset", "verified", "note")
+    }
+    number_ = {name: _floats(table, name) for name in ("value", "low", "high", "published", "n", "n_groups", "seed")}
     variants: dict[str, dict[str, set[str]]] = {}
+    for method, *values in set(zip(text["method"], *(text[name] for name in _VARYING), strict=True)):
+        seen = variants.setdefault(method, {name: set() for name in _VARYING})
+        for name, value in zip(_VARYING, values, strict=True):
+            seen[name].add(value)
     classes: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for row in rows:
-        seen = variants.setdefault(_text(row["method"]), {})
-        for column in ("mode", "setting", "readout", "split"):
-            seen.setdefault(column, set()).add(_text(row[column]))
-        if _text(row["metric"]).startswith("f1/"):
-            classes[_text(row["dataset"]), _text(row["task"])].add(_text(row["metric"]))
-    result, where = [], []
-    for row in rows:
-        method = _text(row["method"])
+    for dataset, task, metric in set(zip(text["dataset"], text["task"], text["metric"], strict=True)):
+        if metric.startswith("f1/"):
+            classes[dataset, task].add(metric)
+    labels: dict[tuple[str, ...], str] = {}
+    for method, *values in set(zip(text["method"], *(text[name] for name in _VARYING), strict=True)):
         extra = [
-            _text(row[column])
-            for column, values in variants[method].items()
-            if len(values) > 1 and _text(row[column]) not in {"", "default"}
+            value
+            for name, value in zip(_VARYING, values, strict=True)
+            if len(variants[method][name]) > 1 and value not in {"", "default"}
         ]
-        where.append((_text(row["dataset"]), _text(row["task"])))
-        metric = _text(row["metric"])
-        known_labels_only = _text(row["readout"]) == "chance" or method in chance.NAMES
+        labels[method, *values] = " · ".join([method, *extra])
+    label = [labels[key] for key in zip(text["method"], *(text[name] for name in _VARYING), strict=True)]
+    seed, value, low, high = (number_[name] for name in ("seed", "value", "low", "high"))
+    keys = list(zip(text["dataset"], text["task"], label, text["metric"], text["split"], strict=True))
+    seeded = {key for key, one in zip(keys, seed, strict=True) if math.isfinite(one)}
+    means = {
+        key: (value[row], low[row], high[row])
+        for row, key in enumerate(keys)
+        if not math.isfinite(seed[row]) and key in seeded
+    }
+    result = []
+    for row, key in enumerate(keys):
+        if key in means and not keep_means and not math.isfinite(seed[row]):
+            continue
+        dataset, task, name, metric, split = key
+        method = text["method"][row]
+        known_labels_only = text["readout"][row] == "chance" or method in chance.NAMES
         result.append(
             Score(
-                label=" · ".join([method, *extra]),
+                label=name,
                 method=method,
                 metric=metric,
-                split=_text(row["split"]),
+                split=split,
                 chance=known_labels_only,
-                floor=known_labels_only and chance.is_level(method, metric, len(classes[where[-1]])),
-                value=_float(row["value"]),
-                low=_float(row["low"]),
-                high=_float(row["high"]),
-                n=_int(row["n"]),
-                n_groups=_int(row["n_groups"]),
-                seed=_int(row["seed"]),
-                published=_float(row["published"]),
-                verified=_text(row["verified"]).lower() in {"true", "1", "1.0"},
-                note=_text(row["note"]),
+                floor=known_labels_only and chance.is_level(method, metric, len(classes[dataset, task])),
+                value=value[row],
+                low=low[row],
+                high=high[row],
+                n=_whole(number_["n"][row]),
+                n_groups=_whole(number_["n_groups"][row]),
+                seed=_whole(seed[row]),
+                published=number_["published"][row],
+                verified=text["verified"][row].lower() in {"true", "1", "1.0"},
+                note=text["note"][row],
+                mean=means.get(key),
             )
         )
-    keys = [(*place, score.label, score.metric, score.split) for place, score in zip(where, result, strict=True)]
-    seeded = {key for key, score in zip(keys, result, strict=True) if score.seed is not None}
-    means = {
-        key: (score.value, score.low, score.high)
-        for key, score in zip(keys, result, strict=True)
-        if score.seed is None and key in seeded
-    }
-    return [
-        replace(score, mean=means.get(key))
-        for key, score in zip(keys, result, strict=True)
-        if keep_means or score.seed is not None or key not in means
-    ]
+    return result
+
+
+_VARYING = ("mode", "setting", "readout", "split")
+"""Columns that tell the rows of one method apart."""
+
+
+def _texts(table: pd.DataFrame, name: str) -> list[str]:
+    if name not in table:
+        return [""] * len(table)
+    return [_text(value) for value in table[name].to_numpy(dtype=object).tolist()]
+
+
+def _floats(table: pd.DataFrame, name: str) -> list[float]:
+    if name not in table:
+        return [math.nan] * len(table)
+    found: list[float] = pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=float, na_value=math.nan).tolist()
+    return found
+
+
+def _whole(value: float) -> int | None:
+    return int(value) if math.isfinite(value) else None

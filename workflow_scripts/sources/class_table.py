@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from workflow_scripts.cards.card import Task
+from workflow_scripts.core import limits
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.bouts import Bout, runs
@@ -84,6 +85,7 @@ def read_labels(
     step = options.step_s or step_of(path, rows)
     if step is not None:
         # A row is valid until the next one: frame k has the row in which its middle is.
+        limits.require_frames(path, len(classes) * step * fps, len(classes))
         at = ((np.arange(round(len(classes) * step * fps)) + 0.5) / (fps * step)).astype(int)
         chosen = np.minimum(at, len(classes) - 1).tolist()
         classes, lines = [classes[row] for row in chosen], [lines[row] for row in chosen]

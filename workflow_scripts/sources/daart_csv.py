@@ -24,6 +24,7 @@ from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.formats.bouts import Bout, runs
 from workflow_scripts.formats.tracks import Labels, Recording
 from workflow_scripts.sources import deeplabcut
+from workflow_scripts.sources.shared import npy_objects
 from workflow_scripts.sources.shared.bouts import fit_length, task_of
 from workflow_scripts.sources.shared.found import Found, file_head
 from workflow_scripts.sources.shared.pandas_hdf import read_hdf
@@ -181,6 +182,11 @@ def read_features(path: Path) -> tuple[npt.NDArray[np.float64], list[str]]:
         if not rows:
             raise InputError(path, "holds no row", "correct or export it again")
         names = rows[0][1]
+        for line, cells in rows[1:]:
+            if len(cells) != len(names):
+                raise InputError(
+                    path, f"line {line}: has {len(cells)} cells, the header {len(names)}", "correct or export it again"
+                )
         try:
             values = np.array([[float(cell or "nan") for cell in cells] for _, cells in rows[1:]], dtype=np.float64)
         except ValueError as error:
@@ -204,10 +210,7 @@ def read_features(path: Path) -> tuple[npt.NDArray[np.float64], list[str]]:
 
 
 def _read_npy(path: Path) -> npt.NDArray[np.float64]:
-    try:
-        values = np.load(path, allow_pickle=False)
-    except ValueError as error:
-        raise InputError(path, f"is no plain npy file ({error})", "save it again as an array of numbers") from error
+    values = npy_objects.read_plain(path)
     if values.ndim != 2 or values.dtype.kind not in "iuf" or not values.size:
         raise InputError(path, f"holds {values.dtype} {values.shape}", "expected numbers of shape (time, feature)")
     return np.asarray(values, dtype=np.float64)

@@ -90,8 +90,7 @@ def _filled(
     if len(index) == 0 or (np.diff(index) <= 0).any() or index[0] < 0:
         raise InputError(path, "the frame numbers do not increase", "every frame may be there once, in order")
     count = int(index[-1]) + 1
-    if count > 100 * len(index) + 100_000:
-        raise InputError(path, f"has {len(index)} rows, the last of frame {index[-1]}", "export the file again")
+    limits.require_frames(path, count, len(index))
     if count > len(index):
         warnings.append(f"{path.name}: {count - len(index)} of {count} frames have no row and hold no point")
     full = np.full((count, values.shape[1]), np.nan, np.float32)

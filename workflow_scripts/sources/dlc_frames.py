@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,9 @@ from workflow_scripts.sources.rat_npz import POINTS
 from workflow_scripts.sources.shared.crops import square_crop, to_crop
 from workflow_scripts.sources.shared.found import Found, file_head
 from workflow_scripts.sources.shared.members import read_grey
+from workflow_scripts.sources.shared.text import read_text
+
+EXPECTED = "CollectedData_<scorer>.csv of DeepLabCut"
 
 
 class Options(Strict):
@@ -35,11 +39,7 @@ class Options(Strict):
 
 def _table(path: Path) -> tuple[list[str], npt.NDArray[np.float64], list[str]]:
     """Names of the frames, coordinates (n, n_parts, 2), body parts."""
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as handle:
-            rows = [row for row in csv.reader(handle) if row]
-    except UnicodeDecodeError as error:
-        raise InputError(path, "is no text", "check the path: expected CollectedData_<scorer>.csv") from error
+    rows = [row for row in csv.reader(io.StringIO(read_text(path, EXPECTED))) if row]
     heads = {row[0]: row for row in rows[:4]}
     if "bodyparts" not in heads or "coords" not in heads:
         raise InputError(path, "has no header rows bodyparts and coords", "export the labels from DeepLabCut again")
@@ -54,10 +54,18 @@ def _table(path: Path) -> tuple[list[str], npt.NDArray[np.float64], list[str]]:
     names = ["/".join(part for part in row[:lead] if part) for row in body]
     values = np.full((len(body), len(cells)), np.nan)
     for number, row in enumerate(body):
+        if len(row) != len(heads["coords"]):
+            raise InputError(
+                path,
+                f"line {rows.index(row) + 1}: has {len(row)} cells, the header {len(heads['coords'])}",
+                "the file may be cut off; export the labels again",
+            )
         for column, cell in enumerate(row[lead:]):
             try:
                 values[number, column] = float(cell) if cell.strip() else np.nan
-            except (ValueError, IndexError) as error:
+                if np.isinf(values[number, column]):
+                    raise ValueError("infinite")
+            except ValueError as error:
                 line = rows.index(row) + 1
                 raise InputError(path, f"line {line}: {cell!r} is no coordinate", "correct that cell") from error
     return names, values.reshape(len(body), -1, 2), heads["bodyparts"][lead::2]

@@ -134,13 +134,29 @@ def in_seconds(options: Options) -> bool:
     return True
 
 
-def _refuse_document_type(path: Path, raw: bytes) -> None:
-    """Refuse XML that declares a document type, in whatever encoding: ELAN writes none, and entities can explode."""
+def _refuse_odd_xml(path: Path, raw: bytes) -> None:
+    """Refuse XML that declares a document type, in whatever encoding: ELAN writes none, and entities can explode.
+
+    Nor does ELAN nest elements deeply, which takes a tree the square of their depth to search.
+    """
 
     def refuse(*declared: object) -> None:
         raise InputError(path, "declares a document type or entities", f"expected {EXPECTED}")
 
+    depth = 0
+
+    def enter(*element: object) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > limits.DEPTH:
+            raise InputError(path, f"is nested more than {limits.DEPTH} levels deep", f"expected {EXPECTED}")
+
+    def leave(*element: object) -> None:
+        nonlocal depth
+        depth -= 1
+
     parser = expat.ParserCreate()
+    parser.StartElementHandler, parser.EndElementHandler = enter, leave
     parser.StartDoctypeDeclHandler = refuse
     parser.EntityDeclHandler = refuse
     parser.Parse(raw, True)
@@ -156,7 +172,7 @@ def read_tiers(path: Path, fps: float) -> tuple[dict[str, list[Bout]], list[str]
     """
     raw = read_bounded(path, limits.TEXT_BYTES)
     try:
-        _refuse_document_type(path, raw)
+        _refuse_odd_xml(path, raw)
         root = ET.fromstring(raw)  # noqa: S314 - without entities there is nothing to expand
     except (ET.ParseError, expat.ExpatError) as error:
         raise InputError(path, f"is no readable XML ({error})", f"expected {EXPECTED}") from error

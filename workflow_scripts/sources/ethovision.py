@@ -64,6 +64,12 @@ def _table(path: Path, encoding: str) -> tuple[list[str], npt.NDArray[np.float64
     ]
     body = [(line, cells) for line, cells in rows if line > count]
     limits.require_shape(path, "its table", (len(body), len(header)), 8)
+    named = max((place for place, name in enumerate(header, 1) if name), default=0)
+    short = next((line for line, cells in body if len(cells) < named), None)
+    if short is not None:
+        raise InputError(
+            path, f"line {short}: has fewer cells than the header", "the file may be cut off; export it again"
+        )
     values = np.full((len(body), len(header)), np.nan)
     for row, (line, cells) in enumerate(body):
         for place, cell in enumerate(cells[: len(header)]):
@@ -106,7 +112,9 @@ def _bouts(
     times = values[:, time]
     if np.isnan(times).any() or (np.diff(times) <= 0).any():
         raise InputError(path, "the times are missing or do not increase", "export it again")
-    count = round((times[-1] + float(np.median(np.diff(times)) if len(times) > 1 else 1 / fps)) * fps)
+    last = float(times[-1]) + float(np.median(np.diff(times)) if len(times) > 1 else 1 / fps)
+    limits.require_frames(path, last * fps, len(times))
+    count = round(last * fps)
     # The sample whose time is nearest to the frame's.
     at = np.clip(np.searchsorted(times, (np.arange(count) - 0.5) / fps), 0, len(times) - 1)
     bouts: list[Bout] = []

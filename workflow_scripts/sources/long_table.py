@@ -6,6 +6,7 @@ z, likelihood and, where a file holds several recordings, recording (`video_id`)
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from workflow_scripts.core import limits
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.formats.tracks import Recording
+from workflow_scripts.sources.shared.columns import numbers_of
 from workflow_scripts.sources.shared.found import Found, file_head
 from workflow_scripts.sources.shared.points import describe, made
-from workflow_scripts.sources.shared.text import delimiter_of, refuse_non_text
+from workflow_scripts.sources.shared.text import delimiter_of, read_text, require_full_rows
 
 EXPECTED = "a long table with the columns frame, individual, keypoint, x, y (one row a frame, animal and point)"
 SAME = {
@@ -64,14 +66,14 @@ def _table(path: Path) -> pd.DataFrame:
         except (OSError, ValueError) as error:
             raise InputError(path, f"is no readable parquet file ({error})", "download it again") from error
     else:
-        head = file_head(path)
-        refuse_non_text(path, head.raw[:4096], EXPECTED)
-        limits.require_memory(path, "its table", 8 * path.stat().st_size)
-        first = head.text.split("\n", 1)[0]
-        limits.require_most(path, "its number of columns", first.count(delimiter_of(first)) + 1, limits.COLUMNS)
+        text = read_text(path, EXPECTED)
+        first = text.split("\n", 1)[0]
+        delimiter = delimiter_of(first)
+        limits.require_most(path, "its number of columns", first.count(delimiter) + 1, limits.COLUMNS)
+        require_full_rows(path, text, delimiter)
         try:
-            table = pd.read_csv(path, sep=delimiter_of(head.text.split("\n", 1)[0]), index_col=False)
-        except (pd.errors.ParserError, UnicodeDecodeError, ValueError) as error:
+            table = pd.read_csv(io.StringIO(text), sep=delimiter, index_col=False)
+        except (pd.errors.ParserError, ValueError) as error:
             raise InputError(path, f"cannot be read as a table ({error})", f"expected {EXPECTED}") from error
     lowered = {str(name).strip().lower(): name for name in table.columns}
     renamed = {}
@@ -119,17 +121,11 @@ def _chosen(path: Path, found: list[str], wanted: list[str], what: str) -> list[
 
 
 def _one(path: Path, table: pd.DataFrame, options: Options, recording: str) -> Recording:
-    numbers = {}
-    for name in ("frame", "x", "y", "z", "likelihood"):
-        if name in table:
-            column = pd.to_numeric(table[name], errors="coerce")
-            wrong = np.flatnonzero(column.isna().to_numpy() & table[name].notna().to_numpy())
-            if len(wrong) or (name == "frame" and column.isna().any()):
-                at = int(wrong[0]) if len(wrong) else int(np.flatnonzero(column.isna())[0])
-                raise InputError(
-                    path, f"row {at + 1}: expected a number under {name}, found {table[name].iloc[at]!r}", "correct it"
-                )
-            numbers[name] = column.to_numpy(dtype=np.float64)
+    numbers = {
+        name: numbers_of(path, table, name, missing=name != "frame")
+        for name in ("frame", "x", "y", "z", "likelihood")
+        if name in table
+    }
     frames = numbers["frame"].astype(np.int64)
     if (frames != numbers["frame"]).any() or frames.min() < 0 or frames.max() > MOST_FRAMES:
         raise InputError(path, "has frame numbers that are negative, not whole or too large", "count frames from 0")
@@ -143,6 +139,7 @@ def _one(path: Path, table: pd.DataFrame, options: Options, recording: str) -> R
         part[kept].map({name: k for k, name in enumerate(points)}).to_numpy(),
     )
     count = int(frames.max()) + 1
+    limits.require_frames(path, count, len(frames))
     flat = (place[0] * len(animals) + place[1]) * len(points) + place[2]
     unique, first = np.unique(flat, return_index=True)
     if len(unique) < len(flat):

@@ -83,6 +83,7 @@ def read(path: Path, options: Options) -> ImageSet:
         When the file is no such zip, or a member of it is damaged.
     """
     images, points, frames, animals, warnings = [], [], [], [], []
+    folder = ""
     try:
         with zipfile.ZipFile(path) as archive:
             members = set(check_names(path, archive))
@@ -109,7 +110,8 @@ def read(path: Path, options: Options) -> ImageSet:
     except (zipfile.BadZipFile, OSError) as error:
         raise InputError(path, f"is no readable zip of crops ({error})", "download it again") from error
     except (KeyError, IndexError, ValueError) as error:
-        raise InputError(path, f"folder {folder}: unexpected content ({error})", "download it again") from error
+        where = f"folder {folder}" if folder else "its list of members"
+        raise InputError(path, f"{where}: unexpected content ({error})", "download it again") from error
     if not images:
         raise InputError(path, f"holds no folder with {KEYPOINTS} and crops", "check the path and the source")
     return ImageSet(

@@ -59,14 +59,22 @@ def _series(path: Path, name: str, pose: h5py.Group) -> tuple[dict[str, tuple[Fl
             raise InputError(
                 path, f"{name}/{part}: data has the shape {data.shape}, expected (time, 2 or 3)", "export it again"
             )
-        confidence = read_values(path, node, "confidence").astype(np.float32) if "confidence" in node else sure(data)
+        confidence = sure(data)
+        if "confidence" in node:
+            confidence = read_values(path, node, "confidence").astype(np.float32)
+            if confidence.shape != data.shape[:1]:
+                raise InputError(
+                    path,
+                    f"{name}/{part}: confidence has the shape {confidence.shape}, data {data.shape}",
+                    "export it again",
+                )
         parts[str(part)] = (data, confidence)
         if "starting_time" in node and "rate" in node["starting_time"].attrs:
             rates.append(float(node["starting_time"].attrs["rate"]))
         elif "timestamps" in node and len(node["timestamps"]) > 1:
             steps = np.diff(read_values(path, node, "timestamps", ndim=1))
             step = float(np.median(steps))
-            if step <= 0 or (np.abs(steps - step) > IRREGULAR * step).any():
+            if not step > 0 or not (np.abs(steps - step) <= IRREGULAR * step).all():
                 raise InputError(
                     path, f"{name}/{part}: its time stamps are not evenly spaced", "export it with one row a frame"
                 )

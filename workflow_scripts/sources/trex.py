@@ -6,7 +6,6 @@ missing one. Files of the other animals of a video are named under `others`.
 
 from __future__ import annotations
 
-import io
 import re
 import zipfile
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from workflow_scripts.core import limits
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import Strict
 from workflow_scripts.formats.tracks import Recording
+from workflow_scripts.sources.shared import npy_objects
 from workflow_scripts.sources.shared.beside import beside
 from workflow_scripts.sources.shared.found import Found, file_head
 from workflow_scripts.sources.shared.members import check_names, read_member
@@ -43,7 +43,7 @@ def _load(path: Path) -> dict[str, npt.NDArray[Any]]:
             names = [name.removesuffix(".npy") for name in check_names(path, archive) if name.endswith(".npy")]
             wanted = [name for name in names if name == "frame" or name[:4] == "pose" or name[:1] in ("X", "Y")]
             held = {
-                name: np.load(io.BytesIO(read_member(path, archive, f"{name}.npy")), allow_pickle=False)
+                name: npy_objects.from_bytes(path, read_member(path, archive, f"{name}.npy"), name, objects=False)
                 for name in wanted
             }
             return {name: values for name, values in held.items() if values.dtype.kind in "fiu"}
@@ -79,7 +79,7 @@ def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]
             length = max(length, int(arrays["frame"].max()) + 1)
         else:
             length = max(length, len(arrays[next(iter(points.values()))[0]]))
-    limits.require_most(path, "its number of frames", length, limits.FRAMES)
+    limits.require_frames(path, length, sum(len(next(iter(arrays.values()))) for arrays in loaded))
     limits.require_shape(path, "its positions", (length, len(files), len(points), 2), 12)
     position = np.full((length, len(files), len(points), 2), np.nan, np.float32)
     for who, arrays in enumerate(loaded):

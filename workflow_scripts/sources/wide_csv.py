@@ -23,7 +23,7 @@ from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.sources.shared.found import Found, file_head
 from workflow_scripts.sources.shared.points import describe, made
-from workflow_scripts.sources.shared.text import delimiter_of, read_text
+from workflow_scripts.sources.shared.text import delimiter_of, read_text, require_full_rows
 
 EXPECTED = "a csv with a row a frame and the columns <point>_x, <point>_y and perhaps <point>_z, <point>_likelihood"
 AXES = ("x", "y", "z")
@@ -67,6 +67,7 @@ def _frame(path: Path, rows: int | None) -> tuple[list[str], pd.DataFrame]:
     text = read_text(path, EXPECTED)
     delimiter = delimiter_of(text.split("\n", 1)[0])
     limits.require_most(path, "its number of columns", text.split("\n", 1)[0].count(delimiter) + 1, limits.COLUMNS)
+    require_full_rows(path, text, delimiter)
     try:
         table = pd.read_csv(
             io.StringIO(text), sep=delimiter, dtype=object, keep_default_na=False, index_col=False, nrows=rows
@@ -79,14 +80,17 @@ def _frame(path: Path, rows: int | None) -> tuple[list[str], pd.DataFrame]:
 def _numbers(path: Path, table: pd.DataFrame, place: int, decimal_comma: bool) -> npt.NDArray[np.float32]:
     if not decimal_comma:
         try:  # text functions of pandas take ten times as long; they are for finding the cell at fault
-            return np.array([cell or "nan" for cell in table.iloc[:, place]], dtype=np.float64).astype(np.float32)
+            numbers = np.array([cell or "nan" for cell in table.iloc[:, place]], dtype=np.float64)
+            if not np.isinf(numbers).any():
+                return numbers.astype(np.float32)
         except (ValueError, TypeError):
             pass
     cells = table.iloc[:, place].astype(str).str.strip()
     if decimal_comma:
         cells = cells.str.replace(",", ".")
     values = pd.to_numeric(cells.where(cells != "", "nan"), errors="coerce").to_numpy(dtype=np.float64)
-    wrong = np.flatnonzero(np.isnan(values) & ~cells.str.lower().isin(["", "nan", "na", "none", "null"]).to_numpy())
+    empty = cells.str.lower().isin(["", "nan", "na", "none", "null"]).to_numpy()
+    wrong = np.flatnonzero((np.isnan(values) & ~empty) | np.isinf(values))
     if len(wrong):
         column = str(table.columns[place])
         raise InputError(

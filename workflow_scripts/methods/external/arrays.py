@@ -8,12 +8,16 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from workflow_scripts.core import limits
+from workflow_scripts.core.boundary import reading
+from workflow_scripts.core.documents import require_plain
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.names import slugify
 from workflow_scripts.core.typing import Float32Array
 from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.hdf5 import open_hdf5, read_values
 from workflow_scripts.formats.tracks import escape_id
+from workflow_scripts.sources.shared import npy_objects
 
 NPY, HDF5 = b"\x93NUMPY", b"\x89HDF\r\n\x1a\n"
 SUFFIXES = (".npy", ".csv", ".h5", ".hdf5")
@@ -46,16 +50,18 @@ def read_array(path: Path, recording: str, frames: int) -> Float32Array:
         raise InputError(file, "the file does not exist", "correct methods.external.path")
     with file.open("rb") as handle:
         first = handle.read(8)
-    if first.startswith(NPY):
-        if not path.is_dir():
-            raise InputError(
-                file, "one npy file does not say whose frames it holds", "give a folder of <recording>.npy"
-            )
-        found = _read_npy(file)
-    elif first == HDF5:
-        found = _read_h5(file, recording, alone=path.is_dir())
-    else:
-        found = _read_csv(file, None if path.is_dir() else recording)
+    with reading(file, "an npy, HDF5 or csv file of numbers", "write it again"):
+        if first.startswith(NPY):
+            if not path.is_dir():
+                raise InputError(
+                    file, "one npy file does not say whose frames it holds", "give a folder of <recording>.npy"
+                )
+            found = npy_objects.read_plain(file)
+        elif first == HDF5:
+            found = _read_h5(file, recording, alone=path.is_dir())
+        else:
+            limits.require_memory(file, "its table", 12 * require_plain(file))
+            found = _read_csv(file, None if path.is_dir() else recording)
     return _checked(file, recording, found, frames)
 
 
@@ -74,14 +80,6 @@ def _file_of(folder: Path, recording: str) -> Path:
         f"holds no array of recording {recording!r}{nearest(recording, known)}",
         f"expected {slugify(recording)}.npy, .csv or .h5; write one file for each recording of the dataset",
     )
-
-
-def _read_npy(file: Path) -> np.ndarray:
-    try:
-        found: np.ndarray = np.load(file, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise InputError(file, f"is no npy file of numbers ({error})", "write it with numpy.save, as floats") from error
-    return found
 
 
 def _read_h5(file: Path, recording: str, *, alone: bool) -> np.ndarray:

@@ -55,6 +55,7 @@ def read_labels(
     step = options.step_s or step_of(path, rows)
     if step is not None:
         # A row stands for the time up to the next one: frame k shows the row in which its middle lies.
+        limits.require_frames(path, len(numbers) * step * fps, len(numbers))
         count = round(len(numbers) * step * fps)
         at = np.minimum(((np.arange(count) + 0.5) / (fps * step)).astype(int), len(numbers) - 1)
         numbers = numbers[at]

@@ -17,10 +17,28 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from workflow_scripts.core import limits
+from workflow_scripts.core.documents import require_plain
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.sources.shared.pickles import STORED_ABOVE as STORED_ABOVE
 from workflow_scripts.sources.shared.pickles import Machine, Stepper
 from workflow_scripts.sources.shared.pickles import StoredArray as StoredArray
+
+
+def read_plain(path: Path) -> npt.NDArray[Any]:
+    """Read an npy file of numbers, whose bytes are those of its shape.
+
+    Raises
+    ------
+    InputError
+    """
+    size = require_plain(path)
+    limits.require_memory(path, "its array", 2 * size)
+    try:
+        return from_bytes(path, path.read_bytes(), "it", objects=False)
+    except InputError as error:
+        problem = f"is no plain npy file ({error.problem})"
+        raise InputError(path, problem, "save it again as an array of numbers") from error
 
 
 def from_bytes(path: Path, content: bytes, place: str, *, objects: bool) -> npt.NDArray[Any]:
