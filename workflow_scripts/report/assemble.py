@@ -146,6 +146,6 @@ def five_line_summary(results: Path) -> str:
         read_table(results / "comparison.csv"),
         results / "report" / "index.html",
         experiment=results.name,
-        warnings=len(notices(results / "tables")),
+        warnings=sum(notice.level != "note" for notice in notices(results / "tables")),
         quarantined=int((quality["status"] == "quarantined").sum()),
     )

@@ -192,7 +192,8 @@ def _confusions(data: ReportData, dataset: str, task: str, order: list[str], ide
             label=f"Confusion matrix of {item.method}. {right}",
             prefix=f"{identifier}-confusion{index}",
         )
-        caption = f"{_label(item.method, order)}: share of each human label (row) by predicted class (column), counts below.{fewer}"
+        name = _label(item.method, order)
+        caption = f"{name}: share of each human label (row) by predicted class (column), counts below.{fewer}"
         plots.append(Plot(svg, caption))
     return plots
 

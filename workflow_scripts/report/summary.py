@@ -158,7 +158,11 @@ def headline(found: Sequence[Verdict]) -> str:
     lead = f"{' and '.join(leaders)} {verb} best on {most} of {plural(len(judged), 'task')}"
     if not compared:
         return f"{lead}; no task has intervals to compare with chance."
-    among = "" if len(compared) == len(judged) else f" the {plural(len(compared), 'task')} that have intervals"
+    among = (
+        ""
+        if len(compared) == len(judged)
+        else f" the {plural(len(compared), 'task')} that {'has' if len(compared) == 1 else 'have'} intervals"
+    )
     among = f"{clear} of{among}" if among else f"{clear}"
     return f"{lead}; the best method is above chance, with intervals that do not overlap, on {among}."
 

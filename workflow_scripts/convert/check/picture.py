@@ -13,7 +13,7 @@ from matplotlib.gridspec import GridSpecFromSubplotSpec, SubplotSpec
 from matplotlib.ticker import FuncFormatter, NullFormatter
 from matplotlib.transforms import offset_copy
 
-from workflow_scripts.cards.card import Card
+from workflow_scripts.cards.card import Card, Task
 from workflow_scripts.convert.check.digests import BINS, Brief
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.plotting.style import GRID, INK, class_colours, colour, legend, legend_columns, shorten, style
@@ -183,12 +183,16 @@ def _row_names(axes: Axes, shown: Sequence[Brief]) -> None:
     axes.tick_params(axis="x", labelsize=7)
 
 
+def _label_colours(task: Task, vocabulary: Sequence[str]) -> list[str]:
+    """Return the colours of the report and of films; the first class of a binary task is its background."""
+    background = task.background or (vocabulary[0] if task.kind == "binary" and len(vocabulary) else None)
+    return class_colours(vocabulary, background)
+
+
 def _ethogram(figure: Figure, axes: Axes, briefs: Sequence[Brief], task: str, card: Card) -> None:
     shown = spread([brief for brief in briefs if task in brief.ethogram], MOST_ROWS)
     vocabulary = next(brief.vocabularies[task] for brief in shown)
-    stated = getattr(card.tasks[task], "background", None)
-    quiet = [name == stated or (stated is None and name.lower().startswith("no ")) for name in vocabulary]
-    colours = class_colours(["other" if still else name for still, name in zip(quiet, vocabulary, strict=True)])
+    colours = _label_colours(card.tasks[task], vocabulary)
     longest = max(brief.n_frames / brief.fps for brief in shown)
     picture = np.ones((len(shown), BINS, 3))
     picture[...] = to_rgb(EMPTY)
