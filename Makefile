@@ -25,6 +25,7 @@ $(STAMP): requirements.lock pyproject.toml
 	  echo "EthoMake needs Python 3.11 or newer; $(PYTHON) is older. Call make PYTHON=/path/to/python3.11." >&2; exit 1; }
 	@if [ -f $@ ] && [ "$$(cat $@)" = "$$(cat $^ | cksum)" ]; then touch $@; else \
 	  rm -f $@ && \
+	  echo "Installing the packages of requirements.lock into $(VENV), once; this takes some minutes." && \
 	  $(PYTHON) -m venv $(VENV) && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . && \

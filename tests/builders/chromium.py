@@ -13,6 +13,19 @@ from pathlib import Path
 from typing import Any
 
 CHROMIUM = Path("/usr/bin/chromium")
+AXE = next(
+    (
+        path
+        for folder in (
+            os.environ.get("ETHOMAKE_AXE", ""),
+            "node_modules/axe-core",
+            "/tmp/ethomake-axe/node_modules/axe-core",
+        )
+        if folder and (path := Path(folder) / "axe.min.js").is_file()
+    ),
+    None,
+)
+"""The accessibility checker, where npm has installed it."""
 PATIENCE = 180
 """Seconds: a browser on a busy machine takes long to start."""
 FLAGS = [

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from builders.lab_toy import boris, card, convert, dlc
 
+from workflow_scripts.cards.card import Task
 from workflow_scripts.cli import main
 from workflow_scripts.cli.check import experiment_problems
 from workflow_scripts.convert.check import check_dataset
@@ -114,10 +115,13 @@ def test_what_is_odd_is_noted(files: Path) -> None:
     assert "m4 has only 10 frames" in notes  # case 24
 
 
-def test_the_background_is_grey_in_the_picture() -> None:
-    assert label_colours(["other", "groom"], "other")[0] == QUIET
-    assert label_colours(["no Freezing", "Freezing"], None)[0] == QUIET
-    assert QUIET not in label_colours(["other", "groom"], None)
+@pytest.mark.parametrize(
+    ("names", "background", "grey"),
+    [(["other", "groom"], "other", True), (["no Freezing", "Freezing"], None, True), (["other", "groom"], None, False)],
+)
+def test_the_background_is_grey_in_the_picture(names: list[str], background: str | None, grey: bool) -> None:
+    task = Task(kind="multiclass", vocabulary=names, background=background)
+    assert (QUIET in label_colours(task, names)) == grey
 
 
 def test_a_fold_without_a_label_of_a_task_is_named(files: Path) -> None:

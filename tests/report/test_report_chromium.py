@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from builders.chromium import CHROMIUM, Browser
+from builders.chromium import AXE, CHROMIUM, Browser
 
 pytestmark = [
     pytest.mark.chromium,
@@ -269,20 +269,6 @@ def test_figures_can_be_taken_away(browser: Browser, page: Path) -> None:
         assert browser.ask(seen) == 1
     finally:
         browser.send("Emulation.setEmulatedMedia", media="")
-
-
-AXE = next(
-    (
-        path
-        for folder in (
-            os.environ.get("ETHOMAKE_AXE", ""),
-            "node_modules/axe-core",
-            "/tmp/ethomake-axe/node_modules/axe-core",
-        )
-        if folder and (path := Path(folder) / "axe.min.js").is_file()
-    ),
-    None,
-)
 
 
 @pytest.mark.skipif(

@@ -24,7 +24,7 @@ from workflow_scripts.report.learnt import curves, kind_of
 from workflow_scripts.report.packed import unpacked
 from workflow_scripts.report.sections import LARGEST_FILE, load
 
-VOID = {"meta", "link", "br", "hr", "img", "input"}
+VOID = {"meta", "link", "br", "hr", "img", "input", "wbr"}
 
 
 class Page(HTMLParser):
@@ -151,9 +151,9 @@ def test_trouble_is_counted_at_the_top_and_told_at_the_end(report_data: ReportDa
     text = page.read_text()
     summary = text[text.index('<section id="summary"') : text.index('<section id="dataset0"')]
     top, end = summary[: summary.index('class="hero"')], summary[summary.index('<h3 id="warnings"') :]
-    for words in ("1 quarantined", "1 rows without a value", "1 warnings", "1 notes"):
+    for words in ("1 quarantined", "1 row of failed runs", "1 warning", "1 note"):
         assert f">{words}</a>" in top
-    for words in ("Quarantined: 1", "line 4: expected columns", "Rows without a value: 1", "12 frames longer"):
+    for words in ("Quarantined: 1", "line 4: expected columns", "Rows of failed runs: 1", "12 frames longer"):
         assert words in end
     assert "failed: the loss became NaN." in end
     leaky = LeakAudit(4, pd.DataFrame({"split": ["fold0"], "group": ["animal 7"]}))

@@ -12,7 +12,7 @@ from workflow_scripts.provenance.environment import timings, versions
 from workflow_scripts.report import tables
 from workflow_scripts.report.assemble import confusions, example_predictions, five_line_summary
 from workflow_scripts.report.data import ReportData
-from workflow_scripts.report.summary import five_lines, sentence, verdicts
+from workflow_scripts.report.summary import failures, five_lines, headline, sentence, undefined, verdicts
 
 BENCHMARK = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
 
@@ -38,7 +38,7 @@ def test_five_lines_are_five(report_data: ReportData) -> None:
     last = best.dropna(subset=["value"]).iloc[-1]
     shown = tables.with_interval(last["value"], last["low"], last["high"])
     assert f"rats_pairs/S1 {last['method']} macro F1 {shown} (chance " in lines[1]
-    assert lines[3] == "2 warnings, 1 recording left out, 1 row without a value."
+    assert lines[3] == "2 warnings, 1 recording left out, 1 row of failed runs."
     assert lines[4] == "Report: results/x/report/index.html"
 
 
@@ -117,6 +117,22 @@ def test_errors_are_better_when_small() -> None:
     assert verdict.clear is False and "no better" in sentence(verdict)
 
 
+def test_an_undefined_metric_is_no_failed_run() -> None:
+    rows = table(("pca", 0, 0.5, 0.4, 0.6, "probe"), ("pca", 1, np.nan, np.nan, np.nan, "probe"), CHANCE)
+    rows["note"] = pd.Series([None, None, None], dtype=object)
+    assert (failures(rows), undefined(rows)) == (0, 1)
+    rows.loc[1, "note"] = "failed: the loss became NaN."
+    assert (failures(rows), undefined(rows)) == (1, 0)
+
+
+def test_the_headline_says_how_many_tasks_have_intervals() -> None:
+    sure = table(("pca", 0, 0.5, 0.4, 0.6, "probe"), CHANCE)
+    unsure = table(("pca", 0, 0.5, np.nan, np.nan, "probe"), CHANCE).assign(task="u")
+    assert headline(verdicts(sure)).endswith("with intervals that do not overlap, on 1.")
+    both = headline(verdicts(pd.concat([sure, unsure], ignore_index=True)))
+    assert both.startswith("pca is best on 2 of 2 tasks") and both.endswith("on 1 of the 1 task that has intervals.")
+
+
 def test_single_folds_do_not_compete_with_all_folds_together() -> None:
     one = table(("pca", 0, 0.5, 0.4, 0.6, "probe"))
     both = pd.concat([one.assign(split="fold"), one.assign(split="fold0", value=0.9)], ignore_index=True)
@@ -139,6 +155,8 @@ def test_variants_of_a_method_have_names_of_their_own() -> None:
 def test_numbers_read_well() -> None:
     assert tables.with_interval(0.6195, 0.55, 0.688) == "0.62 [0.55, 0.69]"
     assert tables.with_interval(0.5, float("nan"), float("nan")) == "0.50"
+    assert tables.with_interval(0.00294, 0.0, 0.0071) == "0.003 [0.000, 0.007]"  # as many decimals in all three
+    assert tables.with_interval(0.0101, 0.00143, 0.02) == "0.01 [0.00, 0.02]"
     assert tables.number(float("nan")) == "–"
     assert tables.number(-0.001) == "-0.001" and tables.number(0.0) == "0.00" and tables.number(12345.6) == "1.23e+04"
     assert tables.percent(0.0004) == "< 0.1 %" and tables.percent(0) == "0.0 %"

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from builders.training import Data, Net, run, run_and_send
-from lightning.pytorch import LightningDataModule
+from lightning.pytorch import LightningDataModule, Trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from workflow_scripts.core.errors import EthoMakeError, InputError
@@ -199,3 +199,24 @@ def test_rows_are_appended_and_a_new_column_rewrites_the_table(tmp_path):
     again = MetricsLog(tmp_path / "metrics.csv", validate_every=2)
     again.load_state_dict(table.state_dict())
     assert again.rows == table.rows
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_training_draws_no_bar_into_the_terminal_of_a_run(tmp_path, monkeypatch, watched):
+    """In a run of the workflow the terminal is the workflow's: it shows the meters of its jobs."""
+    (tmp_path / "meters").mkdir()
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    if watched:
+        monkeypatch.setenv("ETHOMAKE_PROGRESS", str(tmp_path / "meters"))
+    else:
+        monkeypatch.delenv("ETHOMAKE_PROGRESS", raising=False)
+    given = {}
+
+    class Spied(Trainer):
+        def __init__(self, **options):
+            given.update(options)
+            super().__init__(**options)
+
+    monkeypatch.setattr("workflow_scripts.training.loop.Trainer", Spied)
+    run(tmp_path / "run", epochs=1)
+    assert given["enable_progress_bar"] is not watched

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, metadata, version
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 CONDA_NAMES = {"pytorch": "torch", "snakemake-minimal": "snakemake"}
@@ -38,6 +39,14 @@ def test_installed_versions_are_the_locks(lock: dict[str, str]) -> None:
         except PackageNotFoundError:
             pytest.fail(f"{name} of requirements.lock is not installed")
         assert installed.split("+")[0] == pinned, name
+
+
+def test_locked_packages_install_on_every_python_that_the_project_allows(root: Path, lock: dict[str, str]) -> None:
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == ">=3.11"
+    for name in lock:
+        needs = metadata(name).get("Requires-Python")
+        assert needs is None or SpecifierSet(needs).contains("3.11.0"), f"{name} needs Python {needs}"
 
 
 @pytest.mark.parametrize("name", ["base", "torch"])

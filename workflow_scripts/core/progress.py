@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -85,6 +86,11 @@ class Meter:
         if self._path is not None:
             with suppress(OSError):
                 self._path.unlink(missing_ok=True)
+
+
+def may_draw() -> bool:
+    """Whether a job may draw a bar of its own: on a terminal, unless a run of the workflow draws there already."""
+    return sys.stderr.isatty() and FOLDER not in os.environ
 
 
 def metered(items: Iterable[T], name: str, total: int, unit: str) -> Iterator[T]:

@@ -13,13 +13,14 @@ from sklearn.metrics import silhouette_samples
 
 from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.motifs.prototypes import Selection
-from workflow_scripts.plotting.style import colour
+from workflow_scripts.plotting.style import colour, styled
 
 
 def _colours(n: int) -> list[str]:
     return [colour(k) for k in range(n)]
 
 
+@styled
 def selection_figure(found: Selection) -> Figure:
     """Show how prototypes were chosen, in four panels.
 
@@ -46,7 +47,7 @@ def selection_figure(found: Selection) -> Figure:
             Rectangle((at.min() - 0.5, at.min() - 0.5), size, size, fill=False, edgecolor=colours[cluster - 1], lw=1.5)
         )
     dots = place[found.prototypes]
-    panel.plot(dots, dots, "o", ms=5, mfc="white", mec="tab:blue", ls="none", label="prototype")
+    panel.plot(dots, dots, "o", ms=5, mfc="white", mec=colour(0), ls="none", label="prototype")
     panel.set(xlabel="motif, in leaf order", yticks=[])
     panel.legend(loc="upper right", fontsize=7)
     figure.colorbar(image, ax=panel, label="Jaccard distance")
@@ -71,7 +72,6 @@ def _tree_panel(panel: matplotlib.axes.Axes, found: Selection, colours: list[str
     shades = {k: "grey" if cluster == 0 else colours[cluster - 1] for k, cluster in inside.items()}
     dendrogram(found.tree, ax=panel, no_labels=True, link_color_func=lambda k: shades[k])
     panel.set(ylabel="Jaccard distance")
-    panel.spines[["top", "right"]].set_visible(False)
 
 
 def _bar_panel(panel: matplotlib.axes.Axes, values: Float64Array, colours: list[str]) -> None:
@@ -81,6 +81,7 @@ def _bar_panel(panel: matplotlib.axes.Axes, values: Float64Array, colours: list[
     panel.set(xlabel="silhouette", ylabel="motif, in leaf order", yticks=[])
 
 
+@styled
 def transition_figure(shares: Float64Array, names: Sequence[str], *, threshold: float = 0.05) -> Figure:
     """Draw transitions on a circle: an arrow's width is the share of a state's exits that go there.
 
@@ -124,6 +125,7 @@ def transition_figure(shares: Float64Array, names: Sequence[str], *, threshold: 
     return figure
 
 
+@styled
 def f1_figure(
     scores: Float64Array, motifs: Sequence[str], classes: Sequence[str], pairs: Sequence[tuple[int, int | None]]
 ) -> Figure:
@@ -147,7 +149,7 @@ def f1_figure(
             shade = "black" if value > 0.6 else "white"
             panel.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=shade)
         if label is not None:
-            panel.add_patch(Rectangle((label - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="tab:red", lw=2))
+            panel.add_patch(Rectangle((label - 0.5, row - 0.5), 1, 1, fill=False, edgecolor=colour(3), lw=2))
     panel.set_xticks(range(len(classes)), classes, rotation=30, ha="right")
     panel.set_yticks(range(len(order)), [motifs[motif] for motif in order])
     figure.colorbar(image, ax=panel, label="F1")

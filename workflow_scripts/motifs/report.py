@@ -21,7 +21,7 @@ from workflow_scripts.motifs.figures import f1_figure, selection_figure, transit
 from workflow_scripts.motifs.hmm import scan_motifs
 from workflow_scripts.motifs.options import MotifConfig
 from workflow_scripts.motifs.prototypes import read_motifs, select_prototypes
-from workflow_scripts.plotting.style import save_figure
+from workflow_scripts.plotting.style import save_figure, styled
 
 
 def scan(embeddings: Path, split: Split, folder: Path, n_states: int, options: MotifConfig) -> None:
@@ -168,6 +168,7 @@ def _write(path: Path, table: pd.DataFrame) -> None:
     write_csv(path, table, float_format="%.6g")
 
 
+@styled
 def _sentence(text: str) -> Figure:
     """Stand in for a figure that cannot be drawn, and say why."""
     figure = Figure(figsize=(6, 2), layout="constrained")

@@ -144,7 +144,7 @@ def five_line_summary(results: Path) -> str:
     quality = read_small(results / "tables" / "quality.csv")
     comparison = read_table(results / "comparison.csv")
     page = results / "report" / "index.html"
-    warnings = sum(notice.level == "warning" for notice in notices(results / "tables"))  # notes are on the page
+    warnings = sum(notice.level != "note" for notice in notices(results / "tables"))
     left_out = int((quality["status"] == "quarantined").sum())
     if comparison.empty and read_small(results / "tables" / "labels.csv").empty:
         made = _unscored(results, int((quality["status"] == "ok").sum()))

@@ -59,6 +59,7 @@ def _whiskers(axes: Axes, found: Sequence[Score], centre: float, height: float) 
             axes.plot([score.value], [centre + offset], marker="o", markersize=2.5, color=INK, linestyle="none")
 
 
+@styled
 def empty(text: str) -> Figure:
     """Draw a sentence in place of a figure that has nothing to show."""
     figure = Figure(figsize=(WIDTH, 0.8))

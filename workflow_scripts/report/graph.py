@@ -17,7 +17,7 @@ from workflow_scripts.plotting.style import INK, shorten, styled
 NODE = re.compile(r'^\s*(\w+)\s*\[\s*label\s*=\s*"((?:[^"\\]|\\.)*)"', re.MULTILINE)
 EDGE = re.compile(r"^\s*(\w+)\s*->\s*(\w+)", re.MULTILINE)
 INCLUDE = re.compile(r'^include:\s*"([^"]+)"', re.MULTILINE)
-RULE = re.compile(r"^\s*(?:rule|checkpoint) (\w+):", re.MULTILINE)
+RULE = re.compile(r"^\s*(?:(?:rule|checkpoint) (\w+):|use rule \w+ as (\w+) with:)", re.MULTILINE)
 Node = str | tuple[str, str, int]
 """A rule, or a bend of an edge (from, to, layer) that passes through a layer."""
 
@@ -102,7 +102,8 @@ def stages(root: Path) -> dict[str, str]:
     for name in INCLUDE.findall(snakefile.read_text(encoding="utf-8")):
         path = root / name
         if path.is_file():
-            found |= dict.fromkeys(RULE.findall(path.read_text(encoding="utf-8")), path.stem)
+            names = (rule or derived for rule, derived in RULE.findall(path.read_text(encoding="utf-8")))
+            found |= dict.fromkeys(names, path.stem)
     return found
 
 
@@ -167,7 +168,7 @@ def rule_graph(
         figure = Figure(figsize=(4, 0.8))
         figure.text(0.5, 0.5, "No rule depends on another", ha="center", va="center")
         return figure
-    line, wide, gap = 0.17, 1.75, 0.34  # inches
+    line, wide, gap = 0.17, 1.85, 0.34  # inches
     heights = {name: 0.3 + (line * len(box.rules) if _many(box) else 0.0) for name, box in boxes.items()}
     tops, floors, y = [], [], 0.0
     for layer in layers:

@@ -26,6 +26,7 @@ from workflow_scripts.report.page import (
     DatasetView,
     MethodView,
     Plot,
+    counted,
     dataset_view,
     method_views,
     orphans,
@@ -34,7 +35,7 @@ from workflow_scripts.report.page import (
 )
 from workflow_scripts.report.pictures import DataPictures, Scene, page_data, read_pictures, scene
 from workflow_scripts.report.sections import SectionView
-from workflow_scripts.report.summary import failures, headline, sentence, verdicts
+from workflow_scripts.report.summary import failures, headline, plural, sentence, undefined, verdicts
 
 SCRIPTS = ("page", "film", "find")
 """Parts of the page's script, in `templates/`."""
@@ -53,6 +54,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters["quoted"] = _quoted
+    made.filters["soft"] = _soft
     return made
 
 
@@ -61,6 +63,11 @@ def _quoted(text: str) -> Markup:
     for letter, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("'", "&#39;")):
         text = text.replace(letter, entity)
     return Markup(text)  # noqa: S704 - escaped just above
+
+
+def _soft(name: str) -> Markup:
+    """Escape a name and let it break after its underscores, not inside its words."""
+    return Markup("_<wbr>").join(str(name).split("_"))
 
 
 def _navigation(
@@ -101,13 +108,11 @@ def _scene(item: DatasetView, found: Mapping[str, DataPictures]) -> Scene | None
 
 def _counts(data: ReportData) -> list[tuple[str, str]]:
     """Return what a reader must know of before anything else, each with its level; the details come last."""
-    found = [("error", len(data.quarantined), "quarantined")]
-    found += [("error", int(bool(data.leaks is not None and len(data.leaks.findings))), "leak audit failed")]
-    found += [("warning", failures(data.comparison), "rows without a value")]
-    levels = [notice.level for notice in data.notices]
-    found += [("error", levels.count("error"), "errors"), ("warning", levels.count("warning"), "warnings")]
-    found += [("note", levels.count("note"), "notes")]
-    return [(level, f"{n} {name}" if name != "leak audit failed" else name) for level, n, name in found if n]
+    found = [("error", f"{len(data.quarantined)} quarantined")] if data.quarantined else []
+    found += [("error", "leak audit failed")] if data.leaks is not None and len(data.leaks.findings) else []
+    failed = failures(data.comparison)
+    found += [("warning", f"{plural(failed, 'row')} of failed runs")] if failed else []
+    return found + counted(data.notices)
 
 
 def _hash(script: str) -> str:
@@ -131,8 +136,15 @@ def render(data: ReportData) -> str:
         "heatmap": heat_map(data.comparison, links),
         "unlabelled": bool(data.datasets) and not any(section.tasks for section in data.datasets),
         "scenes": [(item, made) for item in datasets if (made := _scene(item, found)) is not None],
+        "unfilmed": {
+            item.id: made
+            for item in datasets
+            if not any(e.film for task in item.tasks for e in task.ethograms)
+            and (made := _scene(item, found)) is not None
+        },
         "counted": _counts(data),
         "failed": failures(data.comparison),
+        "undefined": undefined(data.comparison),
         "broken": views.broken(data.comparison),
         "claims": claims(data.tests) if len(data.tests) else [],
         "ranks": rank_blocks(rows_of(data.ranks, scope="all"), "over the datasets", "ranks"),

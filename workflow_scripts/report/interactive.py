@@ -68,6 +68,13 @@ def _axis(title: str, values: Sequence[Any]) -> dict[str, Any]:
     return {"title": {"text": _text(title)}, "automargin": True} | ({"type": "category"} if words else {})
 
 
+def _whole(values: Sequence[Any]) -> dict[str, Any]:
+    """Return what keeps plotly.js from writing 1.5 on a short axis of whole numbers, such as epochs."""
+    numbers = [value for value in values if isinstance(value, int | float) and math.isfinite(value)]
+    whole = len(numbers) == len(values) and all(float(value).is_integer() for value in numbers)
+    return {"dtick": 1} if numbers and whole and max(numbers) - min(numbers) <= 10 else {}
+
+
 def _hover(rows: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     lines = []
     for record in rows[list(columns)].to_dict("records"):
@@ -111,6 +118,7 @@ def draw(
     label: str = "",
     titles: tuple[str, str] = ("", ""),
     height: int = HEIGHT,
+    logarithmic: bool = False,
 ) -> Interactive:
     """Draw columns of a table against each other.
 
@@ -137,6 +145,8 @@ def draw(
     titles : (str, str)
         Of the axes; the columns' names where empty.
     height : int
+    logarithmic : bool
+        Of the axis of `y`.
 
     Raises
     ------
@@ -161,8 +171,8 @@ def draw(
             trace["hovertemplate"] = "%{x}<br>%{y}<br>%{text}"
         traces.append(trace)
     layout = {
-        "xaxis": _axis(titles[0] or x, table[x].tolist()),
-        "yaxis": _axis(titles[1] or y, table[y].tolist()),
+        "xaxis": _axis(titles[0] or x, table[x].tolist()) | _whole(table[x].tolist()),
+        "yaxis": _axis(titles[1] or y, table[y].tolist()) | ({"type": "log"} if logarithmic else {}),
         "showlegend": bool(group),
         "hovermode": "closest",
         "barmode": "group",

@@ -26,6 +26,9 @@ from workflow_scripts.report.tables import (
 SCORES = frozenset({"score", "accuracy", "f1", "precision", "recall", "auroc", "auc", "r2"})
 ERRORS = frozenset({"error", "deg", "mse", "mae", "rmse"})
 """Words in the name of a logged series that make it a score or an error; the others are losses."""
+NAMES = {"losses": "loss", "scores": "score", "errors": "error"}
+SPAN = 50.0
+"""Ratio of the largest to the smallest value of a plot from which on its axis is logarithmic."""
 UMAP_WARNING = "Distances between groups mean little here, and another processor draws another map."
 
 
@@ -48,7 +51,7 @@ def curves(table: pd.DataFrame, method: str) -> list[tuple[str, Interactive]]:
     for dataset, every in mine.groupby("dataset", sort=False):
         varying = [name for name in ("mode", "setting", "split", "seed") if every[name].nunique() > 1]
         kinds = every["series"].astype(str).map(kind_of)
-        for what in ("losses", "scores", "errors"):
+        for what, title in NAMES.items():
             rows = every[kinds == what]
             if rows.empty:
                 continue
@@ -62,6 +65,8 @@ def curves(table: pd.DataFrame, method: str) -> list[tuple[str, Interactive]]:
             spoken = ", ".join(
                 f"{str(name).replace('_', ' ')} ends at {number(value, 3)}" for name, value in last.items()
             )
+            # The sum of all terms may be a thousand times one of them, and would press it onto the axis.
+            apart = named["value"].min() > 0 and named["value"].max() > SPAN * named["value"].min()
             plot = draw(
                 named,
                 x="epoch",
@@ -69,8 +74,9 @@ def curves(table: pd.DataFrame, method: str) -> list[tuple[str, Interactive]]:
                 group="curve",
                 caption=f"Training on {dataset}: {what} by epoch. A click on a name hides or shows its curve.",
                 label=f"Training {what} of {method} on {dataset}: {spoken}",
-                titles=("epoch", {"losses": "loss", "scores": "score", "errors": "error"}[what]),
+                titles=("epoch", f"{title}, logarithmic" if apart else title),
                 height=320 + 12 * named["curve"].nunique(),
+                logarithmic=bool(apart),
             )
             made.append((str(dataset), plot))
     return made
@@ -253,6 +259,8 @@ def published_table(numbers: Sequence[Published], ours: dict[tuple[str, str], li
     """
     if not numbers:
         return None
+    # Where nothing here is comparable, two columns of dashes would only press the sources together.
+    beside = any((entry.task, entry.metric) in ours for entry in numbers)
     lines = []
     for entry in numbers:
         found = ours.get((entry.task, entry.metric), [])
@@ -263,8 +271,7 @@ def published_table(numbers: Sequence[Published], ours: dict[tuple[str, str], li
             Cell(title_of(entry.metric), entry.metric),
             Cell(entry.method, entry.method),
             Cell(number(entry.value, 3) + ("" if entry.verified else " (not verified)"), entry.value),
-            _ours(mine),
-            _ours(best),
+            *((_ours(mine), _ours(best)) if beside else ()),
             Cell(f"{entry.source}{', ' if entry.place else ''}{entry.place}", entry.source),
         )
         lines.append(Row(cells, "" if entry.verified else "unverified"))
@@ -273,8 +280,7 @@ def published_table(numbers: Sequence[Published], ours: dict[tuple[str, str], li
         ("Metric", False),
         ("Published method", False),
         ("Published value", True),
-        ("The same method here", True),
-        ("Best here", True),
+        *((("The same method here", True), ("Best here", True)) if beside else ()),
         ("Source", False),
     )
     frame = pd.DataFrame([entry.model_dump(mode="json") for entry in numbers])

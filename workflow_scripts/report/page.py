@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -16,7 +17,7 @@ from workflow_scripts.report.data import DatasetSection, ExamplePrediction, Noti
 from workflow_scripts.report.interactive import Interactive
 from workflow_scripts.report.ranking import rank_plot
 from workflow_scripts.report.sections import SectionView
-from workflow_scripts.report.summary import sentence, verdicts
+from workflow_scripts.report.summary import plural, sentence, verdicts
 from workflow_scripts.report.tables import (
     Score,
     Table,
@@ -90,6 +91,9 @@ class DatasetView:
     published: Table | None
     protocols: tuple[str, ...]
     notices: tuple[Notice, ...] = ()
+    counted: tuple[tuple[str, str], ...] = ()
+    without: tuple[str, ...] = ()
+    """Tasks that the dataset has and the experiment has no result of."""
 
 
 @dataclass(frozen=True)
@@ -154,9 +158,26 @@ def _seeds(found: list[Score]) -> int:
     return len({score.seed for score in found if score.seed is not None and not score.chance})
 
 
+def _label(name: str, order: Sequence[str]) -> str:
+    """Return the label in the results' tables of a row of `ethograms.csv` or `confusions.csv`.
+
+    Those tables know a method's probe by the method's name and its own classifier as ``daart (native)``; where a method
+    has both, the results say which.
+    """
+    method, native = name.removesuffix(" (native)"), name.endswith(" (native)")
+    named = [label for label in order if label.split(" · ")[0] == method]
+    fitting = [label for label in named if ("native" in label.split(" · ")[1:]) == native]
+    return next(iter(fitting or named), name)
+
+
+def _place(name: str, order: Sequence[str]) -> int:
+    label = _label(name, order)
+    return order.index(label) if label in order else len(order)
+
+
 def _confusions(data: ReportData, dataset: str, task: str, order: list[str], identifier: str) -> list[Plot]:
     here = [item for item in data.confusions if (item.dataset, item.task) == (dataset, task)]
-    here.sort(key=lambda item: order.index(item.method) if item.method in order else len(order))
+    here.sort(key=lambda item: _place(item.method, order))
     drawn, fewer = most.first(here, most.METHODS, "methods")
     plots = []
     for index, item in enumerate(drawn):
@@ -171,15 +192,19 @@ def _confusions(data: ReportData, dataset: str, task: str, order: list[str], ide
             label=f"Confusion matrix of {item.method}. {right}",
             prefix=f"{identifier}-confusion{index}",
         )
-        caption = f"{item.method}: share of each human label (row) by predicted class (column), counts below.{fewer}"
+        name = _label(item.method, order)
+        caption = f"{name}: share of each human label (row) by predicted class (column), counts below.{fewer}"
         plots.append(Plot(svg, caption))
     return plots
 
 
 def _ethogram(example: ExamplePrediction, order: list[str], filmed: bool) -> Ethogram:
     """Show the truth, then the methods, best first."""
-    named = sorted(example.predictions, key=lambda name: order.index(name) if name in order else len(order))
-    rows = {"human labels": example.truth, **{name: example.predictions[name] for name in named}}
+    named = sorted(example.predictions, key=lambda name: _place(name, order))
+    rows = {"human labels": example.truth}
+    for name in named:
+        label = _label(name, order)
+        rows[name if label in rows else label] = example.predictions[name]
     legend = zip(example.vocabulary, class_colours(example.vocabulary, example.background), strict=True)
     return Ethogram(
         dataset=example.dataset,
@@ -214,7 +239,7 @@ def _task(data: ReportData, section: DatasetSection, task: str, rows: pd.DataFra
         id=identifier,
         name=task,
         facts=_task_facts(summary),
-        sentence=sentence(verdict[0]) if verdict else "",
+        sentence=sentence(verdict[0], place=False) if verdict else "",
         results=views.results(rows, section.name, task) if len(rows) else None,
         ceilings=views.ceilings(rows, section.name, task) if len(rows) else None,
         plots=(*_result_plots(rows, identifier, summary), *_critical(data, section.name, task, identifier)),
@@ -320,6 +345,9 @@ def dataset_view(data: ReportData, section: DatasetSection, index: int) -> Datas
     best = _by_mean_place(rows)
     named = list(dict.fromkeys([*(str(t) for t in rows["task"].unique()), *(t.name for t in section.tasks)]))
     tasks = [name for name in named if not is_mean(name)] + [name for name in named if is_mean(name)]
+    scored = set(rows["task"].astype(str))
+    seen = scored | {item.task for item in data.examples if item.dataset == section.name}
+    notices = tuple(n for n in data.notices if n.where == section.name or n.where.startswith(f"{section.name} "))
     return DatasetView(
         id=identifier,
         section=section,
@@ -328,7 +356,9 @@ def dataset_view(data: ReportData, section: DatasetSection, index: int) -> Datas
         tasks=tuple(
             _task(data, section, task, rows[rows["task"] == task], f"{identifier}-task{k}")
             for k, task in enumerate(tasks)
+            if task in seen
         ),
+        without=tuple(task for task in tasks if task not in seen),
         everything=views.everything(every, section.name) if len(every) else None,
         added=tuple(item for item in data.sections if item.dataset == section.name),
         maps=tuple(_maps(data, section, best)),
@@ -339,7 +369,8 @@ def dataset_view(data: ReportData, section: DatasetSection, index: int) -> Datas
         ),
         published=learnt.published_table(data.published.get(section.name, []), _ours(rows), section.name),
         protocols=tuple(learnt.protocols(data.published.get(section.name, []))),
-        notices=tuple(n for n in data.notices if n.where == section.name or n.where.startswith(f"{section.name} ")),
+        notices=notices,
+        counted=tuple(counted(notices)),
     )
 
 
@@ -365,6 +396,14 @@ def method_views(data: ReportData) -> list[MethodView]:
         blocks += [("table", table), *(("text", text) for text in learnt.protocols(elsewhere))] if table else []
         views_.append(MethodView(f"method{index}", name, tuple(blocks), added))
     return views_
+
+
+def counted(notices: Iterable[Notice]) -> list[tuple[str, str]]:
+    """Return how many notices there are of each level, the gravest first: (level, ``2 warnings``)."""
+    levels = [notice.level for notice in notices]
+    return [
+        (level, plural(levels.count(level), level)) for level in ("error", "warning", "note") if levels.count(level)
+    ]
 
 
 def orphans(data: ReportData) -> list[DatasetSection]:

@@ -103,22 +103,29 @@ def _interval(score: Score) -> str:
     return with_interval(score.value, score.low, score.high)
 
 
-def sentence(verdict: Verdict) -> str:
-    """Say in one or two sentences what a verdict means, with every number it rests on."""
-    place = f"{verdict.dataset}, {verdict.task}"
+def sentence(verdict: Verdict, *, place: bool = True) -> str:
+    """Say in one or two sentences what a verdict means, with every number it rests on.
+
+    Parameters
+    ----------
+    verdict : Verdict
+    place : bool
+        Begin with dataset and task; not needed below a heading that names them.
+    """
+    where = f"{verdict.dataset}, {verdict.task}: " if place else ""
     metric = title_of(verdict.metric)
     best, chance = verdict.best, verdict.chance
     if best is None:
-        return f"{place}: no method has a value."
+        return f"{where}no method has a value."
     n = f"{count(best.n)} labelled samples" if best.n else "an unknown number of labelled samples"
     if best.n_groups:
         n += f" in {best.n_groups} held-out group{'s' if best.n_groups != 1 else ''}"
     among = "the only method" if verdict.methods == 1 else f"best of {verdict.methods} methods"
     seed = f", mean of {verdict.seeds} seeds" if verdict.seeds > 1 else ""
-    text = f"{place}: {best.label} ({among}{seed}) reaches {metric} {_interval(best)} on {n}."
+    text = f"{where}{best.label} ({among}{seed}): {metric} {_interval(best)} on {n}."
     if chance is None:
         return f"{text} There is no chance row to compare with."
-    text += f" The best chance row ({chance.method}) reaches {_interval(chance)}"
+    text += f" Best chance row ({chance.method}): {_interval(chance)}"
     if best.value >= chance.value if find(verdict.metric).lower_is_better else best.value <= chance.value:
         return f"{text}; the method is no better than that."
     if verdict.clear is None:
@@ -148,18 +155,40 @@ def headline(found: Sequence[Verdict]) -> str:
     most = max(wins.values())
     leaders = [name for name, n in wins.items() if n == most]
     verb = "is" if len(leaders) == 1 else "are each"
-    lead = f"{' and '.join(leaders)} {verb} best on {most} of {_plural(len(judged), 'task')}"
+    lead = f"{' and '.join(leaders)} {verb} best on {most} of {plural(len(judged), 'task')}"
     if not compared:
         return f"{lead}; no task has intervals to compare with chance."
-    return f"{lead}; the best method is above chance, with intervals apart, on {clear} of {len(compared)}."
+    among = (
+        ""
+        if len(compared) == len(judged)
+        else f" the {plural(len(compared), 'task')} that {'has' if len(compared) == 1 else 'have'} intervals"
+    )
+    among = f"{clear} of{among}" if among else f"{clear}"
+    return f"{lead}; the best method is above chance, with intervals that do not overlap, on {among}."
 
 
 def failures(comparison: pd.DataFrame) -> int:
-    """Count rows without a value: runs that failed, or metrics that are not defined on their data."""
-    return int(pd.to_numeric(comparison["value"], errors="coerce").isna().sum())
+    """Count rows of runs that failed: no value, and a note that says why."""
+    return int((_empty(comparison) & _noted(comparison)).sum())
 
 
-def _plural(n: int, noun: str) -> str:
+def undefined(comparison: pd.DataFrame) -> int:
+    """Count rows of metrics that are not defined on their data, such as the precision of a class never predicted."""
+    return int((_empty(comparison) & ~_noted(comparison)).sum())
+
+
+def _empty(comparison: pd.DataFrame) -> pd.Series[bool]:
+    return pd.to_numeric(comparison["value"], errors="coerce").isna()
+
+
+def _noted(comparison: pd.DataFrame) -> pd.Series[bool]:
+    if "note" not in comparison:
+        return pd.Series(False, index=comparison.index)
+    return comparison["note"].fillna("").astype(str).str.strip().ne("")
+
+
+def plural(n: int, noun: str) -> str:
+    """Return ``1 task`` or ``2 tasks``."""
     return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
@@ -192,8 +221,8 @@ def five_lines(
     methods = {score.method for score in scores(comparison) if not score.chance}
     what = f"Experiment {experiment}: " if experiment else ""
     ran = (
-        f"{what}{_plural(len(methods), 'method')} on {_plural(comparison['dataset'].nunique(), 'dataset')}, "
-        f"{_plural(len(found), 'task')}, {_plural(len(comparison), 'result row')}."
+        f"{what}{plural(len(methods), 'method')} on {plural(comparison['dataset'].nunique(), 'dataset')}, "
+        f"{plural(len(found), 'task')}, {plural(len(comparison), 'result row')}."
     )
     parts = []
     for verdict in found[:4]:
@@ -206,11 +235,11 @@ def five_lines(
     rest = f"; {len(found) - 4} more in the report" if len(found) > 4 else ""
     best = f"Best: {'; '.join(parts)}{rest}." if parts else "Best: no method has a value."
     clear = sum(verdict.clear is True for verdict in found)
-    above = f"Above chance with intervals apart: {clear} of {_plural(len(found), 'task')}."
-    empty = failures(comparison)
+    above = f"Above chance with intervals apart: {clear} of {plural(len(found), 'task')}."
+    failed = failures(comparison)
     trouble = (
-        f"{_plural(warnings, 'warning')}, {_plural(quarantined, 'recording')} left out, "
-        f"{_plural(empty, 'row')} without a value."
+        f"{plural(warnings, 'warning')}, {plural(quarantined, 'recording')} left out, "
+        f"{plural(failed, 'row')} of failed runs."
     )
     return "\n".join([ran, best, above, trouble, f"Report: {report_path}"])
 
@@ -255,8 +284,8 @@ def unscored_lines(
     """
     what = f"Experiment {experiment}: " if experiment else ""
     ran = (
-        f"{what}{_plural(len(made.methods), 'method')} on {_plural(len(made.datasets), 'dataset')} of "
-        f"{_plural(made.recordings, 'recording')} without labels, so nothing is scored."
+        f"{what}{plural(len(made.methods), 'method')} on {plural(len(made.datasets), 'dataset')} of "
+        f"{plural(made.recordings, 'recording')} without labels, so nothing is scored."
     )
     parts = []
     if made.embedded:
@@ -269,7 +298,7 @@ def unscored_lines(
             ran,
             f"Made: {'; '.join(parts)}, in {place}." if parts else "Made: tables and the report.",
             "For scores, label some recordings and name their label files in the sheet (column labels).",
-            f"{_plural(warnings, 'warning')}, {_plural(quarantined, 'recording')} left out.",
+            f"{plural(warnings, 'warning')}, {plural(quarantined, 'recording')} left out.",
             f"Report: {report_path}",
         ]
     )

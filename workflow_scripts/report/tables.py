@@ -161,6 +161,10 @@ def number(value: float | None, digits: int = 2) -> str:
         return NOTHING
     if value != 0 and (abs(value) >= 1000 or abs(value) < 0.5 * 10**-digits):
         return f"{value:.3g}"
+    return _fixed(value, digits)
+
+
+def _fixed(value: float, digits: int) -> str:
     text = f"{value:.{digits}f}"
     return text.removeprefix("-") if float(text) == 0 else text
 
@@ -169,6 +173,11 @@ def with_interval(value: float, low: float, high: float, digits: int = 2) -> str
     """Return ``0.62 [0.55, 0.69]``, without brackets where there is no interval."""
     if not (math.isfinite(value) and math.isfinite(low) and math.isfinite(high)):
         return number(value, digits)
+    largest = max(abs(value), abs(low), abs(high))
+    if 0 < largest < 10**-digits:  # all three with the same decimals, enough to see the largest
+        digits = min(6, -math.floor(math.log10(largest)))
+    if largest < 1000:
+        return f"{_fixed(value, digits)} [{_fixed(low, digits)}, {_fixed(high, digits)}]"
     return f"{number(value, digits)} [{number(low, digits)}, {number(high, digits)}]"
 
 

@@ -131,7 +131,7 @@ def results(rows: pd.DataFrame, dataset: str, task: str) -> Table:
 
 
 def _chance_word(score: Score) -> str:
-    return "yes to every class, no single prediction" if score.method == ALL_POSITIVE.name else "chance"
+    return "yes to every class" if score.method == ALL_POSITIVE.name else "chance"
 
 
 def ceilings(rows: pd.DataFrame, dataset: str, task: str) -> Table | None:
@@ -244,7 +244,7 @@ def facts(section: DatasetSection) -> tuple[tuple[str, str], ...]:
         pairs += [
             ("Recordings", count(len(section.recordings))),
             ("Groups", count(len({item.group for item in section.recordings}))),
-            ("Frames", f"{count(frames)} ({duration(seconds)})"),
+            ("Frames", f"{count(frames)} ({duration(seconds)})" if math.isfinite(seconds) else count(frames)),
         ]
     return tuple((name, value) for name, value in pairs if value)
 
@@ -322,7 +322,7 @@ def timings(table: pd.DataFrame) -> Table | None:
     if table.empty:
         return None
     lines = []
-    for record in table.to_dict("records"):
+    for record in table.sort_values("seconds", ascending=False, kind="stable").to_dict("records"):
         seconds, peak = float(record["seconds"]), float(record["max_rss_mb"])
         lines.append(
             Row(
@@ -335,7 +335,7 @@ def timings(table: pd.DataFrame) -> Table | None:
             )
         )
     columns = (("Rule", False), ("Jobs", True), ("Time, all jobs", True), ("Highest memory", True))
-    return Table("Time and memory by rule", columns, tuple(lines), "timings.csv", csv_uri(table))
+    return Table("Time and memory by rule, the longest first", columns, tuple(lines), "timings.csv", csv_uri(table))
 
 
 def pairs(caption: str, heads: tuple[str, str], values: dict[str, str]) -> Table | None:

@@ -10,9 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from workflow_scripts.core.files import atomic_path
+from workflow_scripts.plotting.style import colour, styled
 from workflow_scripts.training.logs import LEADING
 
 
+@styled
 def curves(table: pd.DataFrame, side: str) -> Figure:
     """Draw one panel a metric against the epoch.
 
@@ -38,12 +40,11 @@ def curves(table: pd.DataFrame, side: str) -> Figure:
         axes[0].text(0.5, 0.5, f"this run has no {side}_ metrics", ha="center", va="center")
     for axis, name in zip(axes, names, strict=False):
         shown = table[["epoch", name]].dropna()
-        axis.plot(shown["epoch"] + 1, shown[name], marker="o", markersize=3, color="#1b6ca8")
+        axis.plot(shown["epoch"] + 1, shown[name], marker="o", markersize=3, color=colour(0))
         axis.set_title(name.removeprefix(f"{side}_").replace("_", " "), fontsize=10)
         axis.set_xlabel("epoch")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.grid(alpha=0.3)
+        axis.grid()
     for axis in axes[len(names) :]:
         axis.set_axis_off()
     return figure

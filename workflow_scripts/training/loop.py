@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import shutil
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.core.files import write_text
+from workflow_scripts.core.progress import may_draw
 from workflow_scripts.training.checkpoints import AtomicIO, Keeper, StopSignals, read_checkpoint, save_weights
 from workflow_scripts.training.curves import curves, save_figure
 from workflow_scripts.training.distributed import environment, is_first_process, share_batch_norms
@@ -219,7 +219,7 @@ def fit(
             logger=TensorBoardLogger(folder, name="tensorboard", version="", default_hp_metric=False),
             callbacks=[EpochSeeds(seed), metrics, keeper],
             plugins=[store, environment(options)],
-            enable_progress_bar=sys.stderr.isatty(),
+            enable_progress_bar=may_draw(),
             enable_model_summary=False,
             default_root_dir=folder,
         )

@@ -232,7 +232,7 @@ class LogHandler(LogHandlerBase):
                 self._write(f"\n{len(self._failed)} job{'s' * (len(self._failed) > 1)} failed:")
                 for line in list(self._failed.values())[:10]:
                     self._write(f"  {line}")
-                self._write("The same command goes on where it stopped, once the cause is fixed.")
+                self._write("The same command continues where it stopped, once the cause is fixed.")
             if self._failed or self._errors:
                 self._write(f"Complete log: {getattr(self, '_log_file', '.snakemake/log')}")
         super().close()

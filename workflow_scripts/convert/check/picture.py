@@ -13,7 +13,7 @@ from matplotlib.gridspec import GridSpecFromSubplotSpec, SubplotSpec
 from matplotlib.ticker import FuncFormatter, NullFormatter
 from matplotlib.transforms import offset_copy
 
-from workflow_scripts.cards.card import Card
+from workflow_scripts.cards.card import Card, Task
 from workflow_scripts.convert.check.digests import BINS, Brief
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.plotting.style import GRID, INK, class_colours, colour, legend, legend_columns, shorten, style
@@ -190,7 +190,7 @@ def _row_names(axes: Axes, shown: Sequence[Brief]) -> None:
 def _ethogram(figure: Figure, axes: Axes, briefs: Sequence[Brief], task: str, card: Card) -> None:
     shown = spread([brief for brief in briefs if task in brief.ethogram], MOST_ROWS)
     vocabulary = next(brief.vocabularies[task] for brief in shown)
-    colours = label_colours(vocabulary, card.tasks[task].background)
+    colours = label_colours(card.tasks[task], vocabulary)
     longest = max(brief.n_frames / brief.fps for brief in shown)
     picture = np.ones((len(shown), BINS, 3))
     picture[...] = to_rgb(EMPTY)
@@ -210,11 +210,13 @@ def _ethogram(figure: Figure, axes: Axes, briefs: Sequence[Brief], task: str, ca
     legend(axes, entries, columns=columns, loc="upper left", bbox_to_anchor=(0, 0), bbox_transform=below)
 
 
-def label_colours(vocabulary: Sequence[str], background: str | None) -> list[str]:
-    """Return one colour a class; grey for the background and, where none is stated, for `no …`."""
-    if background is None:
-        background = next((name for name in vocabulary if name.lower().startswith("no ")), None)
-    return class_colours(vocabulary, background)
+def label_colours(task: Task, vocabulary: Sequence[str]) -> list[str]:
+    """Return the colours of the report and of films: grey is the background, or of a binary task the first class.
+
+    Where no background is stated, it is the class called `no …`.
+    """
+    background = task.background or (vocabulary[0] if task.kind == "binary" and len(vocabulary) else None)
+    return class_colours(vocabulary, background or next((n for n in vocabulary if n.lower().startswith("no ")), None))
 
 
 def _frames(figure: Figure, place: SubplotSpec, briefs: Sequence[Brief], kind: str) -> None:

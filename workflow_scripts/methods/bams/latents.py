@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,18 @@ from workflow_scripts.plotting.style import class_colours, legend, styled
 
 PARTS = {"short": (SHORT,), "long": (LONG,), "both": (SHORT, LONG)}
 """Name of a map → latents it is made of."""
+Classes = tuple[Sequence[str], str | None]
+"""Classes of a task in their order, and the one that means nothing of interest."""
 MOST_TASKS = 6
 """Labels the figure shows; the table has all."""
 
 
 def _columns(names: Sequence[str], parts: Sequence[str]) -> list[int]:
     return [k for k, name in enumerate(names) if any(part in name for part in parts)]
+
+
+def _classes(labels: Labels) -> Classes:
+    return tuple(str(name) for name in labels.vocabulary or ("0", "1")), labels.background
 
 
 def _answer(labels: Labels | None) -> str | float:
@@ -83,7 +89,7 @@ def latent_maps(embeddings: Path, tracks: Path, tasks: Sequence[str]) -> pd.Data
 
 
 @styled
-def latent_figure(maps: pd.DataFrame, tasks: Sequence[str]) -> Figure:
+def latent_figure(maps: pd.DataFrame, tasks: Sequence[str], classes: Mapping[str, Classes] | None = None) -> Figure:
     """Draw a row of three maps for every task.
 
     Parameters
@@ -91,32 +97,36 @@ def latent_figure(maps: pd.DataFrame, tasks: Sequence[str]) -> Figure:
     maps : DataFrame
         As :func:`latent_maps` gives it.
     tasks : sequence of str
+    classes : mapping of str to (sequence of str, str or None), optional
+        Classes of each task in their order and its background, which give them the colours they have everywhere else;
+        by name where absent.
     """
     figure = Figure(figsize=(8.4, 2.7 * len(tasks)), layout="constrained")
     grid = figure.subplots(len(tasks), len(PARTS), squeeze=False)
     for row, task in zip(grid, tasks, strict=True):
         for axes, name in zip(row, PARTS, strict=True):
             here = maps[maps["map"] == name]
-            axes.set(title=f"{name}: {here['explained'].iloc[0]:.0%} of the variance", xticks=[], yticks=[])
-            drawn = _scatter(axes, here, task, last=axes is row[-1])
+            title = f"{name}: {here['explained'].iloc[0]:.0%} of the variance" if task == tasks[0] else ""
+            axes.set(title=title, xticks=[], yticks=[])
+            drawn = _scatter(axes, here, task, (classes or {}).get(task), last=axes is row[-1])
         row[0].set_ylabel(task)
         if drawn is not None:
             figure.colorbar(drawn, ax=row[-1])
     return figure
 
 
-def _scatter(axes: Any, here: pd.DataFrame, task: str, *, last: bool) -> Any:
+def _scatter(axes: Any, here: pd.DataFrame, task: str, classes: Classes | None, *, last: bool) -> Any:
     """Draw one map; the return value is what a colour bar is of, None for classes: the last map has their legend."""
     values = here[task]
     known: npt.NDArray[np.bool_] = (values != "").to_numpy()
     if known.any() and all(isinstance(value, str) for value in values[known]):
-        names = sorted(set(values[known]))
-        colours = class_colours(names)
+        names, background = classes or (sorted(set(values[known])), None)
+        colours = class_colours(names, background)
         for label, shade in zip(names, colours, strict=True):
             chosen = here[values == label]
             axes.scatter(chosen["pc1"], chosen["pc2"], s=14, color=shade)
         if last:
-            legend(axes, list(zip(names, colours, strict=True)), columns=3)
+            legend(axes, list(zip(names, colours, strict=True)), columns=1, loc="upper left", bbox_to_anchor=(1.0, 1.0))
         return None
     shown = here[known]
     return axes.scatter(shown["pc1"], shown["pc2"], s=14, c=shown[task].astype(float), cmap="viridis")
@@ -140,7 +150,8 @@ def write_latents_section(embeddings: Path, tracks: Path, tasks: Sequence[str], 
     ordered = sorted(tasks, key=lambda task: found[task] is None or found[task].level != "sequence")  # type: ignore[union-attr]
     write_csv(path.parent / "latents.csv", maps, float_format="%.6g")
     with atomic_path(path.parent / "latents.png") as part:
-        latent_figure(maps, ordered[:MOST_TASKS]).savefig(part, format="png", dpi=110)
+        classes = {task: _classes(labels) for task, labels in found.items() if labels is not None}
+        latent_figure(maps, ordered[:MOST_TASKS], classes).savefig(part, format="png", dpi=110)
     items = [
         Item(
             kind="image",

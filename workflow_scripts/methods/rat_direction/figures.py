@@ -11,11 +11,13 @@ from matplotlib.figure import Figure
 
 from workflow_scripts.formats.images import ImageSet
 from workflow_scripts.metrics.registry import DIRECTIONS
+from workflow_scripts.plotting.style import INK, QUIET, styled
 
 COLOURS = {"head": "#D55E00", "body": "#0072B2", "true": "#009E73", "found": "#E69F00"}
 """Distinct with any colour vision (Okabe and Ito)."""
 
 
+@styled
 def training_log(metrics: pd.DataFrame) -> Figure:
     """Draw the loss of training and validation by epoch, with the last validation loss as title.
 
@@ -38,11 +40,11 @@ def training_log(metrics: pd.DataFrame) -> Figure:
     )
     if last is not None:
         axis.set_title(f"last validation loss {last:.4g}")
-    axis.legend(frameon=False)
-    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend()
     return figure
 
 
+@styled
 def rose(table: pd.DataFrame) -> Figure:
     """Draw how often the found direction deviates by how much, head and body side by side.
 
@@ -68,6 +70,7 @@ def rose(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@styled
 def error_by_animal(table: pd.DataFrame) -> Figure:
     """Draw the median and the 90th percentile of the angle errors by animal.
 
@@ -82,15 +85,15 @@ def error_by_animal(table: pd.DataFrame) -> Figure:
     for shift, which in zip((-0.2, 0.2), DIRECTIONS, strict=True):
         median, p90 = table[f"{which}_angle_median_deg"], table[f"{which}_angle_p90_deg"]
         axis.bar(place + shift, median, 0.36, color=COLOURS[which], label=f"{which}: median")
-        axis.plot(place + shift, p90, "_", markersize=16, markeredgewidth=2, color="#333333")
-    axis.plot([], [], "_", markersize=12, markeredgewidth=2, color="#333333", label="90 % are below")
+        axis.plot(place + shift, p90, "_", markersize=16, markeredgewidth=2, color=INK)
+    axis.plot([], [], "_", markersize=12, markeredgewidth=2, color=INK, label="90 % are below")
     axis.set_xticks(place, [f"{a}\nn = {n}" for a, n in zip(table["animal"], table["n"], strict=True)])
     axis.set_ylabel("angle error (°)")
-    axis.legend(frameon=False, fontsize=8)
-    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend()
     return figure
 
 
+@styled
 def worst_frames(truth: ImageSet, found: npt.NDArray[np.floating], table: pd.DataFrame, count: int = 24) -> Figure:
     """Show the images whose head direction is furthest off, hand points beside found ones.
 
@@ -120,6 +123,7 @@ def worst_frames(truth: ImageSet, found: npt.NDArray[np.floating], table: pd.Dat
     return figure
 
 
+@styled
 def angle_traces(table: pd.DataFrame, fps: float) -> Figure:
     """Draw the directions of a movie over time, with the true ones where they are known.
 
@@ -133,15 +137,14 @@ def angle_traces(table: pd.DataFrame, fps: float) -> Figure:
     axes = figure.subplots(2, 1, sharex=True)
     time = np.arange(len(table)) / fps
     for axis, which in zip(axes, DIRECTIONS, strict=True):
-        for name, colour, label in (("true", "#555555", "true"), ("angle", COLOURS[which], "found")):
+        for name, colour, label in (("true", INK, "true"), ("angle", COLOURS[which], "found")):
             column = f"{which}_{name}"
             if column in table and table[column].notna().any():
                 axis.plot(time, _broken(table[column].to_numpy()), color=colour, linewidth=1.0, label=label)
         axis.set_ylabel(f"{which} (°)")
         axis.set_ylim(-185, 185)
         axis.set_yticks([-180, -90, 0, 90, 180])
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.legend(frameon=False, fontsize=8, loc="upper right")
+        axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     axes[-1].set_xlabel("time (s)")
     return figure
 
@@ -153,6 +156,7 @@ def _broken(angle: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     return shown
 
 
+@styled
 def leak_bars(table: pd.DataFrame) -> Figure:
     """Draw the validation error by what was held out: the published way beside honest ones.
 
@@ -167,19 +171,18 @@ def leak_bars(table: pd.DataFrame) -> Figure:
         "head_angle_median_deg": "median head angle error (°)",
     }
     names = {"copy": "validation\nas published", "frame": "frames\nheld out", "animal": "an animal\nheld out"}
-    colours = {"copy": "#999999", "frame": COLOURS["body"], "animal": COLOURS["head"]}
+    colours = {"copy": QUIET, "frame": COLOURS["body"], "animal": COLOURS["head"]}
     order = [name for name in names if name in set(table["holdout"])]
     figure = Figure(figsize=(9.6, 3.6), layout="constrained")
     for axis, (name, title) in zip(figure.subplots(1, len(measures)), measures.items(), strict=True):
         for place, holdout in enumerate(order):
             values = table.loc[table["holdout"] == holdout, name]
             axis.bar(place, values.mean(), 0.6, color=colours[holdout])
-            axis.plot(np.full(len(values), place), values, "o", color="#222222", markersize=3)
+            axis.plot(np.full(len(values), place), values, "o", color=INK, markersize=3)
             axis.annotate(f"{values.mean():.3g}", (place, values.max()), ha="center", va="bottom", fontsize=9)
         axis.set_xticks(range(len(order)), [names[holdout] for holdout in order])
         axis.set_title(title, fontsize=10)
         axis.margins(y=0.15)
-        axis.spines[["top", "right"]].set_visible(False)
     figure.suptitle(
         "the same networks: error on copies of frames they trained on, and of frames they never saw", fontsize=10
     )

@@ -119,7 +119,17 @@
       }
       figure.film = { show: show, play: play };
       place.hidden = false;
-      show(mine.frames[Math.floor(mine.frames.length / 2)]);
+      /* First, of all poses with the most points, the one nearest the middle. */
+      const middle = mine.frames.length / 2;
+      const full = mine.pictures.map(function (picture) {
+        return picture.startsWith("data:") ? 0 : read(picture).flat().filter(Boolean).length;
+      });
+      const most = Math.max.apply(null, full);
+      let first = 0;
+      full.forEach(function (count, k) {
+        if (count === most && (full[first] < most || Math.abs(k - middle) < Math.abs(first - middle))) first = k;
+      });
+      show(mine.frames[first]);
     });
   }
   document.querySelectorAll(".ethogram").forEach(function (figure) {

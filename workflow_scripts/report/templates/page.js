@@ -69,7 +69,7 @@ page.save = function (text, kind, name) {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", dragmode: narrow ? false : "zoom",
       font: { color: ink, size: 12, family: getComputedStyle(document.body).fontFamily },
       hoverlabel: { bgcolor: style.getPropertyValue("--raised").trim(), font: { color: ink }, align: "left" },
-      modebar: { bgcolor: "rgba(0,0,0,0)", color: style.getPropertyValue("--quiet").trim(), activecolor: ink },
+      modebar: { orientation: "v", bgcolor: "rgba(0,0,0,0)", color: style.getPropertyValue("--quiet").trim(), activecolor: ink },
       margin: { l: 50, r: 10, t: 30, b: 45 },
       legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 }
     }, spec.layout);
