@@ -78,6 +78,8 @@ def test_a_pattern_stands_for_every_file_that_fits(tmp_path: Path) -> None:
     [
         ("recording path\nm1 m1.csv", "line 1: the column 'file' is missing"),
         ("recording file fps\nm1 m1.csv 30fps", "line 2: expected a number with a decimal point under fps"),
+        ("recording file scale\nm1 m1.csv 0", "greater than 0"),
+        ("recording file scale\nm1 m1.csv 0.1\nm2 m2.csv -", "'m1' has a scale and 'm2' has none"),
         ("recording file width\nm1 m1.csv 30", "a width or a height alone"),
         ("recording file labels\nm1 m1.csv m1.txt", "no entry under labels of the card fits 'm1.txt'"),
         ("recording file individuals\nm1 m1.csv a", "expected name in the file = name in the card"),
@@ -110,6 +112,28 @@ def test_frame_rates_may_differ_once_the_rate_of_all_is_stated(tmp_path: Path) -
     fast = convert(made, "m1", tmp_path)
     assert fast.n_frames == 1800
     assert np.isnan(fast.source_fps)
+
+
+def test_a_scale_of_the_sheet_is_of_its_recording_and_empty_cells_take_the_cards(tmp_path: Path) -> None:
+    for name in ("m1", "m2"):
+        dlc(tmp_path / "files" / f"{name}.csv", 30)
+    plain = convert(card(tmp_path, "fps: 30\n", "recording file\nm1 m1.csv\nm2 m2.csv"), "m1", tmp_path)
+    sheet = "recording file scale width height\nm1 m1.csv 0.05 640 480\nm2 m2.csv - 640 480"
+    made = card(tmp_path, "fps: 30\nscale: {per_unit: 0.1}\n", sheet)
+    own, usual = (convert(made, name, tmp_path) for name in ("m1", "m2"))
+    assert (own.unit, own.image_size, own.scale) == ("cm", (32.0, 24.0), 0.05)
+    assert (usual.unit, usual.image_size) == ("cm", (64.0, 48.0))
+    np.testing.assert_allclose(own.position, 0.05 * plain.position, rtol=1e-6)
+    np.testing.assert_allclose(usual.position, 2 * own.position, rtol=1e-6)
+    write_tracks(tmp_path / "m1.h5", [own])
+    with open_tracks(tmp_path / "m1.h5") as reader:
+        assert reader.read("m1").scale == 0.05
+
+
+def test_every_recording_may_have_a_scale_where_the_card_has_none(tmp_path: Path) -> None:
+    dlc(tmp_path / "files" / "m1.csv", 30)
+    found = convert(card(tmp_path, "fps: 30\n", "recording file scale\nm1 m1.csv 0.5"), "m1", tmp_path)
+    assert found.unit == "cm"
 
 
 def test_resampling_interpolates_between_seen_points_only() -> None:

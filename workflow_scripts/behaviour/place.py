@@ -12,6 +12,7 @@ import pandas as pd
 
 from workflow_scripts.behaviour.gather import About
 from workflow_scripts.behaviour.series import UNSEEN, Series
+from workflow_scripts.cards.place import Space
 from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.formats.datasets import open_dataset
 from workflow_scripts.formats.tracks import Recording
@@ -88,7 +89,7 @@ def place_row(
 
 
 def places(
-    dataset: str, data: Path, about: Mapping[str, About], zones: Mapping[str, Shape], arena: Shape | None
+    dataset: str, data: Path, about: Mapping[str, About], space: Space
 ) -> tuple[list[Series], list[dict[str, Any]]]:
     """Measure the places of a dataset of tracks, one recording in memory at a time.
 
@@ -97,10 +98,8 @@ def places(
     dataset, data : str, Path
     about : mapping of str to About
         By recording.
-    zones : mapping of str to Shape
-        In the unit of the tracks.
-    arena : Shape or None
-        Whose border is the wall.
+    space : Space
+        Scale, zones and arena, in the unit of the files; a recording with a scale of its own has zones by it.
 
     Returns
     -------
@@ -110,12 +109,13 @@ def places(
     """
     many: list[Series] = []
     rows: list[dict[str, Any]] = []
-    if not zones and arena is None:
+    if not space.zones and space.arena is None:
         return many, rows
     with open_dataset(data) as reader:
         for name in about:
             recording = reader.read(name)
             centre = centres(recording)
+            zones, arena = space.plane(None if np.isnan(recording.scale) else recording.scale)
             many += place_series(dataset, recording, centre, about[name], zones)
             rows += [
                 place_row(dataset, recording, k, centre, about[name], arena) for k in range(len(recording.individuals))

@@ -14,12 +14,15 @@ NOWHERE: dict[str, Any] = {"zones": {}, "arena": None}
 
 Positive = Annotated[float, Field(gt=0)]
 
+CENTIMETRES = "cm"
+"""Unit of tracks that a scale brings there, where the card names no other."""
+
 
 class Scale(Strict):
     """Turns the unit of the files into another, mostly pixels into centimetres."""
 
     per_unit: Positive = Field(description="Centimetres (or `unit`) a pixel (or whatever the files are in).")
-    unit: str = Field("cm", min_length=1, description="Unit of the converted tracks.")
+    unit: str = Field(CENTIMETRES, min_length=1, description="Unit of the converted tracks.")
 
 
 class Zone(Strict):
@@ -52,8 +55,18 @@ class Space(Strict):
     zones: dict[Label, Zone] = Field({}, description="Parts of the plane, in the unit of the files: time in each.")
     arena: Zone | None = Field(None, description="Its border is the wall: distance to it.")
 
-    def plane(self) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    def factor(self, own: float | None = None) -> float:
+        """Return how long a unit of the files is, where `own` is what the sheet says of the recording."""
+        return own or (self.scale.per_unit if self.scale else 1.0)
+
+    def unit_of(self, unit: str, own: float | None = None) -> str:
+        """Return the unit of the converted tracks of files in `unit`."""
+        if self.scale is not None:
+            return self.scale.unit
+        return unit if own is None else CENTIMETRES
+
+    def plane(self, own: float | None = None) -> tuple[dict[str, Any], dict[str, Any] | None]:
         """Return zones and arena in the unit of the converted tracks, as plain values."""
-        factor = self.scale.per_unit if self.scale else 1.0
+        factor = self.factor(own)
         arena = None if self.arena is None else self.arena.scaled(factor)
         return {name: zone.scaled(factor) for name, zone in self.zones.items()}, arena

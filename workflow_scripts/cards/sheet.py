@@ -28,7 +28,7 @@ from workflow_scripts.core.validation import Strict, nearest
 
 COLUMNS = (
     *("recording", "file", "labels", "observation", "group", "animal", "condition", "fps", "width", "height"),
-    *("start", "frames", "scored", "individuals", "label", "region"),
+    *("scale", "start", "frames", "scored", "individuals", "label", "region"),
 )
 """Columns with a meaning; others are covariates."""
 
@@ -258,6 +258,7 @@ def _shard(where: Path, row: dict[str, str], templates: Sequence[Any]) -> dict[s
         if name in row:
             shard[name] = row[name]
     shard["fps"] = _number(where, row, "fps", float)
+    shard["scale"] = _number(where, row, "scale", float)
     shard["frames"] = _number(where, row, "frames", int)
     shard["start"] = _number(where, row, "start", int) or 0
     size = [_number(where, row, name, float) for name in ("width", "height")]

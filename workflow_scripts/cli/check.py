@@ -84,7 +84,7 @@ def _experiment(options: argparse.Namespace) -> None:
 def _idle(experiment: Experiment) -> list[str]:
     """Name options that have no effect in any run of a method on a dataset."""
     found: dict[tuple[str, str], set[str]] = {}
-    for run in experiment.runs:
+    for run in [*experiment.runs, *experiment.finals]:
         lines = set(methods.parse(run.method, run.options).idle_options())
         key = run.dataset, run.method
         found[key] = found[key] & lines if key in found else lines
@@ -105,7 +105,7 @@ def experiment_problems(experiment: Experiment) -> list[str]:
     if not config.methods:
         found.append("The experiment names no method; list one under methods, e.g. features: {}.")
     seen: set[str] = set()
-    for run in experiment.runs:
+    for run in [*experiment.runs, *experiment.finals]:
         card = experiment.cards[run.dataset]
         for line in methods.parse(run.method, run.options).check_card(card):
             if line not in seen:
@@ -133,6 +133,6 @@ def experiment_problems(experiment: Experiment) -> list[str]:
                 )
     if config.umap and importlib.util.find_spec("umap") is None:
         found.append("umap is true, and umap-learn is not installed; pip install 'ethomake[umap]', or set umap: false.")
-    if not experiment.runs and not found:
+    if not (experiment.runs or experiment.finals) and not found:
         found.append("The experiment has no run; check datasets, methods and splits.")
     return found

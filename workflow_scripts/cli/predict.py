@@ -37,6 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     tracks.add_argument("--readout", choices=["auto", "native", "probe"], default="auto", help="whose classes")
     tracks.add_argument("--most-probable", action="store_true", help="do not decide by the run's decision.yaml")
     tracks.add_argument("--fps", type=float, help="frames per second of the files, where it is not the training's")
+    tracks.add_argument("--scale", type=float, help="centimetres a pixel of the files, where not the training's")
     tracks.add_argument("--source", help="format of the files, where it is not the training's (ethomake sources)")
     tracks.add_argument("--absent", choices=["refuse", "empty"], help="animals and points that a file lacks")
     tracks.add_argument("--unlisted", choices=["refuse", "leave_out"], help="animals and points the model lacks")
@@ -79,6 +80,7 @@ def run(options: argparse.Namespace) -> None:
         "formats": options.format,
         "media": options.media,
         "fps": options.fps,
+        "scale": options.scale,
         "changes": _changes(options),
         "readout": "" if options.readout == "auto" else options.readout,
     }

@@ -26,7 +26,13 @@ def reading_of(card: Card) -> dict[str, Any]:
 
 
 def read_new(
-    reading: Mapping[str, Any], path: Path, *, name: str, fps: float | None = None, changes: Mapping[str, Any]
+    reading: Mapping[str, Any],
+    path: Path,
+    *,
+    name: str,
+    fps: float | None = None,
+    scale: float | None = None,
+    changes: Mapping[str, Any],
 ) -> Iterator[Recording]:
     """Read a file of tracks that no card lists, through the source and the chain of the convert rule.
 
@@ -39,6 +45,8 @@ def read_new(
         Id of the recording, where the file names none of its own.
     fps : float, optional
         Frame rate of the file, in place of the card's.
+    scale : float, optional
+        Length of a unit of the file, in place of the card's.
     changes : mapping
         Keys of the card in place of those read: `source`, `options`, `absent`, `unlisted` …
 
@@ -52,7 +60,7 @@ def read_new(
     InputError, ConfigError
         When the file cannot be used.
     """
-    shard = {"id": name, "file": path.name} | ({"fps": fps} if fps else {})
+    shard = {"id": name, "file": path.name} | ({"fps": fps} if fps else {}) | ({"scale": scale} if scale else {})
     values = {**DESCRIBED, **reading, **changes}
     if "rename" in changes:  # a name may be of an animal or of a point
         wanted = changes["rename"]

@@ -103,7 +103,7 @@ def convert_shard(
                 raise
             on_empty(recording.id, error)
             continue
-        recording = scaled(recording, card)
+        recording = scaled(recording, card, shard.scale)
         labels = {
             name: longer(_in_card_vocabulary(tracks, name, found, card), recording.n_frames)
             for name, found in raw.labels.items()
@@ -119,17 +119,18 @@ def convert_shard(
         yield from [recording] if card.blocks is None else cut(tracks, recording, card.blocks)
 
 
-def scaled(recording: Recording, card: Space) -> Recording:
-    """Bring positions and image size to the unit of the card's scale, where it has one."""
-    if card.scale is None:
+def scaled(recording: Recording, card: Space, own: float | None = None) -> Recording:
+    """Bring positions and image size to the unit of the recording's own scale or the card's, where there is one."""
+    if card.scale is None and own is None:
         return recording
-    factor = card.scale.per_unit
+    factor = card.factor(own)
     size = recording.image_size
     return dataclasses.replace(
         recording,
         position=(recording.position * np.float32(factor)).astype(np.float32),
         image_size=None if size is None else (size[0] * factor, size[1] * factor),
-        unit=card.scale.unit,
+        unit=card.unit_of(recording.unit, own),
+        scale=float("nan") if own is None else own,
     )
 
 

@@ -37,7 +37,9 @@ def experiment_yaml(name: str, card: Card, size: Size) -> str:
     if not card.splits:
         raise ConfigError(
             f"The card of {card.name!r} has no split, so nothing can be held out; add one to it, e.g. "
-            "`splits: {fold: {deal: 3}}`, which deals the groups into three parts."
+            "`splits: {fold: {deal: 3}}`, which deals the groups into three parts. With one group there is nothing to "
+            "deal: cut it by `blocks` in the card, or write an experiment of `splits: [all]`, whose final model is "
+            "applied and never scored."
         )
     chosen = list(presets(card, size))
     if not chosen:

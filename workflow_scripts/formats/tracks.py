@@ -94,6 +94,8 @@ class Recording:
         Frame of the video at which frame 0 of this recording lies, at `fps`.
     source_fps : float
         Frames per second of the file; differs from `fps` where the recording was resampled. NaN = the same.
+    scale : float
+        Length of a unit of the file in `unit`, where the sheet states it of this recording; else NaN.
     """
 
     id: str
@@ -114,6 +116,7 @@ class Recording:
     covariates: dict[str, str] = field(default_factory=dict)
     start: int = 0
     source_fps: float = float("nan")
+    scale: float = float("nan")
 
     @property
     def n_frames(self) -> int:
@@ -162,6 +165,8 @@ def _write_recording(parent: h5py.Group, recording: Recording) -> None:
         group.attrs["image_size"] = recording.image_size
     if recording.source_fps == recording.source_fps:  # not NaN
         group.attrs["source_fps"] = recording.source_fps
+    if recording.scale == recording.scale:
+        group.attrs["scale"] = recording.scale
     write_row(group, recording)
     write_labels(group, recording.labels)
 
@@ -363,6 +368,7 @@ class TracksReader(RecordingsReader):
             source_sha256=json.loads(node.attrs["source_sha256"]),
             warnings=json.loads(node.attrs["warnings"]),
             source_fps=float(node.attrs.get("source_fps", "nan")),
+            scale=float(node.attrs.get("scale", "nan")),
             **read_row(node),
         )
 

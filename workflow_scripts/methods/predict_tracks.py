@@ -44,6 +44,8 @@ class TrackOptions:
         Keys of that in place of the training's.
     fps : float or None
         Frame rate of the files, where they and the card do not say it, or differently.
+    scale : float or None
+        Length of a unit of the files (centimetres a pixel), where the training's is another or by recording.
     confidence : float
         Bouts of a lower mean probability are left out.
     probabilities, embeddings : bool
@@ -58,6 +60,7 @@ class TrackOptions:
     reading: Mapping[str, Any]
     changes: Mapping[str, Any] = field(default_factory=dict)
     fps: float | None = None
+    scale: float | None = None
     confidence: float = 0.0
     probabilities: bool = False
     embeddings: bool = False
@@ -108,7 +111,8 @@ def predict_tracks(trained: Trained, file: Path, folder: Path, options: TrackOpt
     if not isinstance(spec, DataSpec):
         raise ConfigError(f"{trained.method} was not made for tracks.")
     names = {"individuals": list(spec.individuals), "keypoints": list(spec.keypoints)}
-    read = read_new({**options.reading, **names}, file, name=file.stem, fps=options.fps, changes=options.changes)
+    own = {"fps": options.fps, "scale": options.scale}
+    read = read_new({**options.reading, **names}, file, name=file.stem, **own, changes=options.changes)
     for recording, notes in _fitted(read, spec.fps):
         found = trained.predict(recording, recording.group, tasks, prefer=options.readout, embed=options.embeddings)
         usual = trained.config.get("usual") or {}

@@ -41,7 +41,7 @@ def work(options: argparse.Namespace) -> None:
         covariates += [{"dataset": dataset, "recording": name} | each.covariates for name, each in about.items()]
         many += human_series(dataset, data, tasks.get(dataset, []), about)
         if experiment.cards[dataset].kind == "tracks":
-            measured, more_rows = places(dataset, data, about, *experiment.cards[dataset].plane())
+            measured, more_rows = places(dataset, data, about, experiment.cards[dataset])
             many, rows = many + measured, rows + more_rows
         seen: dict[str, Any] = {}
         for source in sources:

@@ -78,6 +78,18 @@ class Config(Options):
         32, ge=2, le=255, description="Bins of a column; few make small trees on many columns several times faster."
     )
     max_features: float = Field(0.2, gt=0, le=1, description="Share of the columns that each split may choose from.")
+    columns_kept: int = Field(
+        120,
+        ge=0,
+        description="Columns that the trees may choose from: those with the largest gain of a first, short fit on some "
+        "of the training frames; 0 = all.",
+    )
+    patience: int = Field(
+        10,
+        ge=0,
+        description="Rounds without a smaller loss over the inner folds' held-out groups after which they end; "
+        "0 = max_iter rounds each.",
+    )
     folds: int = Field(
         3,
         ge=0,

@@ -79,7 +79,9 @@ class Boosting(ClosedFormModel):
             settled = span[0] if span else parent[2] if parent else None
             found = fit_trees(x, codes, groups, self.config, counts, settled)
             laid = (span[0], *span[1]) if span else ()
-            trees.take(found.model, found.codes, found.temperature, found.shifts.tolist(), laid, parent or ())
+            trees.take(
+                found.model, found.codes, found.temperature, found.shifts.tolist(), laid, parent or (), found.columns
+            )
             metrics |= {f"span/{task}": span[1].length} if span else {}
             metrics |= {
                 f"frames/{task}": float(len(codes)),

@@ -13,7 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from workflow_scripts.behaviour.span import INDEPENDENT_S, Span, inside_span, within
 from workflow_scripts.core.typing import Float32Array, Float64Array, Int64Array
 
-CHUNK = 1024
+CHUNK = 16384
 """Rows that walk through all trees at a time."""
 
 ARRAYS: tuple[str, ...] = (
@@ -97,6 +97,7 @@ class Trees(torch.nn.Module):
         shifts: Sequence[float] = (),
         span: Sequence[float] = (),
         parent: Sequence[float] = (),
+        columns: Int64Array | None = None,
     ) -> None:
         """Take over a fitted model of scikit-learn.
 
@@ -113,6 +114,8 @@ class Trees(torch.nn.Module):
             As the buffer `span`.
         parent : sequence of float
             As the buffer `parent`.
+        columns : ndarray of int, or None
+            The column of the rows that each of the model's is; None = the same.
         """
         rounds = model._predictors
         nodes = [tree.nodes for trees in rounds for tree in trees]
@@ -121,10 +124,11 @@ class Trees(torch.nn.Module):
         own = np.arange(len(whole))
         start = np.repeat(roots, [len(tree) for tree in nodes])
         leaf = whole["is_leaf"].astype(bool)
+        feature = whole["feature_idx"] if columns is None else columns[np.where(leaf, 0, whole["feature_idx"])]
         arrays = {
             "value": whole["value"],
             "threshold": whole["num_threshold"],
-            "feature": np.where(leaf, 0, whole["feature_idx"]),
+            "feature": np.where(leaf, 0, feature),
             "left": np.where(leaf, own, start + whole["left"]),
             "right": np.where(leaf, own, start + whole["right"]),
             "missing_left": whole["missing_go_to_left"],
@@ -153,23 +157,31 @@ class Trees(torch.nn.Module):
         ndarray, shape (n, outputs)
             What the link turns into probabilities, before the temperature.
         """
-        value, threshold, feature = self._array("value"), self._array("threshold"), self._array("feature")
-        children = np.stack([self._array("right"), self._array("left")], axis=1)
-        missing_left, roots, baseline = self._array("missing_left"), self._array("roots"), self._array("baseline")
-        found = np.empty((len(x), len(baseline)))
+        value, threshold, feature = (self._array(name) for name in ("value", "threshold", "feature"))
+        left, right = self._array("left").tolist(), self._array("right").tolist()
+        missing_left, baseline = self._array("missing_left"), self._array("baseline")
+        roots = self._array("roots").tolist()
+        inner = left != np.arange(len(value))
+        used, place = np.unique(feature[inner], return_inverse=True)
+        column = np.zeros(len(value), np.int64)
+        column[inner] = place
+        found = np.tile(baseline, (len(x), 1))
         for begin in range(0, len(x), CHUNK):
-            part = x[begin : begin + CHUNK].astype(np.float64)
-            rows = np.arange(len(part))[:, None]
-            at = np.broadcast_to(roots, (len(part), len(roots)))
-            while True:
-                shown = part[rows, feature[at]]
-                left = np.where(np.isnan(shown), missing_left[at] > 0, shown <= threshold[at])
-                following = children[at, left.astype(np.int64)]
-                if np.array_equal(following, at):
-                    break
-                at = following
-            sums = value[at].reshape(len(part), -1, len(baseline)).sum(axis=1)
-            found[begin : begin + CHUNK] = sums + baseline
+            # A column in one piece: rows are taken from it again and again, each time fewer.
+            columns = np.ascontiguousarray(x[begin : begin + CHUNK, used].T, dtype=np.float64)
+            part = found[begin : begin + CHUNK]
+            for k, root in enumerate(roots):
+                arrived = [(root, np.arange(len(part)))]
+                while arrived:
+                    node, rows = arrived.pop()
+                    if left[node] == node:
+                        part[rows, k % len(baseline)] += value[node]
+                        continue
+                    shown = columns[column[node]][rows]
+                    down = shown <= threshold[node]
+                    if missing_left[node]:
+                        down |= np.isnan(shown)
+                    arrived += [(left[node], rows[down]), (right[node], rows[~down])]
         return found
 
     def probabilities(self, x: Float32Array, n_classes: int) -> Float32Array:
