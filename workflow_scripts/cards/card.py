@@ -13,7 +13,7 @@ from pydantic import AliasChoices, Field, field_validator, model_validator
 from workflow_scripts.cards.names import Fps, Label, Name, PlainPath, Side, TaskName, require_unique
 from workflow_scripts.cards.parts import Blocks, Gaps, Movie, Published, Simulation
 from workflow_scripts.cards.patterns import LabelSource, Pattern, expand_pattern
-from workflow_scripts.cards.place import NOWHERE, Positive, Space
+from workflow_scripts.cards.place import NOWHERE, Positive, Space, require_one_unit
 from workflow_scripts.cards.sheet import LabelTemplate, Rename, expand, read_spans
 from workflow_scripts.cards.splits import LabelDraws, Split, suffixes
 from workflow_scripts.core import limits
@@ -210,7 +210,7 @@ class Card(Space):
             if not getattr(self, name):
                 raise ValueError(f"the card has no {name} and no recordings; add a sheet or list them")
         self._one_rate()
-        self._one_unit()
+        require_one_unit(self.kind, self.scale, {shard.id: shard.scale for shard in self.shards})
         known = set(self.resource_paths())
         for shard in self.shards:
             for path in shard.paths():
@@ -257,20 +257,6 @@ class Card(Space):
             raise ValueError(
                 f"the recordings have {shown} frames a second, and windows count frames; add resample: {low:g} "
                 "to bring all to one rate"
-            )
-
-    def _one_unit(self) -> None:
-        """Refuse a scale of some recordings where others would keep the unit of their files."""
-        scaled = [shard for shard in self.shards if shard.scale is not None]
-        if scaled and self.kind != "tracks":
-            raise ValueError(
-                f"shard {scaled[0].id!r} has a scale, which is of tracks, and this is a card of {self.kind}"
-            )
-        if self.scale is None and 0 < len(scaled) < len(self.shards):
-            without = next(shard.id for shard in self.shards if shard.scale is None)
-            raise ValueError(
-                f"the recording {scaled[0].id!r} has a scale and {without!r} has none, so their units would differ; "
-                "fill in scale of every recording, or add scale: {per_unit: …} to the card for the others"
             )
 
     def resource_paths(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import Field, model_validator
@@ -70,3 +71,21 @@ class Space(Strict):
         factor = self.factor(own)
         arena = None if self.arena is None else self.arena.scaled(factor)
         return {name: zone.scaled(factor) for name, zone in self.zones.items()}, arena
+
+
+def require_one_unit(kind: str, of_all: Scale | None, of_each: Mapping[str, float | None]) -> None:
+    """Refuse scales of some recordings where others would keep the unit of their files, and scales of other kinds.
+
+    Raises
+    ------
+    ValueError
+    """
+    scaled = [name for name, scale in of_each.items() if scale is not None]
+    if scaled and kind != "tracks":
+        raise ValueError(f"shard {scaled[0]!r} has a scale, which is of tracks, and this is a card of {kind}")
+    if of_all is None and 0 < len(scaled) < len(of_each):
+        without = next(name for name, scale in of_each.items() if scale is None)
+        raise ValueError(
+            f"the recording {scaled[0]!r} has a scale and {without!r} has none, so their units would differ; "
+            "fill in scale of every recording, or add scale: {per_unit: …} to the card for the others"
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, field_validator
@@ -88,3 +89,8 @@ def suffixes(split: Split) -> list[str]:
     if isinstance(split, FoldSplit | DealtSplit):
         return [str(k) for k in range(split.deal if isinstance(split, DealtSplit) else len(split.folds))]
     return [""]
+
+
+def default_split(families: Collection[str]) -> str:
+    """Return the split family of a card that is used where an experiment names none: `official`, or its first one."""
+    return "official" if "official" in families or not families else next(iter(families))

@@ -18,6 +18,7 @@ from workflow_scripts.cards.card import FINAL, Card, load_card
 from workflow_scripts.cards.parts import Published
 from workflow_scripts.cards.places import as_folders, config_path
 from workflow_scripts.cards.published import load_published, with_published
+from workflow_scripts.cards.splits import default_split
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import read_yaml
 from workflow_scripts.core.validation import deep_merge, nearest, validate
@@ -379,11 +380,6 @@ class Experiment:
         return self.config.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
 
 
-def default_split(card: Card) -> str:
-    """Return the split family of a card that is used where an experiment names none: `official`, or its first one."""
-    return "official" if "official" in card.splits or not card.splits else next(iter(card.splits))
-
-
 def load_experiment(places: Places, overrides: dict[str, Any]) -> Experiment:
     """Validate a configuration and read the cards it names."""
     config = load_configuration(places, overrides)
@@ -394,7 +390,7 @@ def load_experiment(places: Places, overrides: dict[str, Any]) -> Experiment:
     cards = {name: load_card(config_path(places, "datasets", name)) for name in names}
     for name, use in config.datasets.items():
         if "splits" not in use.model_fields_set:
-            config.datasets[name] = use.model_copy(update={"splits": [default_split(cards[name])]})
+            config.datasets[name] = use.model_copy(update={"splits": [default_split(cards[name].splits)]})
     return Experiment(config, {name: with_published(card, published) for name, card in cards.items()}, published)
 
 

@@ -7,8 +7,9 @@ import textwrap
 import yaml
 
 from workflow_scripts.cards.card import Card
+from workflow_scripts.cards.splits import default_split
 from workflow_scripts.core.errors import ConfigError
-from workflow_scripts.experiment.experiment import PROBED, default_split
+from workflow_scripts.experiment.experiment import PROBED
 from workflow_scripts.methods import Size
 from workflow_scripts.methods.presets import presets
 
@@ -53,7 +54,7 @@ def experiment_yaml(name: str, card: Card, size: Size) -> str:
         f"description: {_scalar(f'{card.title}: the preset {size}.')}",
         "datasets:",
         f"  {card.name}:",
-        f"    splits: [{_scalar(default_split(card))}]{_others(card)}",
+        f"    splits: [{_scalar(default_split(card.splits))}]{_others(card)}",
     ]
     if card.tasks:
         lines.append(f"    # tasks: [{', '.join(map(_scalar, card.tasks))}]  # empty = all of them")
@@ -88,5 +89,5 @@ def _scalar(text: str) -> str:
 
 
 def _others(card: Card) -> str:
-    rest = [name for name in card.splits if name != default_split(card)]
+    rest = [name for name in card.splits if name != default_split(card.splits)]
     return f" # the card also has {', '.join(rest)}" if rest else ""

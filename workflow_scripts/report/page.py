@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -23,8 +23,10 @@ from workflow_scripts.report.tables import (
     Table,
     count,
     heading,
+    label_of,
     over_seeds,
     percent,
+    place_of,
     pool_seeds,
     primary_metric,
     scores,
@@ -158,26 +160,9 @@ def _seeds(found: list[Score]) -> int:
     return len({score.seed for score in found if score.seed is not None and not score.chance})
 
 
-def _label(name: str, order: Sequence[str]) -> str:
-    """Return the label in the results' tables of a row of `ethograms.csv` or `confusions.csv`.
-
-    Those tables know a method's probe by the method's name and its own classifier as ``daart (native)``; where a method
-    has both, the results say which.
-    """
-    method, native = name.removesuffix(" (native)"), name.endswith(" (native)")
-    named = [label for label in order if label.split(" · ")[0] == method]
-    fitting = [label for label in named if ("native" in label.split(" · ")[1:]) == native]
-    return next(iter(fitting or named), name)
-
-
-def _place(name: str, order: Sequence[str]) -> int:
-    label = _label(name, order)
-    return order.index(label) if label in order else len(order)
-
-
 def _confusions(data: ReportData, dataset: str, task: str, order: list[str], identifier: str) -> list[Plot]:
     here = [item for item in data.confusions if (item.dataset, item.task) == (dataset, task)]
-    here.sort(key=lambda item: _place(item.method, order))
+    here.sort(key=lambda item: place_of(item.method, order))
     drawn, fewer = most.first(here, most.METHODS, "methods")
     plots = []
     for index, item in enumerate(drawn):
@@ -192,18 +177,17 @@ def _confusions(data: ReportData, dataset: str, task: str, order: list[str], ide
             label=f"Confusion matrix of {item.method}. {right}",
             prefix=f"{identifier}-confusion{index}",
         )
-        name = _label(item.method, order)
-        caption = f"{name}: share of each human label (row) by predicted class (column), counts below.{fewer}"
+        caption = f"{label_of(item.method, order)}: share of each human label (row) by predicted class (column), counts below.{fewer}"
         plots.append(Plot(svg, caption))
     return plots
 
 
 def _ethogram(example: ExamplePrediction, order: list[str], filmed: bool) -> Ethogram:
     """Show the truth, then the methods, best first."""
-    named = sorted(example.predictions, key=lambda name: _place(name, order))
+    named = sorted(example.predictions, key=lambda name: place_of(name, order))
     rows = {"human labels": example.truth}
     for name in named:
-        label = _label(name, order)
+        label = label_of(name, order)
         rows[name if label in rows else label] = example.predictions[name]
     legend = zip(example.vocabulary, class_colours(example.vocabulary, example.background), strict=True)
     return Ethogram(

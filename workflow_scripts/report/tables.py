@@ -321,3 +321,21 @@ def _floats(table: pd.DataFrame, name: str) -> list[float]:
 
 def _whole(value: float) -> int | None:
     return int(value) if math.isfinite(value) else None
+
+
+def label_of(name: str, order: Sequence[str]) -> str:
+    """Return the label in the results' tables of a row of `ethograms.csv` or `confusions.csv`.
+
+    Those tables know a method's probe by the method's name and its own classifier as ``daart (native)``; where a method
+    has both, the results say which.
+    """
+    method, native = name.removesuffix(" (native)"), name.endswith(" (native)")
+    named = [label for label in order if label.split(" · ")[0] == method]
+    fitting = [label for label in named if ("native" in label.split(" · ")[1:]) == native]
+    return next(iter(fitting or named), name)
+
+
+def place_of(name: str, order: Sequence[str]) -> int:
+    """Return the place of such a row in the order of the results; after all that are there, where it has none."""
+    label = label_of(name, order)
+    return order.index(label) if label in order else len(order)
