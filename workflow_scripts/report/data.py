@@ -217,3 +217,13 @@ class ReportData:
     efficiency: pd.DataFrame = field(default_factory=pd.DataFrame)
     stages: dict[str, str] = field(default_factory=dict)
     published: dict[str, list[Published]] = field(default_factory=dict)
+
+
+def orphans(data: ReportData) -> list[DatasetSection]:
+    """Datasets that have results or trouble but no section: shown all the same, so that nothing vanishes."""
+    known = {section.name for section in data.datasets}
+    named = [*data.comparison["dataset"].astype(str), *(item.dataset for item in data.quarantined)]
+    named += [item.dataset for item in data.sections if item.dataset]
+    return [
+        DatasetSection(name, name, "", "", "", (), False, (), ()) for name in dict.fromkeys(named) if name not in known
+    ]

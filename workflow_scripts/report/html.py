@@ -18,7 +18,7 @@ from workflow_scripts.core.files import write_text
 from workflow_scripts.plotting.style import to_svg
 from workflow_scripts.report import views
 from workflow_scripts.report.claims import claims
-from workflow_scripts.report.data import ReportData
+from workflow_scripts.report.data import ReportData, orphans
 from workflow_scripts.report.graph import by_stage, rule_graph
 from workflow_scripts.report.heat import heat_map
 from workflow_scripts.report.packed import packed
@@ -29,7 +29,6 @@ from workflow_scripts.report.page import (
     counted,
     dataset_view,
     method_views,
-    orphans,
     rank_blocks,
     rows_of,
 )

@@ -177,7 +177,8 @@ def _confusions(data: ReportData, dataset: str, task: str, order: list[str], ide
             label=f"Confusion matrix of {item.method}. {right}",
             prefix=f"{identifier}-confusion{index}",
         )
-        caption = f"{label_of(item.method, order)}: share of each human label (row) by predicted class (column), counts below.{fewer}"
+        name = label_of(item.method, order)
+        caption = f"{name}: share of each human label (row) by predicted class (column), counts below.{fewer}"
         plots.append(Plot(svg, caption))
     return plots
 
@@ -387,14 +388,4 @@ def counted(notices: Iterable[Notice]) -> list[tuple[str, str]]:
     levels = [notice.level for notice in notices]
     return [
         (level, plural(levels.count(level), level)) for level in ("error", "warning", "note") if levels.count(level)
-    ]
-
-
-def orphans(data: ReportData) -> list[DatasetSection]:
-    """Datasets that have results or trouble but no section: shown all the same, so that nothing vanishes."""
-    known = {section.name for section in data.datasets}
-    named = [*data.comparison["dataset"].astype(str), *(item.dataset for item in data.quarantined)]
-    named += [item.dataset for item in data.sections if item.dataset]
-    return [
-        DatasetSection(name, name, "", "", "", (), False, (), ()) for name in dict.fromkeys(named) if name not in known
     ]
