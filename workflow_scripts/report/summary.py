@@ -184,7 +184,7 @@ def _empty(comparison: pd.DataFrame) -> pd.Series[bool]:
 def _noted(comparison: pd.DataFrame) -> pd.Series[bool]:
     if "note" not in comparison:
         return pd.Series(False, index=comparison.index)
-    return comparison["note"].fillna("").astype(str).str.strip().ne("")
+    return comparison["note"].astype(object).fillna("").astype(str).str.strip().ne("")
 
 
 def plural(n: int, noun: str) -> str:
