@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from workflow_scripts.core.boundary import reading
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import Strict
 from workflow_scripts.detectors.lookup import Lookup
@@ -73,7 +74,8 @@ def read_csv(path: Path, n_frames: int) -> npt.NDArray[np.float64]:
     InputError
         When a column is missing, a cell is no number, or a frame is past the end; names the line.
     """
-    rows = list(table_rows(read_text(path, f"a csv with the columns {', '.join(COLUMNS)}")))
+    with reading(path, f"a csv with the columns {', '.join(COLUMNS)}"):
+        rows = list(table_rows(read_text(path, f"a csv with the columns {', '.join(COLUMNS)}")))
     if not rows:
         raise InputError(path, "holds no row", f"expected the columns {', '.join(COLUMNS)}")
     header = [name.lower() for name in rows[0][1]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,11 +11,8 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field
-from scipy.io import loadmat, whosmat
-from scipy.io.matlab import MatReadError
 
 from workflow_scripts.cards.card import Task
-from workflow_scripts.core import limits
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.formats.bouts import Bout
@@ -22,11 +20,10 @@ from workflow_scripts.formats.hdf5 import open_hdf5, read_values
 from workflow_scripts.formats.tracks import Labels
 from workflow_scripts.sources.shared.bouts import fit_length, task_of
 from workflow_scripts.sources.shared.found import Found, file_head
+from workflow_scripts.sources.shared.matlab import read_structs
 
 EXPECTED = "a BehaviorDEPOT file with a struct hBehavior or Behavior of behaviours, each with Bouts and Vector"
 HDF5_START = b"MATLAB 7.3"
-MATLAB_RATIO = 20
-"""How many times its size a compressed MATLAB file is taken to unpack to."""
 
 
 class Options(Strict):
@@ -54,6 +51,8 @@ def _pick(path: Path, tree: Any, behavior: str) -> tuple[Any, Any]:
             vector, bouts = (_field(path, found, part) for part in ("Vector", "Bouts"))
             if isinstance(vector, h5py.Dataset | h5py.Group) or isinstance(bouts, h5py.Dataset | h5py.Group):
                 return read_values(path, vector), read_values(path, bouts)
+            if vector is None or bouts is None:
+                raise InputError(path, f"{behavior}: Vector or Bouts are no numbers", f"expected {EXPECTED}")
             return np.asarray(vector), np.asarray(bouts)
     shown = ", ".join(key for key in tree if not key.startswith(("_", "#"))) or "nothing"
     raise InputError(path, f"holds {shown}", f"expected {EXPECTED}")
@@ -69,11 +68,8 @@ def _read(path: Path, behavior: str) -> tuple[npt.NDArray[np.float64], npt.NDArr
                 vector, bouts = _pick(path, handle, behavior)
                 bouts = bouts.T  # HDF5 keeps MATLAB's columns as rows
         else:
-            for name, shape, kind in whosmat(path):
-                limits.require_shape(path, f"the variable {name!r} ({kind})", shape, 8)
-            limits.require_memory(path, "the file, unpacked", MATLAB_RATIO * path.stat().st_size)
-            vector, bouts = _pick(path, loadmat(path, simplify_cells=True), behavior)
-    except (OSError, ValueError, TypeError, IndexError, MatReadError) as error:  # IndexError: of text as version 4
+            vector, bouts = _pick(path, read_structs(path), behavior)
+    except (OSError, ValueError, TypeError, IndexError, zlib.error) as error:
         raise InputError(path, f"is no readable MATLAB file ({error})", f"expected {EXPECTED}") from error
     return vector.ravel().astype(np.float64), bouts.reshape(-1, 2).astype(np.int64)
 
@@ -122,8 +118,8 @@ def _behaviours(path: Path) -> dict[str, bool]:
                     for name, node in handle[struct].items()
                     if isinstance(node, h5py.Group) and {"Vector", "Bouts"} <= set(node)
                 }
-        tree = loadmat(path, simplify_cells=True)
-    except (InputError, OSError, ValueError, TypeError, MatReadError):
+        tree = read_structs(path)
+    except (InputError, OSError, ValueError, TypeError, zlib.error):
         return {}
     return {
         str(name): struct == "hBehavior"
