@@ -236,6 +236,14 @@ def test_an_experiment_that_is_right_has_no_problem(files: Path, monkeypatch: py
     assert any("umap-learn" in line for line in experiment(files, methods={"features": {}}, umap=True))
 
 
+def test_an_experiment_of_final_models_alone_is_right_and_checked(files: Path) -> None:
+    finals = {"datasets": {"lab": {"splits": ["all"]}}}
+    assert experiment(files, methods={"features": {}}, **finals) == []
+    assert any(
+        "names the task 'grom'" in line for line in experiment(files, methods={"daart": {"strong": "grom"}}, **finals)
+    )
+
+
 def test_every_experiment_of_the_project_is_valid() -> None:
     for path in sorted((ROOT / "config" / "experiments").glob("*.yaml")):
         if not yaml.safe_load(path.read_text()).get("umap"):
