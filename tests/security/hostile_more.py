@@ -105,7 +105,9 @@ def general() -> Iterator[Case]:
                 write(path)
                 return path
 
-            yield Case(f"{reader}: {kind}", make, act, may=reader == "sheet")
+            # An object of nothing is a decision on no task.
+            may = reader == "sheet" or (reader, kind) == ("decision", "empty object")
+            yield Case(f"{reader}: {kind}", make, act, may=may)
     if recognise:
         from importlib import import_module
 
@@ -505,6 +507,21 @@ def results() -> Iterator[Case]:
             yield Case(f"{reader}: {name}", _h5("x.h5", fill), hostile.READERS[reader][1])
 
 
+def _unknown_codec(folder: Path) -> Path:
+    """Write a video whose codec has a name that nobody knows."""
+    import av
+
+    path = folder / "x.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")))
+        container.mux(stream.encode(None))
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
+    return path
+
+
 def _cut_parquet(path: Path) -> Path:
     path.write_bytes(b"PAR1" + b"\0" * 100 + struct.pack("<I", 2**31 - 1) + b"PAR1")
     return path
@@ -656,6 +673,7 @@ def special() -> Iterator[Case]:
         yield from sheets()
     if read_decision:
         yield from decisions()
+    yield Case("video: unknown codec", _unknown_codec, hostile.READERS["video"][1])
     yield from binary()
     yield from results()
 

@@ -117,6 +117,22 @@ def test_the_index_of_a_dataset_keeps_its_links_and_no_others(tmp_path: Path) ->
         reader.read("a/b")
 
 
+def test_a_heap_of_texts_that_never_ends(tmp_path: Path) -> None:
+    """The HDF5 library reads such an attribute for ever; the fuzzer found it in files of tracks, images and clips."""
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as handle:
+        handle.attrs.update(kind="tracks", schema_version=1, note="a text of any length")
+    whole = bytearray(path.read_bytes())
+    place = whole.index(b"GCOL") + 16
+    while int.from_bytes(whole[place : place + 2], "little"):
+        size = int.from_bytes(whole[place + 8 : place + 16], "little")
+        place += 16 + size + -size % 8
+    whole[place + 8 : place + 16] = bytes(8)
+    path.write_bytes(whole)
+    with pytest.raises(InputError, match="never ends"), open_tracks(path):
+        pass
+
+
 def test_damaged_weights(tmp_path: Path) -> None:
     for name, data in (("a", b""), ("b", b"\xff" * 50), ("c", (2**62).to_bytes(8, "little") + b"{}")):
         (tmp_path / name).write_bytes(data)

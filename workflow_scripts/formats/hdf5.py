@@ -138,6 +138,29 @@ def _audit(path: Path, handle: h5py.File, *, index: bool) -> None:
             _check_dataset(path, shown, node)
 
 
+HEAPS_WITHIN = 64 * 2**20
+"""Bytes of a file whose heaps of texts are looked at; a look at larger ones would take longer than reading them."""
+_HEAP = b"GCOL\x01\0\0\0"
+
+
+def _heaps_end(raw: bytes) -> bool:
+    """Say whether the library would come to the end of every heap: a free part of no bytes makes it go round for ever.
+
+    HDF5 File Format Specification 3.0, III.E (global heap), https://docs.hdfgroup.org/hdf5/develop/_s_p_e_c.html.
+    """
+    start = raw.find(_HEAP)
+    while start >= 0:
+        place, end = start + 16, min(start + int.from_bytes(raw[start + 8 : start + 16], "little"), len(raw))
+        while place + 16 <= end:
+            number = int.from_bytes(raw[place : place + 2], "little")
+            size = int.from_bytes(raw[place + 8 : place + 16], "little")
+            if number == 0 and size == 0:
+                return False
+            place += size if number == 0 else 16 + size + -size % 8
+        start = raw.find(_HEAP, start + 1)
+    return True
+
+
 @contextmanager
 def open_hdf5(
     path: str | Path, expected: str = EXPECTED, remedy: str = "download or export it again", *, index: bool = False
@@ -158,8 +181,10 @@ def open_hdf5(
     InputError
         When it is no regular file, no readable HDF5, reaches outside itself, or claims more than it can hold.
     """
-    require_plain(path)
+    size = require_plain(path)
     with reading(path, expected, remedy):
+        if size <= HEAPS_WITHIN and not _heaps_end(Path(path).read_bytes()):
+            raise InputError(path, f"is damaged (a heap of texts that never ends), expected {expected}", remedy)
         try:
             handle = h5py.File(path, "r")
         except OSError as error:

@@ -114,6 +114,9 @@ def open_video(path: str | Path) -> tuple[Any, Any]:
         container.close()
         raise InputError(path, f"holds no picture, only {kinds}", "check that it is the right file")
     stream = container.streams.video[0]
+    if stream.codec_context is None:  # PyAV knows no decoder of what the file names
+        container.close()
+        raise InputError(path, "is in no known codec, or damaged", "copy it again, or convert it to mp4 with ffmpeg")
     width, height = stream.codec_context.width, stream.codec_context.height
     if width * height > limits.PIXELS:
         container.close()

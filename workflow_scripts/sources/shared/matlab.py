@@ -92,9 +92,10 @@ def _matrix(data: bytes, depth: int) -> tuple[str, Any]:
     if kind == STRUCT and prod(shape) == 1:
         return name, _struct(parts, depth)
     if kind in NUMBERS and not (flags >> 8) & COMPLEX and len(parts) > 3 and parts[3][0] in TYPES:
-        values = np.frombuffer(parts[3][1], TYPES[parts[3][0]])
-        if len(values) != prod(shape):
-            raise DamageError(f"an array of the shape {shape} has {len(values)} values")
+        held, dtype = parts[3][1], np.dtype(TYPES[parts[3][0]])
+        if len(held) != prod(shape) * dtype.itemsize:
+            raise DamageError(f"an array of the shape {shape} has {len(held)} bytes of {dtype}")
+        values = np.frombuffer(held, dtype)
         return name, values.reshape(shape, order="F")
     return name, None
 
