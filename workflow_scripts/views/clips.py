@@ -78,9 +78,19 @@ class ClipSpec:
         EthoMakeError
             Names both rates.
         """
-        if abs(recording.fps / self.fps - 1) > RATE_TOLERANCE:
+        self.check_rate(recording.id, recording.fps)
+
+    def check_rate(self, name: str, fps: float) -> None:
+        """Refuse another frame rate, of which a video's header tells before anything of it is decoded.
+
+        Raises
+        ------
+        EthoMakeError
+            Names both rates.
+        """
+        if abs(fps / self.fps - 1) > RATE_TOLERANCE:
             raise EthoMakeError(
-                f"Video {recording.id!r} has {recording.fps:g} frames a second, but the model was made for "
+                f"Video {name!r} has {fps:g} frames a second, but the model was made for "
                 f"{self.fps:g}; use videos of that rate or train on these."
             )
 

@@ -15,11 +15,11 @@ from workflow_scripts.behaviour.codings import predictions_of
 from workflow_scripts.behaviour.exports import export
 from workflow_scripts.behaviour.thresholds import Held, Rule, guarded, tune
 from workflow_scripts.convert.crop_video import preprocess
-from workflow_scripts.core.errors import ConfigError, InputError
+from workflow_scripts.core.errors import ConfigError, EthoMakeError, InputError
 from workflow_scripts.formats.clips import MISSING, Clip, open_clips, write_clips
 from workflow_scripts.formats.predictions import open_predictions
 from workflow_scripts.formats.tracks import Labels
-from workflow_scripts.methods.mvd import method
+from workflow_scripts.methods.mvd import files, method
 from workflow_scripts.methods.mvd.module import MvdClassifier
 from workflow_scripts.methods.predict_files import gather, predict_files
 from workflow_scripts.methods.runs import embed, export_embedder, load_embedder, predict, train
@@ -205,6 +205,15 @@ def test_a_folder_is_searched_and_a_bad_file_is_passed_over(made, tmp_path):
     with pytest.raises(InputError, match="holds no file this run can predict"):
         (tmp_path / "none").mkdir()
         predict_files(folder / "run", [tmp_path / "none"], tmp_path / "bad")
+
+
+def test_another_frame_rate_is_refused_before_anything_is_decoded(made, tmp_path, monkeypatch):
+    folder, _ = made
+    model, _ = load_embedder(folder / "run" / "embedder")
+    model.spec = dataclasses.replace(model.spec, fps=2 * model.spec.fps)
+    monkeypatch.setattr(files, "preprocess", None)
+    with pytest.raises(EthoMakeError, match="frames a second, but the model was made for"):
+        files.predict_file(model, folder / "raw" / "v0.mp4", tmp_path)
 
 
 def test_a_project_comes_back_with_the_same_datasets(made, tmp_path):

@@ -107,6 +107,7 @@ def predict_file(
     """
     if not isinstance(model, MvdClassifier):
         raise InputError(path, "this run only distilled an encoder", "name a run that learnt classes")
+    model.spec.check_rate(path.stem, float(probe(path).fps))
     parts, warnings = parts_of(
         model.spec.preprocessing, path, size=model.spec.size, side=model.spec.side, beside=beside, given=video
     )
