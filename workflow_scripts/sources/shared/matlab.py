@@ -18,7 +18,7 @@ import numpy as np
 
 from workflow_scripts.core import limits
 from workflow_scripts.core.boundary import DamageError
-from workflow_scripts.core.documents import require_plain
+from workflow_scripts.core.documents import read_bounded
 
 HEADER = 128
 MATRIX, COMPRESSED = 14, 15
@@ -37,8 +37,7 @@ def read_structs(path: Path) -> dict[str, Any]:
     DamageError
         When it is no MATLAB 5 file, or damaged.
     """
-    limits.require_memory(path, "the file", require_plain(path))
-    raw = path.read_bytes()
+    raw = read_bounded(path, limits.TEXT_BYTES)
     if len(raw) < HEADER or raw[124:128] != b"\x00\x01IM":
         raise DamageError("it has no header of MATLAB 5")
     found: dict[str, Any] = {}

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workflow_scripts.core import limits
-from workflow_scripts.core.documents import require_plain
+from workflow_scripts.core.documents import read_bounded
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.sources.shared.pickles import STORED_ABOVE as STORED_ABOVE
 from workflow_scripts.sources.shared.pickles import Machine, Stepper
@@ -32,10 +32,10 @@ def read_plain(path: Path) -> npt.NDArray[Any]:
     ------
     InputError
     """
-    size = require_plain(path)
-    limits.require_memory(path, "its array", 2 * size)
+    raw = read_bounded(path, 2**63)
+    limits.require_memory(path, "its array", len(raw))
     try:
-        return from_bytes(path, path.read_bytes(), "it", objects=False)
+        return from_bytes(path, raw, "it", objects=False)
     except InputError as error:
         problem = f"is no plain npy file ({error.problem})"
         raise InputError(path, problem, "save it again as an array of numbers") from error
