@@ -191,8 +191,8 @@ def divide(
             if missing:
                 groups_missing = ", ".join(sorted(missing)[:5])
                 raise QuarantinedSideError(
-                    f"{sentence}; the recordings of {groups_missing} are quarantined, as they cannot be used: name other "
-                    f"groups under splits in config/datasets/{card.name}.yaml."
+                    f"{sentence}; the recordings of {groups_missing} are quarantined, as they cannot be used: name "
+                    f"other groups under splits in config/datasets/{card.name}.yaml."
                 )
             raise ConfigError(f"{sentence}; see splits in config/datasets/{card.name}.yaml.")
     return sides
