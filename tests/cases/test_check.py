@@ -162,7 +162,10 @@ def test_case_23_a_recording_without_a_point_is_said_and_one_without_a_tail_kept
     assert not found.problems
     assert any(note.endswith(left_out) for note in found.notes)
     alone = problems(files, "fps: 30\nsplits: {mine: {train: [g1, g2], test: [g3]}}\n")
-    assert "has no test recording: those of g3 cannot be used and are left out; name other groups under" in alone
+    assert (
+        "has no test recording; the recordings of g3 are quarantined, as they cannot be used: name other groups"
+        in alone
+    )
     (files / "files" / "m1.csv").write_text((files / "files" / "m3.csv").read_text())
     (files / "files" / "m2.csv").write_text((files / "files" / "m3.csv").read_text())
     assert "Not one recording has a point" in problems(files, "fps: 30\n")

@@ -49,7 +49,7 @@ def make_splits(tracks: Path, card: Card) -> list[Split]:
             try:
                 splits.append(_made(reader, card, name, labelled))
             except QuarantinedSideError as error:
-                logger.warning("%s It is left out.", error)
+                logger.warning("%s The split is left out.", error)
     return splits
 
 
@@ -188,8 +188,8 @@ def divide(
             if missing:
                 groups_missing = ", ".join(sorted(missing)[:5])
                 raise QuarantinedSideError(
-                    f"{sentence}: those of {groups_missing} cannot be used and are left out; name other groups under "
-                    f"splits in config/datasets/{card.name}.yaml."
+                    f"{sentence}; the recordings of {groups_missing} are quarantined, as they cannot be used: name "
+                    f"other groups under splits in config/datasets/{card.name}.yaml."
                 )
             raise ConfigError(f"{sentence}; see splits in config/datasets/{card.name}.yaml.")
     return sides
