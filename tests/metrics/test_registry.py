@@ -115,7 +115,7 @@ def test_all_positive_is_no_chance_level_of_macro_f1(classes):
     found = views.results(table, "d", "t")
     assert [row.cells[0].text for row in found.rows] == [
         "net",
-        "all_positive (yes to every class, no single prediction)",
+        "all_positive (yes to every class)",
         "prior (chance)",
         "majority (chance)",
     ]

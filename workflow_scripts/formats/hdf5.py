@@ -9,6 +9,7 @@ whose links name files of its own folder.
 from __future__ import annotations
 
 import io
+import mmap
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -143,7 +144,7 @@ HEAPS_WITHIN = 64 * 2**20
 _HEAP = b"GCOL\x01\0\0\0"
 
 
-def _heaps_end(raw: bytes) -> bool:
+def _heaps_end(raw: mmap.mmap) -> bool:
     """Say whether the library would come to the end of every heap: a free part of no bytes makes it go round for ever.
 
     HDF5 File Format Specification 3.0, III.E (global heap), https://docs.hdfgroup.org/hdf5/develop/_s_p_e_c.html.
@@ -183,8 +184,12 @@ def open_hdf5(
     """
     size = require_plain(path)
     with reading(path, expected, remedy):
-        if size <= HEAPS_WITHIN and not _heaps_end(Path(path).read_bytes()):
-            raise InputError(path, f"is damaged (a heap of texts that never ends), expected {expected}", remedy)
+        if 0 < size <= HEAPS_WITHIN:
+            # Mapped, so that the bytes of a large file are looked at without being held.
+            with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
+                endless = not _heaps_end(raw)
+            if endless:
+                raise InputError(path, f"is damaged (a heap of texts that never ends), expected {expected}", remedy)
         try:
             handle = h5py.File(path, "r")
         except OSError as error:

@@ -108,7 +108,7 @@ def two(folder):
         (save("a.npy", np.zeros(20)), r"expected \(time, dim\), found 20"),
         (save("a.npy", np.where(np.arange(40).reshape(20, 2) == 8, np.nan, 0)), "in frame 4"),
         (save("a.npy", np.full((20, 2), 1e300)), "too large for float32 in frame 0"),
-        (save("a.npy", np.array([{"x": 1}])), "is no npy file of numbers"),
+        (save("a.npy", np.array([{"x": 1}])), "is no plain npy file"),
         (save("a.npy", np.full((20, 2), "x")), "has values of type <U1"),
         (save("a.npy", np.zeros((20, 0))), r"expected \(time, dim\), found 20 × 0"),
         (text("a.csv", "1,2\n3\n"), "line 2: expected 2 numbers, found '3'"),
