@@ -5,11 +5,7 @@ MOTIF_METHOD = one_of([EXPERIMENT.config.motifs.method] if EXPERIMENT.config.mot
 MOTIF_STATES = EXPERIMENT.config.motifs.states() if EXPERIMENT.config.motifs else []
 MOTIF_SETTINGS = EXPERIMENT.config.motifs.model_dump_json() if EXPERIMENT.config.motifs else "{}"
 # The first segmented run of each dataset.
-MOTIF_RUNS = {
-    run.dataset: run
-    for run in reversed(EXPERIMENT.runs)
-    if EXPERIMENT.config.motifs and run.method == EXPERIMENT.config.motifs.method and run.readout is None
-}
+MOTIF_RUNS = {run.dataset: run for run in reversed(EXPERIMENT.motif_runs())}
 
 
 # One job per number of states; the recordings' own files lie beside these in the folder.

@@ -139,7 +139,7 @@ def require_most(path: str | Path, what: str, found: float, most: float) -> None
 
 
 def require_frames(path: str | Path, frames: float, rows: int) -> None:
-    """Refuse a table whose last frame lies far beyond its rows: a line of text may claim 10⁸ frames.
+    """Refuse a table whose last frame is far beyond its rows: a line of text may claim 10⁸ frames.
 
     Parameters
     ----------

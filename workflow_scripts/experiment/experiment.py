@@ -368,8 +368,12 @@ class Experiment:
         if wanted is None:
             return []
         names = ["motifs/label_f1.csv", *methods.config_model(wanted.method).pretraining_tables]
-        runs = [run for run in self.runs if run.method == wanted.method and run.readout is None]
-        return [f"{run.path()}/{name}" for run in runs for name in names]
+        return [f"{run.path()}/{name}" for run in self.motif_runs() for name in names]
+
+    def motif_runs(self) -> list[Run]:
+        """Runs whose embeddings are segmented into motifs."""
+        wanted = self.config.motifs
+        return [run for run in self.runs if wanted and run.method == wanted.method and run.readout is None]
 
     def results_config(self) -> dict[str, Any]:
         """Return the configuration as JSON values, without what changes no result."""

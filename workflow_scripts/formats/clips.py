@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -377,9 +377,5 @@ def open_clips(path: str | Path) -> Iterator[ClipsReader]:
     InputError
         When the file is absent, damaged, of another kind or schema version.
     """
-    with open_checked(path, KIND) as handle:
-        reader = ClipsReader(path, handle)
-        try:
-            yield reader
-        finally:
-            reader.release()
+    with open_checked(path, KIND) as handle, closing(ClipsReader(path, handle)) as reader:
+        yield reader

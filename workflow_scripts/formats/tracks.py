@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -273,7 +273,7 @@ class RecordingsReader:
                 self.path, f"{self.absent} {recording!r}", "run the workflow again; see splits and card"
             ) from error
 
-    def release(self) -> None:
+    def close(self) -> None:
         """Close the recording's file that is kept open for the next question."""
         self._last = "", None
 
@@ -364,7 +364,7 @@ class TracksReader(RecordingsReader):
             group=str(node.attrs["group"]),
             unit=str(node.attrs["unit"]),
             image_size=None if size is None else (float(size[0]), float(size[1])),
-            labels={} if tasks is not None and not tasks else self.all_labels(recording, tasks),
+            labels=self.all_labels(recording, tasks),
             source_sha256=json.loads(node.attrs["source_sha256"]),
             warnings=json.loads(node.attrs["warnings"]),
             source_fps=float(node.attrs.get("source_fps", "nan")),
@@ -387,9 +387,5 @@ def open_tracks(path: str | Path) -> Iterator[TracksReader]:
     InputError
         When the file is absent, damaged, of another kind or schema version.
     """
-    with open_checked(path, KIND) as handle:
-        reader = TracksReader(path, handle)
-        try:
-            yield reader
-        finally:
-            reader.release()
+    with open_checked(path, KIND) as handle, closing(TracksReader(path, handle)) as reader:
+        yield reader

@@ -13,7 +13,7 @@ from workflow_scripts.formats.sections import Item, Section, write_section
 PROTOTYPES = "prototypes"
 """Set of motifs chosen over all models; the other set of `bouts.csv` is the best single model."""
 COLOURED = 12
-"""Recordings told apart by colour; of more, the shares are averaged."""
+"""Recordings distinguished by colour; of more, the shares are averaged."""
 
 
 def write_motif_section(folder: Path, dataset: str, method: str, path: Path) -> None:

@@ -130,7 +130,6 @@ def _predict(
 ) -> list[Path]:
     with tempfile.TemporaryDirectory() as scratch:
         recording = preprocess(path, options, Path(scratch) / "crop.mp4", recording=path.stem, folder=where)
-        model.spec.check(recording)
         said = watch(model, recording)
     warnings = [*warnings, *recording.warnings]
     missing = recording.origin == MISSING
