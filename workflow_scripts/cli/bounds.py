@@ -66,9 +66,9 @@ def run(options: argparse.Namespace) -> None:
     }
     table = score_bounds(judged, quality, experiment.config.intervals, border_s=options.border, human=human)
     write_csv(results / "bounds.csv", table, float_format="%.10g")
-    rows = [["dataset", "task", "method", METRIC, "without borders", "rho with missing points", "human", "groups"]]
+    rows = [["dataset", "task", "method", METRIC, "gain without borders", "rho with missing points", "human", "groups"]]
     for _, row in table.iterrows():
-        numbers = [_with_interval(row, name) for name in ("", "inner", "rho")]
+        numbers = [_with_interval(row, name) for name in ("", "gain", "rho")]
         people = "" if pd.isna(row["human"]) else f"{row['human']:.3f}"
         rows.append([row["dataset"], row["task"], row["label"], *numbers, people, str(row["n_groups"])])
     print_table(rows)
