@@ -53,7 +53,7 @@ def test_experiments_are_valid_and_fit_the_schema(root: Path) -> None:
         ({"methods": {"feature": {}}}, "no method 'feature'; did you mean 'features'?"),
         ({"methods": {"pca": {"dims": 3}}}, "methods.pca: unknown key 'dims'; did you mean 'dim'?"),
         ({"datasets": {"rats_pairs_twin": {"splits": ["folds"]}}}, "no split 'folds'"),
-        ({"datasets": {"rats_pairs_twin": {"one_seed": ["fold"]}}}, "one_seed: 'fold' is none of the splits"),
+        ({"datasets": {"rats_pairs_twin": {"one_seed": ["draws"]}}}, "one_seed: 'draws' is none of the splits"),
         ({"datasets": {"rats_pairs_twin": {"tasks": ["S3"]}}}, "the card has no task 'S3'"),
         ({"datasets": {"rats_pairs_twin": {"methods": ["lisbet_"]}}}, "'lisbet_' is not listed under methods"),
         ({"sweep": {"pca": {"dim": [4, "many"]}}}, "methods.pca: dim: input should be a valid integer"),
