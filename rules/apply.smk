@@ -52,7 +52,7 @@ rule apply:
     benchmark:
         f"logs/apply/{RUN_NAME}/{{target}}.tsv"
     wildcard_constraints:
-        method=NEURAL,
+        method=f"{NEURAL}|{JOINT}",
         split="all",
         target=one_of(EXPERIMENT.cards),
     conda:

@@ -40,6 +40,7 @@ RESULTS = f"results/{EXPERIMENT.name}"
 RUN = f"{RESULTS}/runs/{{dataset}}/{{method}}/{{mode}}/{{setting}}/{{split}}/seed{{seed}}"
 RUN_NAME = f"{EXPERIMENT.name}/{{dataset}}/{{method}}/{{mode}}/{{setting}}/{{split}}/seed{{seed}}"
 NEURAL, CONTROLS = PLAN.methods(neural=True), PLAN.methods(neural=False)
+JOINT = one_of(EXPERIMENT.config.joint)
 # What systems add to the report: a rule file that makes a section appends its `sections/<name>/section.json` here
 # (workflow_scripts/formats/sections.py) and is included before report.smk.
 SECTIONS = []

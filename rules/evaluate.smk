@@ -23,7 +23,7 @@ rule probe:
         f"logs/probe/{RUN_NAME}.tsv"
     wildcard_constraints:
         split=SINGLE_SPLITS,
-        method=NEURAL,
+        method=f"{NEURAL}|{JOINT}",
     conda:
         "../envs/base.yaml"
     threads: 1

@@ -35,7 +35,9 @@ LONGER: dict[str, dict[str, Any]] = {
     "bams": {"crop": 60},
 }
 """Windows longer than the short recordings."""
-OF_TRACKS = [name for name in methods.names() if methods.config_model(name).kind == "tracks" and name != "external"]
+TAKEN = {"external", "joint"}
+"""Methods that take what others have made."""
+OF_TRACKS = [name for name in methods.names() if methods.config_model(name).kind == "tracks" and name not in TAKEN]
 
 
 def rare(frames: int, labels: dict[str, Labels], *, mounts: bool) -> dict[str, Labels]:

@@ -69,9 +69,17 @@ def elsewhere(view: Any) -> Path:
     return folder
 
 
+def exported(name: str, view: Any, folder: Path) -> Path:
+    """The exported model of a run, as a joint one takes it."""
+    runs.export_embedder(small_run(name, view, folder / name))
+    return folder / name / "embedder"
+
+
 def small_run(name: str, view: Any, folder: Path, *, seed: int = 1, mode: str = "sound") -> Path:
     """Train as the rules do: in a mode, from the file of copies where the method asks for one."""
     options = SMALL.get(name, {}) | ({"path": str(elsewhere(view))} if name == "external" else {})
+    if name == "joint":
+        options = {"members": [{"name": each, "folder": str(exported(each, view, folder))} for each in ("raw", "pca")]}
     config = methods.parse(name, options)
     if copies := config.stored_copies(mode):
         methods.load(name).augment_file(view.path, folder / "copies.h5", folder / "copies.csv", copies, seed)

@@ -85,7 +85,7 @@ def _idle(experiment: Experiment) -> list[str]:
     """Name options that have no effect in any run of a method on a dataset."""
     found: dict[tuple[str, str], set[str]] = {}
     for run in [*experiment.runs, *experiment.finals]:
-        lines = set(methods.parse(run.method, run.options).idle_options())
+        lines = set(methods.parse(run.program, run.options).idle_options())
         key = run.dataset, run.method
         found[key] = found[key] & lines if key in found else lines
     return [f"{dataset}, {method}: {line}" for (dataset, method), lines in found.items() for line in sorted(lines)]
@@ -107,7 +107,7 @@ def experiment_problems(experiment: Experiment) -> list[str]:
     seen: set[str] = set()
     for run in [*experiment.runs, *experiment.finals]:
         card = experiment.cards[run.dataset]
-        for line in methods.parse(run.method, run.options).check_card(card):
+        for line in methods.parse(run.program, run.options).check_card(card):
             if line not in seen:
                 seen.add(line)
                 found.append(f"{run.dataset}, {run.method}: {line}")

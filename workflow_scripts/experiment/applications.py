@@ -11,7 +11,8 @@ from workflow_scripts.core.validation import nearest
 from workflow_scripts.experiment.schema import ApplyUse
 
 if TYPE_CHECKING:
-    from workflow_scripts.experiment.experiment import Experiment, Run
+    from workflow_scripts.experiment.experiment import Experiment
+    from workflow_scripts.experiment.runs import Run
 
 APPLIED = ("tracks", "clips")
 """Kinds of data whose recordings are predicted frame by frame."""
@@ -47,7 +48,7 @@ def check_applications(experiment: Experiment) -> None:
             )
         if not experiment.tasks(model):
             raise ConfigError(f"apply: {model!r} has no tasks to be predicted; add tasks to its card.")
-        known = experiment.use(model).methods or list(config.methods)
+        known = experiment.use(model).methods or [*config.methods, *config.joint]
         for name in wanted.methods or []:
             if name not in known:
                 raise ConfigError(f"apply: the method {name!r} does not run on {model!r}{nearest(name, known)}.")
@@ -57,10 +58,9 @@ def check_applications(experiment: Experiment) -> None:
                 raise ConfigError(f"apply: {model!r} has no task {task!r}{nearest(task, tasks)}.")
     chosen = config.behaviour.methods if config.behaviour else None
     for name in chosen or []:
-        if name not in config.methods:
-            raise ConfigError(
-                f"behaviour.methods: {name!r} is not listed under methods{nearest(name, list(config.methods))}."
-            )
+        listed = [*config.methods, *config.joint]
+        if name not in listed:
+            raise ConfigError(f"behaviour.methods: {name!r} is not listed under methods{nearest(name, listed)}.")
     pairs = [(wanted.model(), wanted.dataset) for wanted in config.apply]
     twice = next((pair for pair in pairs if pairs.count(pair) > 1), None)
     if twice:
@@ -77,9 +77,15 @@ def folds_of(experiment: Experiment, run: Run) -> list[Run]:
 
 
 def final_results(experiment: Experiment) -> list[str]:
-    """Paths, below `results/<experiment>/`, of what finals end with: the readout, or the model where it has none."""
-    ends = {run.path(): "probe" if experiment.probed(run) else "embedder" for run in experiment.finals}
-    return [f"{path}/{end}/config.yaml" for path, end in ends.items()]
+    """Paths, below `results/<experiment>/`, of what finals end with: the readout, or the model where it has none.
+
+    Nothing on the way to the readout of a joint run makes its model, so it is named beside.
+    """
+    found = []
+    for run in experiment.finals:
+        ends = ["probe"] if experiment.probed(run) else ["embedder"]
+        found += [f"{run.path()}/{end}/config.yaml" for end in [*ends, *(["embedder"] if run.members else [])]]
+    return found
 
 
 def applications(experiment: Experiment) -> list[tuple[Run, ApplyUse, str]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,8 @@ from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import read_yaml
 from workflow_scripts.core.validation import deep_merge, nearest, validate
 from workflow_scripts.experiment.applications import check_applications
+from workflow_scripts.experiment.joint_runs import check_joint, joint_runs, methods_of
+from workflow_scripts.experiment.runs import JOINT, Run
 from workflow_scripts.experiment.schema import Configuration, DatasetUse
 from workflow_scripts.experiment.settings import setting_name
 from workflow_scripts.metrics import chance
@@ -34,34 +35,6 @@ WITHOUT_EFFECT = ("mirrors", "download", "keep_going")
 """Keys that change no result: they travel by environment and are no parameter of any rule."""
 
 Places = str | Path | Sequence[Path]
-
-
-@dataclass(frozen=True)
-class Run:
-    """Dataset × method × mode × hyper-parameter setting × split × seed.
-
-    `window` is the number of frames that the method sees at a time, where its scores are beside those of windows.
-    """
-
-    dataset: str
-    method: str
-    mode: str
-    setting: str
-    split: str
-    seed: int
-    family: str
-    options: dict[str, Any] = field(compare=False)
-    readout: str | None = field(default=None, compare=False)
-    window: int | None = field(default=None, compare=False)
-
-    def path(self, split: str | None = None) -> str:
-        """Path below `results/<experiment>/` (of another split of the same run, where given)."""
-        return f"runs/{self.dataset}/{self.method}/{self.mode}/{self.setting}/{split or self.split}/seed{self.seed}"
-
-    def columns(self, split: str | None = None) -> dict[str, Any]:
-        """What the run writes into every row of its tables (of another split, where given)."""
-        columns = {key: getattr(self, key) for key in ("dataset", "method", "mode", "setting", "seed")}
-        return columns | {"split": split or self.split}
 
 
 def load_configuration(places: Places, overrides: dict[str, Any]) -> Configuration:
@@ -127,8 +100,8 @@ class Experiment:
                 raise ConfigError(f"sweep.{name}: the method is swept but not listed under methods; add it there.")
         for dataset, use in config.datasets.items():
             for name in [*(use.methods or []), *use.overrides]:
-                if name not in config.methods:
-                    listed = list(config.methods)
+                if name not in [*config.methods, *(config.joint if name not in use.overrides else [])]:
+                    listed = [*config.methods, *config.joint]
                     raise ConfigError(
                         f"datasets.{dataset}: the method {name!r} is not listed under methods{nearest(name, listed)}."
                     )
@@ -143,6 +116,7 @@ class Experiment:
         if config.motifs and config.motifs.method not in config.methods:
             near = nearest(config.motifs.method, list(config.methods))
             raise ConfigError(f"motifs.method: {config.motifs.method!r} is not listed under methods{near}.")
+        check_joint(self)
         check_applications(self)
         _ = self.runs  # every setting's options are validated before the graph is built
 
@@ -168,6 +142,15 @@ class Experiment:
             settings.append((setting_name(chosen), methods.parse(method, deep_merge(base, chosen))))
         return settings
 
+    def setting_names(self, dataset: str, method: str) -> list[str]:
+        """Names of a method's hyper-parameter settings on a dataset."""
+        return [name for name, _ in self._settings(dataset, method)]
+
+    def programs(self, row: str) -> list[str]:
+        """Methods whose code a row of the experiment runs: itself, or that of joint runs and its members'."""
+        members = self.config.joint.get(row)
+        return [row] if members is None else [JOINT, *methods_of(members)]
+
     @cached_property
     def runs(self) -> list[Run]:
         """Every run of the experiment that is judged, or pretrains, in a stable order; :attr:`finals` are apart."""
@@ -189,15 +172,15 @@ class Experiment:
         )
 
     def _runs(self, families: dict[str, list[str]]) -> list[Run]:
-        runs = []
+        found = []
         for dataset, use in self.config.datasets.items():
-            card = self.cards[dataset]
+            card, runs = self.cards[dataset], []
             splits = [
                 (card.pooled_as(family, name), name, family in use.one_seed)
                 for family in families[dataset]
                 for name in card.split_names(family)
             ]
-            for method in use.methods or self.config.methods:
+            for method in [name for name in use.methods or self.config.methods if name not in self.config.joint]:
                 model = methods.config_model(method)
                 if model.kind != card.kind:
                     continue
@@ -210,7 +193,8 @@ class Experiment:
                                 runs.append(
                                     Run(dataset, method, mode, setting, split, seed, family, options, readout, window)
                                 )
-        return runs
+            found += [*runs, *joint_runs(self, dataset, runs)]
+        return found
 
     @cached_property
     def chance_runs(self) -> list[Run]:
@@ -296,7 +280,7 @@ class Experiment:
 
     def settings(self) -> list[dict[str, str]]:
         """Which options each hyper-parameter setting of each dataset and method stands for."""
-        found = {(run.dataset, run.method, run.setting): run.options for run in self.runs}
+        found = {(run.dataset, run.method, run.setting): run.about() for run in self.runs}
         return [
             {"dataset": dataset, "method": method, "setting": setting, "options": json.dumps(options, sort_keys=True)}
             for (dataset, method, setting), options in found.items()
@@ -317,11 +301,11 @@ class Experiment:
 
     def named_files(self, run: Run) -> list[str]:
         """Files that a run's options name and its training starts from."""
-        return methods.parse(run.method, run.options).files()
+        return methods.parse(run.program, run.options).files()
 
     def augmented(self, run: Run) -> str | None:
         """Path of the augmented set that a run trains on, None where it needs no such file."""
-        options = methods.parse(run.method, run.options).stored_copies(run.mode)
+        options = methods.parse(run.program, run.options).stored_copies(run.mode)
         if options is None:
             return None
         return f"data/{run.dataset}/augmented/{run.method}/{setting_name(options)}/seed{run.seed}.h5"
@@ -333,7 +317,7 @@ class Experiment:
         for run in [*self.runs, *self.finals]:
             path = self.augmented(run)
             if path is not None:
-                options = methods.parse(run.method, run.options).stored_copies(run.mode)
+                options = methods.parse(run.program, run.options).stored_copies(run.mode)
                 found.setdefault(path, (run, options or {}))
         return found
 

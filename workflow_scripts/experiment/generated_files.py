@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from workflow_scripts import methods
 from workflow_scripts.cards.card import Card
+from workflow_scripts.experiment.runs import JOINT
 from workflow_scripts.experiment.schema import Configuration
 
 HEADER = """\
@@ -20,6 +21,11 @@ HEADER = """\
 # `ethomake config --write`; do not edit it. Put your own settings into config/config.yaml or into an experiment,
 # and name only what you change.
 """
+
+
+def _listed() -> list[str]:
+    """Methods that are named under `methods`: joint rows have a key of their own."""
+    return [name for name in methods.names() if name != JOINT]
 
 
 def _comment(text: str, indent: str) -> list[str]:
@@ -60,7 +66,7 @@ def default_yaml() -> str:
     """Return every setting as commented YAML: the configuration, then each method's options."""
     lines = [HEADER, *_model_lines(Configuration, "")]
     lines += ["", "# Options of the methods, each under `methods.<name>`:"]
-    for name in methods.names():
+    for name in _listed():
         lines += ["#", f"#   {name}:"]
         lines += [f"#   {line}" for line in _model_lines(methods.config_model(name), "  ")]
     return "\n".join(lines) + "\n"
@@ -70,7 +76,7 @@ def schema() -> dict[str, Any]:
     """Return the JSON schema of a configuration file, methods' options included, for editors and validators."""
     whole = Configuration.model_json_schema()
     known = {}
-    for name in methods.names():
+    for name in _listed():
         options = methods.config_model(name).model_json_schema(ref_template=f"#/$defs/method_{name}/$defs/{{model}}")
         whole.setdefault("$defs", {})[f"method_{name}"] = options
         known[name] = {"$ref": f"#/$defs/method_{name}"}

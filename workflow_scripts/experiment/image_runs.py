@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from workflow_scripts.experiment.experiment import Experiment, Run
+from workflow_scripts.experiment.experiment import Experiment
+from workflow_scripts.experiment.runs import Run
 
 
 def image_runs(experiment: Experiment) -> dict[str, list[Run]]:

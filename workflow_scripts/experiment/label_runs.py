@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from workflow_scripts.cards.splits import LabelDraws
-from workflow_scripts.experiment.experiment import Experiment, Run
+from workflow_scripts.experiment.experiment import Experiment
+from workflow_scripts.experiment.runs import Run
 
 
 def label_families(experiment: Experiment) -> dict[str, list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -78,6 +78,11 @@ class Configuration(Strict):
         ["sound"], min_length=1, description="sound = as statistics demand, faithful = as the original code computes."
     )
     sweep: dict[str, dict[str, list[Any]]] = Field({}, description="Grids: method, then option, then its values.")
+    joint: dict[Name, Annotated[list[str], Field(min_length=2)]] = Field(
+        {},
+        description="Further rows: name, then the methods whose embeddings one probe reads side by side; "
+        "method/setting takes one setting of a sweep (docs/joint.md).",
+    )
     seeds: list[Seed] = Field([0], min_length=1, description="Every seeded method runs once with each.")
     figures: list[str] | None = Field(
         None, description="Kinds of figures that `paper_figures` draws (docs/figures.md); empty = all that apply."
@@ -113,6 +118,8 @@ class Configuration(Strict):
     def _consistent(self) -> Configuration:
         for what in ("modes", "seeds", "figures"):
             require_unique(what, getattr(self, what) or [])
+        for row, members in self.joint.items():
+            require_unique(f"joint.{row}", members)
         if self.datasets and not self.methods:
             raise ValueError("methods names none, so nothing would run; name at least one method")
         for method, grid in self.sweep.items():

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from workflow_scripts.experiment.experiment import Experiment, Run
+from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.image_runs import image_runs, leaking_runs, tagging_runs
 from workflow_scripts.experiment.resolved import read_resolved
+from workflow_scripts.experiment.runs import Run
 from workflow_scripts.formats.splits import read_split
 from workflow_scripts.methods.rat_direction.report import RUN, Judged, write_report
 from workflow_scripts.methods.rat_direction.study import leak_rows, network_of

@@ -15,8 +15,9 @@ from workflow_scripts.cards.card import FINAL, Card
 from workflow_scripts.cards.kinds import DETECTORS, FILES
 from workflow_scripts.core.names import slugify
 from workflow_scripts.experiment.applications import folds_of
-from workflow_scripts.experiment.experiment import Experiment, Run
+from workflow_scripts.experiment.experiment import Experiment
 from workflow_scripts.experiment.resolved import resolved_digest, write_resolved
+from workflow_scripts.experiment.runs import Run
 from workflow_scripts.experiment.schema import ApplyUse
 from workflow_scripts.workflow.contents import Contents
 from workflow_scripts.workflow.digest import code_digest
@@ -195,7 +196,9 @@ class Inputs:
 
     def method_code(self, stage: str) -> Callable[[Any], str]:
         """Params function: digest of the code of a stage that runs the job's method."""
-        return lambda wildcards: self._code(stage, [f"methods.{wildcards.method}.method"])
+        return lambda wildcards: self._code(
+            stage, [f"methods.{name}.method" for name in self.experiment.programs(wildcards.method)]
+        )
 
     # Runs.
 
@@ -239,6 +242,10 @@ class Inputs:
             return self.of_runs(folds_of(self.experiment, run), name) if has else []
 
         return found
+
+    def of_members(self, name: str) -> Callable[[Any], list[str]]:
+        """Input function: a file of each member of a joint run."""
+        return lambda wildcards: self.of_runs(self.run(wildcards).members.values(), name)
 
     def of_runs(self, runs: Iterable[Run], *names: str) -> list[str]:
         """Files of runs, below `results/<experiment>/`."""

@@ -20,7 +20,8 @@ from typing import Any
 from workflow_scripts import methods
 from workflow_scripts.cards.card import UNPACKED, Card
 from workflow_scripts.core.names import slugify
-from workflow_scripts.experiment.experiment import Experiment, Run
+from workflow_scripts.experiment.experiment import Experiment
+from workflow_scripts.experiment.runs import Run
 
 SPARE = 3.0
 """Factor on measured seconds, and on measured growth of memory."""
@@ -63,6 +64,7 @@ LINES = {
     "audit": Line(150, 1, 2, 0.1),
     "fit": Line(350, 11, 4, 0.2),
     "transform": Line(350, 12, 4, 0.3),
+    "join": Line(350, 5, 4, 0.3),
     "train": Line(NETWORK_MB, 12, 15, 0),
     "embed": Line(NETWORK_MB, 12, 10, 1),
     "predict": Line(NETWORK_MB, 12, 10, 1),
@@ -186,7 +188,7 @@ def train_need(sizes: Sizes, run: Run) -> Need:
     card, frames = sizes.cards[run.dataset], sizes.frames(run.dataset)
     each = None
     if frames is not None and card.individuals:
-        each = methods.parse(run.method, run.options).bytes_a_frame(card.individuals, card.keypoints)
+        each = methods.parse(run.program, run.options).bytes_a_frame(card.individuals, card.keypoints)
     if frames is not None and each is not None:
         memory = 100 * math.ceil((JOB_MB + NETWORK_MB + HELD * frames * each / 1e6) / 100)
     return Need(memory, asked.minutes)

@@ -1,0 +1,112 @@
+"""The model of a joint run: it embeds as its members do, side by side, and needs their runs no more."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from builders.small_methods import SMALL
+from builders.tracks import mice, mice_view
+
+from workflow_scripts import methods
+from workflow_scripts.core.errors import ConfigError, InputError
+from workflow_scripts.core.files import read_yaml
+from workflow_scripts.formats.embeddings import open_embeddings
+from workflow_scripts.methods import runs
+from workflow_scripts.views.tracks import TrackView
+
+ORDER = ("raw", "bams", "features")
+
+
+@pytest.fixture(scope="module")
+def view(tmp_path_factory: pytest.TempPathFactory) -> TrackView:
+    return mice_view(tmp_path_factory.mktemp("data"), [mice(f"r{k}", 60, 2, seed=k) for k in range(3)], train=2)
+
+
+def trained(method: str, options: object, view: TrackView, folder: Path) -> Path:
+    runs.train(method, {"mode": "sound", "options": options}, view, folder=folder, seed=1)
+    runs.export_embedder(folder)
+    return folder / "embedder"
+
+
+@pytest.fixture(scope="module")
+def members(view: TrackView, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("members")
+    return {
+        name: trained(name, methods.parse(name, SMALL.get(name, {})).model_dump(mode="json"), view, folder / name)
+        for name in ORDER
+    }
+
+
+def listed(members: dict[str, Path]) -> dict[str, object]:
+    return {"members": [{"name": name, "folder": str(folder)} for name, folder in members.items()]}
+
+
+def test_it_embeds_as_its_members_do_without_their_runs(
+    view: TrackView, members: dict[str, Path], tmp_path: Path
+) -> None:
+    copies = {name: Path(shutil.copytree(folder, tmp_path / name)) for name, folder in members.items()}
+    joint = trained("joint", listed(copies), view, tmp_path / "joint")
+    for folder in copies.values():
+        shutil.rmtree(folder)
+    runs.embed(joint, view, tmp_path / "joint.h5")
+    expected = {}
+    for name, folder in members.items():
+        runs.embed(folder, view, tmp_path / f"{name}.h5")
+        with open_embeddings(tmp_path / f"{name}.h5") as reader:
+            expected[name] = {recording: reader.read(recording) for recording in reader.ids}
+    with open_embeddings(tmp_path / "joint.h5") as reader:
+        assert [name.partition(": ")[0] for name in reader.names] == [
+            name for name in ORDER for _ in range(expected[name]["r0"].shape[1])
+        ]
+        for recording in reader.ids:
+            np.testing.assert_array_equal(
+                reader.read(recording), np.hstack([expected[name][recording] for name in ORDER])
+            )
+
+
+def test_networks_move_and_the_others_stay(view: TrackView, members: dict[str, Path], tmp_path: Path) -> None:
+    """On a GPU, too, methods without a network read their weights as NumPy arrays."""
+    model, _ = runs.load_embedder(trained("joint", listed(members), view, tmp_path))
+    model.to("meta")
+    placed = [{tensor.device.type for tensor in part.state_dict().values()} for part in model.parts]
+    assert placed == [{"cpu"}, {"meta"}, {"cpu"}]
+
+
+def test_members_of_other_data_are_refused(members: dict[str, Path], tmp_path: Path) -> None:
+    other = mice_view(tmp_path, [replace(mice(f"r{k}", 60, 2), fps=25.0) for k in range(3)], train=2)
+    with pytest.raises(InputError, match=r"config.yaml: was made for other data than this run"):
+        trained("joint", listed(members), other, tmp_path / "joint")
+
+
+def test_damaged_members_are_refused(view: TrackView, members: dict[str, Path], tmp_path: Path) -> None:
+    copies = {name: Path(shutil.copytree(folder, tmp_path / name)) for name, folder in members.items()}
+    (copies["bams"] / "model.safetensors").write_bytes(b"none")
+    with pytest.raises(InputError, match=r"bams/model.safetensors: does not fit its configuration"):
+        trained("joint", listed(copies), view, tmp_path / "joint")
+    text = (copies["bams"] / "config.yaml").read_text()
+    (copies["bams"] / "config.yaml").write_text(text.replace("method: bams", "method: joint"))
+    with pytest.raises(ConfigError, match="cannot be a member of another one"):
+        trained("joint", listed(copies), view, tmp_path / "joint")
+
+
+def test_options_of_members_are_checked_where_a_run_is_read(
+    view: TrackView, members: dict[str, Path], tmp_path: Path
+) -> None:
+    joint = trained("joint", listed(members), view, tmp_path)
+    config = read_yaml(joint / "config.yaml")
+    config["options"]["members"][1]["options"]["crops"] = 3
+    runs.write_yaml(joint / "config.yaml", config)
+    with pytest.raises(ConfigError, match="unknown key 'crops'"):
+        runs.load_embedder(joint)
+
+
+def test_without_members_it_is_refused() -> None:
+    functions = methods.load("joint")
+    with pytest.raises(ConfigError, match="has no members"):
+        functions.build(methods.parse("joint", {}), None)
+    assert not torch.cuda.is_initialized()

@@ -1,0 +1,110 @@
+"""What the key `joint` of an experiment stands for: runs whose embeddings are those of other runs side by side."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from workflow_scripts import methods
+from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.core.validation import nearest
+from workflow_scripts.experiment.runs import JOINT, Run
+from workflow_scripts.experiment.settings import SETTING_LENGTH
+from workflow_scripts.metrics import chance
+
+if TYPE_CHECKING:
+    from workflow_scripts.experiment.experiment import Experiment
+
+AT = "/"
+"""Between a member's method and the one setting of a sweep that is taken."""
+
+
+def check_joint(experiment: Experiment) -> None:
+    """Check the entries of `joint` against the methods, sweeps and datasets of an experiment.
+
+    Raises
+    ------
+    ConfigError
+        When an entry takes the name of a method, or has a member that is not there.
+    """
+    config = experiment.config
+    if JOINT in config.methods:
+        raise ConfigError(f"methods.{JOINT}: name the rows under the key joint, e.g. joint: {{both: [features, pca]}}.")
+    for row, members in config.joint.items():
+        where = f"joint.{row}"
+        if row in methods.names() or row in chance.NAMES:
+            raise ConfigError(f"{where}: {row!r} is the name of a method; give the row a name of its own.")
+        for member in members:
+            method, _, setting = member.partition(AT)
+            if method not in config.methods:
+                raise ConfigError(
+                    f"{where}: {method!r} is not listed under methods{nearest(method, list(config.methods))}."
+                )
+            kind, expected = methods.config_model(method).kind, methods.config_model(JOINT).kind
+            if kind != expected:
+                raise ConfigError(f"{where}: {method!r} reads {kind}; expected methods that read {expected}.")
+            known = {name for dataset in config.datasets for name in experiment.setting_names(dataset, method)}
+            if setting and setting not in known:
+                near = nearest(setting, sorted(known))
+                raise ConfigError(f"{where}: {method!r} has no setting {setting!r}{near}.")
+        for dataset, use in config.datasets.items():
+            for method in methods_of(members) if row in (use.methods or []) else []:
+                if method not in (use.methods or []):
+                    raise ConfigError(f"datasets.{dataset}.methods: {row!r} needs its member {method!r}; list it, too.")
+
+
+def methods_of(members: Sequence[str]) -> list[str]:
+    """Methods of the members of an entry."""
+    return [member.partition(AT)[0] for member in members]
+
+
+def joint_runs(experiment: Experiment, dataset: str, runs: Sequence[Run]) -> Iterator[Run]:
+    """Yield the joint runs of a dataset: of every setting of their members, mode, split and seed.
+
+    A member that has no seeds, or no faithful mode, is the same run in all of them.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    dataset : str
+    runs : sequence of Run
+        Of the dataset, those of the members among them.
+    """
+    config, use = experiment.config, experiment.use(dataset)
+    known = {(run.method, run.mode, run.setting, run.split, run.seed): run for run in runs}
+    places = list(dict.fromkeys((run.family, run.split) for run in runs))
+    for row, members in config.joint.items():
+        named = list(use.methods or [*config.methods, *config.joint])
+        if not experiment.tasks(dataset) or not {row, *methods_of(members)} <= {*named}:
+            continue
+        models = [methods.config_model(method) for method in methods_of(members)]
+        if any(model.kind != experiment.cards[dataset].kind for model in models):
+            continue
+        modes = config.modes if any(model.faithful for model in models) else ["sound"]
+        seeds = config.seeds if any(model.seeded for model in models) else config.seeds[:1]
+        for settings in itertools.product(*(_settings(experiment, dataset, member) for member in members)):
+            name = _name([given for given, member in zip(settings, members, strict=True) if AT not in member])
+            for mode, (family, split), seed in itertools.product(modes, places, seeds):
+                found = {}
+                for member, model, setting in zip(members, models, settings, strict=True):
+                    own_mode, own_seed = mode if model.faithful else "sound", seed if model.seeded else config.seeds[0]
+                    found[member] = known[member.partition(AT)[0], own_mode, setting, split, own_seed]
+                folders = {
+                    member: f"results/{config.experiment}/{run.path()}/embedder" for member, run in found.items()
+                }
+                listed = [{"name": member, "folder": folder} for member, folder in folders.items()]
+                options = methods.parse(JOINT, {"members": listed}).model_dump(mode="json")
+                yield Run(dataset, row, mode, name, split, seed, family, options, members=found)
+
+
+def _settings(experiment: Experiment, dataset: str, member: str) -> list[str]:
+    method, _, setting = member.partition(AT)
+    return [setting] if setting else experiment.setting_names(dataset, method)
+
+
+def _name(settings: Sequence[str]) -> str:
+    """Name the point of a joint run by the settings of those members that have several."""
+    text = ",".join(setting for setting in settings if setting != "default") or "default"
+    return text if len(text) <= SETTING_LENGTH else hashlib.sha256(text.encode()).hexdigest()[:12]

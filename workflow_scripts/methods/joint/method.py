@@ -1,0 +1,99 @@
+"""The functions of joint runs: every member embeds the recording, and its columns follow those of the one before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from workflow_scripts import methods
+from workflow_scripts.core.errors import ConfigError, EthoMakeError, InputError
+from workflow_scripts.core.files import read_yaml
+from workflow_scripts.core.typing import Float32Array
+from workflow_scripts.formats.tracks import Recording
+from workflow_scripts.methods.joint.config import FILES, Config
+from workflow_scripts.training.closed_form import (
+    ClosedFormModel,
+    dimension_names,
+    embed,
+    import_weights,
+    predict,
+    prepare,
+)
+from workflow_scripts.views.tracks import DataSpec, TrackView
+
+__all__ = ["build", "dimension_names", "embed", "import_weights", "predict", "prepare"]
+
+
+class Joint(ClosedFormModel):
+    """The models of the members, which are read in place of a training.
+
+    Parameters
+    ----------
+    config : Config
+        With its parts.
+    spec : DataSpec
+        Of the data; the members' is the same.
+    """
+
+    def __init__(self, config: Config, spec: DataSpec) -> None:
+        super().__init__(spec)
+        if not config.members:
+            raise ConfigError("A joint run has no members; name them under the key joint of an experiment.")
+        self.config = config
+        self.functions = [methods.load(member.method) for member in config.members]
+        self.parts = torch.nn.ModuleList(
+            functions.build(methods.parse(member.method, member.options), spec)
+            for functions, member in zip(self.functions, config.members, strict=True)
+        )
+
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Self:
+        """Move networks alone: the other methods compute in NumPy."""
+        for part, member in zip(self.parts, self.config.members, strict=True):
+            if methods.config_model(member.method).neural:
+                part._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
+
+    def _fit(self, view: TrackView) -> dict[str, float]:
+        for part, member in zip(self.parts, self.config.members, strict=True):
+            weights, about = (Path(member.folder) / name for name in FILES)
+            if DataSpec.from_dict(read_yaml(about)["spec"]) != self.spec:
+                raise InputError(about, "was made for other data than this run", "run the workflow again")
+            try:
+                part.load_state_dict(load_file(weights))
+            except (SafetensorError, OSError, RuntimeError) as error:
+                problem = " ".join(str(error).split())
+                raise InputError(weights, f"does not fit its configuration ({problem})", "train it again") from error
+            part.eval()
+        return {"dimensions": float(len(self.dimension_names()))}
+
+    def dimension_names(self) -> list[str]:
+        """Name the dimensions of each member after it."""
+        members = zip(self.config.members, self.functions, self.parts, strict=True)
+        return [
+            f"{member.name}: {column}"
+            for member, functions, part in members
+            for column in functions.dimension_names(part)
+        ]
+
+    def _embed(self, recording: Recording) -> Float32Array:
+        found: list[Float32Array] = []
+        for member, functions, part in zip(self.config.members, self.functions, self.parts, strict=True):
+            array = functions.embed(part, recording)
+            if len(array) != recording.n_frames:
+                raise EthoMakeError(
+                    f"{member.name} gave {len(array)} rows for the {recording.n_frames} frames of {recording.id!r}; "
+                    "its embed function must give one a frame."
+                )
+            found.append(array)
+        return np.concatenate(found, axis=1, dtype=np.float32)
+
+
+def build(config: Config, spec: DataSpec) -> Joint:
+    """Make the members' models; :meth:`Joint.fit` reads their weights."""
+    return Joint(config, spec)
