@@ -179,7 +179,8 @@ def test_a_family_may_run_with_the_first_seed_alone(root: Path) -> None:
     config = {
         "experiment": "toy",
         "datasets": {"rats_pairs": {"splits": ["fold", "labels_k"], "one_seed": ["labels_k"], "tasks": ["S1"]}},
-        "methods": {"random_init": {}},
+        "methods": {"random_init": {}, "raw": {}},
+        "joint": {"both": ["random_init", "raw"]},
         "seeds": [3, 4],
     }
     runs = load_experiment(root, config).runs
