@@ -58,7 +58,7 @@ rule predict:
     benchmark:
         f"logs/predict/{RUN_NAME}.tsv"
     wildcard_constraints:
-        method=NEURAL,
+        method=f"{NEURAL}|{JOINT}",
     conda:
         "../envs/torch.yaml"
     threads: 1

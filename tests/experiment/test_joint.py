@@ -74,6 +74,16 @@ def test_long_points_get_a_short_name(root: Path) -> None:
     assert len(setting) == 12
 
 
+def test_members_that_predict_are_averaged(root: Path) -> None:
+    more = {"raw": {}, "boosting": {}, "daart": {}}
+    joint = {"all": ["raw", "boosting", "daart/strong~S1", "daart/strong~S2"], "one": ["raw", "boosting"]}
+    datasets = {"rats_pairs_twin": {"splits": ["fold"]}}
+    experiment = made(root, joint, methods=more, datasets=datasets, sweep={"daart": {"strong": ["S1", "S2"]}})
+    assert {run.readout for run in of(experiment, "all")} == {"native"}
+    assert {run.readout for run in of(experiment, "one")} == {None}
+    assert {run.method for run in experiment.predicting_runs()} == {"boosting", "daart", "all"}
+
+
 def test_modes_are_those_of_the_members_that_have_them(root: Path) -> None:
     experiment = made(root, {"both": ["raw", "lisbet"], "plain": ["raw", "pca"]}, modes=["sound", "faithful"])
     found = {(run.mode, *(each.mode for each in run.members.values())) for run in of(experiment, "both")}

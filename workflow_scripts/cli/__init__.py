@@ -29,6 +29,7 @@ COMMANDS = {
     "film": "Film what a run says: a recording, snippets of its classes, its motifs.",
     "suggest": "Choose what to label next, and say what the last round gained.",
     "embed": "Embed a converted dataset with a run, trained or imported.",
+    "bounds": "Score without the frames near borders of labels, and beside missing points: what bounds the scores.",
     "summary": "Print five lines about a finished experiment.",
     "keep": "Copy a finished experiment's tables to docs/results.",
     "trace": "Print where a figure or table came from, back to the downloads.",

@@ -98,7 +98,9 @@ def joint_runs(experiment: Experiment, dataset: str, runs: Sequence[Run]) -> Ite
                 }
                 listed = [{"name": member, "folder": folder} for member, folder in folders.items()]
                 options = methods.parse(JOINT, {"members": listed}).model_dump(mode="json")
-                yield Run(dataset, row, mode, name, split, seed, family, options, members=found)
+                predicting = [run for run in found.values() if run.readout is not None]
+                readout = "native" if len(predicting) > 1 else None
+                yield Run(dataset, row, mode, name, split, seed, family, options, readout, members=found)
 
 
 def _settings(experiment: Experiment, dataset: str, member: str) -> list[str]:

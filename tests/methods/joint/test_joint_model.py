@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from builders.small_methods import SMALL
-from builders.tracks import mice, mice_view
+from builders.tracks import labelled, mice, mice_view
 
 from workflow_scripts import methods
 from workflow_scripts.core.errors import ConfigError, InputError
@@ -103,6 +103,34 @@ def test_options_of_members_are_checked_where_a_run_is_read(
     runs.write_yaml(joint / "config.yaml", config)
     with pytest.raises(ConfigError, match="unknown key 'crops'"):
         runs.load_embedder(joint)
+
+
+def test_its_predictions_are_the_geometric_mean_of_its_members(tmp_path: Path) -> None:
+    recordings = []
+    for k in range(3):
+        labels = {name: labelled(60, seed=seed)["behaviour"] for name, seed in (("act", k), ("rest", k + 3))}
+        recordings.append(replace(mice(f"r{k}", 60, 2, seed=k), labels=labels))
+    view = mice_view(tmp_path, recordings, train=2)
+    options = {"boosting": SMALL["boosting"], "daart": SMALL["daart"] | {"strong": "act"}}
+    made = {
+        name: trained(name, methods.parse(name, given).model_dump(mode="json"), view, tmp_path / name)
+        for name, given in options.items()
+    }
+    model, config = runs.load_embedder(trained("joint", listed(made), view, tmp_path / "joint"))
+    assert methods.parse("joint", config["options"]).readout() == "native"
+    (recording,) = view.test()
+    said = methods.load("joint").predict(model, recording)
+    each = []
+    for name, folder in made.items():
+        member, _ = runs.load_embedder(folder)
+        each.append(methods.load(name).predict(member, recording))
+    assert set(each[1]) < set(each[0]) == set(said)  # daart knows one task
+    expected = np.sqrt(np.maximum(each[0]["act"], 1e-6) * np.maximum(each[1]["act"], 1e-6))
+    np.testing.assert_allclose(said["act"], expected / expected.sum(1, keepdims=True), atol=1e-5)
+    (other,) = set(each[0]) - {"act"}
+    np.testing.assert_allclose(said[other], each[0][other], atol=1e-5)
+    alone, config = runs.load_embedder(trained("joint", listed({"a": made["boosting"]}), view, tmp_path / "alone"))
+    assert methods.load("joint").predict(alone, recording) is None
 
 
 def test_without_members_it_is_refused() -> None:

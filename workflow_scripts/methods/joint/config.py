@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -46,7 +46,14 @@ class Member(Strict):
 class Config(Options):
     """Filled in by the workflow: rows are named under the key `joint` (docs/joint.md)."""
 
+    predicts: ClassVar[bool] = True
+
     members: list[Member] = Field([], description="The models, in the order of their columns.")
+
+    def readout(self) -> str | None:
+        """``native`` where two members or more predict by themselves, whose mean it is."""
+        known = [methods.parse(member.method, member.options) for member in self.members if member.method]
+        return super().readout() if sum(options.readout() is not None for options in known) > 1 else None
 
     def files(self) -> list[str]:
         """Files of the members' exported models."""

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from scipy.special import softmax
 
 from workflow_scripts import methods
 from workflow_scripts.core.errors import ConfigError, EthoMakeError, InputError
@@ -22,10 +23,12 @@ from workflow_scripts.training.closed_form import (
     dimension_names,
     embed,
     import_weights,
-    predict,
     prepare,
 )
 from workflow_scripts.views.tracks import DataSpec, TrackView
+
+FLOOR = 1e-6
+"""Least probability in an average: one member alone rules out no class."""
 
 __all__ = ["build", "dimension_names", "embed", "import_weights", "predict", "prepare"]
 
@@ -92,6 +95,23 @@ class Joint(ClosedFormModel):
                 )
             found.append(array)
         return np.concatenate(found, axis=1, dtype=np.float32)
+
+    def probabilities(self, recording: Recording) -> dict[str, Float32Array]:
+        """Geometric mean, by task, of the class probabilities (time, classes) of the members that predict it."""
+        logs: dict[str, list[Float32Array]] = {}
+        for functions, part in zip(self.functions, self.parts, strict=True):
+            for task, said in (functions.predict(part, recording) or {}).items():
+                given = said.scores if isinstance(said, methods.Decided) else said
+                logs.setdefault(task, []).append(np.log(np.maximum(given, FLOOR)))
+        return {task: softmax(np.mean(each, axis=0), axis=1).astype(np.float32) for task, each in logs.items()}
+
+
+def predict(model: Joint, recording: Recording) -> dict[str, Float32Array] | None:
+    """Average what the members predict by themselves, or return None where not two of them do."""
+    if model.config.readout() is None:
+        return None
+    model.spec.check(recording)
+    return model.probabilities(recording)
 
 
 def build(config: Config, spec: DataSpec) -> Joint:
