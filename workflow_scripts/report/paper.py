@@ -171,14 +171,15 @@ def classes(tables: Tables, *, dataset: str, task: str) -> Plate | None:
     table = _rows(tables, dataset, task)
     table = table[table["metric"].str.startswith("f1/")]
     labels = tables["tables/labels.csv"]
-    background = background_in(labels[(labels["dataset"] == dataset) & (labels["task"] == task)])
+    here = labels[(labels["dataset"] == dataset) & (labels["task"] == task)]
     if table["value"].notna().sum() == 0:
         return None
     caption = (
         f"F1 by class of {task} on {dataset}, held-out recordings, 95 % bootstrap over groups; "
         "the broken line is the best chance row."
     )
-    return figures.class_bars(table, f"{dataset} · {task}", background), table, caption
+    vocabulary = list(dict.fromkeys(here["label"].dropna().astype(str)))
+    return figures.class_bars(table, f"{dataset} · {task}", background_in(here), vocabulary), table, caption
 
 
 def positives(tables: Tables, *, dataset: str, positive: str) -> Plate | None:

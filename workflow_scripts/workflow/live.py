@@ -207,7 +207,8 @@ class LogHandler(LogHandlerBase):
             return
         width = max(shutil.get_terminal_size().columns - 1, 20)
         folder = os.environ.get(FOLDER)
-        lines = [self._line()[:width]]
+        line = self._line()
+        lines = [line if len(line) <= width else line[: width - 1] + "…"]
         if folder:
             lines += [bar(reading, width) for reading in readings(Path(folder))[:8]]
         self._erase()
