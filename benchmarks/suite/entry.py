@@ -68,7 +68,7 @@ def seconds(work: Work) -> float:
     return own if spent - own < 0.02 else spent
 
 
-def timed(name: str, case: Case, rounds: int, budget: float = 30.0) -> Row:
+def timed(name: str, case: Case, rounds: int, budget: float = 20.0) -> Row:
     """Run the three in turn, so that a slow moment of the machine meets all of them.
 
     Parameters

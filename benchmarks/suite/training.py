@@ -113,7 +113,7 @@ class _Bams:
 
     def __init__(self, share: float) -> None:
         self.model = Bams(BamsConfig(**PAPER, hoa_sample=1.0, mode="faithful"), SPEC).train()
-        self.batch = batch_of(self.model, max(3, int(6 * share)), 1800 if share > 0.3 else 600)
+        self.batch = batch_of(self.model, max(3, int(6 * share)), 1800 if share > 0.05 else 600)
 
     def targets(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Histograms of the coming frames, from prefix sums."""
