@@ -123,14 +123,14 @@ import sys
 from pathlib import Path
 from workflow_scripts.formats.splits import read_split
 from workflow_scripts.stages import apply, embed, predict
+from workflow_scripts import methods
 from workflow_scripts.methods import runs
-from workflow_scripts.methods.trained import Trained
 from workflow_scripts.views.registry import open_view
 view = open_view(Path({str(view.path)!r}), read_split(Path({str(tmp_path / "split.json")!r})))
 runs.embed(Path({str(embedder)!r}), view, Path({str(tmp_path / "embeddings.h5")!r}))
-model = Trained(Path({str(embedder)!r}))
+model, config = runs.load_embedder(Path({str(embedder)!r}))
 for recording in view.test():
-    model.predict(recording, "g", list(model.facts()), embed=True)
+    methods.load(config["method"]).predict(model, recording)
 print(sorted({{*{TRAINING!r}, "torch"}} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import safetensors.numpy
 import yaml
 from safetensors import SafetensorError
 
@@ -29,7 +28,7 @@ from workflow_scripts.formats.embeddings import write_embeddings
 from workflow_scripts.formats.predictions import Prediction, create_predictions
 from workflow_scripts.methods.protocol import Finishes
 from workflow_scripts.methods.saved import read_run
-from workflow_scripts.training.buffers import Buffers
+from workflow_scripts.methods.state import Model, count, load_weights, save_weights
 from workflow_scripts.training.devices import answering, inference_device, set_up, sparing
 from workflow_scripts.views.registry import SPECS, Spec, View
 
@@ -47,35 +46,6 @@ LIBRARIES = ("torch", "lightning", "numpy", "scipy", "h5py", "scikit-learn")
 def environment() -> dict[str, str]:
     """Versions that may change a number."""
     return {"ethomake": __version__, "python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
-
-
-Model = Any
-"""A `torch.nn.Module`, or :class:`workflow_scripts.training.buffers.Buffers`, which needs no torch."""
-
-
-def save_weights(path: str | Path, model: Model) -> None:
-    """Write a model's state dict as safetensors, whole or not at all."""
-    state = model.state_dict()
-    with atomic_path(path) as part:
-        if isinstance(model, Buffers):
-            safetensors.numpy.save_file({name: np.asarray(array, order="C") for name, array in state.items()}, part)
-        else:
-            from safetensors.torch import save_file
-
-            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, part)
-
-
-def _load_weights(path: Path, model: Model) -> dict[str, Any]:
-    if isinstance(model, Buffers):
-        return dict(safetensors.numpy.load_file(path))
-    from safetensors.torch import load_file
-
-    return dict(load_file(path))
-
-
-def _count(model: Model) -> int:
-    """Numbers in a model's state."""
-    return sum(int(np.prod(tensor.shape)) for tensor in model.state_dict().values())
 
 
 def write_yaml(path: Path, value: dict[str, Any]) -> None:
@@ -196,7 +166,7 @@ def _training_lines(view: View, trained: Sequence[str], seed: int) -> list[str]:
 
 
 def _model_card(hparams: dict[str, Any], about: Sequence[str], model: Model) -> str:
-    size = _count(model)
+    size = count(model)
     lines = "\n".join(f"- {line}" for line in about)
     details = yaml.safe_dump({key: hparams[key] for key in ("options", "versions")}, sort_keys=False)
     return f"""# {hparams["method"]} ({hparams["mode"]}) on {hparams["dataset"]}, split {hparams["split"]}
@@ -289,7 +259,7 @@ def _restore(config: dict[str, Any], weights: Path) -> Model:
     spec = spec_of(config)
     model: Model = functions.build(methods.parse(config["method"], config["options"]), spec)
     try:
-        model.load_state_dict(_load_weights(weights, model), strict=True)
+        model.load_state_dict(load_weights(weights, model), strict=True)
     except (SafetensorError, OSError) as error:
         raise InputError(weights, f"is no readable safetensors file ({error})", "run the train rule again") from error
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""BAMS as a LightningModule: two encoders, the histogram loss, two latent losses."""
+"""BAMS for the training loop: two encoders, the histogram loss, two latent losses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LISBET as a LightningModule: one forward for the windows of all tasks, one head a task, losses summed."""
+"""LISBET for the training loop: one forward for the windows of all tasks, one head a task, losses summed."""
 
 from __future__ import annotations
 

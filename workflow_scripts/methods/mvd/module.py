@@ -1,4 +1,4 @@
-"""The action classifier as a LightningModule: loss, averaged weights, validation by bouts, rates by layer."""
+"""The action classifier for the training loop: loss, averaged weights, validation by bouts, rates by layer."""
 
 from __future__ import annotations
 

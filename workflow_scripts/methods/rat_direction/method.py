@@ -27,7 +27,7 @@ from workflow_scripts.views.images import ImageSpec, ImageView
 
 
 def prepare(view: ImageView, config: Config) -> DirectionData:
-    """Return the batches of a split (a LightningDataModule).
+    """Return the batches of a split.
 
     Validation images are the split's where it names any and the mode is sound, else a part of the training images.
     """
