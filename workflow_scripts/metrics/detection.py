@@ -103,8 +103,8 @@ def containment(boxes: FloatArray, points: npt.NDArray[np.floating]) -> tuple[fl
         Frames with at least one point, which the share is of.
     """
     known: npt.NDArray[np.bool_] = ~any_nan(points)
-    frames = np.asarray(known.any(axis=1))
+    frames = known.any(axis=1)
     with np.errstate(invalid="ignore"):
         inside = (points >= boxes[:, None, :2]).all(axis=-1) & (points <= boxes[:, None, 2:]).all(axis=-1)
-    every = (inside | ~known).all(axis=1)
+    every = np.asarray((inside | ~known).all(axis=1))
     return float(every[frames].mean()) if frames.any() else float("nan"), int(frames.sum())
