@@ -81,7 +81,7 @@ lock:
 	{ grep '^#' requirements.lock; build/lock/bin/python -m pip freeze --all --exclude ethomake | grep -v '^pip=' | sed 's/+cpu//'; } > build/requirements.lock
 	mv build/requirements.lock requirements.lock
 
-# Coverage-guided and seeded; FUZZ_SECONDS for each of about 40 readers. With atheris installed libFuzzer does the mutations.
+# Coverage-guided and seeded; FUZZ_SECONDS of the processor for each of 67 readers. With atheris installed libFuzzer does the mutations.
 FUZZ_SECONDS ?= 60
 fuzz: $(STAMP)
 	PYTHONPATH=tests $(BIN)/python -m tests.security.fuzz_run --seconds $(FUZZ_SECONDS) --seed 1

@@ -36,8 +36,9 @@ from workflow_scripts.metrics import frames as metrics
 from workflow_scripts.metrics.segments import overlap_counts, segment_f1
 from workflow_scripts.simulate import make_file
 from workflow_scripts.training.curves import curves, save_figure
-from workflow_scripts.training.logs import MetricsLog, read_metrics
+from workflow_scripts.training.logs import MetricsLog
 from workflow_scripts.training.loop import fit
+from workflow_scripts.training.metrics import read_metrics
 from workflow_scripts.training.options import LoopOptions
 
 DATASETS = Path(__file__).parents[1] / "config" / "datasets"

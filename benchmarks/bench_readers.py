@@ -9,26 +9,32 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import io
 import itertools
+import json
 import os
 import resource
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
+from PIL import Image
 from scipy.io import savemat
 
-from workflow_scripts.cards.card import Task
+from workflow_scripts.cards.card import Task, load_card
 from workflow_scripts.formats.bouts import Bout
 from workflow_scripts.formats.images import ImageSet
 from workflow_scripts.formats.tracks import Labels, Recording
+from workflow_scripts.simulate import make_file
 from workflow_scripts.sources import (
     IMAGE_SOURCES,
+    VIDEO_SOURCES,
     calms21,
     caltech_annotator,
     daart_csv,
@@ -43,7 +49,11 @@ from workflow_scripts.sources import (
 from workflow_scripts.sources.elan import write_elan
 from workflow_scripts.sources.shared import npy_write
 from workflow_scripts.sources.supervisely import write_annotation
+from workflow_scripts.video.frames import decode
+from workflow_scripts.video.metadata import probe
+from workflow_scripts.video.writing import write_film
 
+CARDS = Path(__file__).parents[1] / "config" / "datasets"
 TASKS = {
     "behaviour": Task(kind="multiclass", vocabulary=["attack", "other"], background="other"),
     "freezing": Task(kind="binary", vocabulary=["no", "freezing"]),
@@ -153,6 +163,43 @@ def pictures(path: Path, frames: int) -> None:
     rat_npz.write(path, ImageSet(pixels, points, tuple(rat_npz.LABEL_KEYS), np.arange(n), who, who))
 
 
+def twin(name: str, path: Path, **sizes: int) -> None:
+    """Write the first file of a twin, of these sizes."""
+    card = load_card(CARDS / f"{name}.yaml")
+    assert card.simulate is not None
+    make_file(card.simulate.generator, card.files[0].path, path, card.simulate.options | sizes, card)
+
+
+def crops(path: Path, frames: int) -> None:
+    """Write a crop of 120 × 120 with seven points for each hundred frames."""
+    points = {"black": {"x": list(range(30, 65, 5)), "y": list(range(40, 75, 5))}}
+    with zipfile.ZipFile(path, "w") as archive:
+        for k in range(frames // 100):
+            jpeg = io.BytesIO()
+            Image.fromarray(noise(k, 120, 120)).save(jpeg, "JPEG")
+            archive.writestr(f"MARS_top_{k:05d}/adjusted_keypoints.json", json.dumps(points))
+            archive.writestr(f"MARS_top_{k:05d}/black.jpg", jpeg.getvalue())
+
+
+def labelled(path: Path, frames: int) -> None:
+    """Write DeepLabCut's table of labelled frames, a picture of 100 × 100 for each hundred frames."""
+    rows = ["scorer,me,me,me,me,me,me", "bodyparts,nose,nose,neck,neck,tail,tail", "coords,x,y,x,y,x,y"]
+    for k in range(frames // 100):
+        Image.fromarray(noise(k, 100, 100)).save(path.parent / f"{k}.png")
+        rows.append(f"labeled-data/v/{k}.png,30,40,35,38,60,40")
+    path.write_text("\n".join(rows) + "\n")
+
+
+def noise(seed: int, *shape: int) -> np.ndarray:
+    """Return a picture that does not compress."""
+    return np.random.default_rng(seed).integers(60, 250, shape, dtype=np.uint8)
+
+
+def film(path: Path, frames: int) -> None:
+    """Write a film of 320 × 240 with one picture for each ten frames."""
+    write_film(path, (noise(k, 240, 320, 3) for k in range(frames // 10)), 30.0)
+
+
 def bouts_of(frames: int) -> list[Bout]:
     """Return a bout of half a second in every second, the classes in turn."""
     return [Bout(k, k + 15, ("attack", "other")[k // 30 % 2]) for k in range(0, frames - 30, 30)]
@@ -204,8 +251,16 @@ TRACKS: dict[str, tuple[str, Callable[[Path, int], object]]] = {
     "trex": (".npz", trex),
     "bams_dict": (".npy", samples),
     "rat_npz": (".npz", pictures),
+    "mabe22": (".npy", lambda path, n: twin("mabe22_mouse_twin", path, train=n // 2000, frames=1800)),
+    "quadrupeds": (".npy", lambda path, n: twin("quadruped_twin", path, sequences=n // 1000, frames=1000)),
+    "mars_crops": (".zip", crops),
+    "dlc_frames": (".csv", labelled),
+    "videos": (".mp4", film),
 }
-OPTIONS: dict[str, dict[str, object]] = {"lisbet_archive": {"keypoints": ["nose", "tail"]}}
+OPTIONS: dict[str, dict[str, object]] = {
+    "lisbet_archive": {"keypoints": ["nose", "tail"]},
+    "dlc_frames": {"head": ["nose"], "neck": ["neck"], "base": ["tail"]},
+}
 LABELS: dict[str, tuple[str, dict[str, object], Callable[[Path, int], object]]] = {
     "boris": (".csv", MULTI, events),
     "csv_events": (
@@ -279,7 +334,9 @@ def main() -> None:
                 def work(path: Path = path, name: str = name, entry: tuple = entry) -> object:  # type: ignore[type-arg]
                     source = name.split()[0]
                     if source in IMAGE_SOURCES:
-                        return read_images(source, path, {})
+                        return read_images(source, path, dict(OPTIONS.get(name, {})))
+                    if source in VIDEO_SOURCES:
+                        return sum(1 for _ in decode(probe(path)))
                     if len(entry) == 2:
                         return list(read_tracks(source, path, dict(OPTIONS.get(name, {})), recording="rec"))
                     return read_labels(name, path, dict(entry[1]), n_frames=options.frames, fps=30.0, tasks=TASKS)

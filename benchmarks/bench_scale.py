@@ -75,8 +75,8 @@ def make_card(folder: Path, recordings: int) -> Path:
     return path
 
 
-def convert(card: Card, folder: Path, part: int) -> None:
-    for shard in card.shards[part::2]:
+def convert(card: Card, folder: Path, part: int, parts: int = 2) -> None:
+    for shard in card.shards[part::parts]:
         write_tracks(folder / f"recordings/{shard.id}.h5", convert_shard(card, shard, folder / "resources"))
 
 
@@ -104,33 +104,43 @@ def probe(folder: Path) -> None:
     split, predictions = read_split(folder / "fold0.json"), folder / "predictions.h5"
     config = ProbeConfig(max_train_frames=200_000)
     run_probe(folder / "embeddings.h5", folder / "tracks.h5", split, ["S1"], config, 0, predictions)
+
+
+def score(folder: Path) -> None:
     columns = {"dataset": "d", "method": "raw", "mode": "sound", "point": "default", "split": "fold0", "seed": 0}
-    score_run([predictions], IntervalConfig(), columns)
+    score_run([folder / "predictions.h5"], IntervalConfig(), columns)
+
+
+def prepare(folder: Path, recordings: int, frames: int) -> Card:
+    """Write the files of that many sessions, and return their card."""
+    twin = load_card(ROOT / "config/datasets/rats_pairs_twin.yaml")
+    assert twin.simulate is not None
+    simulation, shard = twin.simulate, twin.shards[2]
+    sources = {"csv": shard.file, "txt": shard.labels[0].file}
+    for path in sources.values():
+        options = simulation.options | {"frames": frames}
+        make_file(simulation.generator, path, folder / "one" / path, options, twin)
+    card = load_card(make_card(folder, recordings))
+    for each in card.shards:
+        for kind, path in sources.items():
+            target = folder / f"resources/{kind}/{each.id}.{kind}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.link(folder / "one" / path, target)
+    (folder / "recordings").mkdir()
+    return card
 
 
 def measure(recordings: int, frames: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        twin = load_card(ROOT / "config/datasets/rats_pairs_twin.yaml")
-        assert twin.simulate is not None
-        simulation, shard = twin.simulate, twin.shards[2]
-        sources = {"csv": shard.file, "txt": shard.labels[0].file}
-        for path in sources.values():
-            options = simulation.options | {"frames": frames}
-            make_file(simulation.generator, path, folder / "one" / path, options, twin)
-        card = load_card(make_card(folder, recordings))
-        for each in card.shards:
-            for kind, path in sources.items():
-                target = folder / f"resources/{kind}/{each.id}.{kind}"
-                target.parent.mkdir(parents=True, exist_ok=True)
-                os.link(folder / "one" / path, target)
-        (folder / "recordings").mkdir()
+        card = prepare(folder, recordings, frames)
         stages = {
             "convert": measured((convert, (card, folder, 0)), (convert, (card, folder, 1))),
             "index, quality, split": measured((index, (card, folder))),
             "fit": measured((fit, (folder,))),
             "embed": measured((embed, (folder,))),
             "probe": measured((probe, (folder,))),
+            "score": measured((score, (folder,))),
         }
         for stage, (wall, used, peak) in stages.items():
             print(f"{recordings:>10}  {stage:<22}  {wall:>8.1f}  {used:>8.1f}  {peak:>8.0f}", flush=True)

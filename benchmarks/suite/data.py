@@ -100,9 +100,9 @@ def mabe_arrays(share: float, folder: Path) -> Case:
     """Clips of three mice with twelve points, in the pickled dictionary of the challenge."""
     clips, frames = max(4, int(200 * share)), 1800
     rng = np.random.default_rng(0)
-    one = (rng.random((frames, 3, 12, 2)) * 850).astype(np.float32)
+    one = (rng.random((frames, 3, 12, 2)) * 850).astype(np.float32)  # each clip has its own: a pickle stores one once
     path = folder / "mice.npy"
-    npy_write.save(path, {"sequences": {f"C{k:04d}": {"keypoints": one} for k in range(clips)}})
+    npy_write.save(path, {"sequences": {f"C{k:04d}": {"keypoints": one + k} for k in range(clips)}})
 
     def plain() -> None:
         value = np.load(path, allow_pickle=True).item()

@@ -68,15 +68,32 @@ def seconds(work: Work) -> float:
     return own if spent - own < 0.02 else spent
 
 
-def timed(name: str, case: Case, rounds: int) -> Row:
-    """Run the three in turn, so that a slow moment of the machine meets all of them."""
-    found: dict[str, list[float]] = {}
+def timed(name: str, case: Case, rounds: int, budget: float = 20.0) -> Row:
+    """Run the three in turn, so that a slow moment of the machine meets all of them.
+
+    Parameters
+    ----------
+    name : str
+    case : Case
+    rounds : int
+        At most. One more goes before them, which warms caches and compilers and is not counted.
+    budget : float
+        Processor seconds of an entry: no round begins that would exceed them. A first round that takes half of them
+        is counted, and the only one.
+    """
     works = [(key, work) for key in ("ours", "plain", "limit") if (work := getattr(case, key)) is not None]
-    for round_ in range(rounds):
-        for key, work in works:
-            if round_ == 0:
-                work()  # warms caches and compilers
-            found.setdefault(key, []).append(seconds(work))
+    found: dict[str, list[float]] = {}
+    spent = 0.0
+    for number in range(rounds + 1):
+        taken = {key: seconds(work) for key, work in works}
+        last = sum(taken.values())
+        spent += last
+        alone = number == 0 and last > budget / 2
+        if number or alone:
+            for key, value in taken.items():
+                found.setdefault(key, []).append(value)
+        if alone or (number and spent + last > budget):
+            break
 
     def median(key: str) -> float | None:
         return statistics.median(found[key]) if key in found else None

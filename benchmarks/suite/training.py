@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from benchmarks.bench_bams import PAPER, SPEC, batch_of
-from benchmarks.bench_daart import train as train_daart
 from benchmarks.bench_lisbet import _batch, recording
 from benchmarks.suite.entry import Case
 from workflow_scripts.methods.bams.config import Config as BamsConfig
-from workflow_scripts.methods.bams.hoa import emd, weighted_mean
+from workflow_scripts.methods.bams.features import Layout as BamsLayout
+from workflow_scripts.methods.bams.features import compute
+from workflow_scripts.methods.bams.hoa import emd, weighted_mean, window_cdf
 from workflow_scripts.methods.bams.module import Bams
 from workflow_scripts.methods.bams.network import LONG, SHORT
-from workflow_scripts.methods.daart.config import LossOptions, NetworkOptions
-from workflow_scripts.methods.daart.module import Segmenter
-from workflow_scripts.methods.daart.sequences import Signals
 from workflow_scripts.methods.lisbet.config import Config as LisbetConfig
 from workflow_scripts.methods.lisbet.data import Steps
 from workflow_scripts.methods.lisbet.draws import TRAIN, Drawer
@@ -81,12 +78,61 @@ def lisbet(share: float, folder: Path) -> Case:
     )
 
 
-def bams(share: float, folder: Path) -> Case:
-    """The paper's network and losses on every frame, mode faithful."""
-    model = Bams(BamsConfig(**PAPER, hoa_sample=1.0), SPEC).train()
-    batch = batch_of(model, max(2, int(16 * share)), 1800 if share > 0.3 else 600)
+def lisbet_windows(share: float, folder: Path) -> Case:
+    """The windows of a step of four tasks, gathered from frames in memory."""
+    config = LisbetConfig(mode="faithful", preset="64x8", seed=1234, train_sample=0.05).resolved()
+    one = recording("r", 2_128)
+    spec = DataSpec.of(one)
+    frames = load_frames((one for _ in range(20)), [one.n_frames] * 20, spec, config)
+    plans = [
+        list(step.plans.values())
+        for step, _ in zip(Steps(Drawer(frames, config), config, config.train_sample, TRAIN), range(10), strict=False)
+    ]
+    source = Windows.of(frames, Layout.of(spec, config), config)
+    made = [source.gather(plan)[0] for plan in plans]
+    flat, half = one.position.reshape(one.n_frames, -1), config.window_size // 2
+    centres = np.random.default_rng(0).integers(0, one.n_frames, len(made[0]))
 
-    def bare(cdf: torch.Tensor, weight: torch.Tensor) -> None:
+    def plain() -> None:
+        for _ in plans:
+            index = (np.clip(np.arange(c - half, c + half), 0, len(flat) - 1) for c in centres)
+            torch.stack([torch.from_numpy(flat[rows]) for rows in index])
+
+    return Case(
+        f"{len(plans)} steps of {len(made[0])} windows × {made[0].shape[1]} frames",
+        lambda: [source.gather(plan) for plan in plans],
+        plain,
+        "windows cut one by one with numpy, torch.stack; no task changes them",
+        lambda: [windows.clone() for windows in made],
+        "a copy of the windows into fresh memory",
+    )
+
+
+class _Bams:
+    """A batch of the paper's inputs, and the step of the published program on it: every frame through the head."""
+
+    def __init__(self, share: float) -> None:
+        self.model = Bams(BamsConfig(**PAPER, hoa_sample=1.0, mode="faithful"), SPEC).train()
+        self.batch = batch_of(self.model, max(3, int(6 * share)), 1800 if share > 0.05 else 600)
+
+    def targets(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Histograms of the coming frames, from prefix sums."""
+        model, batch = self.model, self.batch
+        with torch.no_grad():
+            return window_cdf(batch.bins, batch.valid, batch.frames, model.windows, model.config.hoa_bins)
+
+    def histograms(self) -> None:
+        """The same from one-hot sums in a loop over frames, as a first version would make them."""
+        model, batch = self.model, self.batch
+        hot = torch.nn.functional.one_hot(batch.bins.long(), model.config.hoa_bins).float()
+        for frame in batch.frames.tolist():
+            for window in model.windows:
+                last = min(frame + int(window), hot.shape[1]) if window > 0 else frame + 1
+                hot[:, min(frame, last - 1) : last].sum(1)
+
+    def bare(self, cdf: torch.Tensor, weight: torch.Tensor) -> None:
+        """Forward and backward pass of the published losses."""
+        model, batch = self.model, self.batch
         model.zero_grad()
         latents = model.encode(batch.inputs)
         seen = torch.cat([*(z[:, batch.frames] for z in latents.values()), batch.inputs[:, batch.frames]], dim=-1)
@@ -95,64 +141,94 @@ def bams(share: float, folder: Path) -> Case:
         latent = sum(model._latent_loss(k, latents[k], f) for k, f in ((SHORT, batch.short), (LONG, batch.long)))
         (loss + model.config.byol_weight * latent).backward()
 
-    from workflow_scripts.methods.bams.hoa import window_cdf
+    @property
+    def size(self) -> str:
+        """What a batch is."""
+        return f"{self.batch.inputs.shape[0]} sequences × {self.batch.inputs.shape[1]} frames"
 
-    def targets() -> tuple[torch.Tensor, torch.Tensor]:
-        with torch.no_grad():
-            return window_cdf(batch.bins, batch.valid, batch.frames, model.windows, model.config.hoa_bins)
 
-    known = targets()
+def bams(share: float, folder: Path) -> Case:
+    """A step of mode faithful with the paper's head."""
+    made = _Bams(share)
+    known = made.targets()
 
-    def histograms() -> tuple[torch.Tensor, torch.Tensor]:
-        """The targets by a loop over frames of one-hot sums, as a first version would make them."""
-        hot = torch.nn.functional.one_hot(batch.bins.long(), model.config.hoa_bins).float()
-        for frame in batch.frames.tolist():
-            for window in model.windows:
-                last = min(frame + int(window), hot.shape[1]) if window > 0 else frame + 1
-                hot[:, min(frame, last - 1) : last].sum(1)
-        return known
+    def ours() -> None:
+        made.model.zero_grad()
+        made.model.losses(made.batch)["loss"].backward()
+
+    def plain() -> None:
+        made.histograms()
+        made.bare(*known)
 
     return Case(
-        f"{batch.inputs.shape[0]} sequences × {batch.inputs.shape[1]} frames × {batch.inputs.shape[2]} quantities",
-        lambda: bare(*targets()),
-        lambda: bare(*histograms()),
-        "targets from one-hot sums in a loop over frames, the same network",
-        lambda: bare(*known),
-        "forward and backward pass with targets that are there",
+        made.size,
+        ours,
+        plain,
+        "the published step, targets from one-hot sums in a loop over frames",
+        lambda: made.bare(*known),
+        "the published step with targets that are there",
     )
 
 
-def daart(share: float, folder: Path) -> Case:
-    """An epoch of strong labels, through the loop with its logs and checkpoints."""
-    rng = np.random.default_rng(0)
-    frames = max(4_000, int(50_000 * share))
-    strong = np.where(rng.random(frames) < 0.5, rng.integers(0, 6, frames), -1)
-    signals = [Signals("a", rng.standard_normal((frames, 16)).astype(np.float32), strong, np.full(frames, -1))]
-    epochs = 3
-    model = Segmenter(16, 6, network=NetworkOptions(), loss=LossOptions(), learning_rate=1e-3)
-    cut = torch.from_numpy(signals[0].x[: frames // 500 * 500]).unflatten(0, (-1, 500))
-    target = torch.from_numpy(strong[: frames // 500 * 500]).unflatten(0, (-1, 500))
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3, amsgrad=True)
+def bams_sound(share: float, folder: Path) -> Case:
+    """A step of mode sound with its own inputs, targets and head, beside the published step."""
+    made, model = _Bams(share), Bams(BamsConfig(), SPEC).train()
+    batch, known = batch_of(model, *made.batch.inputs.shape[:2]), made.targets()
+
+    def ours() -> None:
+        model.zero_grad()
+        model.losses(batch)["loss"].backward()
 
     def limit() -> None:
-        for _ in range(epochs):
-            for start in range(0, len(cut), 2):
-                optimiser.zero_grad()
-                logits = model.network(cut[start : start + 2]).strong
-                torch.nn.functional.cross_entropy(
-                    logits.reshape(-1, logits.shape[-1]), target[start : start + 2].reshape(-1), ignore_index=-1
-                ).backward()
-                optimiser.step()
+        model.zero_grad()
+        sum(latent.mean() for latent in model.encode(batch.inputs).values()).backward()  # type: ignore[union-attr]
 
-    with tempfile.TemporaryDirectory(dir=folder):
-        return Case(
-            f"{epochs} epochs of {frames} frames × 16 columns, sequences of 500, batch 2",
-            lambda: train_daart(signals, 6, epochs=epochs, sequences={"batch_size": 2}),
-            None,
-            "",
-            limit,
-            "forward, backward and Adam on sequences that are there",
-        )
+    return Case(
+        made.size,
+        ours,
+        lambda: made.bare(*known),
+        "the published step with targets that are there",
+        limit,
+        "forward and backward pass of the encoders alone",
+    )
 
 
-ENTRIES = {"LISBET step": lisbet, "BAMS step, faithful": bams, "daart epochs": daart}
+def bams_targets(share: float, folder: Path) -> Case:
+    """Histograms of the coming second of every frame."""
+    made = _Bams(share)
+    shape = made.targets()[0]
+    return Case(
+        made.size,
+        made.targets,
+        made.histograms,
+        "one-hot sums in a loop over frames",
+        shape.clone,
+        "a copy of the targets into fresh memory",
+    )
+
+
+def bams_features(share: float, folder: Path) -> Case:
+    """The 67 inputs of one mouse."""
+    config = BamsConfig(**PAPER, mode="faithful").resolved()
+    layout = BamsLayout.of(SPEC, config)
+    rng = np.random.default_rng(0)
+    position = rng.normal(0, 1, (max(1_800, int(90_000 * share)), 1, 12, 2)).cumsum(0).astype(np.float32) + 400
+    made = compute(position, layout, config)
+    return Case(
+        f"{len(position)} frames of a mouse, {len(layout.inputs)} inputs",
+        lambda: compute(position, layout, config),
+        None,
+        "",
+        lambda: [np.arctan2(position[:, 0, :, 0], position[:, 0, :, 1]) for _ in range(3)] and made.inputs.copy(),
+        "36 arctangents a frame, and a copy of the inputs",
+    )
+
+
+ENTRIES = {
+    "LISBET windows": lisbet_windows,
+    "LISBET step": lisbet,
+    "BAMS features": bams_features,
+    "BAMS targets": bams_targets,
+    "BAMS step, faithful": bams,
+    "BAMS step, sound": bams_sound,
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -57,4 +58,20 @@ def dry_run(share: float, folder: Path) -> Case:
     )
 
 
-ENTRIES = {"video to crops": crops, "start-up": start_up, "dry run": dry_run}
+def demo(share: float, folder: Path) -> Case:
+    """The experiment `demo` in a workspace of its own, whatever the share; then once more, with nothing to do."""
+    _python("-m", "workflow_scripts.cli", "init", str(folder / "lab"))
+    words = ("-m", "workflow_scripts.cli", "run", "demo", "--cores", "2")
+
+    def run() -> None:
+        subprocess.run([sys.executable, *words], cwd=folder / "lab", check=True, capture_output=True)
+
+    def first() -> None:
+        for part in ("results", "data", "resources", "logs", ".snakemake"):
+            shutil.rmtree(folder / "lab" / part, ignore_errors=True)
+        run()
+
+    return Case("five systems on six twins", first, None, "", run, "the same again, with nothing to do")
+
+
+ENTRIES = {"video to crops": crops, "start-up": start_up, "dry run": dry_run, "demo": demo}

@@ -108,3 +108,19 @@ def test_classes_that_no_held_out_frame_shows_keep_finite_shifts():
     assert isinstance(found, Calibration) and np.isfinite(found.shift).all() and found.shift[2] < 0
     loss = lambda p: -log_softmax(np.log(p), axis=1)[np.arange(len(truth)), truth].mean()  # noqa: E731
     assert loss(found.apply(probabilities)) < loss(probabilities)
+
+
+def test_a_rare_class_that_was_hardly_learnt_is_not_said_of_everything():
+    def weak(seed: int) -> Held:  # three in ten frames may be "rear", and one in seven of these is
+        rng = np.random.default_rng(seed)
+        may_be = rng.random(100) < 0.3
+        truth = np.where(may_be & (rng.random(100) < 1 / 7), 2, np.where(rng.random(100) < 0.3, 1, 0)).repeat(20)
+        logits = np.stack([truth != 1, truth == 1, 0.5 * may_be.repeat(20)], axis=1) * 6.0
+        return Held(softmax(logits, axis=1).astype(np.float32), truth.astype(np.int64), np.ones(len(truth), bool))
+
+    decision = tune_decision([weak(k) for k in range(4)], CLASSES, "rest", 10.0)
+    fresh = [weak(100 + k) for k in range(4)]
+    said = np.concatenate([decision.apply(each.probabilities) for each in fresh])
+    truth = np.concatenate([each.truth for each in fresh])
+    assert (said == 2).mean() < 2 * (truth == 2).mean()
+    assert (said == 1).mean() == pytest.approx((truth == 1).mean(), abs=0.05)  # the other one was learnt

@@ -51,7 +51,7 @@ def test_a_valid_dataset_is_drawn(files: Path, capsys: pytest.CaptureFixture[str
     card(files, LABELS + "fps: 30\nsplits: {fold: {folds: [[g1], [g2]]}}\n", SHEET)
     assert main(["--root", str(files), "check", "lab"]) == 0
     out = capsys.readouterr().out
-    assert "is valid (3 recordings of 3 files were opened)" in out
+    assert "is valid (3 recordings of 3 files opened)" in out
     assert "1 recordings have no label and are never held out by folds: m3" in out
     assert (files / "data" / "lab" / "check.png").stat().st_size > 10_000
 

@@ -12,7 +12,13 @@ import pytest
 from builders.chromium import AXE, CHROMIUM, Browser
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("index.html", "quickstart.html", "tutorials/own_tracks.html", "reference/metrics.html")
+PAGES = (
+    "index.html",
+    "quickstart.html",
+    "tutorials/own_tracks.html",
+    "tutorials/conditions.html",
+    "reference/metrics.html",
+)
 pytestmark = [
     pytest.mark.chromium,
     pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's Chromium is not installed (apt-get install chromium)"),
@@ -46,6 +52,20 @@ def browser() -> Iterator[Browser]:
 def test_nothing_sticks_out_of_a_phone(browser: Browser, site: Path, page: str) -> None:
     browser.open(site / page, 360)
     assert browser.ask("document.documentElement.scrollWidth") <= 360
+
+
+def test_the_search_works_on_a_page_opened_from_a_folder(browser: Browser, site: Path) -> None:
+    browser.open(site / "index.html", 1440)
+    assert browser.ask("document.querySelector('.md-search__input').getBoundingClientRect().width") > 100
+    found = browser.ask(
+        "new Promise(done => { const field = document.querySelector('.md-search__input'); field.focus();"
+        "field.value = 'skeleton'; field.dispatchEvent(new Event('input', { bubbles: true }));"
+        "field.dispatchEvent(new KeyboardEvent('keyup', { bubbles: true })); let n = 0;"
+        "(function look() { const found = document.querySelectorAll('.md-search-result__item').length;"
+        "if (found || n++ > 600) done(found); else setTimeout(look, 50); })(); })"
+    )
+    assert found > 0
+    assert browser.complaints() == []
 
 
 @pytest.mark.skipif(

@@ -53,6 +53,7 @@ def test_experiments_are_valid_and_fit_the_schema(root: Path) -> None:
         ({"methods": {"feature": {}}}, "no method 'feature'; did you mean 'features'?"),
         ({"methods": {"pca": {"dims": 3}}}, "methods.pca: unknown key 'dims'; did you mean 'dim'?"),
         ({"datasets": {"rats_pairs_twin": {"splits": ["folds"]}}}, "no split 'folds'"),
+        ({"datasets": {"rats_pairs_twin": {"one_seed": ["draws"]}}}, "one_seed: 'draws' is none of the splits"),
         ({"datasets": {"rats_pairs_twin": {"tasks": ["S3"]}}}, "the card has no task 'S3'"),
         ({"datasets": {"rats_pairs_twin": {"methods": ["lisbet_"]}}}, "'lisbet_' is not listed under methods"),
         ({"sweep": {"pca": {"dim": [4, "many"]}}}, "methods.pca: dim: input should be a valid integer"),
@@ -172,3 +173,16 @@ def test_decisions_add_tables_and_are_off_by_default(root: Path) -> None:
     assert not [path for path in extra if "/prior/" in path or "/rat_direction/" in path]
     with pytest.raises(ConfigError, match="kind"):
         load_experiment(root, DEMO | {"decisions": {"kind": "best"}})
+
+
+def test_a_family_may_run_with_the_first_seed_alone(root: Path) -> None:
+    config = {
+        "experiment": "toy",
+        "datasets": {"rats_pairs": {"splits": ["fold", "labels_k"], "one_seed": ["labels_k"], "tasks": ["S1"]}},
+        "methods": {"random_init": {}, "raw": {}},
+        "joint": {"both": ["random_init", "raw"]},
+        "seeds": [3, 4],
+    }
+    runs = load_experiment(root, config).runs
+    assert {run.seed for run in runs if run.split.startswith("fold")} == {3, 4}
+    assert {run.seed for run in runs if not run.split.startswith("fold")} == {3}

@@ -22,7 +22,7 @@ from workflow_scripts.core.errors import ConfigError, EthoMakeError
 from workflow_scripts.core.files import read_yaml
 from workflow_scripts.formats.embeddings import open_embeddings
 from workflow_scripts.formats.images import write_images
-from workflow_scripts.formats.splits import Split
+from workflow_scripts.formats.splits import Split, write_split
 from workflow_scripts.methods import runs
 from workflow_scripts.simulate.rat_direction import Options, make_frames
 from workflow_scripts.views.clips import ClipView
@@ -116,6 +116,36 @@ def test_options_of_all_methods_import_no_torch() -> None:
     assert done.stdout.strip() == "[]"
 
 
+TRAINING = ("lightning", "transformers", "torchmetrics", "tensorboard", "sklearn")
+"""Libraries that a model which only answers must not load: they take seconds."""
+WITHOUT_TORCH = ("raw", "features", "pca", "boosting", "motion_energy", "external")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_answering_loads_no_library_of_training(name: str, views: dict[str, Any], trained: Any, tmp_path: Path) -> None:
+    """A process embeds and predicts as the stages do, and tells which libraries it has loaded by then."""
+    view, embedder = views[methods.config_model(name).kind], trained(name) / "embedder"
+    write_split(tmp_path / "split.json", view.split)
+    program = f"""
+import sys
+from pathlib import Path
+from workflow_scripts.formats.splits import read_split
+from workflow_scripts.stages import apply, embed, predict
+from workflow_scripts import methods
+from workflow_scripts.methods import runs
+from workflow_scripts.views.registry import open_view
+view = open_view(Path({str(view.path)!r}), read_split(Path({str(tmp_path / "split.json")!r})))
+runs.embed(Path({str(embedder)!r}), view, Path({str(tmp_path / "embeddings.h5")!r}))
+model, config = runs.load_embedder(Path({str(embedder)!r}))
+for recording in view.test():
+    methods.load(config["method"]).predict(model, recording)
+print(sorted({{*{TRAINING!r}, "torch"}} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == str([] if name in WITHOUT_TORCH else ["torch"])
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_options_refuse_what_they_do_not_know(name: str) -> None:
     known = next(iter(methods.config_model(name).model_fields))
@@ -182,7 +212,7 @@ def test_the_exported_model_is_the_trained_one(name: str, views: dict[str, Any],
     with torch.inference_mode():
         np.testing.assert_array_equal(functions.embed(model, recording), functions.embed(fresh, recording))
     for key, value in model.state_dict().items():
-        assert torch.equal(value, fresh.state_dict()[key]), key
+        assert np.array_equal(np.asarray(value), np.asarray(fresh.state_dict()[key])), key
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -48,6 +48,12 @@ def test_scores_average_seeds_and_span_their_intervals() -> None:
     assert "5 or more groups" in caption and "2 seeds" in caption and "Diamonds" in caption
 
 
+def test_a_long_axis_label_takes_several_lines() -> None:
+    label = paper._axis_label("head_angle_median_deg")
+    assert " ".join(label.split()) == "Head angle, median error in degrees (lower is better)"
+    assert max(map(len, label.splitlines())) <= paper.WORDS
+
+
 def test_many_tasks_become_a_heat_map() -> None:
     plate = paper.scores({"comparison.csv": comparison(paper.MOST_PANELS + 1)}, dataset="d")
     assert plate is not None

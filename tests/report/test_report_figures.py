@@ -134,6 +134,12 @@ def test_classes_have_a_bar_a_method_and_background_comes_last() -> None:
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "b"]
 
 
+def test_bars_by_class_have_the_order_of_the_other_figures() -> None:
+    table = rows(metric=["f1/a", "f1/base", "f1/c", "f1/z"], value=0.5)
+    (axes,) = figures.class_bars(table, background="base", vocabulary=["base", "z", "c", "unseen", "a"]).axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["z", "c", "a", "base"]
+
+
 def test_long_names_of_methods_leave_room_for_the_bars() -> None:
     points = [f"lisbet_with_a_long_name · recipe~{name}" for name in ("pretrain", "finetune", "supervised", "none")]
     table = pd.concat([rows(metric="f1/attack", value=[0.5], method=name, chance=False) for name in points])

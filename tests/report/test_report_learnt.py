@@ -176,5 +176,14 @@ def test_numbers_nobody_read_are_marked():
     assert table is not None
     assert [row.mark for row in table.rows] == ["", "unverified"]
     assert table.rows[1].cells[3].text == "0.612 (not verified)"
-    assert learnt.protocols(numbers) == ["A paper (https://e.org): Other frames."]
+    numbers.append(
+        Published(method="Third", value=0.7, verified=True, **(about | {"source": "Another", "place": "tab. 2"}))
+    )
+    table = learnt.published_table(numbers, {}, "rats")
+    assert table is not None
+    assert [row.cells[4].text for row in table.rows] == ["[1]", "[1]", "[2] tab. 2"]
+    assert learnt.protocols(numbers) == [
+        "[1] A paper (https://e.org): Other frames.",
+        "[2] Another (https://e.org): Other frames.",
+    ]
     assert learnt.published_table([], {}, "rats") is None

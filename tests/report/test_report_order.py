@@ -9,10 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.formats.tables import COLUMNS
+from workflow_scripts.report.assemble import notices
 from workflow_scripts.report.data import Confusion, ReportData, TaskSummary
 from workflow_scripts.report.graph import by_stage, stages
+from workflow_scripts.report.heat import heat_map
 from workflow_scripts.report.html import render
 from workflow_scripts.report.learnt import curves
+from workflow_scripts.report.sections import table
 
 ROOT = Path(__file__).parents[2]
 
@@ -83,3 +87,41 @@ def test_a_sum_of_losses_does_not_press_its_terms_onto_the_axis() -> None:
     (alone,), (both,) = curves(pd.DataFrame(rows), "m"), curves(pd.DataFrame(rows + small), "m")
     assert '"type":"log"' not in alone[1].spec and '"type":"log"' in both[1].spec
     assert '"dtick":1' in alone[1].spec  # no epoch 1.5
+
+
+def test_the_mean_of_tasks_is_below_them() -> None:
+    table = pd.DataFrame(
+        [
+            {"dataset": "d", "task": task, "metric": metric, "value": 0.5, "method": "m", "readout": "probe"}
+            for task, metric in (("close", "macro_f1"), ("mean_f1", "f1"), ("strain", "macro_f1"))
+        ]
+    ).reindex(columns=COLUMNS)
+    drawn = heat_map(table, {})
+    assert drawn is not None
+    assert [row.task for row in drawn.rows] == ["close", "strain", "mean_f1"]
+
+
+def test_tables_of_sections_look_like_the_others() -> None:
+    frame = pd.DataFrame({"class": ["walk", "rear"], "support": [12, 3], "f1": [0.5, 0.0], "precision": [0.25, None]})
+    shown = table(frame, "Videos", "videos.csv")
+    assert [name for name, _ in shown.columns] == ["Class", "Support", "F1", "Precision"]
+    assert [[cell.text for cell in row.cells] for row in shown.rows] == [
+        ["walk", "12", "0.500", "0.250"],
+        ["rear", "3", "0.000", "–"],
+    ]
+
+
+def test_what_several_recordings_have_in_common_is_said_once(tmp_path: Path) -> None:
+    lines = [
+        ("a", "29% of the moving pixels are outside\nindividual1 top is missing in 9 frames"),
+        ("b", "43.5% of the moving pixels are outside"),
+        ("c", "8% of the moving pixels are outside\nindividual2 top is missing in 9 frames"),
+    ]
+    rows = [{"dataset": "d", "recording": name, "status": "ok", "warnings": text} for name, text in lines]
+    pd.DataFrame(rows).to_csv(tmp_path / "quality.csv", index=False)
+    pd.DataFrame(columns=["dataset", "method", "split", "note"]).to_csv(tmp_path / "notes.csv", index=False)
+    assert [(notice.where, notice.text) for notice in notices(tmp_path)] == [
+        ("d · a, b, c", "8–43.5% of the moving pixels are outside"),
+        ("d · a", "individual1 top is missing in 9 frames"),
+        ("d · c", "individual2 top is missing in 9 frames"),
+    ]

@@ -23,7 +23,7 @@ from workflow_scripts.formats.track_index import index_tracks
 from workflow_scripts.formats.tracks import Recording, open_tracks, write_tracks
 from workflow_scripts.report.graph import parse_rulegraph
 from workflow_scripts.stages.rulegraph import settled
-from workflow_scripts.training.checkpoints import load_weights, save_weights
+from workflow_scripts.training.weights import load_weights, save_weights
 
 ROOT = Path(__file__).parents[2]
 

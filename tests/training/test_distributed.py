@@ -13,8 +13,8 @@ import torch
 from builders import two_methods
 
 from workflow_scripts.core.errors import EthoMakeError
-from workflow_scripts.training.checkpoints import load_weights
 from workflow_scripts.training.distributed import share
+from workflow_scripts.training.weights import load_weights
 
 PROGRAM = [sys.executable, "-m", "builders.two_processes"]
 METHODS = [sys.executable, "-m", "builders.two_methods"]

@@ -13,9 +13,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from workflow_scripts.core.errors import EthoMakeError, InputError
 from workflow_scripts.core.files import read_yaml
-from workflow_scripts.training.checkpoints import EXIT_INTERRUPTED, load_weights, read_checkpoint
+from workflow_scripts.training.checkpoints import EXIT_INTERRUPTED
 from workflow_scripts.training.logs import MetricsLog
 from workflow_scripts.training.loop import LoopOptions, fit
+from workflow_scripts.training.weights import load_weights, read_checkpoint
 
 STEPS = 5  # per epoch, of five epochs
 

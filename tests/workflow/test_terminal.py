@@ -16,7 +16,7 @@ import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from workflow_scripts.core.progress import FOLDER, Meter, Reading, metered, readings
-from workflow_scripts.workflow.live import LogHandler, bar, explanation
+from workflow_scripts.workflow.live import LogHandler, bar, explanation, fit
 from workflow_scripts.workflow.start import decorated, ending
 from workflow_scripts.workflow.tally import Tally, duration, label
 
@@ -128,7 +128,21 @@ def test_a_failure_shows_the_end_of_its_log_and_why(shown: tuple[LogHandler, io.
     assert text.startswith("Failed: train m\n") and "epoch 29" in text and "epoch 5" not in text
     assert f"  Why: no labels; add.\n  Log: {log}\n" in text
     assert text.count("Failed again") == 1 and "Exiting" not in text and "Called" not in text
+    assert "Failed again (attempt 2): train m, for the same reason.\n" in text
     assert "1 job failed:\n  train m: no labels; add.\n" in text
+
+
+def test_a_log_of_one_sentence_is_not_shown_twice(shown: tuple[LogHandler, io.StringIO], tmp_path: Path) -> None:
+    handler, stream = shown
+    log = tmp_path / "convert.log"
+    log.write_text("2026-11-28 23:11:58,953 ERROR ethomake: a.csv: line 7: has 2 cells.\n")
+    handler.handle(event(LogEvent.JOB_ERROR, "x", logging.ERROR, jobid=3, rule_name="convert", log=[str(log)]))
+    assert stream.getvalue() == f"Failed: convert\n  Why: a.csv: line 7: has 2 cells.\n  Log: {log}\n"
+
+
+def test_a_line_that_is_cut_says_so() -> None:
+    assert fit("now train", 9) == "now train"
+    assert fit("now train rats", 9) == "now trai…"
 
 
 def test_a_job_that_goes_well_the_second_time_did_not_fail(shown: tuple[LogHandler, io.StringIO]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from workflow_scripts.behaviour.calibration import Calibration, fit_calibration
 from workflow_scripts.behaviour.paths import Prices, best_paths, log_of, tune_prices
 from workflow_scripts.behaviour.span import INDEPENDENT_S, Span, inside_span, learn_span, span_of, within
-from workflow_scripts.behaviour.thresholds import Held, Rule, class_scores, decide, shown_classes, tune
+from workflow_scripts.behaviour.thresholds import Held, Rule, class_scores, decide, guarded, shown_classes, tune
 from workflow_scripts.core.typing import BoolArray, Float64Array, FloatArray, Int64Array
 
 DURATIONS = (0.0, 0.25, 0.5, 1.0, 2.0)
@@ -191,13 +191,14 @@ def tune_decision(
         for each in held
     ]
     rules, prices = tuple(Rule() for _ in vocabulary), Prices.plain(n)
+    shown = shown_classes(held, n, code)
     if kind == "path":
         prices = tune_prices(calibrated, n, code)
     else:
-        rules = tuple(tune(calibrated, n, code, fps, durations=DURATIONS, thresholds=THRESHOLDS))
+        tried = {"durations": DURATIONS, "thresholds": THRESHOLDS}
+        rules = tuple(guarded(calibrated, tune(calibrated, n, code, fps, **tried), code, fps, shown, **tried))
     decision = Decision(kind, vocabulary, background, fps, calibration, rules, prices, span=span)
     said = [decision.apply(each.probabilities) for each in held]
-    shown = shown_classes(held, n, code)
     scores = [np.nan_to_num(class_scores(held, said, each)) for each in shown]
     score = float(np.mean(scores)) if scores else float("nan")
     return replace(decision, unknown_below=unknown_below, held_score=score)

@@ -20,7 +20,7 @@ DURATIONS = (0.0, 0.05, 0.1, 0.2, 0.4)
 """Shortest bouts and longest closed gaps that are tried, in seconds."""
 
 LOWEST_KEPT = 0.25
-"""Lowest threshold where the best one is the lowest of all that are tried."""
+"""Lowest threshold of a class whose best one is the lowest of all that are tried."""
 
 LEARNT = 0.05
 """A class is learnt where its frame F1 on held-out videos is better than that of calling every frame by this."""
@@ -188,13 +188,20 @@ def tune(
 
 
 def guarded(
-    held: Sequence[Held], rules: Sequence[Rule], background: int | None, fps: float, shown: Sequence[int]
+    held: Sequence[Held],
+    rules: Sequence[Rule],
+    background: int | None,
+    fps: float,
+    shown: Sequence[int],
+    *,
+    durations: Sequence[float] = DURATIONS,
+    thresholds: Sequence[float] = THRESHOLDS,
 ) -> list[Rule]:
-    """Return the rules to be kept, which must not call every frame of another video.
+    """Return the rules to be kept, which must not call every frame of another recording.
 
     A class whose frame F1 is hardly better than that of calling every frame was not learnt, and keeps the plain rule.
     One whose best threshold is the lowest that is tried is tuned again without the low ones: the best threshold is half
-    of the best F1 (Lipton et al. 2014), so that so low a one fits the few held-out videos and nothing else.
+    of the best F1 (Lipton et al. 2014), so that so low a one fits the few held-out recordings and nothing else.
 
     Parameters
     ----------
@@ -205,13 +212,21 @@ def guarded(
     fps : float
     shown : sequence of int
         Classes that were tuned.
+    durations, thresholds : sequence of float
+        What was tried.
     """
     kept = list(rules)
-    if any(kept[code].threshold < LOWEST_KEPT for code in shown):
+    lowest = min(thresholds)
+    if any(kept[code].threshold <= lowest for code in shown):
         higher = tune(
-            held, len(rules), background, fps, thresholds=[value for value in THRESHOLDS if value >= LOWEST_KEPT]
+            held,
+            len(rules),
+            background,
+            fps,
+            durations=durations,
+            thresholds=[value for value in thresholds if value >= LOWEST_KEPT],
         )
-        kept = [higher[code] if np.isclose(rule.threshold, THRESHOLDS[0]) else rule for code, rule in enumerate(kept)]
+        kept = [higher[code] if rule.threshold <= lowest else rule for code, rule in enumerate(kept)]
     for code in shown:
         found, chance = skill(held, [apply_rule(video.probabilities[:, code], kept[code]) for video in held], code)
         if found < chance + LEARNT:

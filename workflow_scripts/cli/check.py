@@ -51,7 +51,10 @@ def _dataset(options: argparse.Namespace) -> None:
         raise ConfigError(
             f"The dataset {card.name!r} is not valid: {len(shown)} problem{'s' * (len(shown) > 1)}, listed above."
         )
-    opened = f"{len(found.briefs)} recordings of {len(card.shards)} files were opened" if card.shards else ""
+    recordings, files = len(found.briefs), len(card.shards)
+    opened = (
+        f"{recordings} recording{'s' * (recordings != 1)} of {files} file{'s' * (files != 1)} opened" if files else ""
+    )
     if card.simulate is not None:
         opened = "its files are simulated when it is first used"
     print(f"The dataset {card.name!r} is valid ({opened}).")

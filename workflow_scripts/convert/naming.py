@@ -14,6 +14,7 @@ import numpy.typing as npt
 from workflow_scripts.cards.card import Card
 from workflow_scripts.cards.patterns import LabelSource
 from workflow_scripts.cards.sheet import Rename
+from workflow_scripts.core.arrays import any_nan
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.typing import Float32Array
 from workflow_scripts.formats.tracks import Labels, Recording
@@ -80,7 +81,7 @@ def by_card(tracks: Path, raw: Recording, card: Card, rename: Rename, warn: list
     space = raw.position.shape[3]
     if card.space is not None and space != card.space:
         raise InputError(tracks, f"has {space} coordinates a point, and the card says space: {card.space}", "fix space")
-    seen: npt.NDArray[np.bool_] = np.asarray(~np.isnan(raw.position).any(axis=-1))
+    seen: npt.NDArray[np.bool_] = np.asarray(~any_nan(raw.position))
     animals = _renamed(tracks, "individuals", raw.individuals, rename.individuals)
     points = _renamed(tracks, "keypoints", raw.keypoints, rename.keypoints)
     there = np.asarray(seen.any(axis=2))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from workflow_scripts.core.arrays import any_nan
 from workflow_scripts.formats.images import TASK, open_images
 from workflow_scripts.formats.tracks import Labels, open_tracks
 
@@ -37,7 +38,7 @@ def quality_tables(tracks: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     spread: Spread = []
     with open_tracks(tracks) as reader:
         for recording in reader:
-            missing = np.isnan(recording.position).any(axis=-1)
+            missing = any_nan(recording.position)
             quality.append(
                 {
                     "recording": recording.id,
@@ -87,7 +88,7 @@ def image_tables(images: str | Path) -> tuple[pd.DataFrame, pd.DataFrame]:
                     "fps": whole.fps,
                     "individuals": 1,
                     "keypoints": len(mine.names),
-                    "missing": float(np.isnan(mine.points).any(axis=-1).mean()),
+                    "missing": float(any_nan(mine.points).mean()),
                     "filled": 0.0,
                     "status": "ok",
                     "warnings": "" if number else "\n".join(reader.warnings),

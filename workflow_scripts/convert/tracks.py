@@ -19,6 +19,7 @@ from workflow_scripts.convert.blocks import cut
 from workflow_scripts.convert.labels import with_background
 from workflow_scripts.convert.naming import by_card, label_options, later, longer, padded
 from workflow_scripts.convert.resample import FPS_TOLERANCE, mask_unscored, resample
+from workflow_scripts.core.arrays import any_nan
 from workflow_scripts.core.errors import ConfigError, EmptyRecordingError, InputError
 from workflow_scripts.core.files import digest
 from workflow_scripts.core.typing import Float32Array
@@ -169,7 +170,7 @@ def _without_gaps(tracks: Path, recording: Recording, gaps: Gaps, *, zero: bool)
     if np.isinf(position).any():
         frame = int(np.argwhere(np.isinf(position))[0][0])
         raise InputError(tracks, f"frame {frame} holds an infinite coordinate", "export the file again")
-    missing = np.isnan(position).any(axis=-1)
+    missing = any_nan(position)
     if zero:
         missing |= (position == 0).all(axis=-1)
     confidence[missing] = np.nan

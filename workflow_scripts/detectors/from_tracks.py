@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from workflow_scripts.core.arrays import any_nan
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.detectors.lookup import Lookup
@@ -95,7 +96,7 @@ def boxes_of(recording: Recording, options: Options) -> npt.NDArray[np.float32]:
     parts = _chosen("keypoint", options.keypoints, recording.keypoints)
     position = recording.position[:, animals][:, :, parts].reshape(recording.n_frames, -1, 2)
     confidence = recording.confidence[:, animals][:, :, parts].reshape(recording.n_frames, -1)
-    seen = ~np.isnan(position).any(axis=-1) & (position != 0).any(axis=-1)
+    seen = ~any_nan(position) & (position != 0).any(axis=-1)
     seen &= ~(confidence < options.min_likelihood)
     enough = seen.sum(axis=1) >= options.min_points
     low = np.where(seen[..., None], position, np.inf).min(axis=1)

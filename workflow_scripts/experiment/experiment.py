@@ -176,7 +176,7 @@ class Experiment:
         for dataset, use in self.config.datasets.items():
             card, runs = self.cards[dataset], []
             splits = [
-                (card.pooled_as(family, name), name)
+                (card.pooled_as(family, name), name, family in use.one_seed)
                 for family in families[dataset]
                 for name in card.split_names(family)
             ]
@@ -184,13 +184,12 @@ class Experiment:
                 model = methods.config_model(method)
                 if model.kind != card.kind:
                     continue
-                seeds = self.config.seeds if model.seeded else self.config.seeds[:1]
                 for setting, parsed in self._settings(dataset, method):
                     options, readout = parsed.model_dump(mode="json"), parsed.readout()
                     window = parsed.window_frames()
                     for mode in self.config.modes if model.faithful else ["sound"]:
-                        for family, split in splits:
-                            for seed in seeds:
+                        for family, split, once in splits:
+                            for seed in self.config.seeds if model.seeded and not once else self.config.seeds[:1]:
                                 runs.append(
                                     Run(dataset, method, mode, setting, split, seed, family, options, readout, window)
                                 )

@@ -74,7 +74,7 @@ def joint_runs(experiment: Experiment, dataset: str, runs: Sequence[Run]) -> Ite
     """
     config, use = experiment.config, experiment.use(dataset)
     known = {(run.method, run.mode, run.setting, run.split, run.seed): run for run in runs}
-    places = list(dict.fromkeys((run.family, run.split) for run in runs))
+    places = list(dict.fromkeys((run.family, run.split, run.seed) for run in runs))
     for row, members in config.joint.items():
         named = list(use.methods or [*config.methods, *config.joint])
         if not experiment.tasks(dataset) or not {row, *methods_of(members)} <= {*named}:
@@ -83,10 +83,12 @@ def joint_runs(experiment: Experiment, dataset: str, runs: Sequence[Run]) -> Ite
         if any(model.kind != experiment.cards[dataset].kind for model in models):
             continue
         modes = config.modes if any(model.faithful for model in models) else ["sound"]
-        seeds = config.seeds if any(model.seeded for model in models) else config.seeds[:1]
+        seeded = any(model.seeded for model in models)
         for settings in itertools.product(*(_settings(experiment, dataset, member) for member in members)):
             name = _name([given for given, member in zip(settings, members, strict=True) if AT not in member])
-            for mode, (family, split), seed in itertools.product(modes, places, seeds):
+            for mode, (family, split, seed) in itertools.product(modes, places):
+                if not seeded and seed != config.seeds[0]:
+                    continue
                 found = {}
                 for member, model, setting in zip(members, models, settings, strict=True):
                     own_mode, own_seed = mode if model.faithful else "sound", seed if model.seeded else config.seeds[0]

@@ -22,6 +22,9 @@ class DatasetUse(Strict):
         min_length=1,
         description="Split families of the card; folds are pooled. Default: official, or the card's first.",
     )
+    one_seed: list[Name] = Field(
+        [], description="Those of the splits that run with the first seed alone, such as repeated draws of labels."
+    )
     tasks: list[str] | None = Field(None, description="Tasks of the card to probe; empty = all of them.")
     methods: list[str] | None = Field(None, description="Methods run on this dataset; empty = all of the experiment's.")
     overrides: dict[str, dict[str, Any]] = Field({}, description="Method options on this dataset alone, by method.")
@@ -32,8 +35,10 @@ class DatasetUse(Strict):
 
     @model_validator(mode="after")
     def _once(self) -> DatasetUse:
-        for what in ("splits", "tasks", "methods"):
+        for what in ("splits", "one_seed", "tasks", "methods"):
             require_unique(what, getattr(self, what) or [])
+        if unknown := sorted(set(self.one_seed) - set(self.splits)):
+            raise ValueError(f"one_seed: {unknown[0]!r} is none of the splits ({', '.join(self.splits)})")
         return self
 
 

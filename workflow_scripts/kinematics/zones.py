@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from workflow_scripts.core.arrays import any_nan
 from workflow_scripts.core.typing import BoolArray, Float64Array
 
 Shape = Mapping[str, Sequence[Any]]
@@ -62,4 +63,4 @@ def to_border(places: npt.NDArray[np.floating], shape: Shape) -> Float64Array:
         share = np.clip(((points - start) @ along) / length, 0, 1) if length else np.zeros(points.shape[:-1])
         apart = np.linalg.norm(points - (start + share[..., None] * along), axis=-1)
         nearest = np.minimum(nearest, apart)
-    return np.where(np.isnan(points).any(axis=-1), np.nan, nearest)
+    return np.where(any_nan(points), np.nan, nearest)

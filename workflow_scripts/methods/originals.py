@@ -21,9 +21,9 @@ from workflow_scripts.methods.runs import (
     export_embedder,
     load_embedder,
     plain_spec,
-    save_weights,
     write_yaml,
 )
+from workflow_scripts.methods.state import save_weights
 from workflow_scripts.views.tracks import DataSpec
 
 

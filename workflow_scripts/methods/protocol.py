@@ -16,7 +16,7 @@ class Method(Protocol):
         """Return the data module that a model is fitted on."""
 
     def build(self, config: Any, spec: Any) -> Any:
-        """Return the model, a `torch.nn.Module` (a LightningModule where it is trained by gradient)."""
+        """Return the model, a `torch.nn.Module` or :class:`workflow_scripts.training.buffers.Buffers`."""
 
     def embed(self, model: Any, recording: Any) -> Any:
         """Return float32 (time, dim), one row a frame."""

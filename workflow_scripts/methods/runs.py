@@ -16,10 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 import yaml
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from workflow_scripts import __version__, methods
 from workflow_scripts.core.errors import EthoMakeError, InputError
@@ -30,7 +28,8 @@ from workflow_scripts.formats.embeddings import write_embeddings
 from workflow_scripts.formats.predictions import Prediction, create_predictions
 from workflow_scripts.methods.protocol import Finishes
 from workflow_scripts.methods.saved import read_run
-from workflow_scripts.training.devices import inference_device, set_up, sparing
+from workflow_scripts.methods.state import Model, count, load_weights, save_weights
+from workflow_scripts.training.devices import answering, inference_device, set_up, sparing
 from workflow_scripts.views.registry import SPECS, Spec, View
 
 log = logging.getLogger("ethomake.runs")
@@ -47,13 +46,6 @@ LIBRARIES = ("torch", "lightning", "numpy", "scipy", "h5py", "scikit-learn")
 def environment() -> dict[str, str]:
     """Versions that may change a number."""
     return {"ethomake": __version__, "python": platform.python_version()} | {name: version(name) for name in LIBRARIES}
-
-
-def save_weights(path: str | Path, model: torch.nn.Module) -> None:
-    """Write a model's state dict as safetensors, whole or not at all."""
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with atomic_path(path) as part:
-        save_file(state, part)
 
 
 def write_yaml(path: Path, value: dict[str, Any]) -> None:
@@ -92,12 +84,11 @@ def train(method: str, settings: dict[str, Any], view: View, *, folder: Path, se
     code : str
         Digest of the code; with that of the data it says whether a half-finished training may go on.
     """
-    torch.set_num_threads(1)  # two were several times slower for models of this size
-    torch.manual_seed(seed)
     options = dict(settings["options"])
     known = methods.config_model(method).model_fields
     options |= {key: value for key, value in {"seed": seed, "mode": settings["mode"]}.items() if key in known}
     functions = methods.load(method)
+    set_up(seed)
     spec = view.spec()
     config = methods.parse(method, options).resolved(settings["mode"], spec.vocabularies)
     data = functions.prepare(view, config)
@@ -174,8 +165,8 @@ def _training_lines(view: View, trained: Sequence[str], seed: int) -> list[str]:
     return lines
 
 
-def _model_card(hparams: dict[str, Any], about: Sequence[str], model: torch.nn.Module) -> str:
-    size = sum(tensor.numel() for tensor in model.state_dict().values())
+def _model_card(hparams: dict[str, Any], about: Sequence[str], model: Model) -> str:
+    size = count(model)
     lines = "\n".join(f"- {line}" for line in about)
     details = yaml.safe_dump({key: hparams[key] for key in ("options", "versions")}, sort_keys=False)
     return f"""# {hparams["method"]} ({hparams["mode"]}) on {hparams["dataset"]}, split {hparams["split"]}
@@ -192,7 +183,7 @@ def _model_card(hparams: dict[str, Any], about: Sequence[str], model: torch.nn.M
 
 def keep_imported(
     folder: Path,
-    model: torch.nn.Module,
+    model: Model,
     method: str,
     config: methods.Options,
     spec: Spec,
@@ -206,7 +197,7 @@ def keep_imported(
     Parameters
     ----------
     folder : Path
-    model : torch.nn.Module
+    model : Model
         With the weights.
     method : str
     config : Options
@@ -263,12 +254,12 @@ def export_embedder(folder: Path, weights: str = "best") -> None:
     write_yaml(folder / "embedder" / "config.yaml", config)
 
 
-def _restore(config: dict[str, Any], weights: Path) -> torch.nn.Module:
+def _restore(config: dict[str, Any], weights: Path) -> Model:
     functions = methods.load(config["method"])
     spec = spec_of(config)
-    model: torch.nn.Module = functions.build(methods.parse(config["method"], config["options"]), spec)
+    model: Model = functions.build(methods.parse(config["method"], config["options"]), spec)
     try:
-        model.load_state_dict(load_file(weights), strict=True)
+        model.load_state_dict(load_weights(weights, model), strict=True)
     except (SafetensorError, OSError) as error:
         raise InputError(weights, f"is no readable safetensors file ({error})", "run the train rule again") from error
     except RuntimeError as error:
@@ -277,12 +268,12 @@ def _restore(config: dict[str, Any], weights: Path) -> torch.nn.Module:
     return model.eval()
 
 
-def load_embedder(folder: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
+def load_embedder(folder: Path) -> tuple[Model, dict[str, Any]]:
     """Read an exported embedder.
 
     Returns
     -------
-    model : torch.nn.Module
+    model : Model
     config : dict
         Method, options, data specification and dimension names.
     """
@@ -290,10 +281,10 @@ def load_embedder(folder: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
     return _restore(config, folder / "model.safetensors"), config
 
 
-def on_device(embedder: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
+def on_device(embedder: Path) -> tuple[Model, dict[str, Any]]:
     """Read an exported embedder, on the GPU where the rules of its method ask for one and one is there."""
-    set_up()
     model, config = load_embedder(embedder)
+    set_up()
     if methods.config_model(config["method"]).neural:
         model = model.to(inference_device())
     return model, config
@@ -313,7 +304,7 @@ def embed(embedder: Path, view: View, output: Path, *, half: bool = False) -> No
     total = len({*view.split.train, *view.split.validation, *view.split.test})
 
     def each() -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
-        with torch.inference_mode():
+        with answering():
             for recording in metered(view.everything(), f"embed {config['method']}", total, "recordings"):
                 spec.check(recording)
                 array = sparing(partial(functions.embed, model, recording))
@@ -352,7 +343,7 @@ def predict(embedder: Path, view: View, tasks: Sequence[str], output: Path, *, r
     functions = methods.load(config["method"])
     spec = spec_of(config)
     declared: set[str] = set()
-    with create_predictions(output) as writer, torch.inference_mode():
+    with create_predictions(output) as writer, answering():
         for recording in view.test():
             spec.check(recording)
             said = sparing(partial(functions.predict, model, recording)) or {}

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from workflow_scripts import methods
 from workflow_scripts.behaviour.decided import read_decision
@@ -21,7 +20,7 @@ from workflow_scripts.evaluation.probe.readout import READOUT_FILES, load_readou
 from workflow_scripts.formats.predictions import Prediction
 from workflow_scripts.formats.tracks import Labels
 from workflow_scripts.methods.runs import on_device, prediction_of, spec_of
-from workflow_scripts.training.devices import sparing
+from workflow_scripts.training.devices import answering, sparing
 from workflow_scripts.views.seen import seen_frames
 
 
@@ -119,7 +118,7 @@ class Trained:
         """
         self.spec.check(recording)
         known = self.facts()
-        with torch.inference_mode():
+        with answering():
             own: dict[str, Any] = {}
             if self.native and prefer != "probe":
                 own = sparing(partial(self.functions.predict, self.model, recording)) or {}

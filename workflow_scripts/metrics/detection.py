@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from workflow_scripts.core.arrays import any_nan
 from workflow_scripts.core.typing import FloatArray
 
 THRESHOLDS = tuple(np.round(np.arange(0.5, 1.0, 0.05), 2))
@@ -101,9 +102,9 @@ def containment(boxes: FloatArray, points: npt.NDArray[np.floating]) -> tuple[fl
     frames : int
         Frames with at least one point, which the share is of.
     """
-    known = ~np.isnan(points).any(axis=-1)
+    known: npt.NDArray[np.bool_] = ~any_nan(points)
     frames = known.any(axis=1)
     with np.errstate(invalid="ignore"):
         inside = (points >= boxes[:, None, :2]).all(axis=-1) & (points <= boxes[:, None, 2:]).all(axis=-1)
-    every = (inside | ~known).all(axis=1)
+    every = np.asarray((inside | ~known).all(axis=1))
     return float(every[frames].mean()) if frames.any() else float("nan"), int(frames.sum())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from workflow_scripts.report.data import (
 from workflow_scripts.report.summary import Unscored, five_lines, unscored_lines
 from workflow_scripts.report.timeline import frames
 
+NUMBER = re.compile(r"(?<![\w.-])\d+(?:\.\d+)?(?![\w])")
+"""A number of a sentence, but not one of a name such as `individual1` or `tail-2`."""
 VALUES = ("continuous", "points")
 """Kinds of tasks without classes."""
 
@@ -113,14 +116,37 @@ def confusions(tables: Path) -> list[Confusion]:
     return made
 
 
+def _those(which: list[tuple[str, str]]) -> str:
+    names = [name for name, _ in which]
+    return ", ".join(names) if len(names) <= 6 else f"{', '.join(names[:5])} and {len(names) - 5} more"
+
+
+def merged(which: list[tuple[str, str]]) -> str:
+    """Say once what several recordings have in common: where their sentences differ in a number, its range.
+
+    Parameters
+    ----------
+    which : list of (str, str)
+        Recording and its sentence; the sentences are equal but for their numbers.
+    """
+    found = [NUMBER.findall(line) for _, line in which]
+    ranges = iter(list(zip(*found, strict=True)))
+
+    def spanned(_: re.Match[str]) -> str:
+        numbers = sorted(set(next(ranges)), key=float)
+        return numbers[0] if len(numbers) == 1 else f"{numbers[0]}–{numbers[-1]}"
+
+    return NUMBER.sub(spanned, which[0][1])
+
+
 def notices(tables: Path) -> list[Notice]:
-    """Gather the warnings of conversion and of the probes; the same one in several runs is said once."""
+    """Gather the warnings of conversion and of the probes; the same one of several recordings or runs is said once."""
     quality = read_small(tables / "quality.csv")
-    found = [
-        Notice("warning", f"{row['dataset']} · {row['recording']}", line)
-        for row in quality[quality["status"] == "ok"].to_dict("records")
-        for line in _lines(row["warnings"])
-    ]
+    alike: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for row in quality[quality["status"] == "ok"].to_dict("records"):
+        for line in _lines(row["warnings"]):
+            alike.setdefault((row["dataset"], NUMBER.sub("#", line)), []).append((str(row["recording"]), line))
+    found = [Notice("warning", f"{dataset} · {_those(which)}", merged(which)) for (dataset, _), which in alike.items()]
     notes = read_small(tables / "notes.csv")
     for (dataset, method, note), rows in notes.groupby(["dataset", "method", "note"], sort=False):
         splits = ", ".join(dict.fromkeys(rows["split"]))

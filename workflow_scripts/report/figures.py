@@ -128,10 +128,11 @@ def method_bars(table: pd.DataFrame, metric: str = "macro_f1", title: str = "") 
     return figure
 
 
-def _class_order(found: Sequence[Score], background: str | None) -> list[str]:
-    """Classes as the table lists them, the background last: it is rarely the question."""
-    names = list(dict.fromkeys(score.metric.removeprefix("f1/") for score in found))
-    return sorted(names, key=lambda name: name == background)
+def _class_order(found: Sequence[Score], vocabulary: Sequence[str], background: str | None) -> list[str]:
+    """Classes as the vocabulary has them, others as the table; the background last: it is rarely the question."""
+    names = dict.fromkeys(score.metric.removeprefix("f1/") for score in found)
+    ordered = [*(name for name in vocabulary if name in names), *(name for name in names if name not in vocabulary)]
+    return sorted(ordered, key=lambda name: name == background)
 
 
 def _method_order(found: Sequence[Score]) -> list[str]:
@@ -142,7 +143,9 @@ def _method_order(found: Sequence[Score]) -> list[str]:
 
 
 @styled
-def class_bars(table: pd.DataFrame, title: str = "", background: str | None = None) -> Figure:
+def class_bars(
+    table: pd.DataFrame, title: str = "", background: str | None = None, vocabulary: Sequence[str] = ()
+) -> Figure:
     """Draw every class's F1 by method, with intervals, and the best chance row as a line across the class.
 
     Parameters
@@ -152,10 +155,12 @@ def class_bars(table: pd.DataFrame, title: str = "", background: str | None = No
     title : str
     background : str, optional
         Class that means nothing of interest, drawn last.
+    vocabulary : sequence of str
+        Classes in the order of the other figures; those of the table where empty.
     """
     found = [s for s in scores(table) if s.metric.startswith("f1/") and math.isfinite(s.value)]
     methods = _method_order([score for score in found if not score.chance])
-    classes = _class_order(found, background)
+    classes = _class_order(found, vocabulary, background)
     if not methods:
         return empty("No F1 by class")
     thick = 0.155 if len(methods) > 3 else 0.2  # inches a bar

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from workflow_scripts.metrics.registry import find
+from workflow_scripts.metrics.registry import find, is_mean
 from workflow_scripts.metrics.registry import title as title_of
 from workflow_scripts.report.tables import (
     Score,
@@ -124,7 +124,7 @@ def heat_map(comparison: pd.DataFrame, links: dict[tuple[str, str], str]) -> Hea
             shares.setdefault(label, []).append(cell.relative)
         lines.append((str(dataset), str(task), metric, cells))
     order = list(dict.fromkeys(dataset for dataset, *_ in lines))
-    lines.sort(key=lambda line: order.index(line[0]))
+    lines.sort(key=lambda line: (order.index(line[0]), is_mean(line[1])))  # the mean of tasks below them
     if not shares:
         return None
     methods = sorted(shares, key=lambda label: (-_mean(shares[label]), label))

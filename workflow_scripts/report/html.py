@@ -95,8 +95,8 @@ def _graph(data: ReportData) -> Plot | None:
     follows = "; ".join(f"{a} → {b}" for a, b in arrows)
     return Plot(
         to_svg(rule_graph(data.rules, data.stages, jobs), label=f"Stages: {words}. Order: {follows}", prefix="rules"),
-        "Stages of the workflow, inputs on top, each with its rules and the number of their jobs. Arrows that longer "
-        "paths imply are left out.",
+        "Stages of the workflow, inputs on top, each with its rules and the number of their jobs. "
+        "A rule without a number keeps no count. Arrows that longer paths imply are left out.",
     )
 
 

@@ -261,6 +261,7 @@ def published_table(numbers: Sequence[Published], ours: dict[tuple[str, str], li
         return None
     # Where nothing here is comparable, two columns of dashes would only press the sources together.
     beside = any((entry.task, entry.metric) in ours for entry in numbers)
+    cited = _cited(numbers)
     lines = []
     for entry in numbers:
         found = ours.get((entry.task, entry.metric), [])
@@ -272,7 +273,7 @@ def published_table(numbers: Sequence[Published], ours: dict[tuple[str, str], li
             Cell(entry.method, entry.method),
             Cell(number(entry.value, 3) + ("" if entry.verified else " (not verified)"), entry.value),
             *((_ours(mine), _ours(best)) if beside else ()),
-            Cell(f"{entry.source}{', ' if entry.place else ''}{entry.place}", entry.source),
+            Cell(f"[{cited[_source(entry)]}] {entry.place}".rstrip(), entry.source),
         )
         lines.append(Row(cells, "" if entry.verified else "unverified"))
     columns = (
@@ -284,7 +285,7 @@ def published_table(numbers: Sequence[Published], ours: dict[tuple[str, str], li
         ("Source", False),
     )
     frame = pd.DataFrame([entry.model_dump(mode="json") for entry in numbers])
-    caption = f"{name}: numbers from the literature; they came about in other ways, see below"
+    caption = f"{name}: numbers from the literature; they came about in other ways, as the sources below say"
     return Table(caption, columns, tuple(lines), f"{name}-published.csv", csv_uri(frame))
 
 
@@ -294,11 +295,17 @@ def _ours(score: Score | None) -> Cell:
     return Cell(f"{score.label} {with_interval(score.value, score.low, score.high)}", score.value)
 
 
+def _source(entry: Published) -> str:
+    """Return a source with where it is and how its numbers came about."""
+    where = f" ({entry.url})" if entry.url else ""
+    return f"{entry.source}{where}{': ' if entry.protocol else ''}{entry.protocol}"
+
+
+def _cited(numbers: Sequence[Published]) -> dict[str, int]:
+    """Number the sources in the order in which the table names them."""
+    return {text: k for k, text in enumerate(dict.fromkeys(map(_source, numbers)), 1)}
+
+
 def protocols(numbers: Sequence[Published]) -> list[str]:
-    """Say once for each source how its numbers came about, and where it is."""
-    protocols: dict[str, None] = {}
-    for item in numbers:
-        where = f" ({item.url})" if item.url else ""
-        if item.protocol:
-            protocols[f"{item.source}{where}: {item.protocol}"] = None
-    return list(protocols)
+    """Say once for each source, by its number in the table, how its numbers came about and where it is."""
+    return [f"[{k}] {text}" for text, k in _cited(numbers).items()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -145,15 +146,22 @@ def _result_plots(rows: pd.DataFrame, identifier: str, summary: TaskSummary | No
             if score.metric.startswith("f1/") and not score.chance
         )
         svg = to_svg(
-            figures.class_bars(rows, background=background),
+            figures.class_bars(rows, background=background, vocabulary=list(counts)),
             label=f"Bar chart of F1 by class: {words}",
             prefix=f"{identifier}-classes",
         )
         caption = (
             "F1 by class and method with confidence intervals. The dotted line across a class is its best chance row."
         ) + fewer
+        if any(_lacks_interval(score) for score in found):
+            caption += " A bar without a line is of a class that too few held-out groups show for an interval."
         plots.append(Plot(svg, caption))
     return plots
+
+
+def _lacks_interval(score: Score) -> bool:
+    of_class = score.metric.startswith("f1/") and not score.chance
+    return of_class and math.isfinite(score.value) and not math.isfinite(score.low)
 
 
 def _seeds(found: list[Score]) -> int:
@@ -209,7 +217,7 @@ def _task_facts(summary: TaskSummary | None) -> str:
         return ""
     unit = "frames" if summary.level == "frame" else "sequences"
     classes = f", {len(summary.vocabulary)} classes" if summary.vocabulary else ""
-    return f"{summary.kind}, one label a {summary.level}{classes}; {count(summary.labelled)} labelled {unit}."
+    return f"{heading(summary.kind)}, one label a {summary.level}{classes}; {count(summary.labelled)} labelled {unit}."
 
 
 def _task(data: ReportData, section: DatasetSection, task: str, rows: pd.DataFrame, identifier: str) -> TaskView:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -36,6 +37,8 @@ Tables = Mapping[str, pd.DataFrame]
 COLUMNS = 3
 LONGEST = 40
 """Letters of a method's name that are shown."""
+WORDS = 32
+"""Letters of an axis label in one line of a panel."""
 MOST_PANELS = 12
 """With more tasks than this, a heat map takes the place of a panel a task."""
 
@@ -125,7 +128,7 @@ def _panels(data: pd.DataFrame) -> Figure:
         axis.set_yticks(range(len(rows)), [shorten(name, LONGEST) for name in rows["method"]])
         axis.set_ylim(len(rows) - 0.5, -0.5)
         axis.grid(axis="x")
-        axis.set_xlabel(_axis_label(rows["metric"].iloc[0]))
+        axis.set_xlabel(_axis_label(rows["metric"].iloc[0]), fontsize=8)
         if find(rows["metric"].iloc[0]).bounds == UNIT:
             axis.set_xlim(0, 1)
         axis.set_title(shorten(task, 30))
@@ -133,7 +136,9 @@ def _panels(data: pd.DataFrame) -> Figure:
 
 
 def _axis_label(metric: str) -> str:
-    return heading(title_of(metric)) + (" (lower is better)" if find(metric).lower_is_better else "")
+    """Return the title of a metric in lines that a panel has room for."""
+    words = heading(title_of(metric)) + (" (lower is better)" if find(metric).lower_is_better else "")
+    return "\n".join(textwrap.wrap(words, WORDS))
 
 
 @styled
@@ -171,14 +176,15 @@ def classes(tables: Tables, *, dataset: str, task: str) -> Plate | None:
     table = _rows(tables, dataset, task)
     table = table[table["metric"].str.startswith("f1/")]
     labels = tables["tables/labels.csv"]
-    background = background_in(labels[(labels["dataset"] == dataset) & (labels["task"] == task)])
+    here = labels[(labels["dataset"] == dataset) & (labels["task"] == task)]
     if table["value"].notna().sum() == 0:
         return None
     caption = (
         f"F1 by class of {task} on {dataset}, held-out recordings, 95 % bootstrap over groups; "
         "the broken line is the best chance row."
     )
-    return figures.class_bars(table, f"{dataset} · {task}", background), table, caption
+    vocabulary = list(dict.fromkeys(here["label"].dropna().astype(str)))
+    return figures.class_bars(table, f"{dataset} · {task}", background_in(here), vocabulary), table, caption
 
 
 def positives(tables: Tables, *, dataset: str, positive: str) -> Plate | None:

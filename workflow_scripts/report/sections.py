@@ -15,7 +15,7 @@ from workflow_scripts.core.documents import require_inside
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.sections import Item, Section, read_section
 from workflow_scripts.report.interactive import Interactive, draw
-from workflow_scripts.report.tables import Cell, Row, Table, csv_uri, number
+from workflow_scripts.report.tables import NOTHING, Cell, Row, Table, csv_uri, heading, number
 
 MEDIA = {
     ".png": "image/png",
@@ -118,7 +118,9 @@ def _csv(file: Path) -> pd.DataFrame:
 
 
 def table(frame: pd.DataFrame, caption: str, csv_name: str) -> Table:
-    """Show a data frame as it is, its first rows where it is long; the download has all.
+    """Show a data frame, its first rows where it is long; the download has all, as it is.
+
+    Numbers of a column have the same decimals, and a number that is not defined is a dash, as in other tables.
 
     Parameters
     ----------
@@ -126,17 +128,24 @@ def table(frame: pd.DataFrame, caption: str, csv_name: str) -> Table:
     caption, csv_name : str
     """
     columns = tuple(
-        (str(name), bool(pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name])))
+        (
+            heading(str(name)),
+            bool(pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name])),
+        )
         for name in frame.columns
     )
+    whole = [
+        numeric and bool((frame[name].dropna() % 1 == 0).all())
+        for name, (_, numeric) in zip(frame, columns, strict=True)
+    ]
     lines = []
     for record in frame.head(MOST_ROWS).itertuples(index=False):
         cells = []
-        for value, (_, numeric) in zip(record, columns, strict=True):
+        for value, (_, numeric), integer in zip(record, columns, whole, strict=True):
             if pd.isna(value):
-                cells.append(Cell("", ""))
+                cells.append(Cell(NOTHING if numeric else "", ""))
             elif numeric:
-                text = str(int(value)) if float(value).is_integer() else number(float(value), 3)
+                text = str(int(value)) if integer else number(float(value), 3)
                 cells.append(Cell(text, float(value)))
             else:
                 cells.append(Cell(str(value), str(value)))

@@ -192,6 +192,10 @@ def plural(n: int, noun: str) -> str:
     return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
+BEST = 2
+"""Tasks that the last lines of a run name: two or three lines of a terminal."""
+
+
 def five_lines(
     comparison: pd.DataFrame,
     report_path: str | Path,
@@ -225,14 +229,14 @@ def five_lines(
         f"{plural(len(found), 'task')}, {plural(len(comparison), 'result row')}."
     )
     parts = []
-    for verdict in found[:4]:
+    for verdict in found[:BEST]:
         if verdict.best is not None:
             floor = f" (chance {_interval(verdict.chance)})" if verdict.chance else ""
             parts.append(
                 f"{verdict.dataset}/{verdict.task} {verdict.best.label} "
                 f"{title_of(verdict.metric)} {_interval(verdict.best)}{floor}"
             )
-    rest = f"; {len(found) - 4} more in the report" if len(found) > 4 else ""
+    rest = f"; {len(found) - BEST} more in the report" if len(found) > BEST else ""
     best = f"Best: {'; '.join(parts)}{rest}." if parts else "Best: no method has a value."
     clear = sum(verdict.clear is True for verdict in found)
     above = f"Above chance with intervals apart: {clear} of {plural(len(found), 'task')}."

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from workflow_scripts.core import limits
+from workflow_scripts.core.arrays import any_nan
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.formats.tracks import Labels, Recording
@@ -83,7 +84,7 @@ def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]
     for k, video in enumerate(videos):
         position = np.asarray(data[k : k + 1], dtype=np.float32).reshape(shape[1], 1, points, space)
         identifier = video or f"{recording}{k + 1}"
-        missing = np.isnan(position).any(axis=-1)
+        missing = any_nan(position)
         yield Recording(
             id=recording
             if shape[0] == 1 and not video

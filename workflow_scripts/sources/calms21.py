@@ -22,6 +22,7 @@ import numpy as np
 from pydantic import Field
 
 from workflow_scripts.core import limits
+from workflow_scripts.core.arrays import any_nan
 from workflow_scripts.core.documents import parse_json
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
@@ -211,7 +212,7 @@ def _recording(path: Path, name: str, record: dict[str, Any], options: Options) 
                 "download it again",
             )
     else:
-        confidence = np.where(np.isnan(position).any(-1), np.float32(np.nan), np.float32(1))
+        confidence = np.where(any_nan(position), np.float32(np.nan), np.float32(1))
     labels: dict[str, Labels] = {}
     warnings: list[str] = []
     if "annotations" in record:

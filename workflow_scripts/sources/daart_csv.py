@@ -17,6 +17,7 @@ import pandas as pd
 from pydantic import Field
 
 from workflow_scripts.cards.card import Task
+from workflow_scripts.core.arrays import any_nan
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.tables import write_csv
@@ -230,7 +231,7 @@ def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]
     yield Recording(
         id=recording,
         position=position,
-        confidence=np.where(np.isnan(position).any(axis=-1), np.float32(np.nan), np.float32(1)),
+        confidence=np.where(any_nan(position), np.float32(np.nan), np.float32(1)),
         fps=float("nan"),
         individuals=(deeplabcut.ONE_ANIMAL,),
         keypoints=tuple(options.keypoints or [f"point{k + 1}" for k in range(n)]),

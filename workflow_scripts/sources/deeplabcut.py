@@ -15,6 +15,7 @@ import pandas as pd
 from pydantic import Field
 
 from workflow_scripts.core import limits
+from workflow_scripts.core.arrays import any_nan
 from workflow_scripts.core.documents import read_bounded
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
@@ -276,7 +277,7 @@ def _arrange(
     if options.likelihood:
         confidence = np.ascontiguousarray(block[..., len(axes)])
     else:
-        confidence = np.where(np.isnan(position).any(-1), np.float32(np.nan), np.float32(1))
+        confidence = np.where(any_nan(position), np.float32(np.nan), np.float32(1))
     return Recording(
         id=recording,
         position=position,

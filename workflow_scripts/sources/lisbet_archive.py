@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from workflow_scripts.core.arrays import any_nan
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.core.patterns import Pattern
@@ -78,7 +79,7 @@ def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]
             labels = {}
             if "annotations" in group:
                 labels[options.task] = _labels(path, name, read_values(path, group, "annotations"), len(flat), options)
-            missing = np.isnan(position).any(axis=-1)
+            missing = any_nan(position)
             yield Recording(
                 id=name or recording,
                 position=position,

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from workflow_scripts.core.arrays import any_nan
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import read_json
 from workflow_scripts.core.validation import Strict
@@ -294,9 +295,9 @@ def _recording(
         if made.level == "sequence" and (known != known[0]).any():
             warnings.append(f"{task} should have one answer a clip and changes within this one; the mean decides")
         labels[task] = made
-    seen = ~np.isnan(position).any(axis=-1)
+    seen = ~any_nan(position)
     if options.animal == "mouse":
-        seen &= (position != 0).any(axis=-1)
+        seen &= (position[..., 0] != 0) | (position[..., 1] != 0)
     points = POINTS[options.animal][: position.shape[2]]
     return Recording(
         id=name,

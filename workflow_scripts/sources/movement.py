@@ -16,6 +16,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from workflow_scripts.cards.card import Task
+from workflow_scripts.core.arrays import any_nan
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.bouts import Bout, runs
@@ -125,7 +126,7 @@ def _read_one(path: Path, options: Options, recording: str) -> Recording:
     animals = _chosen(path, individuals, options.individuals, "individuals")
     points = _chosen(path, keypoints, options.keypoints, "keypoints")
     position = position[:, animals][:, :, points]
-    missing = np.isnan(position).any(axis=-1)
+    missing = any_nan(position)
     confidence: npt.NDArray[np.float32] = np.where(missing, np.float32(np.nan), np.float32(1))
     if "confidence" in found.variables:
         table = found.variables["confidence"].over(path, "confidence", AXES[:3]).astype(np.float32)

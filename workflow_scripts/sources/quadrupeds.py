@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from workflow_scripts.core.arrays import any_nan
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.validation import Strict
 from workflow_scripts.formats.tracks import Labels, Recording
@@ -125,7 +126,7 @@ def read(path: Path, options: Options, *, recording: str) -> Iterator[Recording]
         yield Recording(
             id=identifier,
             position=position,
-            confidence=np.where(np.isnan(position).any(-1), np.nan, 1).astype(np.float32),
+            confidence=np.where(any_nan(position), np.nan, 1).astype(np.float32),
             fps=FPS,
             individuals=("robot",),
             keypoints=JOINTS,

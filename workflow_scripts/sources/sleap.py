@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 from pydantic import Field
 
+from workflow_scripts.core.arrays import any_nan
 from workflow_scripts.core.documents import parse_json
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.typing import Float32Array
@@ -68,7 +69,7 @@ def _read_one(path: Path, options: Options, recording: str) -> Recording:
                 raise InputError(path, f"has no track {name!r}{near}", "check tracks in the source options")
         keep = [names.index(name) for name in options.tracks]
     elif options.fullest is not None and options.fullest < len(names):
-        share = (~np.isnan(position).any(-1)).any(-1).mean(0)
+        share = (~any_nan(position)).any(-1).mean(0)
         keep = sorted(np.argsort(-share, kind="stable")[: options.fullest].tolist())
         left = [f"{name} ({share[k]:.0%})" for k, name in enumerate(names) if k not in keep]
         warnings.append(f"{path.name}: the tracks present in fewest frames are left out: {', '.join(left)}")
@@ -140,7 +141,7 @@ def _from_analysis(path: Path, handle: h5py.File, axes: str, warnings: list[str]
                 "export the analysis HDF5 from SLEAP again",
             )
     else:
-        seen = ~np.isnan(position).any(axis=-1)
+        seen = ~any_nan(position)
         confidence = np.where(seen, np.float32(1), np.float32(np.nan))
         warnings.append(f"{path.name}: has no point scores; every seen point has confidence 1")
     return names, nodes, position, confidence
@@ -212,7 +213,7 @@ def sniff(path: Path) -> Found | None:
     recording = next(read(path, Options(), recording=path.stem))
     describe(found, recording)
     found.guessed += [line for line in recording.warnings if "no point scores" in line]
-    share = (~np.isnan(recording.position).any(-1)).any(-1).mean(0)
+    share = (~any_nan(recording.position)).any(-1).mean(0)
     thin = [f"{name} ({part:.0%})" for name, part in zip(recording.individuals, share, strict=True) if part < 0.1]
     if thin:
         found.unknown.append(

@@ -17,7 +17,7 @@ def work(options: argparse.Namespace) -> None:
     """Run the stage."""
     model, _ = load_embedder(options.embedder)
     view = TrackView(options.tracks, read_split(options.split))
-    table = task_accuracy(model, view.test())  # type: ignore[arg-type]
+    table = task_accuracy(model, view.test())
     write_csv(options.output, table, float_format="%.6g")
 
 

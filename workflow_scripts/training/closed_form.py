@@ -9,13 +9,13 @@ from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from scipy import linalg
 
 from workflow_scripts.core.errors import ConfigError, EthoMakeError
 from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.kinematics.geometry import FloatArray, extent
+from workflow_scripts.training.buffers import Buffers
 from workflow_scripts.views.tracks import DataSpec, TrackView
 
 
@@ -32,7 +32,7 @@ class ClosedFormData:
     view: TrackView
 
 
-class ClosedFormModel(torch.nn.Module, ABC):
+class ClosedFormModel(Buffers, ABC):
     """A model that :meth:`fit` settles; all it learns is in buffers, whose shapes follow from `spec` and options.
 
     Parameters
@@ -41,12 +41,12 @@ class ClosedFormModel(torch.nn.Module, ABC):
         The data it is made for.
     """
 
-    fitted: torch.Tensor
+    fitted: npt.NDArray[np.uint8]
 
     def __init__(self, spec: DataSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.register_buffer("fitted", torch.tensor(0, dtype=torch.uint8))
+        self.register_buffer("fitted", np.uint8(0))
 
     def fit(self, view: TrackView) -> dict[str, float]:
         """Fit on the training recordings of `view`.
@@ -62,7 +62,7 @@ class ClosedFormModel(torch.nn.Module, ABC):
             When a recording is not what the model was made for, or the training recordings show nothing.
         """
         metrics = self._fit(view)
-        self.fitted.fill_(1)
+        self.fitted.fill(1)
         return metrics
 
     @abstractmethod
@@ -96,7 +96,7 @@ class ClosedFormModel(torch.nn.Module, ABC):
         return np.ascontiguousarray(self._embed(recording), dtype=np.float32)
 
 
-class Normaliser(torch.nn.Module):
+class Normaliser(Buffers):
     """Brings positions to the order of 1: (position − origin) / scale, with one scale for all axes.
 
     With an image size in `spec`, origin is the middle of the image and scale half its longer side. Without one, both
@@ -107,14 +107,14 @@ class Normaliser(torch.nn.Module):
     spec : DataSpec
     """
 
-    origin: torch.Tensor
-    scale: torch.Tensor
+    origin: Float64Array
+    scale: Float64Array
 
     def __init__(self, spec: DataSpec) -> None:
         super().__init__()
         self.image_size = spec.image_size
-        self.register_buffer("origin", torch.zeros(spec.space, dtype=torch.float64))
-        self.register_buffer("scale", torch.ones((), dtype=torch.float64))
+        self.register_buffer("origin", np.zeros(spec.space))
+        self.register_buffer("scale", np.ones(()))
 
     def fit(self, view: TrackView) -> None:
         """Settle origin and scale from the training recordings of `view`.
@@ -135,12 +135,12 @@ class Normaliser(torch.nn.Module):
                 f"{view.path}: the training recordings of split {view.split.name!r} hold no tracked point that moves; "
                 "check the tracking files or the card's gaps."
             )
-        self.origin.copy_(torch.from_numpy(np.mean(origins, axis=0)))
-        self.scale.fill_(float(np.mean(scales)))
+        self.origin[...] = np.mean(origins, axis=0)
+        self.scale.fill(float(np.mean(scales)))
 
     def apply_to(self, position: FloatArray) -> Float64Array:
         """Normalise positions (…, space)."""
-        normalised: Float64Array = (position - self.origin.numpy()) / float(self.scale)
+        normalised: Float64Array = (position - self.origin) / float(self.scale)
         return normalised
 
 

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.plotting.style import colour, styled
-from workflow_scripts.training.logs import LEADING
+from workflow_scripts.training.metrics import LEADING
 
 
 @styled

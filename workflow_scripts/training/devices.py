@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 log = logging.getLogger("ethomake.devices")
 
@@ -19,14 +22,30 @@ HALVINGS = 10
 """A batch is halved this often before a full memory ends the job."""
 
 
+def _torch() -> Any:
+    """Return torch where a model has loaded it, else None: for the others nothing is to be set up."""
+    return sys.modules.get("torch")
+
+
 def inference_device() -> torch.device:
     """Return the device on which a trained model answers: the GPU where one is there, else the CPU."""
+    import torch
+
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def set_up() -> None:
-    """Choose one thread on a CPU: two were several times slower for models of this size."""
-    torch.set_num_threads(1)
+def set_up(seed: int | None = None) -> None:
+    """Choose one thread on a CPU (two were several times slower for models of this size), and seed torch."""
+    if torch := _torch():
+        torch.set_num_threads(1)
+        if seed is not None:
+            torch.manual_seed(seed)
+
+
+def answering() -> AbstractContextManager[object]:
+    """Return the context in which models answer: without gradients."""
+    torch = _torch()
+    return nullcontext() if torch is None else torch.inference_mode()
 
 
 def batch_of(size: int) -> int:
@@ -47,6 +66,9 @@ def sparing(work: Callable[[], Result]) -> Result:
     torch.cuda.OutOfMemoryError
         When even the smallest batches do not fit.
     """
+    torch = _torch()
+    if torch is None:
+        return work()
     for _ in range(HALVINGS):
         try:
             return work()

@@ -10,35 +10,13 @@ the same metric and choose the same best epoch.
 
 from __future__ import annotations
 
-import os
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import torch
-from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
-from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
-from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from lightning.pytorch import Trainer
 from torch import Tensor, nn
 
 from workflow_scripts.core.errors import EthoMakeError
-from workflow_scripts.training.options import LoopOptions
-
-
-def environment(options: LoopOptions) -> ClusterEnvironment:
-    """Tell how the processes of one training find each other: started by torchrun, by srun, or by ourselves."""
-    if TorchElasticEnvironment.detect():
-        return TorchElasticEnvironment()
-    # Snakemake owns retries, so Lightning must not requeue a job behind its back.
-    if options.devices * options.num_nodes > 1 and int(os.environ.get("SLURM_NTASKS", "1")) > 1:
-        return SLURMEnvironment(auto_requeue=False)
-    return LightningEnvironment()
-
-
-def is_first_process(options: LoopOptions) -> bool:
-    """Whether this process writes the files, asked before the processes know each other."""
-    return options.devices * options.num_nodes == 1 or environment(options).global_rank() == 0
 
 
 def _rows(value: Any) -> set[int]:
@@ -96,14 +74,6 @@ def share(batch: Any, rank: int, world: int) -> Any:
             "rows; set training.devices and training.num_nodes to 1."
         )
     return batch if rows.pop() % world else _take(batch, rank, world)
-
-
-def mean_over_processes(trainer: Trainer, value: float) -> float:
-    """Average a metric of this process's share over all processes."""
-    if trainer.world_size == 1:
-        return value
-    tensor = torch.tensor(value, dtype=torch.float64, device=trainer.strategy.root_device)
-    return float(trainer.strategy.reduce(tensor, reduce_op="mean"))
 
 
 def processes() -> int:

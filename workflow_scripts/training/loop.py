@@ -19,16 +19,23 @@ import torch
 import yaml
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch import nn
 
 from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.core.files import write_text
 from workflow_scripts.core.progress import may_draw
-from workflow_scripts.training.checkpoints import AtomicIO, Keeper, StopSignals, read_checkpoint, save_weights
+from workflow_scripts.training.checkpoints import AtomicIO, Keeper, StopSignals
 from workflow_scripts.training.curves import curves, save_figure
-from workflow_scripts.training.distributed import environment, is_first_process, share_batch_norms
-from workflow_scripts.training.logs import MetricsLog, quiet_console, read_metrics
+from workflow_scripts.training.distributed import share_batch_norms
+from workflow_scripts.training.epochs import EpochSeeds, SeededData
+from workflow_scripts.training.logs import MetricsLog, quiet_console
+from workflow_scripts.training.metrics import read_metrics
+from workflow_scripts.training.model import TrainedModel, TrainingData
 from workflow_scripts.training.options import LoopOptions
-from workflow_scripts.training.seeds import EpochSeeds, SeededData, seed_all
+from workflow_scripts.training.passing import passing
+from workflow_scripts.training.processes import environment, is_first_process
+from workflow_scripts.training.seeds import seed_all
+from workflow_scripts.training.weights import read_checkpoint, save_weights
 
 log = logging.getLogger("ethomake.training")
 
@@ -76,7 +83,7 @@ def torch_threads(count: int) -> Iterator[None]:
 
 
 def _fingerprint(
-    module: LightningModule, options: LoopOptions, seed: int, hparams: Mapping[str, Any], digest: str | None
+    module: nn.Module, options: LoopOptions, seed: int, hparams: Mapping[str, Any], digest: str | None
 ) -> str:
     settings = {
         "hparams": hparams,
@@ -101,7 +108,7 @@ def _first_epoch(path: Path, fingerprint: str, digest: str | None) -> int:
 
 
 def _hparams_text(
-    module: LightningModule, options: LoopOptions, seed: int, hparams: Mapping[str, Any], digest: str | None
+    module: nn.Module, options: LoopOptions, seed: int, hparams: Mapping[str, Any], digest: str | None
 ) -> str:
     settings = {
         **hparams,
@@ -116,8 +123,8 @@ def _hparams_text(
 
 
 def fit(
-    module: LightningModule,
-    datamodule: LightningDataModule,
+    model: TrainedModel | LightningModule,
+    datamodule: TrainingData | LightningDataModule,
     *,
     folder: str | Path,
     options: LoopOptions,
@@ -125,7 +132,7 @@ def fit(
     hparams: Mapping[str, Any] | None = None,
     digest: str | None = None,
 ) -> FitResult:
-    """Train `module`, or go on where a killed run stopped.
+    """Train `model`, or go on where a killed run stopped.
 
     A resumed run equals an uninterrupted one bit for bit on CPU: the order of the batches and every random number
     hang on (`seed`, epoch) alone, and a run goes on at the last finished epoch in `resume.ckpt`. For that, loaders
@@ -133,10 +140,10 @@ def fit(
 
     Parameters
     ----------
-    module : LightningModule
+    model : TrainedModel or LightningModule
         Logs its metrics with ``self.log("train_…" | "val_…", value, on_epoch=True, batch_size=…)``: the batch size
         makes an epoch's mean the mean over its samples. It is left with the last weights.
-    datamodule : LightningDataModule
+    datamodule : TrainingData or LightningDataModule
     folder : str or Path
         Gets ``weights_best.safetensors``, ``weights_last.safetensors``, ``metrics.csv``, ``train_curves.png``,
         ``val_curves.png``, ``hparams.yaml``, ``console.log``, ``tensorboard/`` and ``resume.ckpt``.
@@ -171,13 +178,13 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     hparams = dict(hparams or {})
     resume = folder / "resume.ckpt"
-    fingerprint = _fingerprint(module, options, seed, hparams, digest)
+    fingerprint = _fingerprint(model, options, seed, hparams, digest)
     first_epoch = _first_epoch(resume, fingerprint, digest)
     first, several = is_first_process(options), options.devices * options.num_nodes > 1
     if first:
         # Step events of an epoch that was cut off would stand there twice; the checkpoint tells the epochs again.
         shutil.rmtree(folder / "tensorboard", ignore_errors=True)
-        write_text(folder / "hparams.yaml", _hparams_text(module, options, seed, hparams, digest))
+        write_text(folder / "hparams.yaml", _hparams_text(model, options, seed, hparams, digest))
 
     store, signals = AtomicIO(), StopSignals()
     metrics = MetricsLog(folder / "metrics.csv", options.validate_every)
@@ -194,7 +201,8 @@ def fit(
     )
     on_gpu = options.accelerator != "cpu" and torch.cuda.is_available()
     if several and not on_gpu:
-        share_batch_norms(module)
+        share_batch_norms(model)
+    module = model if isinstance(model, LightningModule) else passing(model)
     began = time.monotonic()
     with (
         quiet_console(folder / "console.log" if first else Path(os.devnull), append=first_epoch > 0),
@@ -223,6 +231,8 @@ def fit(
             enable_model_summary=False,
             default_root_dir=folder,
         )
+        if isinstance(model, TrainedModel):
+            model.fitted_by(module)
         seed_all(seed)
         trainer.fit(
             module,
@@ -234,7 +244,7 @@ def fit(
         keeper.save(trainer)
         if not trainer.is_global_zero:
             raise SystemExit(0)  # the first process writes the files
-        last = module.state_dict()
+        last = model.state_dict()
         save_weights(folder / "weights_last.safetensors", last)
         save_weights(folder / "weights_best.safetensors", keeper.best_state or last)
         metrics.write()

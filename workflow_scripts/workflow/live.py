@@ -49,6 +49,11 @@ def bar(reading: Reading, width: int) -> str:
     return f"  {'█' * full}{'░' * (room - full)}{text} · {reading.name}"[:width]
 
 
+def fit(line: str, width: int) -> str:
+    """Cut a line at `width` characters, and mark that it is cut."""
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
 def tail(path: Path, lines: int = TAIL) -> list[str]:
     """Return the last lines of a log."""
     try:
@@ -57,7 +62,7 @@ def tail(path: Path, lines: int = TAIL) -> list[str]:
             text = handle.read().decode("utf-8", "replace")
     except OSError:
         return []
-    return [line[:300] for line in text.splitlines() if line.strip()][-lines:]
+    return [line[:500] for line in text.splitlines() if line.strip()][-lines:]
 
 
 def explanation(lines: list[str]) -> str:
@@ -163,11 +168,16 @@ class LogHandler(LogHandlerBase):
         logs = [Path(path.split(" (")[0]) for path in fields["log"]]
         lines = next(filter(None, map(tail, logs)), [])
         sentence = explanation(lines)
-        self._failed[job] = f"{name}: {sentence}"
+        before, self._failed[job] = self._failed.get(job), f"{name}: {sentence}"
         if attempt > 1:
-            self._write(f"Failed again (attempt {attempt}): {name}: {sentence}")
+            same = before == self._failed[job]
+            self._write(
+                f"Failed again (attempt {attempt}): {name}{', for the same reason.' if same else f': {sentence}'}"
+            )
             return
         self._write(f"Failed: {name}")
+        if len(lines) == 1 and lines[0].endswith(sentence):
+            lines = []  # the log holds the explanation and nothing else
         for line in lines:
             self._write(f"    {line}")
         self._write(f"  Why: {sentence}")
@@ -207,7 +217,7 @@ class LogHandler(LogHandlerBase):
             return
         width = max(shutil.get_terminal_size().columns - 1, 20)
         folder = os.environ.get(FOLDER)
-        lines = [self._line()[:width]]
+        lines = [fit(self._line(), width)]
         if folder:
             lines += [bar(reading, width) for reading in readings(Path(folder))[:8]]
         self._erase()

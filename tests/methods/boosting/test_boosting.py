@@ -6,9 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from builders.tracks import bending_bodies, bodies_view, frame_labels, sequence_label
-from safetensors.torch import load_file, save_file
+from safetensors.numpy import load_file, save_file
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from workflow_scripts import methods
@@ -59,7 +58,7 @@ def test_the_arrays_say_what_scikit_learn_says(tmp_path, classes):
     again.load_state_dict(load_file(tmp_path / "trees.safetensors"), strict=True)
     np.testing.assert_array_equal(again.probabilities(fresh, classes), trees.probabilities(fresh, classes))
     with pytest.raises(RuntimeError, match="Missing key"):
-        Trees().load_state_dict({"value": torch.zeros(1, dtype=torch.float64)})
+        Trees().load_state_dict({"value": np.zeros(1)})
 
 
 def test_classes_that_training_never_showed_have_no_probability():
@@ -93,7 +92,7 @@ def test_only_training_recordings_decide(tmp_path):
     other = [*made[:2], replace(made[2], labels={"pace": frame_labels(np.zeros(150)), "fast": made[2].labels["fast"]})]
     _, again, _ = fitted(bodies_view(tmp_path / "other", other, train=["a", "b"]))
     for key, value in model.state_dict().items():
-        assert torch.equal(value, again.state_dict()[key]), key
+        assert np.array_equal(value, again.state_dict()[key]), key
 
 
 def test_inner_folds_cut_no_group_and_choose_fewer_rounds_than_noise_would(tmp_path):
@@ -117,8 +116,8 @@ def test_no_more_frames_than_asked_for_and_a_seed_that_draws_them(tmp_path):
     assert metrics["frames/pace"] == 120
     _, again, _ = fitted(view, frames_a_recording=60, seed=1)
     _, other, _ = fitted(view, frames_a_recording=60, seed=2)
-    assert torch.equal(model.trees[0].threshold, again.trees[0].threshold)
-    assert not torch.equal(model.trees[0].value, other.trees[0].value)
+    assert np.array_equal(model.trees[0].threshold, again.trees[0].threshold)
+    assert not np.array_equal(model.trees[0].value, other.trees[0].value)
 
 
 def test_tasks_without_classes_by_frame_are_passed_over_and_none_at_all_is_refused(tmp_path):

@@ -21,8 +21,8 @@ from workflow_scripts.methods.daart.project.grid import read_grid
 from workflow_scripts.methods.daart.project.jobs import settle
 from workflow_scripts.methods.daart.project.search import search
 from workflow_scripts.sources import daart_csv
-from workflow_scripts.training.logs import read_metrics
 from workflow_scripts.training.loop import fit
+from workflow_scripts.training.metrics import read_metrics
 from workflow_scripts.training.options import LoopOptions
 
 

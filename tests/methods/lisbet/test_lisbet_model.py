@@ -17,8 +17,8 @@ from workflow_scripts.methods.lisbet.data import LisbetData
 from workflow_scripts.methods.lisbet.labels import Head
 from workflow_scripts.methods.lisbet.losses import Tally, alignment, head_loss, info_nce, lr_one_cycle, uniformity
 from workflow_scripts.methods.lisbet.module import Lisbet
-from workflow_scripts.training.checkpoints import load_weights
 from workflow_scripts.training.loop import fit
+from workflow_scripts.training.weights import load_weights
 
 SMALL = {"preset": "16x2", "window_size": 24, "batch_size": 8, "train_sample": 0.08}
 LOOP = {"max_epochs": 2, "monitor": None, "accelerator": "cpu"}

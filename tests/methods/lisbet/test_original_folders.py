@@ -17,7 +17,7 @@ from workflow_scripts.methods.lisbet.module import Lisbet
 from workflow_scripts.methods.lisbet.original.read import config_of, load_backbone, read_original
 from workflow_scripts.methods.lisbet.original.write import write_original
 from workflow_scripts.methods.lisbet.store import load_frames
-from workflow_scripts.training.checkpoints import save_weights
+from workflow_scripts.training.weights import save_weights
 from workflow_scripts.views.tracks import DataSpec
 
 

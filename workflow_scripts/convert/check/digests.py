@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from workflow_scripts.convert.quality import label_counts
+from workflow_scripts.core.arrays import any_nan
 from workflow_scripts.formats.tracks import Labels, Recording
 
 BINS = 400
@@ -113,7 +114,7 @@ def thinned(codes: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
 def brief_of(recording: Recording) -> Brief:
     """Make a brief of a recording of tracks."""
     position = recording.position
-    missing = np.isnan(position).any(-1)
+    missing = any_nan(position)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of frames without a point
         centre = np.nanmean(position, axis=2)

@@ -9,6 +9,7 @@ import numpy as np
 from workflow_scripts.cards.card import Card, Shard
 from workflow_scripts.convert.check.digests import Brief
 from workflow_scripts.convert.clips import shard_options
+from workflow_scripts.core.arrays import any_nan
 from workflow_scripts.core.errors import EthoMakeError, InputError
 from workflow_scripts.core.validation import deep_merge
 from workflow_scripts.detectors import make
@@ -70,7 +71,7 @@ def image_brief(card: Card, shard: Shard, folder: Path) -> Brief:
             "correct keypoints in the card",
         )
     made = Brief(shard.id, shard.group or shard.id, float(images.fps), len(images.images), keypoints=images.names)
-    made.missing = np.isnan(images.points).any(-1).mean(0)
+    made.missing = any_nan(images.points).mean(0)
     made.image_size = (float(images.images.shape[2]), float(images.images.shape[1]))
     made.warnings = list(images.warnings)
     made.label_frames = int((~np.isnan(images.points).any((1, 2))).sum())

@@ -24,6 +24,12 @@ from workflow_scripts.sources import check_options, nan_alone
 
 __all__ = ["Proposal", "Wishes", "propose"]
 
+KIND_WORDS = {
+    "tracks": ("recording of tracks", "recordings of tracks"),
+    "clips": ("video", "videos"),
+    "images": ("file of labelled images", "files of labelled images"),
+}
+"""Of one and of several, by kind of data."""
 SHORTEST_BLOCK = 250
 """Frames of the shortest block of time that is proposed."""
 BLOCKS_A_FOLD = 3
@@ -357,9 +363,9 @@ def _recordings(listing: Listing, items: Sequence[Item], source: str, made: Prop
 
 
 def _found(listing: Listing, items: Sequence[Item], kind: str, source: str) -> list[str]:
-    word = {"tracks": "recordings of tracks", "clips": "videos", "images": "files of labelled images"}[kind]
+    single, several = KIND_WORDS[kind]
     labelled = sum(bool(item.labels) for item in items)
-    lines = [f"{len(items)} {word} ({source}) in {listing.root}"]
+    lines = [f"{len(items)} {single if len(items) == 1 else several} ({source}) in {listing.root}"]
     if kind == "tracks":
         first = items[0].found
         axes = "" if first.space == 2 else f", {first.space}-D"

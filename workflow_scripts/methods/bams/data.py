@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import torch
-from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from workflow_scripts.core.errors import EthoMakeError
@@ -18,6 +17,7 @@ from workflow_scripts.formats.tracks import open_tracks
 from workflow_scripts.methods.bams.config import Config
 from workflow_scripts.methods.bams.features import Layout, compute
 from workflow_scripts.methods.bams.statistics import Statistics, fit, quantise
+from workflow_scripts.training.model import TrainingData
 from workflow_scripts.views.tracks import TrackView
 
 log = logging.getLogger("ethomake.bams")
@@ -154,7 +154,7 @@ class Batches:
         return Batch(*(torch.from_numpy(array) for array in arrays))
 
 
-class BamsData(LightningDataModule):
+class BamsData(TrainingData):
     """Training and validation sequences of one split.
 
     Parameters
@@ -177,7 +177,6 @@ class BamsData(LightningDataModule):
     """
 
     def __init__(self, view: TrackView, config: Config) -> None:
-        super().__init__()
         self.config = config = config.resolved()
         self.view, self.spec = view, view.spec()
         self.layout = Layout.of(self.spec, config)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from workflow_scripts.core.arrays import any_nan
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.kinematics.body_roles import RoleNames, find_roles
 from workflow_scripts.kinematics.geometry import fill_last_seen, nan_mean, smooth
@@ -302,7 +303,7 @@ def compute(position: npt.NDArray[np.float32], layout: Layout, config: Config) -
         Settled.
     """
     position = position[:, :, list(layout.order)]
-    lost: npt.NDArray[np.bool_] = np.any(np.isnan(position), axis=-1)
+    lost: npt.NDArray[np.bool_] = any_nan(position)
     ignore: npt.NDArray[np.bool_] = np.any(lost, axis=-1)
     # Before the change from frame to frame is taken, which is mostly jitter where an animal moves less than its points.
     window = 1 if layout.kind == "state_action" else int(config.smooth or 1)

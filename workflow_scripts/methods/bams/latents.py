@@ -111,7 +111,7 @@ def latent_figure(maps: pd.DataFrame, tasks: Sequence[str], classes: Mapping[str
             drawn = _scatter(axes, here, task, (classes or {}).get(task), last=axes is row[-1])
         row[0].set_ylabel(task)
         if drawn is not None:
-            figure.colorbar(drawn, ax=row[-1])
+            figure.colorbar(drawn, ax=row[-1], label=f"mean of {task}")
     return figure
 
 

@@ -29,7 +29,7 @@ __all__ = [
 
 
 def prepare(view: TrackView, config: Config) -> BamsData:
-    """Return the training and validation sequences of a split (a LightningDataModule)."""
+    """Return the training and validation sequences of a split."""
     return BamsData(view, config)
 
 

@@ -1,14 +1,13 @@
-"""BAMS as a LightningModule: two encoders, the histogram loss, two latent losses."""
+"""BAMS for the training loop: two encoders, the histogram loss, two latent losses."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from lightning.pytorch import Callback, LightningModule
 from torch import Tensor, nn
 from torch.nn.functional import huber_loss
 
@@ -29,7 +28,11 @@ from workflow_scripts.methods.bams.network import (
 )
 from workflow_scripts.methods.bams.pooling import Pooling, pool, pool_groups
 from workflow_scripts.methods.bams.statistics import Statistics
+from workflow_scripts.training.model import TrainedModel
 from workflow_scripts.views.tracks import DataSpec
+
+if TYPE_CHECKING:
+    from lightning.pytorch import Callback
 
 TAGS = {
     "hoa": "train/hoa_loss",
@@ -54,7 +57,7 @@ def half_cosine(done: float) -> float:
     return LEAST_RATE + (1 - LEAST_RATE) * (1 + math.cos(math.pi * min(done, 1))) / 2
 
 
-class Bams(LightningModule):
+class Bams(TrainedModel):
     """Encoders and heads; names of the parts as in the original's checkpoint.
 
     Parameters

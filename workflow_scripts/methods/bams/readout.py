@@ -23,6 +23,7 @@ from sklearn.preprocessing import StandardScaler
 
 from workflow_scripts.formats.tracks import Labels, Recording, open_tracks
 from workflow_scripts.plotting.style import styled
+from workflow_scripts.training.passing import model_of
 from workflow_scripts.training.watched_tasks import asked_tasks
 from workflow_scripts.views.tracks import TrackView
 
@@ -209,7 +210,7 @@ class Watch(Callback):
         if view is None:
             return
         board: Any = trainer.logger
-        model: Any = pl_module
+        model = model_of(pl_module)
         for task, score in read_out(model, view, self.seed, asked_tasks(view.split.dataset)).items():
             tag = f"{task}_{SUFFIX}"
             board.experiment.add_scalar(f"test/{score.metric}_{tag}", score.value, trainer.global_step)

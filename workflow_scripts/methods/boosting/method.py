@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from scipy.ndimage import uniform_filter1d
 
 from workflow_scripts.behaviour.decided import YES_NO
@@ -17,7 +16,6 @@ from workflow_scripts.kinematics.geometry import odd_window
 from workflow_scripts.methods.boosting.balance import draw_frames
 from workflow_scripts.methods.boosting.columns import ColumnMaker
 from workflow_scripts.methods.boosting.config import Config
-from workflow_scripts.methods.boosting.fit import fit_trees
 from workflow_scripts.methods.boosting.nested import chained, joint_counts, outer_class
 from workflow_scripts.methods.boosting.trees import Trees
 from workflow_scripts.training.closed_form import ClosedFormModel, dimension_names, embed, import_weights, prepare
@@ -32,7 +30,7 @@ FLOOR = 1e-6
 class Boosting(ClosedFormModel):
     """Boosted trees of every task with classes by frame; its embedding is the logarithm of their probabilities."""
 
-    length: torch.Tensor
+    length: Float64Array
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__(spec)
@@ -43,8 +41,8 @@ class Boosting(ClosedFormModel):
         self.config = config
         self.maker = ColumnMaker(config, spec)
         self.tasks = config.tasks or list(spec.vocabularies)
-        self.register_buffer("length", torch.ones((), dtype=torch.float64))
-        self.trees = torch.nn.ModuleList(Trees() for _ in self.tasks)
+        self.register_buffer("length", np.ones(()))
+        self.trees = [Trees() for _ in self.tasks]
 
     def classes(self, task: str) -> tuple[str, ...]:
         """Class names of a task."""
@@ -56,6 +54,8 @@ class Boosting(ClosedFormModel):
         return {task: trees for task, trees in pairs if isinstance(trees, Trees) and trees.fitted}
 
     def _fit(self, view: TrackView) -> dict[str, float]:
+        from workflow_scripts.methods.boosting.fit import fit_trees  # scikit-learn takes a second to import
+
         lengths = []
         for recording in view.train():
             self.spec.check(recording)
@@ -66,7 +66,7 @@ class Boosting(ClosedFormModel):
                 f"{view.path}: the training recordings of split {view.split.name!r} never show front and rear of an "
                 "animal together, so its body has no length; name other keypoints in the option roles."
             )
-        self.length.fill_(float(np.median(usable)))
+        self.length.fill(float(np.median(usable)))
         metrics = {"body_length": float(self.length)}
         for task, trees in zip(self.tasks, self.trees, strict=True):
             # One task's rows at a time bound the memory; columns are cheap beside trees.

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from scipy.special import expit, softmax
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from workflow_scripts.behaviour.span import INDEPENDENT_S, Span, inside_span, within
 from workflow_scripts.core.typing import Float32Array, Float64Array, Int64Array
+from workflow_scripts.training.buffers import Buffers
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
 CHUNK = 16384
 """Rows that walk through all trees at a time."""
@@ -33,7 +35,7 @@ LATER = ("shifts", "span", "parent")
 ARRAYS += LATER
 
 
-class Trees(torch.nn.Module):
+class Trees(Buffers):
     """The trees of one task; all of it in buffers, whose lengths the training or the weights settle.
 
     A leaf is its own child, so that rows that arrived early stay where they are. Nodes of all trees lie one after
@@ -42,32 +44,26 @@ class Trees(torch.nn.Module):
 
     Attributes
     ----------
-    codes : tensor of int64, shape (classes,)
+    codes : ndarray of int64, shape (classes,)
         Classes seen in training, as indices of the vocabulary; none where nothing was fitted.
-    temperature : tensor of float64, shape (1,)
+    temperature : ndarray of float64, shape (1,)
         By which raw values are divided.
-    shifts : tensor of float64, shape (classes,) or (0,)
+    shifts : ndarray of float64, shape (classes,) or (0,)
         Added to the logarithms of the probabilities; none = 0.
-    span : tensor of float64, shape (5,) or (0,)
+    span : ndarray of float64, shape (5,) or (0,)
         Background, and the scored span's :class:`.span.Span`; none where labels are of no such kind.
-    parent : tensor of float64, shape (3,) or (0,)
+    parent : ndarray of float64, shape (3,) or (0,)
         Number and class of the task whose class this one divides into kinds, and this one's background.
     """
+
+    later = LATER
+    any_length = True
 
     def __init__(self) -> None:
         super().__init__()
         for name in ARRAYS:
             whole = name in {"feature", "left", "right", "missing_left", "roots", "codes"}
-            self.register_buffer(name, torch.zeros(0, dtype=torch.int64 if whole else torch.float64))
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        for name in LATER:
-            state_dict.setdefault(prefix + name, torch.zeros(0, dtype=torch.float64))
-        for name in ARRAYS:
-            given = state_dict.get(prefix + name)
-            if given is not None and given.dtype == getattr(self, name).dtype:
-                setattr(self, name, torch.empty_like(given))
-        super()._load_from_state_dict(state_dict, prefix, *rest)
+            self.register_buffer(name, np.zeros(0, np.int64 if whole else np.float64))
 
     @property
     def fitted(self) -> bool:
@@ -75,7 +71,7 @@ class Trees(torch.nn.Module):
         return len(self._array("codes")) > 0
 
     def _array(self, name: str) -> Any:
-        return getattr(self, name).numpy()
+        return getattr(self, name)
 
     @property
     def scored_span(self) -> tuple[int, Span] | None:
@@ -141,8 +137,7 @@ class Trees(torch.nn.Module):
             "parent": np.array(parent, np.float64),
         }
         for name, array in arrays.items():
-            kind = getattr(self, name).numpy().dtype
-            setattr(self, name, torch.from_numpy(np.ascontiguousarray(array).astype(kind)))
+            setattr(self, name, np.ascontiguousarray(array).astype(getattr(self, name).dtype))
 
     def raw(self, x: Float32Array) -> Float64Array:
         """Sum the trees of every output.

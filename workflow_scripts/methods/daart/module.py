@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import torch
-from lightning.pytorch import LightningDataModule, LightningModule
 from torch import Tensor
 
 from workflow_scripts.core.errors import EthoMakeError
@@ -15,6 +14,7 @@ from workflow_scripts.methods.daart.network import Network
 from workflow_scripts.methods.daart.sequences import Batches, SequenceStore, Signals, split_store
 from workflow_scripts.training.devices import batch_of
 from workflow_scripts.training.distributed import over_processes
+from workflow_scripts.training.model import TrainedModel, TrainingData
 
 PIECE = 8192
 """Frames in which convolutions take a recording at inference; bounds the memory, changes nothing."""
@@ -22,7 +22,7 @@ SEQUENCES = 32
 """Sequences side by side at inference."""
 
 
-class SequenceData(LightningDataModule):
+class SequenceData(TrainingData):
     """Training and validation sequences.
 
     Parameters
@@ -49,7 +49,6 @@ class SequenceData(LightningDataModule):
         seed: int,
         scale: bool = False,
     ) -> None:
-        super().__init__()
         self.options, self.seed = options, seed
         self.store = SequenceStore(train, options.sequence_length, network.pad)
         shares = (1, 0, 0, 0) if validation else options.shares
@@ -118,14 +117,14 @@ def macro_f1(counts: Tensor) -> float | None:
     return float(f1[shown].mean())
 
 
-def own_data(module: LightningModule) -> SequenceData:
+def own_data(module: TrainedModel) -> SequenceData:
     """Return the data a module trains on, out of the loop's wrapper."""
-    data = module.trainer.datamodule  # type: ignore[attr-defined]
+    data = module.trainer.datamodule
     found: SequenceData = getattr(data, "inner", data)
     return found
 
 
-class Segmenter(LightningModule):
+class Segmenter(TrainedModel):
     """The network with its loss and optimiser; buffers hold the scale of the inputs and the weights of the classes.
 
     Parameters

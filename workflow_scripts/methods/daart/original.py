@@ -16,7 +16,7 @@ from torch import Tensor
 from workflow_scripts.core.errors import EthoMakeError, InputError
 from workflow_scripts.core.files import atomic_path
 from workflow_scripts.methods.daart.config import NetworkOptions
-from workflow_scripts.training.checkpoints import read_checkpoint
+from workflow_scripts.training.weights import read_checkpoint
 
 SCALE = ("centre", "scale")
 """Buffers of ours that the original lacks: it normalises every recording by itself."""

@@ -6,11 +6,11 @@ import hashlib
 from functools import cached_property
 
 import numpy as np
-import torch
+import numpy.typing as npt
 
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import digest
-from workflow_scripts.core.typing import Float32Array
+from workflow_scripts.core.typing import Float32Array, Int64Array
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.methods.external.arrays import named_path, read_array
 from workflow_scripts.methods.external.config import Config
@@ -30,14 +30,14 @@ __all__ = ["build", "dimension_names", "embed", "import_weights", "predict", "pr
 class External(ClosedFormModel):
     """Stands for an encoder that is not here: keeps how wide its arrays are, and the checksum of its files."""
 
-    dim: torch.Tensor
-    checksum: torch.Tensor
+    dim: Int64Array
+    checksum: npt.NDArray[np.uint8]
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__(spec)
         self.config = config
-        self.register_buffer("dim", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("checksum", torch.zeros(32, dtype=torch.uint8))
+        self.register_buffer("dim", np.int64(0))
+        self.register_buffer("checksum", np.zeros(32, np.uint8))
 
     @cached_property
     def _found(self) -> bytes:
@@ -59,9 +59,9 @@ class External(ClosedFormModel):
                     "embed all recordings with one encoder",
                 )
             width = found.shape[1]
-        self.dim.fill_(width)
+        self.dim.fill(width)
         # With the checksum among the weights, edited arrays make other weights, and what follows is made again.
-        self.checksum.copy_(torch.from_numpy(np.frombuffer(self._found, np.uint8).copy()))
+        self.checksum[...] = np.frombuffer(self._found, np.uint8)
         return {"dimensions": float(width)}
 
     def dimension_names(self) -> list[str]:
@@ -70,7 +70,7 @@ class External(ClosedFormModel):
 
     def _embed(self, recording: Recording) -> Float32Array:
         path = named_path(self.config.path)
-        if self._found != self.checksum.numpy().tobytes():
+        if self._found != self.checksum.tobytes():
             raise InputError(path, "has changed since this run was made", "run the workflow again")
         found = read_array(path, recording.id, recording.n_frames)
         if found.shape[1] != int(self.dim):

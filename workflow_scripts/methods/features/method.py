@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.core.typing import Float64Array
@@ -31,9 +30,9 @@ __all__ = ["build", "dimension_names", "embed", "import_weights", "predict", "pr
 class HandFeatures(ClosedFormModel):
     """Hand features; keeps the body length and what stands for a missing value of each."""
 
-    length: torch.Tensor
-    mean: torch.Tensor
-    components: torch.Tensor
+    length: Float64Array
+    mean: Float64Array
+    components: Float64Array
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__(spec)
@@ -41,12 +40,12 @@ class HandFeatures(ClosedFormModel):
         self.roles = find_roles(spec.keypoints, config.roles)
         self.windows = [odd_window(seconds, spec.fps) for seconds in config.windows_s]
         self.quantities = list(self._columns(blank_recording(spec.individuals, spec.keypoints, spec.space)))
-        self.register_buffer("length", torch.ones((), dtype=torch.float64))
+        self.register_buffer("length", np.ones(()))
         width = len(self._columns_by_window())
-        self.register_buffer("mean", torch.zeros(width, dtype=torch.float64))
+        self.register_buffer("mean", np.zeros(width))
         self.kept = min(config.components, width)
         if self.kept:
-            self.register_buffer("components", torch.zeros(self.kept, width, dtype=torch.float64))
+            self.register_buffer("components", np.zeros((self.kept, width)))
 
     def _columns(self, recording: Recording, length: float = 1.0) -> Columns:
         found = measure(
@@ -78,11 +77,11 @@ class HandFeatures(ClosedFormModel):
                 f"{view.path}: the training recordings of split {view.split.name!r} never show front and rear of an "
                 "animal together, so its body has no length; name other keypoints in the option roles."
             )
-        self.length.fill_(float(np.median(usable)))
+        self.length.fill(float(np.median(usable)))
         means = RunningMean(len(self.mean))
         for recording in view.train(()):
             means.add(self._table(recording))
-        self.mean.copy_(torch.from_numpy(means.mean()))
+        self.mean[...] = means.mean()
         metrics = {"body_length": float(self.length), "share_missing": means.share_missing()}
         return metrics | (self._fit_components(view) if self.kept else {})
 
@@ -95,7 +94,7 @@ class HandFeatures(ClosedFormModel):
         varying = int((deviation > 1e-12).sum())
         deviation[deviation <= 1e-12] = 1
         components, variance = principal_components(covariance / np.outer(deviation, deviation), self.kept)
-        self.components.copy_(torch.from_numpy(components / deviation))
+        self.components[...] = components / deviation
         return {"explained_variance_ratio": float(variance.sum()) / max(varying, 1)}
 
     def dimension_names(self) -> list[str]:
@@ -111,11 +110,11 @@ class HandFeatures(ClosedFormModel):
 
     def _filled(self, recording: Recording) -> Float64Array:
         table = self._table(recording)
-        return np.where(np.isnan(table), self.mean.numpy(), table)
+        return np.where(np.isnan(table), self.mean, table)
 
     def _embed(self, recording: Recording) -> Float64Array:
         filled = self._filled(recording)
-        return (filled - self.mean.numpy()) @ self.components.numpy().T if self.kept else filled
+        return (filled - self.mean) @ self.components.T if self.kept else filled
 
 
 def build(config: Config, spec: DataSpec) -> HandFeatures:

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from workflow_scripts.core.errors import EthoMakeError
@@ -25,6 +23,7 @@ from workflow_scripts.methods.lisbet.labels import heads
 from workflow_scripts.methods.lisbet.store import UNLABELLED, Frames, IntArray, load_frames
 from workflow_scripts.methods.lisbet.windows import PlanTensors, Windows, lay_frame
 from workflow_scripts.training.distributed import share
+from workflow_scripts.training.model import TrainingData
 from workflow_scripts.views.tracks import TrackView
 
 log = logging.getLogger("ethomake.lisbet")
@@ -151,7 +150,7 @@ class Steps:
             yield Step(plans, epoch, step, self.stream)
 
 
-class LisbetData(LightningDataModule):
+class LisbetData(TrainingData):
     """Training and validation windows of one split.
 
     Parameters
@@ -172,7 +171,6 @@ class LisbetData(LightningDataModule):
     """
 
     def __init__(self, view: TrackView, config: Config) -> None:
-        super().__init__()
         self.config = config = config.resolved()
         self.spec = view.spec()
         self.layout = Layout.of(self.spec, config)
@@ -234,6 +232,8 @@ class LisbetData(LightningDataModule):
                 f"dev_ratio holds out training {'groups' if by_group else 'recordings'}, and there is one alone "
                 f"({units[0]!r}); add recordings or leave dev_ratio out."
             )
+        from sklearn.model_selection import train_test_split  # a second to import, for few runs
+
         _, away = train_test_split(units, test_size=self.config.dev_ratio, random_state=seed)
         side = set(away)
         return [k for k in train if keys[k] not in side], [k for k in train if keys[k] in side]

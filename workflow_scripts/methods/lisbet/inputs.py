@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from workflow_scripts.core.arrays import any_nan
 from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.kinematics.body_roles import body_length, find_roles
@@ -180,7 +181,7 @@ def prepare_recording(recording: Recording, config: Config) -> Float32Array:
     """
     position = np.array(recording.position, dtype=np.float32)
     time, individuals, keypoints, space = position.shape
-    seen = ~np.isnan(position).any(axis=-1)
+    seen = ~any_nan(position)
     if not seen.any():
         raise EthoMakeError(f"Recording {recording.id!r} holds no tracked point; leave it out or track it again.")
     if config.fill == "zero" and config.normalise != "body":

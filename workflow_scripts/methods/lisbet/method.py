@@ -24,7 +24,7 @@ from workflow_scripts.views.tracks import DataSpec, TrackView
 
 
 def prepare(view: TrackView, config: Config) -> LisbetData:
-    """Return the training and validation windows of a split (a LightningDataModule).
+    """Return the training and validation windows of a split.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""LISBET as a LightningModule: one forward for the windows of all tasks, one head a task, losses summed."""
+"""LISBET for the training loop: one forward for the windows of all tasks, one head a task, losses summed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from workflow_scripts.methods.lisbet.config import SUPERVISED, Config
@@ -17,11 +16,12 @@ from workflow_scripts.methods.lisbet.losses import Tally, head_loss, lr_one_cycl
 from workflow_scripts.methods.lisbet.network import BACKBONES, ClassificationHead, ProjectionHead, SummaryHead, pool
 from workflow_scripts.methods.lisbet.original.history import History
 from workflow_scripts.methods.lisbet.original.read import load_backbone
-from workflow_scripts.training.checkpoints import save_weights
+from workflow_scripts.training.model import TrainedModel
+from workflow_scripts.training.weights import save_weights
 from workflow_scripts.views.tracks import DataSpec
 
 
-class Lisbet(LightningModule):
+class Lisbet(TrainedModel):
     """Backbone and heads.
 
     Parameters

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from scipy.ndimage import uniform_filter1d
-from torch import nn
 
 from workflow_scripts.formats.clips import ClipRecording
 from workflow_scripts.methods.motion_energy.config import Config
+from workflow_scripts.training.buffers import Buffers
 from workflow_scripts.training.closed_form import import_weights, predict
 from workflow_scripts.views.clips import ClipSpec, ClipView
 
@@ -18,7 +17,7 @@ __all__ = ["build", "dimension_names", "embed", "import_weights", "predict", "pr
 FloatArray = npt.NDArray[np.float32]
 
 
-class MotionEnergy(nn.Module):
+class MotionEnergy(Buffers):
     """Logarithm of the frame-to-frame change of the crop: itself, and its mean and spread over windows.
 
     Parameters
@@ -27,20 +26,20 @@ class MotionEnergy(nn.Module):
     spec : ClipSpec
     """
 
-    mean: torch.Tensor
-    scale: torch.Tensor
+    mean: FloatArray
+    scale: FloatArray
 
     def __init__(self, config: Config, spec: ClipSpec) -> None:
         super().__init__()
         self.config, self.spec = config, spec
-        self.register_buffer("mean", torch.zeros(()))
-        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("mean", np.float32(0))
+        self.register_buffer("scale", np.float32(1))
 
     def fit(self, view: ClipView) -> dict[str, float]:
         """Take mean and spread of the motion from the training videos."""
         motion = np.concatenate([np.log1p(recording.motion) for recording in view.train()])
-        self.mean.fill_(float(motion.mean()))
-        self.scale.fill_(float(motion.std()) or 1.0)
+        self.mean.fill(float(motion.mean()))
+        self.scale.fill(float(motion.std()) or 1.0)
         return {"frames": float(len(motion)), "mean_log_motion": float(motion.mean())}
 
     def names(self) -> list[str]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -17,6 +16,7 @@ from workflow_scripts.formats.clips import Clip, ClipRecording
 from workflow_scripts.methods.mvd.config import Config
 from workflow_scripts.methods.mvd.sizes import TUBELET
 from workflow_scripts.methods.mvd.store import FrameStore
+from workflow_scripts.training.model import TrainingData
 from workflow_scripts.views.clips import ClipSpec, ClipView
 
 FloatArray = npt.NDArray[np.float32]
@@ -233,7 +233,7 @@ def _held_out(train: list[ClipRecording], groups: list[str], count: int, config:
     return set(max(draws, key=worst))
 
 
-class ClipData(LightningDataModule):
+class ClipData(TrainingData):
     """Training windows and validation videos of one split.
 
     Parameters
@@ -244,7 +244,6 @@ class ClipData(LightningDataModule):
     """
 
     def __init__(self, view: ClipView, config: Config) -> None:
-        super().__init__()
         self.spec: ClipSpec = view.spec()
         self.config = config = config.resolved(vocabularies=self.spec.vocabularies)
         distil = config.objective == "distil"

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -23,6 +22,7 @@ from workflow_scripts.methods.mvd.teachers import (
     load_image_teacher,
     load_video_teacher,
 )
+from workflow_scripts.training.model import TrainedModel
 from workflow_scripts.views.clips import ClipSpec
 
 CHECKS = 4
@@ -85,7 +85,7 @@ class Decoder(nn.Module):
         return found
 
 
-class MvdDistiller(LightningModule):
+class MvdDistiller(TrainedModel):
     """Encoder that learns from teachers, without labels; a run of the classifier starts from its weights.
 
     Parameters
@@ -190,7 +190,7 @@ class MvdDistiller(LightningModule):
 
     def validation_step(self, batch: int, batch_idx: int) -> None:
         """Take the loss of a few windows of a held-out video."""
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        data: Any = self.trainer.datamodule
         store = getattr(data, "inner", data).held
         config = self.config
         last = max(0, store.recordings[int(batch)].n_frames - config.span)

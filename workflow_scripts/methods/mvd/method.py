@@ -34,7 +34,7 @@ __all__ = [
 
 
 def prepare(view: ClipView, config: Config) -> ClipData:
-    """Return the training windows and validation videos of a split (a LightningDataModule)."""
+    """Return the training windows and validation videos of a split."""
     return ClipData(view, config.resolved())
 
 

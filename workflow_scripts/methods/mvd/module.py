@@ -1,4 +1,4 @@
-"""The action classifier as a LightningModule: loss, averaged weights, validation by bouts, rates by layer."""
+"""The action classifier for the training loop: loss, averaged weights, validation by bouts, rates by layer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.nn import functional
 
@@ -36,6 +35,7 @@ from workflow_scripts.methods.mvd.original import load_network
 from workflow_scripts.methods.mvd.schedule import warm_cosine
 from workflow_scripts.metrics.windows import merge_windows
 from workflow_scripts.training.distributed import over_processes
+from workflow_scripts.training.model import TrainedModel
 from workflow_scripts.views.clips import ClipSpec
 
 FloatArray = npt.NDArray[np.float32]
@@ -69,7 +69,7 @@ def _without_skill(module: MvdClassifier, state: dict[str, Tensor], prefix: str,
     state.setdefault(f"{prefix}skill", -torch.ones_like(module.skill))
 
 
-class MvdClassifier(LightningModule):
+class MvdClassifier(TrainedModel):
     """Network, its averaged copy, and how its probabilities become bouts; all of it is in the state dict.
 
     Parameters
@@ -131,7 +131,7 @@ class MvdClassifier(LightningModule):
 
     @property
     def _data(self) -> ClipData:
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+        data: Any = self.trainer.datamodule
         found: ClipData = getattr(data, "inner", data)  # the loop wraps it
         return found
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.methods.mvd.network import VideoTransformer
-from workflow_scripts.training.checkpoints import load_weights
+from workflow_scripts.training.weights import load_weights
 
 log = logging.getLogger("ethomake.mvd")
 

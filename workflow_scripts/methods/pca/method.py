@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 
 from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.core.typing import Float64Array
@@ -35,9 +34,9 @@ __all__ = ["build", "dimension_names", "embed", "import_weights", "predict", "pr
 class WindowedPCA(ClosedFormModel):
     """Principal components of stacked windows; keeps mean, components and the variance they explain."""
 
-    mean: torch.Tensor
-    components: torch.Tensor
-    explained_variance: torch.Tensor
+    mean: Float64Array
+    components: Float64Array
+    explained_variance: Float64Array
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__(spec)
@@ -46,9 +45,9 @@ class WindowedPCA(ClosedFormModel):
         columns = config.window * len(lay_names(spec.individuals, spec.keypoints, spec.space, config.coordinates))
         self.dim = min(config.dim, columns)
         self.normaliser = Normaliser(spec)
-        self.register_buffer("mean", torch.zeros(columns, dtype=torch.float64))
-        self.register_buffer("components", torch.zeros(self.dim, columns, dtype=torch.float64))
-        self.register_buffer("explained_variance", torch.zeros(self.dim, dtype=torch.float64))
+        self.register_buffer("mean", np.zeros(columns))
+        self.register_buffer("components", np.zeros((self.dim, columns)))
+        self.register_buffer("explained_variance", np.zeros(self.dim))
 
     def windows(self, recording: Recording) -> Iterator[Float64Array]:
         """Yield stacked windows, one a frame, in chunks of shape (n, window · columns).
@@ -74,9 +73,9 @@ class WindowedPCA(ClosedFormModel):
             raise EthoMakeError(f"{view.path}: one training frame has no principal components; give more recordings.")
         covariance = running.covariance()
         components, variance = principal_components(covariance, self.dim)
-        self.mean.copy_(torch.from_numpy(running.mean))
-        self.components.copy_(torch.from_numpy(components))
-        self.explained_variance.copy_(torch.from_numpy(variance))
+        self.mean[...] = running.mean
+        self.components[...] = components
+        self.explained_variance[...] = variance
         total = float(np.trace(covariance))
         return {"explained_variance_ratio": float(self.explained_variance.sum()) / total if total > 0 else 0.0}
 
@@ -85,7 +84,7 @@ class WindowedPCA(ClosedFormModel):
         return [f"pc{k + 1}" for k in range(self.dim)]
 
     def _embed(self, recording: Recording) -> Float64Array:
-        mean, components = self.mean.numpy(), self.components.numpy()
+        mean, components = self.mean, self.components
         parts = [(stacked - mean) @ components.T for stacked in self.windows(recording)]
         return np.concatenate(parts) if parts else np.empty((0, self.dim))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -63,6 +66,17 @@ class RandomEncoder(ClosedFormModel):
                 *(Residual(config.dim, 2**k) for k in range(config.layers)),
             )
         self.network.requires_grad_(False)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the arrays, those of the network too."""
+        return super().state_dict() | {f"network.{k}": v.numpy() for k, v in self.network.state_dict().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
+        """Take over the arrays of a saved state."""
+        inner = "network."
+        super().load_state_dict({key: value for key, value in state.items() if not key.startswith(inner)}, strict)
+        own = {k.removeprefix(inner): torch.as_tensor(v) for k, v in state.items() if k.startswith(inner)}
+        self.network.load_state_dict(own, strict)
 
     def _fit(self, view: TrackView) -> dict[str, float]:
         self.normaliser.fit(view)

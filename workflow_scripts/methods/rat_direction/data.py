@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
 from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.formats.images import ImageSet
 from workflow_scripts.methods.rat_direction.augment import augment
 from workflow_scripts.methods.rat_direction.config import Config
+from workflow_scripts.training.model import TrainingData
 
 
 class Batches:
@@ -103,7 +103,7 @@ def divide(images: ImageSet, config: Config, copies: ImageSet | None = None) -> 
     return whole.take(train), whole.take(np.flatnonzero(held))
 
 
-class DirectionData(LightningDataModule):
+class DirectionData(TrainingData):
     """Batches of (images uint8 (n, size, size), points float32 (n, 3, 2)).
 
     Parameters
@@ -113,7 +113,6 @@ class DirectionData(LightningDataModule):
     """
 
     def __init__(self, train: ImageSet, validation: ImageSet, config: Config) -> None:
-        super().__init__()
         self.train, self.validation, self.config = train, validation, config
 
     def train_dataloader(self) -> Batches:

@@ -62,6 +62,9 @@ def rose(table: pd.DataFrame) -> Figure:
         # The area of a bar, not its length, is what the eye compares.
         axis.bar(edges[:-1], np.sqrt(share), width=np.diff(edges), align="edge", color=COLOURS[which], alpha=0.85)
         axis.set_theta_zero_location("N")
+        around = np.arange(-135, 181, 45)
+        axis.set_thetagrids(around % 360, [f"{angle}°" for angle in around])
+        axis.set_rlabel_position(200)  # far from the direction where the bars are
         ticks = np.array([0.01, 0.05, 0.2, 0.5])
         ticks = ticks[ticks <= max(0.05, share.max())]
         axis.set_yticks(np.sqrt(ticks), [f"{100 * tick:g} %" for tick in ticks], fontsize=8)
@@ -119,7 +122,7 @@ def worst_frames(truth: ImageSet, found: npt.NDArray[np.floating], table: pd.Dat
             axis.plot(*points[-1], "o", color=COLOURS[name], markersize=4)
         animal = table["animal"].iloc[row]
         axis.set_title(f"{animal} {table['source_frame'].iloc[row]}: {table['head_error'].iloc[row]:.0f}°", fontsize=7)
-    figure.suptitle("largest head errors: hand points (line) and found ones (dashed), dot at the nose", fontsize=9)
+    figure.suptitle("Largest head errors: hand points (line) and found ones (dashed), dot at the nose", fontsize=9)
     return figure
 
 

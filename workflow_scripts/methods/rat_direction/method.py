@@ -19,15 +19,15 @@ from workflow_scripts.methods.rat_direction.figures import angle_traces, trainin
 from workflow_scripts.methods.rat_direction.locate import frame_rate, tag_video
 from workflow_scripts.methods.rat_direction.module import DirectionNet, predict_points
 from workflow_scripts.methods.rat_direction.movie import read_stack, tag_movie
-from workflow_scripts.training.checkpoints import read_checkpoint
 from workflow_scripts.training.curves import save_figure
 from workflow_scripts.training.devices import batch_of
-from workflow_scripts.training.logs import read_metrics
+from workflow_scripts.training.metrics import read_metrics
+from workflow_scripts.training.weights import read_checkpoint
 from workflow_scripts.views.images import ImageSpec, ImageView
 
 
 def prepare(view: ImageView, config: Config) -> DirectionData:
-    """Return the batches of a split (a LightningDataModule).
+    """Return the batches of a split.
 
     Validation images are the split's where it names any and the mode is sound, else a part of the training images.
     """

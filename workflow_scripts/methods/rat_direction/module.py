@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -16,6 +15,7 @@ from workflow_scripts.methods.rat_direction.augment import orient, undo_points
 from workflow_scripts.methods.rat_direction.augment_online import random_affine, random_copy
 from workflow_scripts.methods.rat_direction.config import Config
 from workflow_scripts.training.devices import batch_of
+from workflow_scripts.training.model import TrainedModel
 from workflow_scripts.views.images import ImageSpec
 
 
@@ -81,7 +81,7 @@ class HeatmapHead(nn.Module):
         return torch.stack([(weight.sum(2) * self.places).sum(-1), (weight.sum(3) * self.places).sum(-1)], dim=-1)
 
 
-class DirectionNet(LightningModule):
+class DirectionNet(TrainedModel):
     """Points of an animal from a grey image.
 
     Parameters
@@ -102,7 +102,7 @@ class DirectionNet(LightningModule):
         self.coarse = nn.Sequential(_block(2 * width, 4 * width, stride=2), _block(4 * width, 4 * width))
         head = DenseHead if config.head == "dense" else HeatmapHead
         self.head = head(width, spec.width, len(spec.points))
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._last_loss = float("nan")
 
     @property

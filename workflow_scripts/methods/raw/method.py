@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.formats.tracks import Recording
@@ -28,7 +27,7 @@ __all__ = ["build", "dimension_names", "embed", "import_weights", "predict", "pr
 class Raw(ClosedFormModel):
     """Coordinates, normalised and filled; keeps origin, scale and the mean of every column."""
 
-    mean: torch.Tensor
+    mean: Float64Array
 
     def __init__(self, config: Config, spec: DataSpec) -> None:
         super().__init__(spec)
@@ -36,7 +35,7 @@ class Raw(ClosedFormModel):
         self.roles = find_roles(spec.keypoints, RoleNames())
         self.columns = lay_names(spec.individuals, spec.keypoints, spec.space, config.coordinates)
         self.normaliser = Normaliser(spec)
-        self.register_buffer("mean", torch.zeros(len(self.columns), dtype=torch.float64))
+        self.register_buffer("mean", np.zeros(len(self.columns)))
 
     def _lay(self, recording: Recording) -> Float64Array:
         return lay_recording(recording, self.normaliser.apply_to, self.config.coordinates, self.roles)
@@ -47,7 +46,7 @@ class Raw(ClosedFormModel):
         for recording in view.train(()):
             self.spec.check(recording)
             means.add(self._lay(recording))
-        self.mean.copy_(torch.from_numpy(means.mean()))
+        self.mean[...] = means.mean()
         return {"share_missing": means.share_missing()}
 
     def dimension_names(self) -> list[str]:
@@ -58,7 +57,7 @@ class Raw(ClosedFormModel):
         return self.columns + points
 
     def _embed(self, recording: Recording) -> Float64Array:
-        laid, mean = self._lay(recording), self.mean.numpy()
+        laid, mean = self._lay(recording), self.mean
         filled = fill_last_seen(laid, mean) if self.config.fill == "last_seen" else np.where(np.isnan(laid), mean, laid)
         if not self.config.seen:
             return filled

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from workflow_scripts.core.arrays import any_nan
 from workflow_scripts.core.typing import Float32Array
 from workflow_scripts.formats.tracks import Recording
 from workflow_scripts.sources.shared.found import Found
@@ -21,7 +22,7 @@ def describe(found: Found, recording: Recording) -> None:
     # A tenth of the frames tells the shares well enough, and a folder of recordings is asked at once.
     part = position[:: max(1, len(position) // 2000)]
     confidence = recording.confidence[:: max(1, len(position) // 2000)]
-    gone = np.isnan(part).any(-1)
+    gone = any_nan(part)
     zero = (part == 0).all(-1)
     found.empty, found.zero = float(gone.mean()), float(zero.mean())
     seen = ~gone & ~zero
@@ -32,7 +33,7 @@ def describe(found: Found, recording: Recording) -> None:
 
 def sure(position: Float32Array) -> Float32Array:
     """Return the confidence of a source that has none: 1 where a point is there, NaN elsewhere."""
-    return np.where(np.isnan(position).any(-1), np.float32(np.nan), np.float32(1))
+    return np.where(any_nan(position), np.float32(np.nan), np.float32(1))
 
 
 def made(

@@ -23,9 +23,8 @@ from workflow_scripts.methods.daart.module import Segmenter, SequenceData
 from workflow_scripts.methods.daart.original import read_original, write_original
 from workflow_scripts.methods.daart.project.data import Project, read_inputs, read_project
 from workflow_scripts.methods.daart.project.options import ALWAYS_WRITTEN, Configs, ProjectOptions, grid, read_configs
-from workflow_scripts.training.checkpoints import load_weights
-from workflow_scripts.training.logs import read_metrics
-from workflow_scripts.training.loop import fit
+from workflow_scripts.training.metrics import read_metrics
+from workflow_scripts.training.weights import load_weights
 
 log = logging.getLogger("ethomake.daart")
 
@@ -182,6 +181,8 @@ def train_version(version: Version, project: Project) -> None:
     validates = len(data.held_rows) > 0
     scored = data.scored > 0 and model.network.classifier is not None
     loop = options.loop(scored=scored, validates=validates)
+    from workflow_scripts.training.loop import fit  # Lightning takes seconds to import
+
     # fit writes hparams.yaml of its own; the identity in it lets a killed run be found again.
     result = fit(
         model,

@@ -16,7 +16,7 @@ from workflow_scripts.core.files import read_yaml
 from workflow_scripts.core.validation import validate
 from workflow_scripts.methods.lisbet.config import MODES, OLD_NAMES, BackboneOptions, Config
 from workflow_scripts.methods.lisbet.network import TransformerBackbone
-from workflow_scripts.training.checkpoints import load_weights
+from workflow_scripts.training.weights import load_weights
 
 if TYPE_CHECKING:
     from workflow_scripts.methods.lisbet.module import Lisbet
