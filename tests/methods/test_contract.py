@@ -118,7 +118,7 @@ def test_options_of_all_methods_import_no_torch() -> None:
 
 TRAINING = ("lightning", "transformers", "torchmetrics", "tensorboard", "sklearn")
 """Libraries that a model which only answers must not load: they take seconds."""
-WITHOUT_TORCH = ("raw", "features", "pca", "boosting", "motion_energy", "external")
+WITHOUT_TORCH = ("raw", "features", "pca", "boosting", "motion_energy", "external", "joint")
 
 
 @pytest.mark.parametrize("name", NAMES)

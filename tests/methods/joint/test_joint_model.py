@@ -69,12 +69,27 @@ def test_it_embeds_as_its_members_do_without_their_runs(
             )
 
 
-def test_networks_move_and_the_others_stay(view: TrackView, members: dict[str, Path], tmp_path: Path) -> None:
-    """On a GPU, too, methods without a network read their weights as NumPy arrays."""
+def test_networks_go_where_inference_is(
+    view: TrackView, members: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU, too, methods without a network keep their NumPy arrays."""
+    folder = trained("joint", listed(members), view, tmp_path)
+    monkeypatch.setattr("workflow_scripts.methods.joint.method.inference_device", lambda: torch.device("meta"))
+    model, _ = runs.load_embedder(folder)
+    raw, bams, features = (model.models[ORDER.index(name)] for name in ("raw", "bams", "features"))
+    assert {tensor.device.type for tensor in bams.state_dict().values()} == {"meta"} and not bams.training
+    assert all(isinstance(array, np.ndarray) for part in (raw, features) for array in part.state_dict().values())
+
+
+def test_a_state_that_does_not_fit_is_refused(view: TrackView, members: dict[str, Path], tmp_path: Path) -> None:
     model, _ = runs.load_embedder(trained("joint", listed(members), view, tmp_path))
-    model.to("meta")
-    placed = [{tensor.device.type for tensor in part.state_dict().values()} for part in model.parts]
-    assert placed == [{"cpu"}, {"meta"}, {"cpu"}]
+    state = model.state_dict()
+    for wrong in (state | {"models.9.x": np.zeros(1)}, {name: state[name] for name in state if name != "fitted"}):
+        with pytest.raises(RuntimeError, match=r"models.9.x is unknown|fitted is missing"):
+            model.load_state_dict(wrong)
+    lost = next(name for name in state if name.startswith("models.1."))
+    with pytest.raises(RuntimeError, match=lost.removeprefix("models.1.")):
+        model.load_state_dict({name: state[name] for name in state if name != lost})
 
 
 def test_members_of_other_data_are_refused(members: dict[str, Path], tmp_path: Path) -> None:
