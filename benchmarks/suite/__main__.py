@@ -16,6 +16,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+import traceback
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -137,22 +138,32 @@ def main() -> None:
     rows: list[Row] = []
     heads = ("entry", "ours, CPU s", "plain ÷ ours", "ours ÷ limit", "size")
     print(f"{heads[0]:26s}{heads[1]:>12s}{heads[2]:>14s}{heads[3]:>14s}  {heads[4]}", flush=True)
+    failed: list[str] = []
     for name in options.only or names():
-        with tempfile.TemporaryDirectory() as folder:
-            row = timed(name, entry(name)(options.share, Path(folder)), options.rounds, options.budget)
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                row = timed(name, entry(name)(options.share, Path(folder)), options.rounds, options.budget)
+        except Exception:  # one entry that fails must not cost the others' minutes
+            traceback.print_exc()
+            failed.append(name)
+            continue
         rows.append(row)
         print(
             f"{row.entry:26s}{row.ours_s:12.3f}{shown(row.plain_over_ours):>14s}{shown(row.ours_over_limit):>14s}"
             f"  {row.size}",
             flush=True,
         )
-    write(options.output / "bench.csv", [asdict(row) for row in rows])
+        write(options.output / "bench.csv", [asdict(row) for row in rows])
+    if not rows:
+        sys.exit("no entry ran to its end")
     draw(options.output / "bench.png", rows)
     if options.history:
         about = {"commit": commit(), "machine": machine(), "share": options.share}
         kept = [field.name for field in fields(Row) if not field.name.endswith("_is")]
         write(HISTORY, [about | {key: asdict(row)[key] for key in kept} for row in rows], add=True)
     print(f"{options.output}/bench.csv and bench.png; {machine()}, load {os.getloadavg()[0]:.1f}")
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

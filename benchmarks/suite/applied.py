@@ -98,7 +98,7 @@ def reads(share: float, folder: Path) -> Case:
 
     def plain() -> None:
         for start in starts:
-            with av.open(str(made.video)) as container:
+            with av.open(str(made.path)) as container:
                 for number, frame in enumerate(container.decode(video=0)):
                     if number >= start:
                         frame.to_ndarray(format="rgb24")
@@ -106,7 +106,7 @@ def reads(share: float, folder: Path) -> Case:
                         break
 
     def limit() -> None:
-        with av.open(str(made.video)) as container:
+        with av.open(str(made.path)) as container:
             for number, _ in enumerate(container.decode(video=0)):
                 if number == 30 * 16:
                     break

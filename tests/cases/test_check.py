@@ -255,6 +255,10 @@ def test_every_experiment_of_the_project_is_valid() -> None:
 
 def test_an_unknown_name_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--root", str(ROOT), "check", "rats_pair"]) == 1
-    assert "rats_pair" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "neither a dataset nor an experiment 'rats_pair'; did you mean 'rats_pairs'?" in said
+    assert main(["--root", str(ROOT), "check", "mine"]) == 1
+    said = capsys.readouterr().err
+    assert "calms21_twin" in said and "real_full" in said
     with pytest.raises(ConfigError):
         named_experiment(ROOT, "rats_pair")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from builders.tracks import walkers
@@ -9,6 +11,7 @@ from builders.tracks import walkers
 from workflow_scripts.formats.splits import Split
 from workflow_scripts.formats.track_index import index_tracks
 from workflow_scripts.formats.tracks import open_tracks, write_tracks
+from workflow_scripts.methods.originals import facts_of
 from workflow_scripts.views.tracks import TrackView
 
 
@@ -41,3 +44,19 @@ def test_what_is_embedded_shows_no_label(index):
     view = TrackView(index, Split("toy", "official", "official", ["a"], [], ["b"], {"a": "a", "b": "b"}))
     assert [recording.labels for recording in view.everything()] == [{}, {}]
     assert all(recording.labels for recording in [*view.train(), *view.test()])
+
+
+def test_a_model_knows_the_tasks_that_only_later_recordings_are_labelled_for(tmp_path):
+    labels = walkers("b", 30).labels
+    assert len(labels) > 1
+    first, *others = labels
+    recordings = [
+        replace(walkers("a", 30), labels={}),
+        replace(walkers("b", 30), labels={first: labels[first]}),
+        replace(walkers("c", 30), labels={name: labels[name] for name in others}),
+    ]
+    write_tracks(tmp_path / "tracks.h5", recordings)
+    split = Split("toy", "official", "official", ["a", "b", "c"], [], [], {name: name for name in "abc"})
+    spec = TrackView(tmp_path / "tracks.h5", split).spec()
+    assert spec.vocabularies == {name: found.vocabulary for name, found in labels.items()}
+    assert facts_of(tmp_path / "tracks.h5", first).classes == labels[first].vocabulary

@@ -70,6 +70,16 @@ def show(browser: Browser, tab: str) -> None:
     browser.ask(f"new Promise(done => {{ location.hash = {json.dumps(tab)}; setTimeout(done, 30); }})")
 
 
+def test_figures_are_no_wider_than_a_phone(browser: Browser, page: Path) -> None:
+    browser.open(page, 360)
+    show(browser, "dataset0")
+    ends = browser.ask(
+        "Array.from(document.querySelectorAll('#dataset0 .plots svg.plot')).map(s => s.getBoundingClientRect())"
+        ".filter(r => r.width).map(r => r.right)"
+    )
+    assert ends and max(ends) <= 360
+
+
 def test_it_opens_quickly_and_without_complaint(browser: Browser, page: Path) -> None:
     browser.open(page, 1440)
     assert browser.ask("document.body.dataset.ready") == "true"

@@ -12,6 +12,7 @@ from workflow_scripts.cards.places import as_folders, known_names
 from workflow_scripts.cli.tables import print_table, read_card
 from workflow_scripts.convert.check import check_dataset, draw
 from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.core.validation import nearest
 from workflow_scripts.experiment.experiment import Experiment, named_experiment
 
 MOST_LINES = 20
@@ -30,6 +31,11 @@ def run(options: argparse.Namespace) -> None:
     if is_dataset:
         _dataset(options)
     if named or not is_dataset:
+        if not named and not Path(options.name).exists():
+            known = [*known_names(options.places, "datasets"), *known_names(options.places, "experiments")]
+            near = nearest(options.name, known)
+            end = "" if near.endswith("?") else "."
+            raise ConfigError(f"There is neither a dataset nor an experiment {options.name!r}{near}{end}")
         _experiment(options)
 
 

@@ -33,12 +33,14 @@ def facts_of(data: Path, task: str | None = None) -> methods.Facts:
     Parameters
     ----------
     data : Path
-        `tracks.h5`; its first recording is described.
+        `tracks.h5`; its first recording is described, with the tasks that any of them is labelled for.
     task : str, optional
         Labelled task whose classes are the model's; default the only one with classes.
     """
     with open_tracks(data) as reader:
-        spec = DataSpec.of(reader.header(reader.ids[0]))
+        spec = DataSpec.of_all(reader, reader.ids)
+    if spec is None:
+        raise InputError(data, "holds no recording", "convert the dataset again")
     labelled = [name for name, classes in spec.vocabularies.items() if classes]
     if task is not None and task not in labelled:
         raise ConfigError(f"{data}: there is no task {task!r} with classes{nearest(task, labelled)}.")

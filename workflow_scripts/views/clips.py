@@ -136,7 +136,7 @@ class ClipView:
             return reader.clips(mode, videos)
 
     def spec(self) -> ClipSpec:
-        """Describe the data, from the first training video; the others must agree.
+        """Describe the data, from the training videos, which must agree.
 
         Raises
         ------
@@ -146,7 +146,11 @@ class ClipView:
         spec: ClipSpec | None = None
         sides = []
         for recording in self.train():
-            spec = spec or ClipSpec.of(recording)
+            found = ClipSpec.of(recording)
+            if spec:  # some videos have labels of no task, or of another one
+                more, backgrounds = spec.vocabularies | found.vocabularies, spec.backgrounds | found.backgrounds
+                spec = replace(spec, vocabularies=more, backgrounds=backgrounds)
+            spec = spec or found
             spec.check(recording)
             sides += [round(float(x2 - x1)) for x1, _, x2, _ in recording.windows[:1]]
         if spec is None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.formats.splits import Split
-from workflow_scripts.formats.tracks import Recording, open_tracks
+from workflow_scripts.formats.tracks import Recording, TracksReader, open_tracks
 from workflow_scripts.views.usual import usual_ranges
 
 
@@ -50,6 +50,24 @@ class DataSpec:
             image_size=recording.image_size,
             vocabularies={task: labels.vocabulary for task, labels in recording.labels.items()},
         )
+
+    @classmethod
+    def of_all(cls, reader: TracksReader, ids: Iterable[str]) -> DataSpec | None:
+        """Describe recordings that must agree, with the tasks that any of them is labelled for; None of none.
+
+        Raises
+        ------
+        EthoMakeError
+            When two recordings differ in skeleton, order, unit or frame rate.
+        """
+        spec: DataSpec | None = None
+        for identifier in ids:
+            known = spec.vocabularies if spec else {}
+            recording = reader.header(identifier, [task for task in reader.tasks(identifier) if task not in known])
+            found = cls.of(recording)
+            spec = replace(spec, vocabularies=known | found.vocabularies) if spec else found
+            spec.check(recording)
+        return spec
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for YAML or JSON."""
@@ -136,20 +154,15 @@ class TrackView:
             return {"reading": reader.reading, "usual": usual_ranges(self.train(()))}
 
     def spec(self) -> DataSpec:
-        """Describe the data, from the first training recording; the others must agree.
+        """Describe the data, from the training recordings.
 
         Raises
         ------
         EthoMakeError
             When two recordings differ in skeleton, order, unit or frame rate.
         """
-        spec: DataSpec | None = None
         with open_tracks(self.path) as reader:
-            for identifier in self.split.train:
-                recording = reader.header(identifier, () if spec else None)
-                if spec is None:
-                    spec = DataSpec.of(recording)
-                spec.check(recording)
+            spec = DataSpec.of_all(reader, self.split.train)
         if spec is None:
             raise EthoMakeError(f"Split {self.split.name!r} of {self.split.dataset!r} trains on no recording.")
         return spec

@@ -57,7 +57,7 @@ def test_the_arrays_say_what_scikit_learn_says(tmp_path, classes):
     again = Trees()
     again.load_state_dict(load_file(tmp_path / "trees.safetensors"), strict=True)
     np.testing.assert_array_equal(again.probabilities(fresh, classes), trees.probabilities(fresh, classes))
-    with pytest.raises(RuntimeError, match="Missing key"):
+    with pytest.raises(RuntimeError, match="threshold is missing"):
         Trees().load_state_dict({"value": np.zeros(1)})
 
 

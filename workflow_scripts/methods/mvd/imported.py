@@ -14,12 +14,11 @@ from torch import Tensor
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import digest, write_text
 from workflow_scripts.core.validation import Strict, validate
-from workflow_scripts.methods import parse, runs
+from workflow_scripts.methods import parse, runs, state
 from workflow_scripts.methods.mvd.config import Config
 from workflow_scripts.methods.mvd.module import MvdClassifier
 from workflow_scripts.methods.mvd.original import compare, read_file, read_state
 from workflow_scripts.methods.mvd.sizes import SIZES
-from workflow_scripts.methods.state import save_weights
 from workflow_scripts.sources.videos import Options as VideoOptions
 from workflow_scripts.views.clips import ClipSpec
 
@@ -216,7 +215,7 @@ def _keep(folder: Path, model: MvdClassifier, config: Config, spec: ClipSpec, so
         "imported": {"file": source.name, "sha256": digest(source)},
     }
     for name in ("best", "last"):
-        save_weights(folder / f"weights_{name}.safetensors", model)
+        state.save_weights(folder / f"weights_{name}.safetensors", model)
     write_text(folder / "hparams.yaml", yaml.safe_dump(hparams, sort_keys=False, allow_unicode=True))
     detector = "the background" if facts.detector is None else Path(facts.detector).name
     lines = [
