@@ -65,3 +65,37 @@ def test_code_counts_and_comments_do_not(package: Path) -> None:
         (package / "stages/configuration.py").read_text() + "\nimport workflow_scripts.report\n"
     )
     assert fresh() != first
+
+
+def test_what_only_a_type_checker_reads_does_not_count(package: Path) -> None:
+    first = fresh()
+    imported = package / "core/files.py"
+    source = imported.read_text()
+    imported.write_text(f"from typing import TYPE_CHECKING\n{source}")
+    with_name = fresh()
+    block = "if TYPE_CHECKING:\n    from workflow_scripts.report.page import Page\n"
+    imported.write_text(f"from typing import TYPE_CHECKING\n{block}{source}")
+    assert fresh() == with_name != first
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        "download",
+        "simulate",
+        "unpack",
+        "convert",
+        "tracks",
+        "split",
+        "audit",
+        "detect",
+        "clips",
+        "images",
+        "train",
+        "embed",
+        "predict",
+        "probe",
+    ],
+)
+def test_a_new_key_of_experiments_makes_no_data_and_trains_nothing_again(stage: str) -> None:
+    assert "workflow_scripts.experiment.schema" not in digest.closure((f"workflow_scripts.stages.{stage}",))

@@ -87,8 +87,3 @@ def read_resolved(path: Path) -> Experiment:
         for name, numbers in value["published"].items()
     }
     return Experiment(config, cards, published)
-
-
-def read_card(path: Path) -> Card:
-    """Read a card that :func:`write_resolved` wrote."""
-    return validate(Card, read_json(path), where=str(path))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from workflow_scripts.cards.resolved import read_card
 from workflow_scripts.convert.leaks import audit, raise_on_leaks
 from workflow_scripts.convert.splits import make_splits
 from workflow_scripts.core.tables import write_csv
-from workflow_scripts.experiment.resolved import read_card
 from workflow_scripts.stages import parser, start
 
 

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from workflow_scripts.cards.page import markdown_card
+from workflow_scripts.cards.resolved import read_card
 from workflow_scripts.core.files import write_text
-from workflow_scripts.experiment.resolved import read_card
 from workflow_scripts.stages import parser, start
 
 

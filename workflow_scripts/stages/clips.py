@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from workflow_scripts.cards.resolved import read_card
 from workflow_scripts.convert.clip_tables import clip_tables
 from workflow_scripts.convert.clips import index_clips
 from workflow_scripts.core.names import slugify
 from workflow_scripts.core.tables import write_csv
-from workflow_scripts.experiment.resolved import read_card
 from workflow_scripts.stages import parser, start
 
 

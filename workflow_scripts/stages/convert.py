@@ -6,9 +6,9 @@ import argparse
 import logging
 from pathlib import Path
 
+from workflow_scripts.cards.resolved import read_card
 from workflow_scripts.convert.tracks import convert_shard
 from workflow_scripts.core.errors import InputError
-from workflow_scripts.experiment.resolved import read_card
 from workflow_scripts.formats.tracks import write_quarantine, write_tracks
 from workflow_scripts.stages import parser, quarantine, start
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from workflow_scripts.cards.resolved import read_card
 from workflow_scripts.convert.clips import shard_options
 from workflow_scripts.convert.crop_video import preprocess
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
-from workflow_scripts.experiment.resolved import read_card
 from workflow_scripts.formats.clips import write_clips
 from workflow_scripts.stages import parser, quarantine, start
 

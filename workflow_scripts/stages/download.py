@@ -7,8 +7,8 @@ import json
 import os
 from pathlib import Path
 
+from workflow_scripts.cards.resolved import read_card
 from workflow_scripts.core.validation import validate
-from workflow_scripts.experiment.resolved import read_card
 from workflow_scripts.fetch import fetch
 from workflow_scripts.fetch.budget import Limits
 from workflow_scripts.fetch.options import DownloadConfig

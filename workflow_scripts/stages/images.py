@@ -6,10 +6,10 @@ import argparse
 from functools import partial
 from pathlib import Path
 
+from workflow_scripts.cards.resolved import read_card
 from workflow_scripts.convert.images import convert_images
 from workflow_scripts.convert.quality import image_tables
 from workflow_scripts.core.tables import write_csv
-from workflow_scripts.experiment.resolved import read_card
 from workflow_scripts.stages import parser, quarantine, start
 
 

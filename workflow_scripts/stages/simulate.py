@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from workflow_scripts.experiment.resolved import read_card
+from workflow_scripts.cards.resolved import read_card
 from workflow_scripts.simulate import make_file
 from workflow_scripts.stages import parser, start
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from workflow_scripts.cards.resolved import read_card
 from workflow_scripts.convert.splits import make_split
-from workflow_scripts.experiment.resolved import read_card
 from workflow_scripts.formats.splits import write_split
 from workflow_scripts.stages import parser, start
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from workflow_scripts.cards.resolved import read_card
 from workflow_scripts.convert.images import read_movie
-from workflow_scripts.experiment.resolved import read_card
 from workflow_scripts.methods.rat_direction.movie import tag_movie
 from workflow_scripts.methods.rat_direction.study import network_of
 from workflow_scripts.methods.runs import load_embedder

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from workflow_scripts.cards.resolved import read_card
 from workflow_scripts.convert.quality import quality_tables
 from workflow_scripts.convert.reading import reading_of
 from workflow_scripts.core.names import slugify
 from workflow_scripts.core.tables import write_csv
-from workflow_scripts.experiment.resolved import read_card
 from workflow_scripts.formats.track_index import index_tracks
 from workflow_scripts.stages import parser, start
 

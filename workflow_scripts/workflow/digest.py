@@ -86,6 +86,12 @@ class _Prose(ast.NodeTransformer):
                 node.value.args, node.value.keywords = [], []
         return node
 
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        """Remove what only a type checker reads."""
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return None if not node.orelse else self.generic_visit(ast.If(node.test, [ast.Pass()], node.orelse))
+        return self.generic_visit(node)
+
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
         """Keep what is raised and not what it says."""
         self.generic_visit(node)
@@ -105,7 +111,8 @@ def _read(path: Path) -> _Module:
     kept = _kept().get(key)
     if kept is not None:
         return kept
-    tree = ast.parse(source)
+    # The syntax tree without its prose, so that comments, layout, docstrings and messages do not retrain a model.
+    tree = _Prose().visit(ast.parse(source))
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -113,8 +120,7 @@ def _read(path: Path) -> _Module:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module)
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    # The syntax tree without its prose, so that comments, layout, docstrings and messages do not retrain a model.
-    code = hashlib.sha256(ast.dump(_Prose().visit(tree)).encode()).hexdigest()
+    code = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
     _NEW[key] = {"imports": sorted(name for name in found if name.split(".")[0] == ROOT), "code": code}
     return _NEW[key]
 

@@ -6,10 +6,13 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workflow_scripts.core.places import require_places
-from workflow_scripts.experiment.schema import Configuration
 from workflow_scripts.training.watched_tasks import ask_tasks
+
+if TYPE_CHECKING:  # jobs read this module: a new key of experiments must not make them all run again
+    from workflow_scripts.experiment.schema import Configuration
 
 
 def _first(name: str, values: Sequence[str]) -> None:
