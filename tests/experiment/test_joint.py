@@ -1,4 +1,4 @@
-"""The key `joint` of an experiment: which runs it stands for, and what it refuses."""
+"""The key `joint` of an experiment: which runs it makes, and what it refuses."""
 
 from __future__ import annotations
 

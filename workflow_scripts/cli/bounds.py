@@ -11,7 +11,8 @@ from workflow_scripts.cli.tables import print_table
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import failure
 from workflow_scripts.core.tables import write_csv
-from workflow_scripts.evaluation.comparison.bounds import METRIC, Judged, score_bounds
+from workflow_scripts.evaluation.comparison.bounds import METRIC, score_bounds
+from workflow_scripts.evaluation.comparison.significance import Contender
 from workflow_scripts.experiment.experiment import Experiment, named_experiment
 from workflow_scripts.experiment.label_runs import label_runs
 from workflow_scripts.report.label_efficiency import PEOPLE
@@ -25,7 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _judged(experiment: Experiment, results: Path) -> list[Judged]:
+def _judged(experiment: Experiment, results: Path) -> list[Contender]:
     """Methods with the predictions that are there; what is absent is printed."""
     apart = {run.path() for run in experiment.chance_runs} | {run.path() for run, *_ in label_runs(experiment)}
     found = []
@@ -46,7 +47,7 @@ def _judged(experiment: Experiment, results: Path) -> list[Judged]:
         common = set.intersection(*splits) if splits else set()
         paths = {seed: [path for path in paths if path.parts[-3] in common] for seed, paths in there.items()}
         if common:
-            found.append(Judged(run.dataset, run.family, run.method, run.mode, run.setting, paths))
+            found.append(Contender(run.dataset, run.family, run.method, run.mode, run.setting, False, paths))
     return found
 
 

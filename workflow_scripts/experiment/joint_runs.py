@@ -1,4 +1,4 @@
-"""What the key `joint` of an experiment stands for: runs whose embeddings are those of other runs side by side."""
+"""What the key `joint` of an experiment describes: runs whose embeddings are those of other runs side by side."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Run:
         return columns | {"split": split or self.split}
 
     def about(self) -> dict[str, Any]:
-        """What the run's point stands for, the same in every split and with every seed."""
+        """Settings of the run's point, the same in every split and with every seed."""
         if not self.members:
             return self.options
         return {"members": {name: f"{run.method}/{run.mode}/{run.setting}" for name, run in self.members.items()}}

@@ -14,7 +14,6 @@ from workflow_scripts.core.boundary import reading
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import digest, write_text
 from workflow_scripts.core.validation import deep_merge, nearest
-from workflow_scripts.formats.tracks import open_tracks
 from workflow_scripts.methods.protocol import ExportsOriginals, ImportsOriginals, ImportsRuns
 from workflow_scripts.methods.runs import (
     environment,
@@ -37,10 +36,7 @@ def facts_of(data: Path, task: str | None = None) -> methods.Facts:
     task : str, optional
         Labelled task whose classes are the model's; default the only one with classes.
     """
-    with open_tracks(data) as reader:
-        spec = DataSpec.of_all(reader, reader.ids)
-    if spec is None:
-        raise InputError(data, "holds no recording", "convert the dataset again")
+    spec = DataSpec.of_file(data)
     labelled = [name for name, classes in spec.vocabularies.items() if classes]
     if task is not None and task not in labelled:
         raise ConfigError(f"{data}: there is no task {task!r} with classes{nearest(task, labelled)}.")

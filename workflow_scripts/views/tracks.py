@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.core.errors import EthoMakeError
+from workflow_scripts.core.errors import EthoMakeError, InputError
 from workflow_scripts.formats.splits import Split
 from workflow_scripts.formats.tracks import Recording, TracksReader, open_tracks
 from workflow_scripts.views.usual import usual_ranges
@@ -67,6 +67,15 @@ class DataSpec:
             found = cls.of(recording)
             spec = replace(spec, vocabularies=known | found.vocabularies) if spec else found
             spec.check(recording)
+        return spec
+
+    @classmethod
+    def of_file(cls, path: str | Path) -> DataSpec:
+        """Describe all recordings of a `tracks.h5`, see :meth:`of_all`."""
+        with open_tracks(path) as reader:
+            spec = cls.of_all(reader, reader.ids)
+        if spec is None:
+            raise InputError(path, "holds no recording", "convert the dataset again")
         return spec
 
     def to_dict(self) -> dict[str, Any]:

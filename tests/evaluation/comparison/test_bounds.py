@@ -12,7 +12,8 @@ from sklearn.metrics import f1_score
 
 from workflow_scripts.cli import main
 from workflow_scripts.core.errors import InputError
-from workflow_scripts.evaluation.comparison.bounds import COLUMNS, Judged, near_border, score_bounds
+from workflow_scripts.evaluation.comparison.bounds import COLUMNS, near_border, score_bounds
+from workflow_scripts.evaluation.comparison.significance import Contender
 from workflow_scripts.evaluation.options import IntervalConfig
 from workflow_scripts.formats.predictions import Prediction, create_predictions
 
@@ -54,7 +55,7 @@ def quality() -> dict[str, pd.DataFrame]:
 
 def table(folder: Path, border_s: float = REACH / FPS, **options: object) -> pd.Series:
     halves = [predicted(folder / f"{half}.h5", half, **options) for half in (GROUPS[:4], GROUPS[4:])]  # type: ignore[arg-type]
-    run = Judged("mice", "fold", "mine", "sound", "default", {0: halves, 1: halves})
+    run = Contender("mice", "fold", "mine", "sound", "default", False, {0: halves, 1: halves})
     interval = IntervalConfig(resamples=200)
     found = score_bounds([run], quality(), interval, border_s=border_s, human={("mice", "pace"): 0.8})
     assert list(found.columns) == COLUMNS
@@ -102,7 +103,7 @@ def test_rho_is_over_recordings(tmp_path: Path) -> None:
 
 
 def test_a_recording_that_the_data_do_not_list_is_refused(tmp_path: Path) -> None:
-    run = Judged("mice", "fold", "mine", "sound", "default", {0: [predicted(tmp_path / "one.h5", "ab")]})
+    run = Contender("mice", "fold", "mine", "sound", "default", False, {0: [predicted(tmp_path / "one.h5", "ab")]})
     with pytest.raises(InputError, match=r"predicts 'b', which quality.csv does not list"):
         score_bounds([run], {"mice": quality()["mice"].iloc[:1]}, IntervalConfig(resamples=50))
 

@@ -20,7 +20,7 @@ from scipy.stats import rankdata
 
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.typing import Float64Array
-from workflow_scripts.evaluation.comparison.significance import labels
+from workflow_scripts.evaluation.comparison.significance import Contender, labels
 from workflow_scripts.evaluation.options import IntervalConfig
 from workflow_scripts.evaluation.scores.intervals import over_seeds, percentile_interval, resample_counts, resample_sums
 from workflow_scripts.evaluation.scores.pool import list_tasks
@@ -47,25 +47,6 @@ COLUMNS += ["rho", "rho_low", "rho_high", "n_recordings", "n_groups", "seeds", "
 
 Key = tuple[str, str, str, str, str, str, str]
 """Dataset, split, task, method, mode, setting, readout."""
-
-
-@dataclass(frozen=True)
-class Judged:
-    """The held-out predictions of one method.
-
-    Attributes
-    ----------
-    dataset, split, method, mode, setting : str
-    paths : mapping of int to sequence of Path
-        By seed: a file a fold.
-    """
-
-    dataset: str
-    split: str
-    method: str
-    mode: str
-    setting: str
-    paths: Mapping[int, Sequence[Path]]
 
 
 @dataclass(frozen=True)
@@ -101,7 +82,7 @@ def near_border(truth: npt.NDArray[np.generic], mask: npt.NDArray[np.bool_], rea
 
 
 def score_bounds(
-    runs: Sequence[Judged],
+    runs: Sequence[Contender],
     quality: Mapping[str, pd.DataFrame],
     interval: IntervalConfig,
     *,
@@ -112,7 +93,7 @@ def score_bounds(
 
     Parameters
     ----------
-    runs : sequence of Judged
+    runs : sequence of Contender
     quality : mapping of str to DataFrame
         `quality.csv` by dataset: recording, fps, and the shares of points that are missing and that are filled.
     interval : IntervalConfig

@@ -178,10 +178,7 @@ def import_run(
     if data is None:
         raise ConfigError(f"{path}: a checkpoint of BAMS holds no scales of its inputs; name the recordings by --data.")
     data = Path(data)
-    with open_tracks(data) as reader:
-        spec = DataSpec.of_all(reader, reader.ids)
-    if spec is None:
-        raise InputError(data, "holds no recording", "convert the dataset again")
+    spec = DataSpec.of_file(data)
     shown = options_of(read_original(path), spec, path)
     given = shown | {"mode": "faithful"} | dict(options) | {"weights": str(path)}
     config: Any = parse("bams", given)
