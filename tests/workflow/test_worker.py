@@ -101,9 +101,10 @@ def gone(pid: int) -> bool:
 
 @pytest.fixture
 def waiting(run: subprocess.Popen[str], tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A job that waits for its input, a pipe that nobody writes to."""
-    os.mkfifo(tmp_path / "card.json")
-    process = job(run, STAGE, "--card", str(tmp_path / "card.json"), "--output", str(tmp_path / "out"))
+    """A job that waits for its log, a pipe that nobody reads (inputs that are pipes are refused at once)."""
+    os.mkfifo(tmp_path / "log")
+    paths = {"--log": "log", "--card": "card.json", "--output": "out"}
+    process = job(run, STAGE, *(part for name, file in paths.items() for part in (name, str(tmp_path / file))))
     yield process
     process.kill()
     process.communicate()
