@@ -19,6 +19,7 @@ from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import atomic_path, write_text
 from workflow_scripts.core.places import require_places
 from workflow_scripts.fetch.partial import lock_partial
+from workflow_scripts.formats.hdf5 import open_hdf5
 from workflow_scripts.formats.track_index import index_tracks
 from workflow_scripts.formats.tracks import Recording, open_tracks, write_tracks
 from workflow_scripts.report.graph import parse_rulegraph
@@ -130,6 +131,22 @@ def test_a_heap_of_texts_that_never_ends(tmp_path: Path) -> None:
     whole[place + 8 : place + 16] = bytes(8)
     path.write_bytes(whole)
     with pytest.raises(InputError, match="never ends"), open_tracks(path):
+        pass
+
+
+@pytest.mark.parametrize("chunks", [None, (1,)])
+def test_a_text_that_claims_more_than_the_file_has(tmp_path: Path, chunks: tuple[int] | None) -> None:
+    """The library takes the four gigabytes first and refuses then; the fuzzer found it in a file of SLEAP."""
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as handle:
+        names = handle.create_dataset("names", data=["nose", "tail"], dtype=h5py.string_dtype(), chunks=chunks)
+        where = names.id.get_chunk_info(1).byte_offset if chunks else names.id.get_offset() + 16
+    with open_hdf5(path) as handle:
+        assert handle["names"].asstr()[1] == "tail"
+    whole = bytearray(path.read_bytes())
+    whole[where : where + 4] = (2**32 - 1).to_bytes(4, "little")
+    path.write_bytes(whole)
+    with pytest.raises(InputError, match="'names' claims 4"), open_hdf5(path):
         pass
 
 

@@ -113,6 +113,41 @@ def _check_dataset(path: Path, name: str, node: Any) -> None:
             f"the dataset {name!r} of the shape {node.shape} claims {limits.human(claimed)} and stores {stored}",
             "download or export it again",
         )
+    kind = node.get_type()
+    if kind.get_class() == h5py.h5t.VLEN or (kind.get_class() == h5py.h5t.STRING and kind.is_variable_str()):
+        _check_lengths(path, name, node, plan)
+
+
+_REFERENCE = np.dtype([("length", "<u4"), ("heap", "<u8"), ("number", "<u4")])
+"""How a value of any length stands in a dataset (HDF5 File Format Specification 3.0, VIII.B)."""
+
+
+def _check_lengths(path: Path, name: str, node: Any, plan: Any) -> None:
+    """Refuse texts that claim more bytes than the file has: the library takes that much memory before it finds out.
+
+    Values behind filters are passed over.
+    """
+    if plan.get_layout() == h5py.h5d.CONTIGUOUS:
+        places = [(node.get_offset(), node.get_storage_size())]
+    elif plan.get_layout() == h5py.h5d.CHUNKED and not plan.get_nfilters():
+        chunks = (node.get_chunk_info(k) for k in range(node.get_num_chunks()))
+        places = [(chunk.byte_offset, chunk.size) for chunk in chunks]
+    else:
+        return
+    whole = path.stat().st_size
+    with path.open("rb") as file:
+        for place, size in places:
+            if place is None or place + size > whole:
+                continue
+            file.seek(place)
+            found = np.frombuffer(file.read(size // _REFERENCE.itemsize * _REFERENCE.itemsize), _REFERENCE)["length"]
+            if len(found) and found.max() > whole:
+                raise InputError(
+                    path,
+                    f"is damaged: a text of the dataset {name!r} claims {limits.human(int(found.max()))}, the file has "
+                    f"{limits.human(whole)}",
+                    "download or export it again",
+                )
 
 
 def _audit(path: Path, handle: h5py.File, *, index: bool) -> None:

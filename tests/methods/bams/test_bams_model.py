@@ -19,7 +19,7 @@ from workflow_scripts.methods.bams.features import MOUSE_POINTS
 from workflow_scripts.methods.bams.hoa import emd, released_target, weighted_mean, window_cdf
 from workflow_scripts.methods.bams.method import build, dimension_names, embed, embed_individuals, import_weights
 from workflow_scripts.methods.bams.module import Bams
-from workflow_scripts.methods.bams.network import LONG, SHORT
+from workflow_scripts.methods.bams.network import LONG, SHORT, PReLU
 from workflow_scripts.methods.bams.pooling import pool, pool_groups
 from workflow_scripts.views.tracks import DataSpec
 
@@ -372,3 +372,18 @@ def test_original_checkpoint(tmp_path):
     (tmp_path / "text.pt").write_text(json.dumps({}))
     with pytest.raises(InputError, match="no checkpoint of weights"):
         import_weights(tmp_path / "text.pt")
+
+
+@pytest.mark.parametrize("slope", [0.1, 1.0, -0.3])
+def test_rectifier_is_that_of_pytorch(slope: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, gradient = torch.randn(2, 3, 5, 7, generator=generator, dtype=torch.float64)
+    found = []
+    for layer in (torch.nn.PReLU(init=slope).double(), PReLU(init=slope).double()):
+        given = x.clone().requires_grad_()
+        made = layer(given)
+        made.backward(gradient)
+        found.append((made.detach(), given.grad, layer.weight.grad))
+    for theirs, ours in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs)
+    assert PReLU(init=slope).state_dict().keys() == torch.nn.PReLU().state_dict().keys()
