@@ -150,6 +150,19 @@ def test_a_text_that_claims_more_than_the_file_has(tmp_path: Path, chunks: tuple
         pass
 
 
+def test_chunks_of_another_rank_than_their_dataset(tmp_path: Path) -> None:
+    """The library made the missing axis up and asked for more memory than the machine has; found by the fuzzer."""
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as handle:
+        handle.create_dataset("keypoints", data=np.zeros((40, 8)), chunks=(40, 8), compression="gzip")
+    space = bytes([1, 2, 1, *bytes(5)]) + (40).to_bytes(8, "little")  # version, rank, flags, reserved, first size
+    whole = path.read_bytes()
+    assert whole.count(space) == 1
+    path.write_bytes(whole.replace(space, bytes([1, 1, 0]) + space[3:]))
+    with pytest.raises(InputError, match="has chunks of the shape"), open_hdf5(path):
+        pass
+
+
 def test_damaged_weights(tmp_path: Path) -> None:
     for name, data in (("a", b""), ("b", b"\xff" * 50), ("c", (2**62).to_bytes(8, "little") + b"{}")):
         (tmp_path / name).write_bytes(data)

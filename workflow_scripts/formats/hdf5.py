@@ -105,14 +105,25 @@ def _check_dataset(path: Path, name: str, node: Any) -> None:
         raise InputError(path, f"the dataset {name!r} is virtual: its values are in other files", _LINKED)
     if plan.get_layout() == h5py.h5d.CONTIGUOUS and plan.get_external_count():
         raise InputError(path, f"the dataset {name!r} keeps its values in another file", _LINKED)
-    claimed = prod(node.shape) * node.dtype.itemsize
-    if claimed > 2**26 and claimed > limits.RATIO * node.get_storage_size():
-        stored = limits.human(node.get_storage_size())
-        raise InputError(
-            path,
-            f"the dataset {name!r} of the shape {node.shape} claims {limits.human(claimed)} and stores {stored}",
-            "download or export it again",
-        )
+    shapes = [("shape", node.shape)]
+    if plan.get_layout() == h5py.h5d.CHUNKED:
+        chunks = plan.get_chunk()
+        shapes.append(("chunks", chunks))
+        if len(chunks) != len(node.shape):  # the library takes the sizes of the other axes from anywhere
+            raise InputError(
+                path,
+                f"is damaged: the dataset {name!r} of the shape {node.shape} has chunks of the shape {chunks}",
+                "download or export it again",
+            )
+    for what, shape in shapes:
+        claimed = prod(shape) * node.dtype.itemsize
+        if claimed > 2**26 and claimed > limits.RATIO * node.get_storage_size():
+            stored = limits.human(node.get_storage_size())
+            raise InputError(
+                path,
+                f"the dataset {name!r} with {what} {shape} claims {limits.human(claimed)} and stores {stored}",
+                "download or export it again",
+            )
     kind = node.get_type()
     if kind.get_class() == h5py.h5t.VLEN or (kind.get_class() == h5py.h5t.STRING and kind.is_variable_str()):
         _check_lengths(path, name, node, plan)
