@@ -15,7 +15,7 @@ from workflow_scripts.methods.bams.features import Layout as BamsLayout
 from workflow_scripts.methods.bams.features import compute
 from workflow_scripts.methods.bams.hoa import emd, weighted_mean, window_cdf
 from workflow_scripts.methods.bams.module import Bams
-from workflow_scripts.methods.bams.network import LONG, SHORT
+from workflow_scripts.methods.bams.network import LONG, SHORT, Dropout, PReLU
 from workflow_scripts.methods.lisbet.config import Config as LisbetConfig
 from workflow_scripts.methods.lisbet.data import Steps
 from workflow_scripts.methods.lisbet.draws import TRAIN, Drawer
@@ -113,6 +113,9 @@ class _Bams:
 
     def __init__(self, share: float) -> None:
         self.model = Bams(BamsConfig(**PAPER, hoa_sample=1.0, mode="faithful"), SPEC).train()
+        for layer in self.model.modules():  # the published program has PyTorch's own
+            if isinstance(layer, PReLU | Dropout):
+                layer.__class__ = type(layer).__base__
         self.batch = batch_of(self.model, max(3, int(6 * share)), 1800 if share > 0.05 else 600)
 
     def targets(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -149,12 +152,12 @@ class _Bams:
 
 def bams(share: float, folder: Path) -> Case:
     """A step of mode faithful with the paper's head."""
-    made = _Bams(share)
+    made, model = _Bams(share), Bams(BamsConfig(**PAPER, hoa_sample=1.0, mode="faithful"), SPEC).train()
     known = made.targets()
 
     def ours() -> None:
-        made.model.zero_grad()
-        made.model.losses(made.batch)["loss"].backward()
+        model.zero_grad()
+        model.losses(made.batch)["loss"].backward()
 
     def plain() -> None:
         made.histograms()

@@ -19,7 +19,7 @@ from workflow_scripts.methods.bams.features import MOUSE_POINTS
 from workflow_scripts.methods.bams.hoa import emd, released_target, weighted_mean, window_cdf
 from workflow_scripts.methods.bams.method import build, dimension_names, embed, embed_individuals, import_weights
 from workflow_scripts.methods.bams.module import Bams
-from workflow_scripts.methods.bams.network import LONG, SHORT, PReLU
+from workflow_scripts.methods.bams.network import LONG, SHORT, Dropout, PReLU
 from workflow_scripts.methods.bams.pooling import pool, pool_groups
 from workflow_scripts.views.tracks import DataSpec
 
@@ -387,3 +387,20 @@ def test_rectifier_is_that_of_pytorch(slope: float) -> None:
     for theirs, ours in zip(*found, strict=True):
         torch.testing.assert_close(ours, theirs)
     assert PReLU(init=slope).state_dict().keys() == torch.nn.PReLU().state_dict().keys()
+
+
+def test_dropout_keeps_its_share_and_the_mean():
+    x = torch.ones(40, 5, 100, requires_grad=True)
+    layer = Dropout(0.3)
+    made = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        made.append(layer(x))
+    torch.testing.assert_close(made[0], made[1], rtol=0, atol=0)
+    assert not torch.equal(layer(x), made[0])
+    share = (made[0] == 0).float().mean().item()
+    assert abs(share - 0.3) < 4 * (0.3 * 0.7 / x.numel()) ** 0.5
+    torch.testing.assert_close(made[0][made[0] > 0].unique(), torch.tensor([1 / 0.7]))
+    made[0].sum().backward()
+    torch.testing.assert_close(x.grad, made[0].detach())
+    assert layer.eval()(x) is x
