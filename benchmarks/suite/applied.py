@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import av
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -79,12 +81,24 @@ def hour(share: float, folder: Path) -> Case:
     model.fit(view)
     frames = max(3_000, int(108_000 * share))
     new = recording("new", frames)
+    width = model.maker.columns(recording("short", 300), float(model.length), edges=False).shape[1]
+    trees = HistGradientBoostingClassifier(max_iter=30, early_stopping=False)
+    trees.fit(np.random.default_rng(0).normal(size=(2_000, width)), np.arange(2_000) % len(CLASSES))
+
+    def plain() -> None:
+        flat = pd.DataFrame(new.position.reshape(frames, -1))
+        tables = [flat, flat.diff()]
+        for window in itertools.cycle((15, 31, 91, 301)):
+            if sum(table.shape[1] for table in tables) >= width:
+                break
+            tables += [flat.rolling(window, center=True).mean(), flat.rolling(window, center=True).std()]
+        trees.predict_proba(pd.concat(tables, axis=1).to_numpy()[:, :width])
 
     return Case(
-        f"{frames} frames of two animals",
+        f"{frames} frames of two animals, {width} columns",
         lambda: model.probabilities(new),
-        None,
-        "",
+        plain,
+        "pandas: as many columns of coordinates, differences, rolling means and deviations; scikit-learn's trees",
         lambda: model.maker.columns(new, float(model.length), edges=False),
         "the columns that the trees read",
     )
@@ -147,12 +161,24 @@ def video_step(share: float, folder: Path) -> Case:
         optimizer.step()
         optimizer.zero_grad()
 
+    def plain() -> None:
+        windows = []
+        for window in pixels:
+            video = window.permute(0, 3, 1, 2).float() / 255
+            video = torch.nn.functional.interpolate(video, (config.side, config.side), mode="bilinear")
+            video = video.flip(-1) if torch.rand(()) < 0.5 else video
+            change = video.mean(1, keepdim=True).diff(dim=0).abs()
+            windows.append(torch.cat([(video - 0.45) / 0.225, torch.cat([change[:1], change])], 1).transpose(0, 1))
+        backward(torch.stack(windows), targets, weights)
+        optimizer.step()
+        optimizer.zero_grad()
+
     ready = made()
     return Case(
         f"nano, {batch} windows of {config.num_frames} × {config.side} px",
         ours,
-        None,
-        "",
+        plain,
+        "each window scaled, mirrored and normalised by itself, torch.stack; no turn, colour, mixing or erasing",
         lambda: backward(*ready),
         "forward and backward pass on windows that are there",
     )
@@ -166,6 +192,14 @@ def sliding(share: float, folder: Path) -> Case:
     batches = [tubes.transpose(1, 2).flatten(2, 3) for _, tubes in model.slider.batches(chunks, torch.Tensor.clone)]
 
     @torch.inference_mode()
+    def plain() -> None:
+        with av.open(str(made.path)) as container:
+            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        for window in (window for windows in batches for window in windows):
+            torch.from_numpy(np.stack(frames[:32])).permute(3, 0, 1, 2).float()
+            model.answer(window[None])
+
+    @torch.inference_mode()
     def limit() -> None:
         for windows in batches:
             model.answer(windows)
@@ -173,8 +207,8 @@ def sliding(share: float, folder: Path) -> Case:
     return Case(
         f"nano, {made.n_frames} frames, {sum(map(len, batches))} windows",
         lambda: predict_video(model, made),
-        None,
-        "",
+        plain,
+        "PyAV, then each window stacked and given to the network by itself",
         limit,
         "forward passes on windows that are there",
     )
@@ -187,8 +221,8 @@ def report(share: float, folder: Path) -> Case:
     return Case(
         f"{classes} classes, {recordings} recordings, {methods} methods",
         lambda: bench_report.page(folder),
-        None,
-        "",
+        lambda: [pd.read_csv(path).to_html() for path in folder.rglob("*.csv")],
+        "pandas.DataFrame.to_html of each table, without a figure",
         lambda: [path.read_bytes() for path in folder.rglob("*.csv")],
         "reading the tables' bytes",
     )

@@ -48,11 +48,23 @@ def epochs(share: float, folder: Path) -> Case:
             torch.nn.functional.cross_entropy(logits.reshape(-1, CLASSES), wanted, ignore_index=-1).backward()
             optimiser.step()
 
+    def plain() -> None:
+        data = torch.utils.data.TensorDataset(cut, target)
+        for _ in range(many):
+            losses = []
+            for x, wanted in torch.utils.data.DataLoader(data, batch_size=8, shuffle=True):
+                optimiser.zero_grad()
+                logits = model.network(x).strong.reshape(-1, CLASSES)
+                loss = torch.nn.functional.cross_entropy(logits, wanted.reshape(-1), ignore_index=-1)
+                loss.backward()
+                optimiser.step()
+                losses.append(loss.item())
+
     return Case(
         f"{many} epochs of {frames} frames × {INPUTS} columns, sequences of 500, batch 8",
         lambda: train(signals, CLASSES, epochs=many, sequences={"batch_size": 8, "trial_splits": "1;0;0;0"}),
-        None,
-        "",
+        plain,
+        "a loop over torch.utils.data.DataLoader, without curves, checkpoints or logs",
         limit,
         "forward, backward and Adam on sequences that are there",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
 from benchmarks.bench_bams import PAPER, SPEC, batch_of
@@ -15,7 +16,7 @@ from workflow_scripts.methods.bams.features import Layout as BamsLayout
 from workflow_scripts.methods.bams.features import compute
 from workflow_scripts.methods.bams.hoa import emd, weighted_mean, window_cdf
 from workflow_scripts.methods.bams.module import Bams
-from workflow_scripts.methods.bams.network import LONG, SHORT, Dropout, PReLU
+from workflow_scripts.methods.bams.network import LONG, SHORT
 from workflow_scripts.methods.lisbet.config import Config as LisbetConfig
 from workflow_scripts.methods.lisbet.data import Steps
 from workflow_scripts.methods.lisbet.draws import TRAIN, Drawer
@@ -114,8 +115,9 @@ class _Bams:
     def __init__(self, share: float) -> None:
         self.model = Bams(BamsConfig(**PAPER, hoa_sample=1.0, mode="faithful"), SPEC).train()
         for layer in self.model.modules():  # the published program has PyTorch's own
-            if isinstance(layer, PReLU | Dropout):
-                layer.__class__ = type(layer).__base__
+            for kind in (torch.nn.PReLU, torch.nn.Dropout):
+                if isinstance(layer, kind):
+                    layer.__class__ = kind
         self.batch = batch_of(self.model, max(3, int(6 * share)), 1800 if share > 0.05 else 600)
 
     def targets(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -217,11 +219,24 @@ def bams_features(share: float, folder: Path) -> Case:
     rng = np.random.default_rng(0)
     position = rng.normal(0, 1, (max(1_800, int(90_000 * share)), 1, 12, 2)).cumsum(0).astype(np.float32) + 400
     made = compute(position, layout, config)
+
+    def plain() -> pd.DataFrame:
+        points = pd.DataFrame(position[:, 0].reshape(len(position), -1))
+        x, y = points.iloc[:, ::2].mean(axis=1), points.iloc[:, 1::2].mean(axis=1)
+        columns = {}
+        for k in range(12):
+            here, there = points[2 * k], points[2 * k + 1]
+            angle = np.arctan2(there - y, here - x)
+            columns |= {("cos", k): np.cos(angle), ("sin", k): np.sin(angle), ("turn", k): angle.diff()}
+            columns |= {("distance", k): np.hypot(here - x, there - y)}
+            columns |= {("speed", k): np.hypot(here.diff(), there.diff())}
+        return pd.DataFrame(columns).fillna(0)
+
     return Case(
         f"{len(position)} frames of a mouse, {len(layout.inputs)} inputs",
         lambda: compute(position, layout, config),
-        None,
-        "",
+        plain,
+        "pandas, column by column: 60 angles, distances and speeds of the kind",
         lambda: [np.arctan2(position[:, 0, :, 0], position[:, 0, :, 1]) for _ in range(3)] and made.inputs.copy(),
         "36 arctangents a frame, and a copy of the inputs",
     )

@@ -29,6 +29,19 @@ def crops(share: float, folder: Path) -> Case:
     )
 
 
+BARE = """
+rule table:
+    input: expand("tables/{{name}}", name=range({recordings}))
+rule convert:
+    input: "raw/{{name}}.csv", "raw/{{name}}.txt"
+    output: "tables/{{name}}"
+    shell: "cat {{input}} > {{output}}"
+rule file:
+    output: "raw/{{name}}"
+    shell: "touch {{output}}"
+"""
+
+
 def _python(*words: str) -> None:
     subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
 
@@ -48,11 +61,12 @@ def start_up(share: float, folder: Path) -> Case:
 def dry_run(share: float, folder: Path) -> Case:
     """`snakemake -n` of an experiment with many recordings."""
     recordings = max(50, int(10_000 * share))
+    (folder / "Snakefile").write_text(BARE.format(recordings=recordings))
     return Case(
         f"{recordings} recordings",
         lambda: measure(recordings),
-        None,
-        "",
+        lambda: _python("-m", "snakemake", "-n", "-s", str(folder / "Snakefile"), "-d", str(folder)),
+        "snakemake -n of a Snakefile of as many jobs and nothing else: two files and one table for each recording",
         lambda: _python("-m", "snakemake", "--version"),
         "snakemake --version",
     )
