@@ -29,6 +29,9 @@ def run(package: Path, output: Path, words: list[str]) -> dict[str, float]:
     if done.returncode == 0:
         with (output / "bench.csv").open(encoding="utf-8") as file:
             found = {row["entry"]: float(row["ours_s"]) for row in csv.DictReader(file)}
+    else:
+        reasons = [line for line in done.stderr.splitlines() if "Error" in line]
+        print(f"  left out: {(reasons or ['no reason was printed'])[-1]}", flush=True)
     return found
 
 
