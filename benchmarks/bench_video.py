@@ -32,21 +32,22 @@ from workflow_scripts.sources.videos import Options
 WIDTH, HEIGHT, FPS = 1280, 720, 30
 
 
-def make(path: Path, seconds: int, noise: float) -> None:
+def make(path: Path, seconds: int, noise: float, width: int = WIDTH, height: int = HEIGHT) -> None:
     """Write the video; `noise` is the camera's, new in every frame, on which the cost of decoding hangs."""
     rng = np.random.default_rng(0)
-    floor = np.clip(rng.normal(170, 6, (HEIGHT, WIDTH)), 0, 255).astype(np.uint8)
-    chroma = np.full((HEIGHT // 2, WIDTH), 128, np.uint8)
-    field = np.round(rng.normal(0, noise, (HEIGHT + 64, WIDTH + 64))).astype(np.int16)
+    floor = np.clip(rng.normal(170, 6, (height, width)), 0, 255).astype(np.uint8)
+    chroma = np.full((height // 2, width), 128, np.uint8)
+    field = np.round(rng.normal(0, noise, (height + 64, width + 64))).astype(np.int16)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=FPS)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.options = {"crf": "23", "preset": "veryfast", "g": "250", "x264-params": "scenecut=0"}
         for t in range(seconds * FPS):
             down, across = rng.integers(0, 64, 2)
-            grain = field[down : down + HEIGHT, across : across + WIDTH]
+            grain = field[down : down + height, across : across + width]
             image = np.clip(floor + grain, 0, 255).astype(np.uint8)
-            x, y = int(560 + 480 * np.sin(t / 90)), int(300 + 250 * np.sin(t / 130))
+            x = int(width * (0.4375 + 0.375 * np.sin(t / 90)))
+            y = int(height * (0.4167 + 0.3472 * np.sin(t / 130)))
             image[y : y + 70, x : x + 120] = 40
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.concatenate([image, chroma]), format="yuv420p")))
         container.mux(stream.encode(None))

@@ -42,7 +42,7 @@ NAMES = {
     "segmenting": ("daart epochs", "daart prediction", "daart metrics"),
     "readout": ("ridge probe", "logistic probe", "MABe evaluator", "motif HMM", "behaviour tables"),
     "applied": ("boosting", "apply, an hour", "clip reads", "MVD step", "MVD sliding inference", "report"),
-    "whole": ("video to crops", "start-up", "dry run"),
+    "whole": ("video to crops", "video to crops, small", "start-up", "dry run"),
 }
 """Entries by the module that makes them, in the order of the pipeline; a module is imported where one is asked for."""
 

@@ -9,24 +9,28 @@ from pathlib import Path
 
 from benchmarks.bench_graph import measure
 from benchmarks.bench_video import decode, make
-from benchmarks.suite.entry import Case
+from benchmarks.suite.entry import Case, Entry
 from workflow_scripts.convert.crop_video import preprocess
 from workflow_scripts.sources.videos import Options
 
 
-def crops(share: float, folder: Path) -> Case:
-    """Decode, detect, crop and encode a video of a camera's bit rate."""
-    path, seconds = folder / "source.mp4", max(4, int(120 * share))
-    make(path, seconds, 6.0)
-    rate = path.stat().st_size * 8 / 1e6 / seconds
-    return Case(
-        f"{seconds} s of 1280×720 at {rate:.1f} Mbit/s",
-        lambda: preprocess(path, Options(), folder / "crop.mp4", recording="x"),
-        lambda: decode(path, rgb=True),
-        "PyAV decode, every frame to RGB; nothing is detected, cut or written",
-        lambda: decode(path, rgb=False),
-        "PyAV decode alone",
-    )
+def crops(noise: float, width: int, height: int) -> Entry:
+    """Decode, detect, crop and encode a video; `noise` sets its bit rate."""
+
+    def case(share: float, folder: Path) -> Case:
+        path, seconds = folder / "source.mp4", max(4, int(120 * share))
+        make(path, seconds, noise, width, height)
+        rate = path.stat().st_size * 8 / 1e6 / seconds
+        return Case(
+            f"{seconds} s of {width}×{height} at {rate:.1f} Mbit/s",
+            lambda: preprocess(path, Options(), folder / "crop.mp4", recording="x"),
+            lambda: decode(path, rgb=True),
+            "PyAV decode, every frame to RGB; nothing is detected, cut or written",
+            lambda: decode(path, rgb=False),
+            "PyAV decode alone",
+        )
+
+    return case
 
 
 BARE = """
@@ -88,4 +92,10 @@ def demo(share: float, folder: Path) -> Case:
     return Case("five systems on six twins", first, None, "", run, "the same again, with nothing to do")
 
 
-ENTRIES = {"video to crops": crops, "start-up": start_up, "dry run": dry_run, "demo": demo}
+ENTRIES = {
+    "video to crops": crops(6.0, 1280, 720),
+    "video to crops, small": crops(1.5, 640, 480),
+    "start-up": start_up,
+    "dry run": dry_run,
+    "demo": demo,
+}
