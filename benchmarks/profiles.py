@@ -16,7 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before the libraries below are 
 
 from benchmarks.suite.__main__ import entry
 
-STEPS = ("LISBET step", "BAMS step, faithful", "BAMS step, sound", "daart epochs", "MVD step")
+STEPS = ("LISBET step", "BAMS step, faithful", "BAMS step, sound", "daart epochs", "MVD step", "rat direction step")
 
 
 def main() -> None:

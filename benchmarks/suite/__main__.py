@@ -38,6 +38,7 @@ NAMES = {
         "BAMS targets",
         "BAMS step, faithful",
         "BAMS step, sound",
+        "rat direction step",
     ),
     "segmenting": ("daart epochs", "daart prediction", "daart metrics"),
     "readout": ("ridge probe", "logistic probe", "MABe evaluator", "motif HMM", "behaviour tables"),

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import scipy.ndimage
 import torch
 
 from benchmarks.bench_bams import PAPER, SPEC, batch_of
 from benchmarks.bench_lisbet import _batch, recording
 from benchmarks.suite.entry import Case
+from workflow_scripts.methods import parse
 from workflow_scripts.methods.bams.config import Config as BamsConfig
 from workflow_scripts.methods.bams.features import Layout as BamsLayout
 from workflow_scripts.methods.bams.features import compute
@@ -24,6 +26,11 @@ from workflow_scripts.methods.lisbet.inputs import Layout
 from workflow_scripts.methods.lisbet.module import Lisbet
 from workflow_scripts.methods.lisbet.store import load_frames
 from workflow_scripts.methods.lisbet.windows import Windows
+from workflow_scripts.methods.rat_direction.augment_online import random_copy
+from workflow_scripts.methods.rat_direction.module import DirectionNet
+from workflow_scripts.simulate.rat_direction import Options as Frames
+from workflow_scripts.simulate.rat_direction import make_frames
+from workflow_scripts.views.images import ImageSpec
 from workflow_scripts.views.tracks import DataSpec
 
 
@@ -242,6 +249,40 @@ def bams_features(share: float, folder: Path) -> Case:
     )
 
 
+def direction(share: float, folder: Path) -> Case:
+    """A step of the rat direction extractor: copies on the fly, loss, backward pass and optimiser."""
+    batch = max(32, int(256 * share))
+    frames = make_frames(Frames(frames=batch))
+    model = DirectionNet(parse("rat_direction", {}).resolved(), ImageSpec.of(frames)).train()
+    copies, half = model.config.copies, frames.images.shape[-1] / 2
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+    x, y = torch.from_numpy(frames.images), torch.from_numpy(frames.points)
+
+    def backward(images: torch.Tensor, points: torch.Tensor) -> None:
+        model._loss(model.scaled(images), (points - half) / half).backward()
+
+    def step(images: torch.Tensor, points: torch.Tensor) -> None:
+        optimizer.zero_grad()
+        backward(images, points)
+        optimizer.step()
+
+    def plain() -> None:
+        turned = [
+            scipy.ndimage.shift(np.rot90(image, k % 4), (k % 3, k % 2))
+            for k, image in enumerate(frames.images.squeeze())
+        ]
+        step(torch.from_numpy(np.stack(turned)).reshape(x.shape), y)
+
+    return Case(
+        f"{batch} frames of {frames.images.shape[-1]} px",
+        lambda: step(*random_copy(x, y, copies)),
+        plain,
+        "copies by numpy.rot90 and scipy.ndimage.shift, frame by frame; the points are not turned",
+        lambda: backward(x, y),
+        "forward and backward pass on copies that are there",
+    )
+
+
 ENTRIES = {
     "LISBET windows": lisbet_windows,
     "LISBET step": lisbet,
@@ -249,4 +290,5 @@ ENTRIES = {
     "BAMS targets": bams_targets,
     "BAMS step, faithful": bams,
     "BAMS step, sound": bams_sound,
+    "rat direction step": direction,
 }
