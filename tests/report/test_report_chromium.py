@@ -74,10 +74,22 @@ def test_figures_are_no_wider_than_a_phone(browser: Browser, page: Path) -> None
     browser.open(page, 360)
     show(browser, "dataset0")
     ends = browser.ask(
-        "Array.from(document.querySelectorAll('#dataset0 .plots svg.plot')).map(s => s.getBoundingClientRect())"
+        "Array.from(document.querySelectorAll('#dataset0 .drawn svg.plot')).map(s => s.getBoundingClientRect())"
         ".filter(r => r.width).map(r => r.right)"
     )
     assert ends and max(ends) <= 360
+
+
+def test_unlabelled_points_are_dim_in_the_dark(browser: Browser, page: Path) -> None:
+    browser.open(page, 1440)
+    browser.ask("document.documentElement.dataset.theme = 'dark'")
+    show(browser, "dataset0")
+    browser.ask("document.querySelectorAll('#dataset0 details').forEach(d => { d.open = true; })")
+    points = (
+        "Array.from(document.querySelectorAll('#dataset0 .plotly .scatterlayer path.point')).map(p => p.style.fill)"
+    )
+    wait_for(browser, f"{points}.length > 0")
+    assert "rgb(185, 192, 201)" not in browser.ask(points)  # the grey of light pages
 
 
 def test_it_opens_quickly_and_without_complaint(browser: Browser, page: Path) -> None:

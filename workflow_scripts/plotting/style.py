@@ -6,7 +6,7 @@ import functools
 import io
 import re
 import xml.etree.ElementTree as ET  # only ever parses SVG that matplotlib wrote a moment before
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -34,6 +34,11 @@ PAPER = "#fffffe"
 """Halo of a line that crosses bars: all but white, so that it can be configured from a white that is meant."""
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#f0e442")
 """Okabe & Ito (2008), https://jfly.uni-koeln.de/color/, without black, which is the ink's."""
+METHODS = ("#cc6677", "#5566cc", "#44aa99", "#ddcc77", "#993366", "#88ccee", "#117733", "#aa4499", "#999933")
+"""Colours of methods: Tol's "muted" (https://sronpersonalpages.nl/~pault/), none of which is a class's.
+
+Indigo and wine are lighter here, to be seen on a dark page.
+"""
 PAGE_COLOURS = {INK: "currentColor", GRID: "var(--figure-grid)", QUIET: "var(--figure-quiet)", PAPER: "var(--ground)"}
 """What the page paints instead, so that dark mode reaches into the figures."""
 SVG_NAMESPACE = "http://www.w3.org/2000/svg"
@@ -97,15 +102,40 @@ def styled(function: Callable[P, R]) -> Callable[P, R]:
     return wrapper
 
 
-def colour(index: int) -> str:
+def colour(index: int, palette: Sequence[str] = PALETTE) -> str:
     """Return the colour of the `index`-th thing; the second round is lighter, the third darker."""
-    base = to_rgb(PALETTE[index % len(PALETTE)])
-    lap = index // len(PALETTE) % 3
+    base = to_rgb(palette[index % len(palette)])
+    lap = index // len(palette) % 3
     if lap == 0:
-        return PALETTE[index % len(PALETTE)]
+        return palette[index % len(palette)]
     target, weight = ((1.0, 1.0, 1.0), 0.5) if lap == 1 else ((0.0, 0.0, 0.0), 0.45)
     red, green, blue = (c + (t - c) * weight for c, t in zip(base, target, strict=True))
     return to_hex((red, green, blue))
+
+
+def method_colours(labels: Iterable[str], every: Iterable[str] = ()) -> dict[str, str]:
+    """Return one colour a method, and a lighter and a darker one for its second and third variant.
+
+    Parameters
+    ----------
+    labels : iterable of str
+        Methods as a figure names them: the method, and after " · " what tells its variants apart.
+    every : iterable of str
+        All methods of an experiment; with the same ones here, all figures give a method the same colour.
+
+    Returns
+    -------
+    dict of str to str
+        By label.
+    """
+    labels = list(dict.fromkeys(labels))
+    names = sorted({*every, *(label.split(" · ")[0] for label in labels)})
+    inks: dict[str, str] = {}
+    for place, name in enumerate(names):
+        variants = sorted(label for label in labels if label.startswith(f"{name} · "))
+        shades = [name] * (name in labels), variants  # one variant alone looks as the method does
+        inks |= {label: colour(place + len(METHODS) * k, METHODS) for found in shades for k, label in enumerate(found)}
+    return inks
 
 
 def class_colours(vocabulary: Sequence[str], background: str | None = None) -> list[str]:
