@@ -279,7 +279,7 @@ def test_colours_can_be_chosen(browser: Browser, page: Path) -> None:
 
 def test_figures_can_be_taken_away(browser: Browser, page: Path) -> None:
     browser.open(page, 1440, fragment="#dataset0")
-    for kind in (".drawn", ".ethogram", ".heat"):
+    for kind in (".drawn", ".ethogram", ".heat", ".drawn:has(pattern)"):
         text = browser.ask(f"page.asSvg(document.querySelector('figure{kind}'))")
         root = ET.fromstring(text)
         assert root.tag == "{http://www.w3.org/2000/svg}svg" and root.get("width")
@@ -289,6 +289,9 @@ def test_figures_can_be_taken_away(browser: Browser, page: Path) -> None:
     try:
         seen = "Array.from(document.querySelectorAll('figure')).filter(f => f.getClientRects().length).length"
         assert browser.ask(seen) == 1
+        # Header and footer are not of the figure, and the tab's own page break would leave a sheet empty before it.
+        assert browser.ask("['header', 'footer'].map(n => document.querySelector(n).getClientRects().length)") == [0, 0]
+        assert browser.ask("getComputedStyle(document.getElementById('dataset0')).breakBefore") == "auto"
     finally:
         browser.send("Emulation.setEmulatedMedia", media="")
 

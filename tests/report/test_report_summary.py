@@ -38,8 +38,9 @@ def test_five_lines_are_five(report_data: ReportData) -> None:
     last = best.dropna(subset=["value"]).iloc[-1]
     shown = tables.with_interval(last["value"], last["low"], last["high"])
     assert f"rats_pairs/S1 {last['method']} macro F1 {shown} (chance " in lines[1]
-    assert lines[3] == "2 warnings, 1 recording left out, 1 row of failed runs."
-    assert lines[4] == "Report: results/x/report/index.html"
+    assert lines[2].endswith("; 2 warnings, 1 recording left out, 1 row of failed runs.")
+    assert lines[3] == "Report: results/x/report/index.html"
+    assert lines[4].startswith("Next: ")
 
 
 def test_five_lines_of_nothing() -> None:

@@ -196,6 +196,10 @@ BEST = 2
 """Tasks that the last lines of a run name: two or three lines of a terminal."""
 
 
+NEXT = "Next: open the report; `apply:` in the experiment labels the other recordings (docs/tutorials/own_tracks.md)."
+"""What to do after a run whose methods were scored."""
+
+
 def five_lines(
     comparison: pd.DataFrame,
     report_path: str | Path,
@@ -239,13 +243,13 @@ def five_lines(
     rest = f"; {len(found) - BEST} more in the report" if len(found) > BEST else ""
     best = f"Best: {'; '.join(parts)}{rest}." if parts else "Best: no method has a value."
     clear = sum(verdict.clear is True for verdict in found)
-    above = f"Above chance with intervals apart: {clear} of {plural(len(found), 'task')}."
+    above = f"Above chance with intervals apart: {clear} of {plural(len(found), 'task')}"
     failed = failures(comparison)
     trouble = (
         f"{plural(warnings, 'warning')}, {plural(quarantined, 'recording')} left out, "
         f"{plural(failed, 'row')} of failed runs."
     )
-    return "\n".join([ran, best, above, trouble, f"Report: {report_path}"])
+    return "\n".join([ran, best, f"{above}; {trouble}", f"Report: {report_path}", NEXT])
 
 
 @dataclass(frozen=True)
