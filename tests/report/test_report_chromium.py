@@ -80,16 +80,20 @@ def test_figures_are_no_wider_than_a_phone(browser: Browser, page: Path) -> None
     assert ends and max(ends) <= 360
 
 
-def test_unlabelled_points_are_dim_in_the_dark(browser: Browser, page: Path) -> None:
-    browser.open(page, 1440)
-    browser.ask("document.documentElement.dataset.theme = 'dark'")
+def test_grey_points_are_dim_in_the_dark(browser: Browser, page: Path) -> None:
+    browser.open(page, 1440, dark=True)
+    # One group of a map becomes that of the frames nobody labelled.
+    browser.ask(
+        "const boxes = Array.from(document.querySelectorAll('#dataset0 .plotly'));"
+        "const box = boxes.find(b => /markers/.test(b.dataset.plot));"
+        "const spec = JSON.parse(box.dataset.plot); spec.data[0].marker.color = '#b9c0c9';"
+        "box.dataset.plot = JSON.stringify(spec); box.id = 'greyed'"
+    )
     show(browser, "dataset0")
     browser.ask("document.querySelectorAll('#dataset0 details').forEach(d => { d.open = true; })")
-    points = (
-        "Array.from(document.querySelectorAll('#dataset0 .plotly .scatterlayer path.point')).map(p => p.style.fill)"
-    )
+    points = "Array.from(document.querySelectorAll('#greyed path.point')).map(p => p.style.fill)"
     wait_for(browser, f"{points}.length > 0")
-    assert "rgb(185, 192, 201)" not in browser.ask(points)  # the grey of light pages
+    assert "rgb(95, 107, 119)" in browser.ask(points) and "rgb(185, 192, 201)" not in browser.ask(points)
 
 
 def test_it_opens_quickly_and_without_complaint(browser: Browser, page: Path) -> None:

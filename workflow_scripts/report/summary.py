@@ -196,7 +196,7 @@ BEST = 2
 """Tasks that the last lines of a run name: two or three lines of a terminal."""
 
 
-NEXT = "Next: open the report; `apply:` in the experiment labels the other recordings (docs/tutorials/own_tracks.md)."
+NEXT = "Next: open the report; README.md says how to label the recordings that have no labels."
 """What to do after a run whose methods were scored."""
 
 
