@@ -142,6 +142,7 @@ def test_a_method_has_one_colour_in_every_figure_and_no_class_has_it() -> None:
     assert not set(inks.values()) & set(style.class_colours([*"abcdefgh"]))
     variants = style.method_colours(["pca · native", "pca · probe"], every)
     assert variants["pca · native"] == inks["pca"] != variants["pca · probe"]
+    assert len(set(style.method_colours([f"pca · {k}" for k in range(6)]).values())) == 6
 
 
 def test_classes_have_a_bar_a_method_and_background_comes_last() -> None:

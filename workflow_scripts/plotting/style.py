@@ -39,6 +39,8 @@ METHODS = ("#cc6677", "#5566cc", "#44aa99", "#ddcc77", "#993366", "#88ccee", "#1
 
 Indigo and wine are lighter here, to be seen on a dark page.
 """
+SHADES = (0.0, 0.5, -0.45, 0.75, -0.25, 0.25)
+"""How far to white (above zero) or black (below) the second and later things of one colour are."""
 PAGE_COLOURS = {INK: "currentColor", GRID: "var(--figure-grid)", QUIET: "var(--figure-quiet)", PAPER: "var(--ground)"}
 """What the page paints instead, so that dark mode reaches into the figures."""
 SVG_NAMESPACE = "http://www.w3.org/2000/svg"
@@ -102,19 +104,22 @@ def styled(function: Callable[P, R]) -> Callable[P, R]:
     return wrapper
 
 
-def colour(index: int, palette: Sequence[str] = PALETTE) -> str:
+def colour(index: int) -> str:
     """Return the colour of the `index`-th thing; the second round is lighter, the third darker."""
-    base = to_rgb(palette[index % len(palette)])
-    lap = index // len(palette) % 3
-    if lap == 0:
-        return palette[index % len(palette)]
-    target, weight = ((1.0, 1.0, 1.0), 0.5) if lap == 1 else ((0.0, 0.0, 0.0), 0.45)
-    red, green, blue = (c + (t - c) * weight for c, t in zip(base, target, strict=True))
+    return _shade(PALETTE[index % len(PALETTE)], index // len(PALETTE) % 3)
+
+
+def _shade(base: str, step: int) -> str:
+    weight = SHADES[step % len(SHADES)]
+    if not weight:
+        return base
+    target = 1.0 if weight > 0 else 0.0
+    red, green, blue = (c + (target - c) * abs(weight) for c in to_rgb(base))
     return to_hex((red, green, blue))
 
 
 def method_colours(labels: Iterable[str], every: Iterable[str] = ()) -> dict[str, str]:
-    """Return one colour a method, and a lighter and a darker one for its second and third variant.
+    """Return one colour a method, and lighter and darker ones for its variants after the first.
 
     Parameters
     ----------
@@ -134,7 +139,8 @@ def method_colours(labels: Iterable[str], every: Iterable[str] = ()) -> dict[str
     for place, name in enumerate(names):
         variants = sorted(label for label in labels if label.startswith(f"{name} · "))
         shades = [name] * (name in labels), variants  # one variant alone looks as the method does
-        inks |= {label: colour(place + len(METHODS) * k, METHODS) for found in shades for k, label in enumerate(found)}
+        base, lap = METHODS[place % len(METHODS)], place // len(METHODS)
+        inks |= {label: _shade(base, 2 * lap + k) for found in shades for k, label in enumerate(found)}
     return inks
 
 
