@@ -141,6 +141,10 @@ def test_a_method_has_one_colour_in_every_figure_and_no_class_has_it() -> None:
     assert [line.get_color() for line in lines] == [inks["pca"], inks["raw"]]
     assert not set(inks.values()) & set(style.class_colours([*"abcdefgh"]))
     variants = style.method_colours(["pca · native", "pca · probe"], every)
+    assert [*style.method_colours(["raw", "features"], every)] == [
+        "raw",
+        "features",
+    ]  # legends in the order of the bars
     assert variants["pca · native"] == inks["pca"] != variants["pca · probe"]
     assert len(set(style.method_colours([f"pca · {k}" for k in range(6)]).values())) == 6
 

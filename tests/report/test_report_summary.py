@@ -129,7 +129,7 @@ def test_an_undefined_metric_is_no_failed_run() -> None:
 def test_the_headline_says_how_many_tasks_have_intervals() -> None:
     sure = table(("pca", 0, 0.5, 0.4, 0.6, "probe"), CHANCE)
     unsure = table(("pca", 0, 0.5, np.nan, np.nan, "probe"), CHANCE).assign(task="u")
-    assert headline(verdicts(sure)).endswith("with intervals that do not overlap, on 1.")
+    assert headline(verdicts(sure)).endswith("with intervals that do not overlap, on 1 task.")
     both = headline(verdicts(pd.concat([sure, unsure], ignore_index=True)))
     assert both.startswith("pca is best on 2 of 2 tasks") and both.endswith("on 1 of the 1 task that has intervals.")
 

@@ -131,7 +131,7 @@ def method_colours(labels: Iterable[str], every: Iterable[str] = ()) -> dict[str
     Returns
     -------
     dict of str to str
-        By label.
+        By label, in the order of the labels.
     """
     labels = list(dict.fromkeys(labels))
     names = sorted({*every, *(label.split(" · ")[0] for label in labels)})
@@ -141,7 +141,7 @@ def method_colours(labels: Iterable[str], every: Iterable[str] = ()) -> dict[str
         shades = [name] * (name in labels), variants  # one variant alone looks as the method does
         base, lap = METHODS[place % len(METHODS)], place // len(METHODS)
         inks |= {label: _shade(base, 2 * lap + k) for found in shades for k, label in enumerate(found)}
-    return inks
+    return {label: inks[label] for label in labels}
 
 
 def class_colours(vocabulary: Sequence[str], background: str | None = None) -> list[str]:

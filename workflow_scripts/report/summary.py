@@ -163,7 +163,7 @@ def headline(found: Sequence[Verdict]) -> str:
         if len(compared) == len(judged)
         else f" the {plural(len(compared), 'task')} that {'has' if len(compared) == 1 else 'have'} intervals"
     )
-    among = f"{clear} of{among}" if among else f"{clear}"
+    among = f"{clear} of{among}" if among else plural(clear, "task")
     return f"{lead}; the best method is above chance, with intervals that do not overlap, on {among}."
 
 
