@@ -101,6 +101,18 @@ def test_new_dataset_only_shows_without_write(lab, tmp_path, capsys):
     assert path.read_bytes() == before
 
 
+def test_folders_beside_the_workspace_are_named_as_they_are(lab, tmp_path, monkeypatch):
+    for name in ("RECORDINGS", "LAB"):
+        (tmp_path / name).mkdir()
+    one = tmp_path / "RECORDINGS" / "a.csv"
+    one.write_text("scorer,me,me,me\nbodyparts,nose,nose,nose\ncoords,x,y,likelihood\n" + "0,1.5,2.5,0.9\n" * 50)
+    monkeypatch.chdir(tmp_path / "LAB")
+    made = propose([Path("../RECORDINGS")], Wishes(fps=30))
+    assert made.card["local"] == str((tmp_path / "RECORDINGS").resolve())
+    assert made.card["title"] == "Recordings in RECORDINGS"
+    assert any(line.startswith("1 individual (") and "1 keypoint (nose)" in line for line in made.found)
+
+
 def test_the_proposed_card_converts_once_fps_is_given(lab, tmp_path):
     assert main(["--root", str(tmp_path), "new-dataset", str(lab), "--name", "lab", "--fps", "30", "--write"]) == 0
     card = load_card(tmp_path / "config" / "datasets" / "lab.yaml")

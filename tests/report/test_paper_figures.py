@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.experiment.experiment import load_experiment
 from workflow_scripts.experiment.figure_kinds import KINDS, drawings
 from workflow_scripts.formats.tables import COLUMNS, write_table
+from workflow_scripts.plotting import style
 from workflow_scripts.plotting.style import QUIET, RC
 from workflow_scripts.report import paper
 from workflow_scripts.report.beside import beside
@@ -45,7 +47,7 @@ def test_scores_average_seeds_and_span_their_intervals() -> None:
     row = data[(data["task"] == "task0") & (data["method"] == "one")].iloc[0]
     assert row[["value", "low", "high"]].tolist() == pytest.approx([0.35, 0.2, 0.6])
     assert [axis.get_title(loc="left") for axis in figure.axes] == ["task0", "task1"]
-    assert "5 or more groups" in caption and "2 seeds" in caption and "Diamonds" in caption
+    assert "5 or more groups" in caption and "2 seeds" in caption and "Grey diamonds" in caption
 
 
 def test_a_long_axis_label_takes_several_lines() -> None:
@@ -107,8 +109,11 @@ def test_embeddings_have_a_panel_a_method() -> None:
     )  # fmt: skip
     labels = pd.DataFrame({"dataset": "d", "task": "t", "label": ["b", "a"]})
     plate = paper.embeddings({"tables/embedding_maps.csv": points, "tables/labels.csv": labels}, dataset="d")
-    assert plate is not None and len(plate[1]) == 40
+    assert plate is not None and len(plate[1]) == 60
     shown = [axis for axis in plate[0].axes if axis.axison]
+    unlabelled, labelled = shown[0].collections  # grey, and beneath
+    assert len(unlabelled.get_offsets()) == 10 and len(labelled.get_offsets()) == 20
+    assert to_hex(unlabelled.get_facecolor()[0]) == style.QUIET
     assert [axis.get_title(loc="left") for axis in shown] == ["one", "two"]
     assert shown[0].get_xlabel() == "50 % of the variance"
 
@@ -180,6 +185,7 @@ def test_published_numbers_are_grey_beside_ours() -> None:
         ],
     )
     ours = comparison()
+    ours.loc[ours["method"] == "two", "value"] += 0.1
     task = str(ours["task"].iloc[0])
     metric = str(ours["metric"].iloc[0])
     told = told.assign(task=task, metric=metric)
@@ -190,6 +196,9 @@ def test_published_numbers_are_grey_beside_ours() -> None:
     assert "A paper, Table 2: Theirs. Other folds." in caption
     greys = [line for line in figure.axes[0].lines if line.get_marker() == "D"]
     assert [float(line.get_xdata()[0]) for line in greys] == [0.6] and greys[0].get_color() == QUIET
+    # Several methods of ours on one task stand apart; each has its own colour.
+    circles = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
+    assert len({float(line.get_ydata()[0]) for line in circles}) == len({line.get_color() for line in circles}) == 2
     assert beside({"comparison.csv": ours, "tables/published.csv": told.iloc[:0]}, dataset="d") is None
 
 

@@ -74,10 +74,26 @@ def test_figures_are_no_wider_than_a_phone(browser: Browser, page: Path) -> None
     browser.open(page, 360)
     show(browser, "dataset0")
     ends = browser.ask(
-        "Array.from(document.querySelectorAll('#dataset0 .plots svg.plot')).map(s => s.getBoundingClientRect())"
+        "Array.from(document.querySelectorAll('#dataset0 .drawn svg.plot')).map(s => s.getBoundingClientRect())"
         ".filter(r => r.width).map(r => r.right)"
     )
     assert ends and max(ends) <= 360
+
+
+def test_grey_points_are_dim_in_the_dark(browser: Browser, page: Path) -> None:
+    browser.open(page, 1440, dark=True)
+    # One group of a map becomes that of the frames nobody labelled.
+    browser.ask(
+        "const boxes = Array.from(document.querySelectorAll('#dataset0 .plotly'));"
+        "const box = boxes.find(b => /markers/.test(b.dataset.plot));"
+        "const spec = JSON.parse(box.dataset.plot); spec.data[0].marker.color = '#b9c0c9';"
+        "box.dataset.plot = JSON.stringify(spec); box.id = 'greyed'"
+    )
+    show(browser, "dataset0")
+    browser.ask("document.querySelectorAll('#dataset0 details').forEach(d => { d.open = true; })")
+    points = "Array.from(document.querySelectorAll('#greyed path.point')).map(p => p.style.fill)"
+    wait_for(browser, f"{points}.length > 0")
+    assert "rgb(95, 107, 119)" in browser.ask(points) and "rgb(185, 192, 201)" not in browser.ask(points)
 
 
 def test_it_opens_quickly_and_without_complaint(browser: Browser, page: Path) -> None:
@@ -267,7 +283,7 @@ def test_colours_can_be_chosen(browser: Browser, page: Path) -> None:
 
 def test_figures_can_be_taken_away(browser: Browser, page: Path) -> None:
     browser.open(page, 1440, fragment="#dataset0")
-    for kind in (".drawn", ".ethogram", ".heat"):
+    for kind in (".drawn", ".ethogram", ".heat", ".drawn:has(pattern)"):
         text = browser.ask(f"page.asSvg(document.querySelector('figure{kind}'))")
         root = ET.fromstring(text)
         assert root.tag == "{http://www.w3.org/2000/svg}svg" and root.get("width")
@@ -277,6 +293,9 @@ def test_figures_can_be_taken_away(browser: Browser, page: Path) -> None:
     try:
         seen = "Array.from(document.querySelectorAll('figure')).filter(f => f.getClientRects().length).length"
         assert browser.ask(seen) == 1
+        # Header and footer are not of the figure, and the tab's own page break would leave a sheet empty before it.
+        assert browser.ask("['header', 'footer'].map(n => document.querySelector(n).getClientRects().length)") == [0, 0]
+        assert browser.ask("getComputedStyle(document.getElementById('dataset0')).breakBefore") == "auto"
     finally:
         browser.send("Emulation.setEmulatedMedia", media="")
 

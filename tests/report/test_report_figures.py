@@ -12,12 +12,14 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from workflow_scripts.plotting import style
 from workflow_scripts.report import figures
 from workflow_scripts.report.data import ReportData
 from workflow_scripts.report.graph import by_stage, parse_rulegraph, rule_graph, stages
+from workflow_scripts.report.ranking import rank_plot
 
 DOT = """digraph snakemake_dag {
     graph[bgcolor=white, margin=0];
@@ -118,6 +120,33 @@ def test_errors_are_ranked_upwards() -> None:
     (axes,) = figures.method_bars(rows(method=["a", "b"], value=[3.0, 2.0], metric="mse"), "mse").axes
     assert [text.get_text() for text in axes.get_yticklabels()] == ["b", "a"]
     assert "lower is better" in axes.get_xlabel()
+
+
+def test_the_value_of_a_bar_below_zero_is_beside_it() -> None:
+    table = rows(method=["a", "b"], value=[-1.3, 0.1], low=[-2.0, 0.0], high=[-0.3, 0.2], metric="r2")
+    (axes,) = figures.method_bars(table, "r2").axes
+    assert {text.get_text(): text.xy[0] for text in axes.texts} == {"-1.30": 0.0, "0.10": 0.2}
+
+
+def test_a_method_has_one_colour_in_every_figure_and_no_class_has_it() -> None:
+    every = ["features", "pca", "raw"]
+    few = rows(method=["raw", "pca"], value=[0.3, 0.6], low=[0.2, 0.5], high=[0.4, 0.7])
+    bars = figures.method_bars(few, every=every).axes[0].patches
+    of_classes = figures.class_bars(few.assign(metric="f1/walk"), every=every).axes[0].patches
+    ranks = few.assign(label=few["method"], chance=False, rank=[2, 1], low=1, high=2)
+    lines = [line for line in rank_plot(ranks, every=every).axes[0].lines if line.get_marker() == "o"]
+    inks = style.method_colours(every)
+    for drawn in ([bar.get_facecolor() for bar in bars], [bar.get_facecolor() for bar in of_classes]):
+        assert [to_hex(ink) for ink in drawn] == [inks["pca"], inks["raw"]]
+    assert [line.get_color() for line in lines] == [inks["pca"], inks["raw"]]
+    assert not set(inks.values()) & set(style.class_colours([*"abcdefgh"]))
+    variants = style.method_colours(["pca · native", "pca · probe"], every)
+    assert [*style.method_colours(["raw", "features"], every)] == [
+        "raw",
+        "features",
+    ]  # legends in the order of the bars
+    assert variants["pca · native"] == inks["pca"] != variants["pca · probe"]
+    assert len(set(style.method_colours([f"pca · {k}" for k in range(6)]).values())) == 6
 
 
 def test_classes_have_a_bar_a_method_and_background_comes_last() -> None:

@@ -18,6 +18,7 @@ from builders.report import HOSTILE
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.formats.sections import Item, Section, write_section
 from workflow_scripts.formats.tables import COLUMNS
+from workflow_scripts.report import sections
 from workflow_scripts.report.data import DatasetSection, ExamplePrediction, LeakAudit, Quarantined, ReportData
 from workflow_scripts.report.html import render, write_report
 from workflow_scripts.report.learnt import curves, kind_of
@@ -194,6 +195,14 @@ def test_chance_rows_are_marked_and_single_folds_left_out_of_the_task_table(page
     download = re.search(r'href="data:application/gzip;base64,([^"]*)" download="rats_pairs.csv.gz"', text)
     assert download is not None and "fold0" in unpacked(download[1])
     assert 'class="best"' in task and "mvd" in task
+
+
+def test_tables_of_sections_have_the_decimals_and_titles_of_the_others() -> None:
+    frame = pd.DataFrame({"pc1": [0.5], "experiment_day": [39.0], "p": [0.01], "images": [200], "half": ["x"]})
+    made = sections.table(pd.concat([frame] * 201), "All points.", "points.csv")
+    assert [name for name, _ in made.columns] == ["PC1", "experiment_day", "p", "Images", "Half"]
+    assert [cell.text for cell in made.rows[0].cells] == ["0.500", "39.000", "0.010", "200", "x"]
+    assert made.caption == "All points (the first 200 of 201 rows; the download has all)."
 
 
 def test_unverified_published_numbers_say_so(page: Path) -> None:

@@ -149,7 +149,9 @@ def test_curves_are_long_and_thin(tmp_path):
     assert table.groupby("series").size().to_dict() == {"train_loss": 100, "val_f1": 25}
     assert table.loc[table["series"] == "train_loss", "epoch"].iloc[[0, -1]].tolist() == [1, 250]
     (dataset, losses), (_, scored) = learnt.curves(table, "net")
-    assert dataset == "toy" and "train loss ends at 0.004" in losses.label and "val f1" in scored.label
+    assert dataset == "toy" and "training loss ends at 0.004" in losses.label and "validation F1" in scored.label
+    assert learnt.series_title("train_order_accuracy_score") == "training order accuracy"
+    assert learnt.series_title("val_score") == "validation score"
 
 
 def test_plots_hold_no_tags_and_no_nan():

@@ -38,8 +38,9 @@ def test_five_lines_are_five(report_data: ReportData) -> None:
     last = best.dropna(subset=["value"]).iloc[-1]
     shown = tables.with_interval(last["value"], last["low"], last["high"])
     assert f"rats_pairs/S1 {last['method']} macro F1 {shown} (chance " in lines[1]
-    assert lines[3] == "2 warnings, 1 recording left out, 1 row of failed runs."
-    assert lines[4] == "Report: results/x/report/index.html"
+    assert lines[2].endswith("; 2 warnings, 1 recording left out, 1 row of failed runs.")
+    assert lines[3] == "Report: results/x/report/index.html"
+    assert lines[4].startswith("Next: ")
 
 
 def test_five_lines_of_nothing() -> None:
@@ -128,7 +129,7 @@ def test_an_undefined_metric_is_no_failed_run() -> None:
 def test_the_headline_says_how_many_tasks_have_intervals() -> None:
     sure = table(("pca", 0, 0.5, 0.4, 0.6, "probe"), CHANCE)
     unsure = table(("pca", 0, 0.5, np.nan, np.nan, "probe"), CHANCE).assign(task="u")
-    assert headline(verdicts(sure)).endswith("with intervals that do not overlap, on 1.")
+    assert headline(verdicts(sure)).endswith("with intervals that do not overlap, on 1 task.")
     both = headline(verdicts(pd.concat([sure, unsure], ignore_index=True)))
     assert both.startswith("pca is best on 2 of 2 tasks") and both.endswith("on 1 of the 1 task that has intervals.")
 

@@ -150,7 +150,7 @@ KINDS: dict[str, Kind] = {
     "published": Kind("report.beside:beside", ("comparison.csv", "tables/published.csv"), _published),
     "positives": Kind("report.paper:positives", ("comparison.csv",), _yes_or_no),
     "confusion": Kind("report.paper:confusion", ("comparison.csv", "tables/confusions.csv"), _multiclass),
-    "ranks": Kind("report.paper:ranks", ("ranks.csv", "tests.csv"), _multiclass),
+    "ranks": Kind("report.paper:ranks", ("ranks.csv", "tests.csv", "comparison.csv"), _multiclass),
     "label_efficiency": Kind("report.label_efficiency:draw", ("label_efficiency.csv", "comparison.csv"), _label_curves),
     "embeddings": Kind(
         "report.paper:embeddings", ("tables/embedding_maps.csv", "tables/labels.csv"), _mapped, "Examples"

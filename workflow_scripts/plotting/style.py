@@ -6,7 +6,7 @@ import functools
 import io
 import re
 import xml.etree.ElementTree as ET  # only ever parses SVG that matplotlib wrote a moment before
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -34,6 +34,13 @@ PAPER = "#fffffe"
 """Halo of a line that crosses bars: all but white, so that it can be configured from a white that is meant."""
 PALETTE = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#f0e442")
 """Okabe & Ito (2008), https://jfly.uni-koeln.de/color/, without black, which is the ink's."""
+METHODS = ("#cc6677", "#5566cc", "#44aa99", "#ddcc77", "#993366", "#88ccee", "#117733", "#aa4499", "#999933")
+"""Colours of methods: Tol's "muted" (https://sronpersonalpages.nl/~pault/), none of which is a class's.
+
+Indigo and wine are lighter here, to be seen on a dark page.
+"""
+SHADES = (0.0, 0.5, -0.45, 0.75, -0.25, 0.25)
+"""How far to white (above zero) or black (below) the second and later things of one colour are."""
 PAGE_COLOURS = {INK: "currentColor", GRID: "var(--figure-grid)", QUIET: "var(--figure-quiet)", PAPER: "var(--ground)"}
 """What the page paints instead, so that dark mode reaches into the figures."""
 SVG_NAMESPACE = "http://www.w3.org/2000/svg"
@@ -99,13 +106,42 @@ def styled(function: Callable[P, R]) -> Callable[P, R]:
 
 def colour(index: int) -> str:
     """Return the colour of the `index`-th thing; the second round is lighter, the third darker."""
-    base = to_rgb(PALETTE[index % len(PALETTE)])
-    lap = index // len(PALETTE) % 3
-    if lap == 0:
-        return PALETTE[index % len(PALETTE)]
-    target, weight = ((1.0, 1.0, 1.0), 0.5) if lap == 1 else ((0.0, 0.0, 0.0), 0.45)
-    red, green, blue = (c + (t - c) * weight for c, t in zip(base, target, strict=True))
+    return _shade(PALETTE[index % len(PALETTE)], index // len(PALETTE) % 3)
+
+
+def _shade(base: str, step: int) -> str:
+    weight = SHADES[step % len(SHADES)]
+    if not weight:
+        return base
+    target = 1.0 if weight > 0 else 0.0
+    red, green, blue = (c + (target - c) * abs(weight) for c in to_rgb(base))
     return to_hex((red, green, blue))
+
+
+def method_colours(labels: Iterable[str], every: Iterable[str] = ()) -> dict[str, str]:
+    """Return one colour a method, and lighter and darker ones for its variants after the first.
+
+    Parameters
+    ----------
+    labels : iterable of str
+        Methods as a figure names them: the method, and after " · " what tells its variants apart.
+    every : iterable of str
+        All methods of an experiment; with the same ones here, all figures give a method the same colour.
+
+    Returns
+    -------
+    dict of str to str
+        By label, in the order of the labels.
+    """
+    labels = list(dict.fromkeys(labels))
+    names = sorted({*every, *(label.split(" · ")[0] for label in labels)})
+    inks: dict[str, str] = {}
+    for place, name in enumerate(names):
+        variants = sorted(label for label in labels if label.startswith(f"{name} · "))
+        shades = [name] * (name in labels), variants  # one variant alone looks as the method does
+        base, lap = METHODS[place % len(METHODS)], place // len(METHODS)
+        inks |= {label: _shade(base, 2 * lap + k) for found in shades for k, label in enumerate(found)}
+    return {label: inks[label] for label in labels}
 
 
 def class_colours(vocabulary: Sequence[str], background: str | None = None) -> list[str]:

@@ -23,9 +23,9 @@ from workflow_scripts.plotting.style import (
     PAPER,
     QUIET,
     class_colours,
-    colour,
     legend,
     legend_columns,
+    method_colours,
     readable_on,
     shorten,
     styled,
@@ -78,7 +78,7 @@ def _value_axis(axes: Axes, metric: str, highest: float, *, per_class: bool = Fa
 
 
 @styled
-def method_bars(table: pd.DataFrame, metric: str = "macro_f1", title: str = "") -> Figure:
+def method_bars(table: pd.DataFrame, metric: str = "macro_f1", title: str = "", every: Sequence[str] = ()) -> Figure:
     """Draw one bar a method with its interval, best on top, chance below in grey.
 
     Parameters
@@ -87,6 +87,8 @@ def method_bars(table: pd.DataFrame, metric: str = "macro_f1", title: str = "") 
         Comparison rows of one dataset and task.
     metric : str
     title : str
+    every : sequence of str
+        All methods of the experiment, for the colours.
 
     Returns
     -------
@@ -100,21 +102,23 @@ def method_bars(table: pd.DataFrame, metric: str = "macro_f1", title: str = "") 
     figure = Figure(figsize=(WIDTH, 0.75 + 0.3 * len(order)))
     axes = figure.subplots()
     highest = 0.0
+    inks = method_colours((label for label in order if not grouped[label][0].chance), every)
     for place, label in enumerate(order):
         found = grouped[label]
         chance = found[0].chance
         value = mean(found)
-        axes.barh(place, value, height=0.66, color=QUIET if chance else colour(0), hatch="////" if chance else None)
+        axes.barh(place, value, height=0.66, color=inks.get(label, QUIET), hatch="////" if chance else None)
         _whiskers(axes, found, place, 0.5)
         ends = [x for s in found for x in (s.value, s.high) if math.isfinite(x)]
         highest = max(highest, *ends)
         axes.annotate(
             number(value),
-            (max(*ends, value), place),
+            (max(*ends, value, 0.0), place),  # right of the bar, a bar below zero too
             xytext=(4, 0),
             textcoords="offset points",
             va="center",
             fontsize=8,
+            bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 0.6},  # the line of chance may cross it
         )
     floor = [mean(grouped[label]) for label in order if grouped[label][0].floor]
     if floor:
@@ -144,7 +148,11 @@ def _method_order(found: Sequence[Score]) -> list[str]:
 
 @styled
 def class_bars(
-    table: pd.DataFrame, title: str = "", background: str | None = None, vocabulary: Sequence[str] = ()
+    table: pd.DataFrame,
+    title: str = "",
+    background: str | None = None,
+    vocabulary: Sequence[str] = (),
+    every: Sequence[str] = (),
 ) -> Figure:
     """Draw every class's F1 by method, with intervals, and the best chance row as a line across the class.
 
@@ -157,6 +165,8 @@ def class_bars(
         Class that means nothing of interest, drawn last.
     vocabulary : sequence of str
         Classes in the order of the other figures; those of the table where empty.
+    every : sequence of str
+        All methods of the experiment, for the colours.
     """
     found = [s for s in scores(table) if s.metric.startswith("f1/") and math.isfinite(s.value)]
     methods = _method_order([score for score in found if not score.chance])
@@ -170,15 +180,15 @@ def class_bars(
     legend_rows = -(-len(methods) // columns)
     figure = Figure(figsize=(WIDTH, 0.9 + 0.2 * legend_rows + len(classes) * (thick * len(methods) + 0.16)))
     axes = figure.subplots()
+    inks = method_colours(methods, every)
     height = 1 / (len(methods) + 0.16 / thick)
     for place, name in enumerate(classes):
         grouped = pool_seeds(found, f"f1/{name}")
         for index, label in enumerate(methods):
             centre = place + (index - (len(methods) - 1) / 2) * height
             if label in grouped:
-                axes.barh(
-                    centre, mean(grouped[label]), height=height, color=colour(index), edgecolor=INK, linewidth=0.3
-                )
+                fill = inks[label]
+                axes.barh(centre, mean(grouped[label]), height=height, color=fill, edgecolor=INK, linewidth=0.3)
                 _whiskers(axes, grouped[label], centre, 0.6 * height)
         floor = [mean(rows) for rows in grouped.values() if rows[0].floor]
         if floor:
@@ -187,8 +197,7 @@ def class_bars(
     axes.set_yticks(range(len(classes)), [shorten(name, 22) for name in classes])
     axes.set_ylim(len(classes) - 0.45, -0.55)
     _value_axis(axes, "f1/{}", 1.0, per_class=True)
-    entries = [(label, colour(index)) for index, label in enumerate(methods)]
-    legend(axes, entries, columns=columns, **ABOVE)
+    legend(axes, list(inks.items()), columns=columns, **ABOVE)
     if title:
         figure.suptitle(shorten(title, 70), x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure

@@ -25,16 +25,15 @@ from workflow_scripts.report.packed import packed
 from workflow_scripts.report.page import (
     DatasetView,
     MethodView,
-    Plot,
     counted,
     dataset_view,
     method_views,
-    rank_blocks,
-    rows_of,
 )
 from workflow_scripts.report.pictures import DataPictures, Scene, page_data, read_pictures, scene
+from workflow_scripts.report.rank_views import Plot, rank_blocks, rows_of
 from workflow_scripts.report.sections import SectionView
 from workflow_scripts.report.summary import failures, headline, plural, sentence, undefined, verdicts
+from workflow_scripts.report.tables import methods_in
 
 SCRIPTS = ("page", "film", "find")
 """Parts of the page's script, in `templates/`."""
@@ -146,7 +145,9 @@ def render(data: ReportData) -> str:
         "undefined": undefined(data.comparison),
         "broken": views.broken(data.comparison),
         "claims": claims(data.tests) if len(data.tests) else [],
-        "ranks": rank_blocks(rows_of(data.ranks, scope="all"), "over the datasets", "ranks"),
+        "ranks": rank_blocks(
+            rows_of(data.ranks, scope="all"), "over the datasets", "ranks", methods_in(data.comparison)
+        ),
         "overview": views.overview(data.comparison),
         "datasets": datasets,
         "methods": methods,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -85,8 +85,7 @@ def _hover(rows: pd.DataFrame, columns: Sequence[str]) -> list[str]:
     return lines
 
 
-def _trace(name: str, rows: pd.DataFrame, index: int, mark: Mark, x: str, y: str, quiet: bool) -> Trace:
-    fill = QUIET if quiet else colour(index)
+def _trace(name: str, rows: pd.DataFrame, index: int, mark: Mark, x: str, y: str, fill: str) -> Trace:
     xs, ys = _clean(rows[x].tolist()), _clean(rows[y].tolist())
     xs = [_text(value) if isinstance(value, str) else value for value in xs]
     trace: Trace = {"name": _text(name), "x": xs, "y": ys}
@@ -114,6 +113,7 @@ def draw(
     frames: tuple[str, str] | None = None,
     quiet: Sequence[str] = (),
     order: Sequence[str] = (),
+    inks: Mapping[str, str] | None = None,
     caption: str = "",
     label: str = "",
     titles: tuple[str, str] = ("", ""),
@@ -140,6 +140,8 @@ def draw(
         Groups drawn in grey.
     order : sequence of str
         Groups in the order in which they take the colours, absent ones too; the others follow as they come.
+    inks : mapping of str to str, optional
+        Colours of groups that take none of the order's.
     caption, label : str
         `label` is the caption where empty.
     titles : (str, str)
@@ -158,7 +160,9 @@ def draw(
     taking = [name for name in dict.fromkeys([*order, *(str(value) for value, _ in parts)]) if name not in quiet]
     for value, rows in parts:
         name = str(value)
-        trace = _trace(name, rows, taking.index(name) if name in taking else 0, mark, x, y, name in quiet)
+        index = taking.index(name) if name in taking else 0
+        fill = QUIET if name in quiet else (inks or {}).get(name, colour(index))
+        trace = _trace(name, rows, index, mark, x, y, fill)
         if low and high:
             above = (rows[high] - rows[y]).tolist()
             below = (rows[y] - rows[low]).tolist()
@@ -177,5 +181,5 @@ def draw(
         "hovermode": "closest",
         "barmode": "group",
     }
-    spec = json.dumps({"data": traces, "layout": layout}, ensure_ascii=False, separators=(",", ":"))
+    spec = json.dumps({"data": traces, "layout": layout, "quiet": QUIET}, ensure_ascii=False, separators=(",", ":"))
     return Interactive(spec, caption, label or caption or f"{y} by {x}", height)

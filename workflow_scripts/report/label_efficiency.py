@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from workflow_scripts.metrics.registry import title as title_of
-from workflow_scripts.plotting.style import styled
+from workflow_scripts.plotting.style import method_colours, styled
+from workflow_scripts.report.tables import methods_in
 
 CHANCE = ("chance",)
 """Readouts that are drawn as chance."""
@@ -40,13 +41,22 @@ def draw(tables: Mapping[str, pd.DataFrame], *, dataset: str, task: str) -> tupl
     order = methods[methods["labelled"] == methods["labelled"].max()].sort_values("value", ascending=False)["label"]
     figure = Figure(figsize=(5.2, 3.4))
     axis = figure.subplots()
+    inks = method_colours(order.astype(str), methods_in(tables["comparison.csv"]) if "comparison.csv" in tables else ())
     for place, label in enumerate(order):
         line = methods[methods["label"] == label].sort_values("labelled")
         # A little apart from one another, so that intervals at one number do not hide each other.
         at = line["labelled"] * (1 + 0.03 * (place - (len(order) - 1) / 2))
         errors = [(line["value"] - line["low"]).clip(lower=0), (line["high"] - line["value"]).clip(lower=0)]
         axis.errorbar(
-            at, line["value"], yerr=errors, marker="o", markersize=3, linewidth=1.1, elinewidth=0.7, label=label
+            at,
+            line["value"],
+            yerr=errors,
+            marker="o",
+            markersize=3,
+            linewidth=1.1,
+            elinewidth=0.7,
+            label=label,
+            color=inks[label],
         )
     for label, line in chance.groupby("label", sort=False):
         line = line.sort_values("labelled")

@@ -10,6 +10,7 @@ import pandas as pd
 from workflow_scripts.cards.parts import Published
 from workflow_scripts.formats.tables import background_in
 from workflow_scripts.metrics.registry import title as title_of
+from workflow_scripts.plotting.style import method_colours
 from workflow_scripts.report.interactive import Interactive, draw
 from workflow_scripts.report.tables import (
     NOTHING,
@@ -26,6 +27,14 @@ from workflow_scripts.report.tables import (
 SCORES = frozenset({"score", "accuracy", "f1", "precision", "recall", "auroc", "auc", "r2"})
 ERRORS = frozenset({"error", "deg", "mse", "mae", "rmse"})
 """Words in the name of a logged series that make it a score or an error; the others are losses."""
+WRITTEN = {
+    "train": "training",
+    "val": "validation",
+    "deg": "(degrees)",
+    "r2": "R²",
+    **{name: name.upper() for name in ("f1", "mse", "mae", "rmse", "auc", "auroc")},
+}
+"""Words in the name of a logged series that are written otherwise."""
 NAMES = {"losses": "loss", "scores": "score", "errors": "error"}
 SPAN = 50.0
 """Ratio of the largest to the smallest value of a plot from which on its axis is logarithmic."""
@@ -57,14 +66,12 @@ def curves(table: pd.DataFrame, method: str) -> list[tuple[str, Interactive]]:
                 continue
             named = rows.assign(
                 curve=[
-                    " · ".join([str(row["series"]).replace("_", " "), *(f"{name} {row[name]}" for name in varying)])
+                    " · ".join([series_title(str(row["series"])), *(f"{name} {row[name]}" for name in varying)])
                     for row in rows.to_dict("records")
                 ]
             )
             last = named.groupby("series", sort=False)["value"].last()
-            spoken = ", ".join(
-                f"{str(name).replace('_', ' ')} ends at {number(value, 3)}" for name, value in last.items()
-            )
+            spoken = ", ".join(f"{series_title(str(name))} ends at {number(value, 3)}" for name, value in last.items())
             # The sum of all terms may be a thousand times one of them, and would press it onto the axis.
             apart = named["value"].min() > 0 and named["value"].max() > SPAN * named["value"].min()
             plot = draw(
@@ -80,6 +87,14 @@ def curves(table: pd.DataFrame, method: str) -> list[tuple[str, Interactive]]:
             )
             made.append((str(dataset), plot))
     return made
+
+
+def series_title(series: str) -> str:
+    """Return the name of a logged series as people write it: ``val_frame_f1`` is ``validation frame F1``."""
+    words = [WRITTEN.get(word, word) for word in series.split("_")]
+    if words[-1] == "score" and len(SCORES & set(series.split("_"))) > 1:
+        words = words[:-1]
+    return " ".join(words)
 
 
 def kind_of(series: str) -> str:
@@ -118,11 +133,10 @@ def maps(
         shown = shown.sort_values("label", key=lambda labels: labels.map(order.index), kind="stable")
         known = pd.notna(first["task"]) and first["task"] != ""
         axes = tuple(
-            f"component {k} ({100 * share:.0f} % of variance)"
-            for k, share in ((1, first["share1"]), (2, first["share2"]))
+            f"component {k} ({100 * share:.0f} %)" for k, share in ((1, first["share1"]), (2, first["share2"]))
         )
         by = f", coloured by {first['task']}" if known else ""
-        caption = f"{name}: {len(rows)} held-out frames on the first two principal components{by}."
+        caption = f"{name}: {len(rows)} held-out frames on the first two principal components (shares of variance){by}."
         label = f"Map of the embedding of {name} on {dataset}; {axes[0]}, {axes[1]}"
         made.append((name, _points(shown, ("pc1", "pc2"), (axes[0], axes[1]), order, quiet, caption, label)))
         if "umap1" in rows and rows["umap1"].notna().any():
@@ -161,7 +175,9 @@ def _points(
     )
 
 
-def efficiency(rows: pd.DataFrame, dataset: str, task: str, metric: str) -> Interactive | None:
+def efficiency(
+    rows: pd.DataFrame, dataset: str, task: str, metric: str, every: Sequence[str] = ()
+) -> Interactive | None:
     """Draw scores against the number of labelled groups; None where it was not measured.
 
     Parameters
@@ -171,6 +187,8 @@ def efficiency(rows: pd.DataFrame, dataset: str, task: str, metric: str) -> Inte
     dataset, task : str
     metric : str
         Title of the metric, for the axis.
+    every : sequence of str
+        All methods of the experiment, for the colours.
     """
     if rows.empty:
         return None
@@ -185,6 +203,7 @@ def efficiency(rows: pd.DataFrame, dataset: str, task: str, metric: str) -> Inte
         group="label",
         low="low",
         high="high",
+        inks=method_colours(shown["label"].astype(str), every),
         titles=("labelled groups in training", heading(metric) or "score"),
         caption=f"Label efficiency on {task}: held-out score by the number of labelled groups, lines are intervals.",
         label=f"Label efficiency on {task} of {dataset}: {spoken}",

@@ -16,7 +16,7 @@ from workflow_scripts.report import figures, learnt, most, views
 from workflow_scripts.report.claims import Claim, claims
 from workflow_scripts.report.data import DatasetSection, ExamplePrediction, Notice, ReportData, TaskSummary
 from workflow_scripts.report.interactive import Interactive
-from workflow_scripts.report.ranking import rank_plot
+from workflow_scripts.report.rank_views import Plot, critical, rank_blocks, rows_of
 from workflow_scripts.report.sections import SectionView
 from workflow_scripts.report.summary import plural, sentence, verdicts
 from workflow_scripts.report.tables import (
@@ -25,6 +25,7 @@ from workflow_scripts.report.tables import (
     count,
     heading,
     label_of,
+    methods_in,
     over_seeds,
     percent,
     place_of,
@@ -35,14 +36,6 @@ from workflow_scripts.report.tables import (
     without_folds,
 )
 from workflow_scripts.report.timeline import Band, band, clock
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A figure of the page: SVG made by our own code, and a caption that the template escapes."""
-
-    svg: str
-    caption: str
 
 
 @dataclass(frozen=True)
@@ -115,14 +108,14 @@ def _spoken(found: list[Score], metric: str) -> str:
     return "; ".join(f"{score.label} {with_interval(score.value, score.low, score.high)}" for score in rows)
 
 
-def _result_plots(rows: pd.DataFrame, identifier: str, summary: TaskSummary | None) -> list[Plot]:
+def _result_plots(rows: pd.DataFrame, identifier: str, summary: TaskSummary | None, every: list[str]) -> list[Plot]:
     found = scores(rows)
     background = summary.background if summary else None
     metric = primary_metric(found)
     plots = []
     if metric is not None:
         svg = to_svg(
-            figures.method_bars(rows, metric),
+            figures.method_bars(rows, metric, every=every),
             label=f"Bar chart of {title_of(metric)} by method: {_spoken(found, metric)}",
             prefix=f"{identifier}-methods",
         )
@@ -146,7 +139,7 @@ def _result_plots(rows: pd.DataFrame, identifier: str, summary: TaskSummary | No
             if score.metric.startswith("f1/") and not score.chance
         )
         svg = to_svg(
-            figures.class_bars(rows, background=background, vocabulary=list(counts)),
+            figures.class_bars(rows, background=background, vocabulary=list(counts), every=every),
             label=f"Bar chart of F1 by class: {words}",
             prefix=f"{identifier}-classes",
         )
@@ -235,11 +228,18 @@ def _task(data: ReportData, section: DatasetSection, task: str, rows: pd.DataFra
         sentence=sentence(verdict[0], place=False) if verdict else "",
         results=views.results(rows, section.name, task) if len(rows) else None,
         ceilings=views.ceilings(rows, section.name, task) if len(rows) else None,
-        plots=(*_result_plots(rows, identifier, summary), *_critical(data, section.name, task, identifier)),
+        plots=(
+            *_result_plots(rows, identifier, summary, methods_in(data.comparison)),
+            *critical(data, section.name, task, identifier),
+        ),
         confusions=tuple(_confusions(data, section.name, task, order, identifier)),
         ethograms=tuple(_ethogram(item, order, (item.dataset, item.recording) in filmed) for item in chosen),
         efficiency=learnt.efficiency(
-            rows_of(data.efficiency, dataset=section.name, task=task), section.name, task, title_of(metric or "")
+            rows_of(data.efficiency, dataset=section.name, task=task),
+            section.name,
+            task,
+            title_of(metric or ""),
+            methods_in(data.comparison),
         )
         if len(data.efficiency)
         else None,
@@ -256,32 +256,9 @@ def filmed_recordings(data: ReportData) -> set[tuple[str, str]]:
     return set(zip(films["dataset"].astype(str), films["recording"].astype(str), strict=True)) if len(films) else set()
 
 
-def rows_of(table: pd.DataFrame, **wanted: str) -> pd.DataFrame:
-    """Rows of a small table, none where the table is empty (and so has no columns)."""
-    for name, value in wanted.items():
-        table = table[table[name] == value] if len(table) else table
-    return table
-
-
 def _tests(data: ReportData, dataset: str, task: str) -> Table | None:
     caption = f"{dataset}, {task}: paired tests on the held-out groups, the smallest p first"
     return learnt.tests_table(rows_of(data.tests, dataset=dataset, task=task), caption, f"{dataset}-{task}-tests.csv")
-
-
-def _rank_plot(ranks: pd.DataFrame, tests: pd.DataFrame | None, caption: str, prefix: str) -> Plot:
-    spoken = "; ".join(
-        f"{row['label']} {with_interval(row['rank'], row['low'], row['high'])}"
-        for row in ranks.sort_values("rank").to_dict("records")
-    )
-    return Plot(to_svg(rank_plot(ranks, tests), label=f"Ranks: {spoken}", prefix=prefix), caption)
-
-
-def rank_blocks(ranks: pd.DataFrame, what: str, prefix: str) -> list[tuple[str, object]]:
-    """Return a plot and a table of mean ranks as blocks; nothing where there are none."""
-    if ranks.empty or ranks["chance"].astype(str).eq("True").all():
-        return []
-    plot = _rank_plot(ranks, None, f"Mean rank {what}; lines are bootstrap intervals, chance in grey.", prefix)
-    return [("svg", plot), ("table", learnt.ranks_table(ranks, f"Mean ranks {what}", f"{prefix}.csv"))]
 
 
 def _ours(rows: pd.DataFrame) -> dict[tuple[str, str], list[Score]]:
@@ -291,18 +268,6 @@ def _ours(rows: pd.DataFrame) -> dict[tuple[str, str], list[Score]]:
         grouped = pool_seeds(scores(mine), str(metric)).values()
         found[str(task), str(metric)] = [over_seeds(seeds) for seeds in grouped if not seeds[0].chance]
     return found
-
-
-def _critical(data: ReportData, dataset: str, task: str, identifier: str) -> list[Plot]:
-    ranks = rows_of(data.ranks, scope="task", dataset=dataset, task=task)
-    if len(ranks) < 2:
-        return []
-    caption = (
-        "Rank of each method with its bootstrap interval over groups. Bars at the side join methods that the paired "
-        "tests do not tell apart (5 % after Holm's correction)."
-    )
-    tests = rows_of(data.tests, dataset=dataset, task=task)
-    return [_rank_plot(ranks, tests if len(tests) else None, caption, f"{identifier}-ranks")]
 
 
 def _by_mean_place(rows: pd.DataFrame) -> dict[str, float]:
@@ -357,7 +322,10 @@ def dataset_view(data: ReportData, section: DatasetSection, index: int) -> Datas
         maps=tuple(_maps(data, section, best)),
         ranks=tuple(
             rank_blocks(
-                rows_of(data.ranks, scope="dataset", dataset=section.name), "over the tasks", f"{identifier}-ranks"
+                rows_of(data.ranks, scope="dataset", dataset=section.name),
+                "over the tasks",
+                f"{identifier}-ranks",
+                methods_in(data.comparison),
             )
         ),
         published=learnt.published_table(data.published.get(section.name, []), _ours(rows), section.name),

@@ -15,13 +15,14 @@ from workflow_scripts.formats.tables import background_in, confusion_matrix, voc
 from workflow_scripts.metrics.entry import UNIT
 from workflow_scripts.metrics.registry import find
 from workflow_scripts.metrics.registry import title as title_of
-from workflow_scripts.plotting.style import INK, QUIET, class_colours, colour, shorten, styled
+from workflow_scripts.plotting.style import INK, QUIET, class_colours, method_colours, shorten, styled
 from workflow_scripts.report import figures
 from workflow_scripts.report.ranking import rank_plot
 from workflow_scripts.report.tables import (
     Score,
     heading,
     mean,
+    methods_in,
     number,
     pool_seeds,
     primary_metric,
@@ -91,7 +92,8 @@ def scores(tables: Tables, *, dataset: str) -> Plate | None:
         ],
         columns=["task", "metric", "method", "chance", "value", "low", "high", "published", "seeds", "n_groups"],
     )
-    figure = _panels(data) if len(by_task) <= MOST_PANELS else _heat_map(data)
+    every = methods_in(tables["comparison.csv"])
+    figure = _panels(data, every) if len(by_task) <= MOST_PANELS else _heat_map(data)
     groups = data["n_groups"].dropna()
     over = f"; intervals are 95 % bootstraps over {int(groups.min())} or more groups" if len(groups) else ""
     seeds = int(data["seeds"].max())
@@ -99,16 +101,16 @@ def scores(tables: Tables, *, dataset: str) -> Plate | None:
         f"Methods on {dataset}, held-out recordings{over}. "
         + (f"Points are means of {seeds} seeds and lines span the seeds' intervals. " if seeds > 1 else "")
         + "Grey: chance and rules that look at labels alone. "
-        + ("Diamonds: published numbers, whose protocol may differ." if data["published"].notna().any() else "")
+        + ("Grey diamonds: published numbers, whose protocol may differ." if data["published"].notna().any() else "")
     )
     return figure, data, caption.strip()
 
 
 @styled
-def _panels(data: pd.DataFrame) -> Figure:
+def _panels(data: pd.DataFrame, every: Sequence[str]) -> Figure:
     tasks = list(dict.fromkeys(data["task"]))
     order = list(dict.fromkeys(data["method"]))
-    inks = dict(zip(order, map(colour, range(len(order))), strict=True))
+    inks = method_colours(data["method"][~data["chance"]], every)
     longest = min(LONGEST, max(map(len, order)))
     columns = min(COLUMNS if longest < 24 else COLUMNS - 1, len(tasks))
     lines = math.ceil(len(tasks) / columns)
@@ -120,11 +122,19 @@ def _panels(data: pd.DataFrame) -> Figure:
     for axis, task in zip(axes.flat, tasks, strict=False):
         rows = data[data["task"] == task].reset_index(drop=True)
         for place, row in rows.iterrows():
-            ink = QUIET if row["chance"] else inks[row["method"]]
+            ink = inks.get(row["method"], QUIET)
+            if pd.notna(row["published"]):  # below the row, so that neither hides the other
+                axis.plot(
+                    row["published"],
+                    place + 0.3,
+                    "D",
+                    markersize=4,
+                    color=QUIET,
+                    markeredgecolor=INK,
+                    markeredgewidth=0.4,
+                )
             axis.plot([row["low"], row["high"]], [place, place], color=INK, linewidth=1.1)
             axis.plot(row["value"], place, "o", markersize=5, color=ink, markeredgecolor=INK, markeredgewidth=0.4)
-            if pd.notna(row["published"]):
-                axis.plot(row["published"], place, "D", markersize=4, color="none", markeredgecolor=INK)
         axis.set_yticks(range(len(rows)), [shorten(name, LONGEST) for name in rows["method"]])
         axis.set_ylim(len(rows) - 0.5, -0.5)
         axis.grid(axis="x")
@@ -184,7 +194,8 @@ def classes(tables: Tables, *, dataset: str, task: str) -> Plate | None:
         "the broken line is the best chance row."
     )
     vocabulary = list(dict.fromkeys(here["label"].dropna().astype(str)))
-    return figures.class_bars(table, f"{dataset} · {task}", background_in(here), vocabulary), table, caption
+    every = methods_in(tables["comparison.csv"])
+    return figures.class_bars(table, f"{dataset} · {task}", background_in(here), vocabulary, every), table, caption
 
 
 def positives(tables: Tables, *, dataset: str, positive: str) -> Plate | None:
@@ -207,7 +218,7 @@ def positives(tables: Tables, *, dataset: str, positive: str) -> Plate | None:
         "the broken line is the best chance row."
     )
     shown = table.assign(metric="f1/" + table["task"])
-    return figures.class_bars(shown, dataset), table, caption
+    return figures.class_bars(shown, dataset, every=methods_in(tables["comparison.csv"])), table, caption
 
 
 def confusion(tables: Tables, *, dataset: str, task: str) -> Plate | None:
@@ -242,7 +253,7 @@ def ranks(tables: Tables, *, dataset: str, task: str) -> Plate | None:
     Parameters
     ----------
     tables : mapping
-        Holds ``ranks.csv`` and ``tests.csv``.
+        Holds ``ranks.csv`` and ``tests.csv``, and ``comparison.csv`` for the colours.
     dataset, task : str
     """
     found = {name: table[(table["dataset"] == dataset) & (table["task"] == task)] for name, table in tables.items()}
@@ -257,7 +268,8 @@ def ranks(tables: Tables, *, dataset: str, task: str) -> Plate | None:
         f"{int(rows['n_groups'].iloc[0])} held-out groups; a bar at the side joins methods that paired permutation "
         "tests, corrected after Holm, do not tell apart."
     )
-    return rank_plot(rows, tests, f"{dataset} · {task}"), rows, caption
+    every = methods_in(tables["comparison.csv"]) if "comparison.csv" in tables else ()
+    return rank_plot(rows, tests, f"{dataset} · {task}", every), rows, caption
 
 
 @styled
@@ -272,6 +284,9 @@ def _maps(points: pd.DataFrame, names: Sequence[str]) -> Figure:
         axis.set_axis_off()
     for axis, ((method, mode, point), rows) in zip(axes.flat, panels, strict=False):
         axis.set_axis_on()
+        unknown = rows["label"].isna()
+        axis.scatter(rows["pc1"][unknown], rows["pc2"][unknown], c=QUIET, s=2, alpha=0.5, linewidth=0)
+        rows = rows[~unknown]
         axis.scatter(rows["pc1"], rows["pc2"], c=[inks[name] for name in rows["label"]], s=3, linewidth=0)
         axis.set_xticks([])
         axis.set_yticks([])
@@ -280,6 +295,8 @@ def _maps(points: pd.DataFrame, names: Sequence[str]) -> Figure:
         shown = [str(method)] + [str(text) for text in (mode, point) if text not in ("sound", "default")]
         axis.set_title(shorten(" · ".join(shown), 30))
     entries = [(name, inks[name]) for name in names]
+    if points["label"].isna().any():
+        entries.append(("not labelled", QUIET))
     figure.legend(
         [Line2D([], [], marker="o", linestyle="none", markersize=4, color=ink) for _, ink in entries],
         [shorten(name) for name, _ in entries],
@@ -299,13 +316,14 @@ def embeddings(tables: Tables, *, dataset: str) -> Plate | None:
     dataset : str
     """
     points = tables["tables/embedding_maps.csv"]
-    points = points[points["dataset"] == dataset].dropna(subset=["label"])
-    if points.empty:
+    points = points[points["dataset"] == dataset]
+    labelled = points.dropna(subset=["label"])
+    if labelled.empty:
         return None
-    task = points["task"].iloc[0]
-    points = points[points["task"] == task]
+    task = labelled["task"].iloc[0]
+    points = points[(points["task"] == task) | points["label"].isna()]
     caption = f"Principal components of embeddings of {dataset}, a sample of held-out frames, coloured by {task}."
-    names = vocabulary_in(tables["tables/labels.csv"], dataset, str(task), points["label"])
+    names = vocabulary_in(tables["tables/labels.csv"], dataset, str(task), labelled["label"])
     return _maps(points, names), points, caption
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from workflow_scripts.plotting.style import INK, PAPER, QUIET, colour, shorten, styled
+from workflow_scripts.plotting.style import INK, PAPER, QUIET, method_colours, shorten, styled
 from workflow_scripts.report.figures import WIDTH
 
 LEVEL = 0.05
@@ -46,7 +47,9 @@ def cliques(order: list[str], tests: pd.DataFrame) -> list[tuple[int, int]]:
 
 
 @styled
-def rank_plot(ranks: pd.DataFrame, tests: pd.DataFrame | None = None, title: str = "") -> Figure:
+def rank_plot(
+    ranks: pd.DataFrame, tests: pd.DataFrame | None = None, title: str = "", every: Sequence[str] = ()
+) -> Figure:
     """Draw each method's rank with its interval; bars at the side join methods that the tests do not tell apart.
 
     Parameters
@@ -56,13 +59,17 @@ def rank_plot(ranks: pd.DataFrame, tests: pd.DataFrame | None = None, title: str
     tests : DataFrame, optional
         Rows of `tests.csv` of the same task, for the bars.
     title : str
+    every : sequence of str
+        All methods of the experiment, for the colours.
     """
     table = ranks.sort_values(["rank", "label"]).reset_index(drop=True)
     order = [str(label) for label in table["label"]]
     figure = Figure(figsize=(WIDTH, 0.8 + 0.28 * len(order)))
     axes = figure.subplots()
+    chance = table["chance"].astype(str).eq("True")
+    inks = method_colours(table["label"][~chance].astype(str), every)
     for place, row in enumerate(table.to_dict("records")):
-        ink = QUIET if row["chance"] in {True, "True"} else colour(0)
+        ink = inks.get(str(row["label"]), QUIET)
         if math.isfinite(row["low"]) and math.isfinite(row["high"]):
             axes.plot([row["low"], row["high"]], [place, place], color=ink, linewidth=2.2)
         axes.plot([row["rank"]], [place], marker="o", markersize=6, color=ink, markeredgecolor=PAPER, linestyle="none")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,13 +130,16 @@ def table(frame: pd.DataFrame, caption: str, csv_name: str) -> Table:
     """
     columns = tuple(
         (
-            heading(str(name)),
+            _head(str(name)),
             bool(pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name])),
         )
         for name in frame.columns
     )
+    # A column of whole numbers with a gap is read as one of fractions.
     whole = [
-        numeric and bool((frame[name].dropna() % 1 == 0).all())
+        numeric
+        and (frame[name].dtype.kind in "iu" or bool(frame[name].isna().any()))
+        and bool((frame[name].dropna() % 1 == 0).all())
         for name, (_, numeric) in zip(frame, columns, strict=True)
     ]
     lines = []
@@ -151,8 +155,15 @@ def table(frame: pd.DataFrame, caption: str, csv_name: str) -> Table:
                 cells.append(Cell(str(value), str(value)))
         lines.append(Row(tuple(cells)))
     if len(frame) > MOST_ROWS:
-        caption = f"{caption} (the first {MOST_ROWS} of {len(frame)} rows; the download has all)"
+        caption = f"{caption.rstrip('.')} (the first {MOST_ROWS} of {len(frame)} rows; the download has all)."
     return Table(caption, columns, tuple(lines), csv_name, csv_uri(frame))
+
+
+def _head(name: str) -> str:
+    """Return the title of a column: names of tasks stay as they are, and so does the p of a test."""
+    if "_" in name or len(name) == 1:
+        return name
+    return name.upper() if re.fullmatch(r"pc\d+", name) else heading(name)
 
 
 def _plot(path: Path, item: Item, frame: pd.DataFrame) -> Interactive:

@@ -163,7 +163,7 @@ def headline(found: Sequence[Verdict]) -> str:
         if len(compared) == len(judged)
         else f" the {plural(len(compared), 'task')} that {'has' if len(compared) == 1 else 'have'} intervals"
     )
-    among = f"{clear} of{among}" if among else f"{clear}"
+    among = f"{clear} of{among}" if among else plural(clear, "task")
     return f"{lead}; the best method is above chance, with intervals that do not overlap, on {among}."
 
 
@@ -194,6 +194,10 @@ def plural(n: int, noun: str) -> str:
 
 BEST = 2
 """Tasks that the last lines of a run name: two or three lines of a terminal."""
+
+
+NEXT = "Next: open the report; README.md says how to label the recordings that have no labels."
+"""What to do after a run whose methods were scored."""
 
 
 def five_lines(
@@ -239,13 +243,13 @@ def five_lines(
     rest = f"; {len(found) - BEST} more in the report" if len(found) > BEST else ""
     best = f"Best: {'; '.join(parts)}{rest}." if parts else "Best: no method has a value."
     clear = sum(verdict.clear is True for verdict in found)
-    above = f"Above chance with intervals apart: {clear} of {plural(len(found), 'task')}."
+    above = f"Above chance with intervals apart: {clear} of {plural(len(found), 'task')}"
     failed = failures(comparison)
     trouble = (
         f"{plural(warnings, 'warning')}, {plural(quarantined, 'recording')} left out, "
         f"{plural(failed, 'row')} of failed runs."
     )
-    return "\n".join([ran, best, above, trouble, f"Report: {report_path}"])
+    return "\n".join([ran, best, f"{above}; {trouble}", f"Report: {report_path}", NEXT])
 
 
 @dataclass(frozen=True)

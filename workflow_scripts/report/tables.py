@@ -121,6 +121,13 @@ def primary_metric(scores: Sequence[Score]) -> str | None:
     return next((metric for metric in overall if find(metric).main), overall[0] if overall else None)
 
 
+def methods_in(table: pd.DataFrame) -> list[str]:
+    """Return all methods of a comparison, among which each has its colour in every figure; chance rows are grey."""
+    if len(table) and "readout" in table:
+        table = table[table["readout"] != "chance"]
+    return sorted(set(table["method"].dropna().astype(str))) if len(table) else []
+
+
 def pool_seeds(scores: Sequence[Score], metric: str) -> dict[str, list[Score]]:
     """Group the scores of one metric that have a value by label.
 

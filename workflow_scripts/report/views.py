@@ -222,8 +222,8 @@ def method_results(comparison: pd.DataFrame, method: str, judged: Sequence[Verdi
         ("Variant", False),
         ("Metric", False),
         ("Its value [interval]", True),
-        ("Best of all methods", True),
-        ("which is", False),
+        ("Best value [interval]", True),
+        ("Best method", False),
         ("Best chance row", True),
     )
     return Table(f"{method} on every dataset and task", columns, tuple(lines), _file_name(method), csv_uri(mine))

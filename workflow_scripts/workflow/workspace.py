@@ -51,12 +51,21 @@ README = """\
 A workspace of EthoMake. `config/` is yours: keep it under version control. Results are made again from it.
 
 ```sh
-ethomake new-dataset RECORDINGS --name mine --write    # card of your own files: config/datasets/mine.yaml
+ethomake new-dataset RECORDINGS LABELS --name mine --write    # card of your own files: config/datasets/mine.yaml
 ethomake check mine                                    # is it valid?
 ethomake new-experiment first --dataset mine           # config/experiments/first.yaml, with comments
 ethomake run first -n                                  # what would run
 ethomake run first                                     # run it; the same command goes on where a killed run stopped
 ethomake summary first                                 # five lines; the report is results/first/report/index.html
+```
+
+`RECORDINGS` and `LABELS` are your folders; add `--fps 30` where no file states the frame rate. To label the recordings
+that have no labels, add this to `config/experiments/first.yaml` and run it again; their bouts and time budgets are in
+`results/first/behaviour/`:
+
+```yaml
+apply:
+  - dataset: mine
 ```
 
 | command | what it does |

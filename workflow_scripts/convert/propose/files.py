@@ -107,7 +107,8 @@ def list_files(places: Sequence[Path], sources: Sequence[str] = ()) -> Listing:
     sources : sequence of str
         Ask these alone; empty = all.
     """
-    places = [place.absolute() for place in places]
+    # The card names the folder: ../RECORDINGS from a workspace would be LAB/.. there, and "Recordings in .." its title.
+    places = [place.resolve() if ".." in place.parts else place.absolute() for place in places]
     folders = [str(place if place.is_dir() else place.parent) for place in places]
     listing = Listing(Path(os.path.commonpath(folders)))
     asked = [module for module in modules() if not sources or module.__name__.rsplit(".", 1)[1] in sources]

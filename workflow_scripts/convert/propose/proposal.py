@@ -369,10 +369,11 @@ def _found(listing: Listing, items: Sequence[Item], kind: str, source: str) -> l
     if kind == "tracks":
         first = items[0].found
         axes = "" if first.space == 2 else f", {first.space}-D"
-        lines.append(
-            f"{len(first.individuals)} individuals ({', '.join(first.individuals)}), {len(first.keypoints)} keypoints "
-            f"({', '.join(first.keypoints)}){axes}"
+        animals, points = (
+            f"{n} {noun}{'' if n == 1 else 's'}"
+            for n, noun in ((len(first.individuals), "individual"), (len(first.keypoints), "keypoint"))
         )
+        lines.append(f"{animals} ({', '.join(first.individuals)}), {points} ({', '.join(first.keypoints)}){axes}")
     sources = Counter(one.found.source for item in items for one, _ in item.labels)
     if labelled:
         shown = ", ".join(f"{count} × {name}" for name, count in sources.most_common())

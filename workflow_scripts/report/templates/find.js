@@ -40,7 +40,9 @@
       const style = getComputedStyle(drawn[index]);
       ["fill", "stroke"].forEach(function (name) {
         const said = (node.getAttribute("style") || "") + (node.getAttribute(name) || "");
-        if (said.includes("var(") || said.includes("currentColor") || node.classList.length) node.style.setProperty(name, style[name]);
+        if (!said.includes("var(") && !said.includes("currentColor") && !node.classList.length) return;
+        node.removeAttribute(name); /* programs that draw know no var() */
+        node.style.setProperty(name, style[name]);
       });
       ["stroke-width", "opacity"].forEach(function (name) { if (node.classList.length) node.style.setProperty(name, style.getPropertyValue(name)); });
     });

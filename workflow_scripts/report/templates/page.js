@@ -76,6 +76,11 @@ page.save = function (text, kind, name) {
     ["xaxis", "yaxis"].forEach(function (name) {
       layout[name] = Object.assign({ gridcolor: grid, linecolor: grid, zerolinecolor: grid }, layout[name]);
     });
+    /* The grey of light pages would be brighter than any colour on a dark one. */
+    const quiet = style.getPropertyValue("--figure-quiet").trim();
+    spec.data.forEach(function (trace) {
+      if (trace.marker && trace.marker.color === spec.quiet) trace.marker.color = quiet;
+    });
     Plotly.react(box, spec.data, layout, {
       responsive: true, displaylogo: false, displayModeBar: narrow ? false : "hover",
       modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]]
