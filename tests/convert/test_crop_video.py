@@ -18,7 +18,7 @@ from scipy import ndimage
 from workflow_scripts.convert.crop_video import preprocess
 from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.detectors.background import _opened
-from workflow_scripts.formats.clips import open_clips, write_clips
+from workflow_scripts.formats.clips import ClipVideo, open_clips, write_clips
 from workflow_scripts.metrics.detection import containment
 from workflow_scripts.sources.videos import DetectorUse, Options
 from workflow_scripts.video.frames import decode, samples
@@ -286,3 +286,16 @@ def test_a_killed_job_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     subprocess.run(command("killed"), check=True)
     assert (part / "m.mp4").read_bytes() == (tmp_path / "whole/m.mp4").read_bytes()
     assert (part / "m.h5").read_bytes() == (tmp_path / "whole/m.h5").read_bytes()
+
+
+def test_metadata_in_another_encoding(tmp_path: Path) -> None:
+    """Found by the fuzzer; cameras and editors write titles in the encoding of their country."""
+    path = toy.write(tmp_path / "x.mp4", toy.frames(10))
+    titled = tmp_path / "titled.mp4"
+    toy.ffmpeg("-i", str(path), "-c", "copy", "-metadata", "title=Xaefig", str(titled))
+    whole = titled.read_bytes()
+    assert whole.count(b"Xaefig") == 1
+    titled.write_bytes(whole.replace(b"Xaefig", b"K\xe4fig "))
+    assert probe(titled).n_frames == 10
+    with ClipVideo(titled, 30.0, 10) as video:
+        assert video.n_frames == 10

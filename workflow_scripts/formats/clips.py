@@ -166,7 +166,9 @@ class ClipVideo:
         self.n_frames = n_frames
         try:
             require_plain(path)
-            self._container: Any = av.open(str(path), format="mov", options={"protocol_whitelist": "file"})
+            self._container: Any = av.open(
+                str(path), format="mov", options={"protocol_whitelist": "file"}, metadata_errors="replace"
+            )
             self._stream = self._container.streams.video[0]
         except (av.FFmpegError, IndexError, OSError) as error:
             raise InputError(path, "is no readable video", "delete it and run the workflow again") from error

@@ -50,7 +50,8 @@ def open_container(path: str | Path) -> Any:
     """
     require_plain(path)
     # As a url: a name such as `concat:a|b` or `-` is a file's name, too.
-    return av.open(f"file:{Path(path).absolute()}", options=OPEN_OPTIONS)
+    # Cameras write titles and comments in other encodings than UTF-8.
+    return av.open(f"file:{Path(path).absolute()}", options=OPEN_OPTIONS, metadata_errors="replace")
 
 
 @dataclass(frozen=True)
