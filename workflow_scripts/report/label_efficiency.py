@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import cycle
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -58,9 +59,9 @@ def draw(tables: Mapping[str, pd.DataFrame], *, dataset: str, task: str) -> tupl
             label=label,
             color=inks[label],
         )
-    for label, line in chance.groupby("label", sort=False):
+    for (label, line), dashes in zip(chance.groupby("label", sort=False), cycle((":", "-.")), strict=False):
         line = line.sort_values("labelled")
-        axis.plot(line["labelled"], line["value"], color="0.6", linestyle=":", linewidth=1, label=f"{label} (chance)")
+        axis.plot(line["labelled"], line["value"], color="0.6", linestyle=dashes, linewidth=1, label=f"{label} (chance)")
     metric = str(rows["metric"].iloc[0])
     people = _agreement(tables.get("comparison.csv"), dataset, task, metric)
     if people is not None:
