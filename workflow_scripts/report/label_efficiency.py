@@ -61,7 +61,9 @@ def draw(tables: Mapping[str, pd.DataFrame], *, dataset: str, task: str) -> tupl
         )
     for (label, line), dashes in zip(chance.groupby("label", sort=False), cycle((":", "-.")), strict=False):
         line = line.sort_values("labelled")
-        axis.plot(line["labelled"], line["value"], color="0.6", linestyle=dashes, linewidth=1, label=f"{label} (chance)")
+        axis.plot(
+            line["labelled"], line["value"], color="0.6", linestyle=dashes, linewidth=1, label=f"{label} (chance)"
+        )
     metric = str(rows["metric"].iloc[0])
     people = _agreement(tables.get("comparison.csv"), dataset, task, metric)
     if people is not None:
