@@ -118,7 +118,8 @@ def test_the_index_of_a_dataset_keeps_its_links_and_no_others(tmp_path: Path) ->
         reader.read("a/b")
 
 
-def test_a_heap_of_texts_that_never_ends(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "size"), [(0, 0), (2**16 - 1, 2**64 - 1)])
+def test_a_heap_of_texts_that_never_ends(tmp_path: Path, number: int, size: int) -> None:
     """The HDF5 library reads such an attribute for ever; the fuzzer found it in files of tracks, images and clips."""
     path = tmp_path / "x.h5"
     with h5py.File(path, "w") as handle:
@@ -126,9 +127,10 @@ def test_a_heap_of_texts_that_never_ends(tmp_path: Path) -> None:
     whole = bytearray(path.read_bytes())
     place = whole.index(b"GCOL") + 16
     while int.from_bytes(whole[place : place + 2], "little"):
-        size = int.from_bytes(whole[place + 8 : place + 16], "little")
-        place += 16 + size + -size % 8
-    whole[place + 8 : place + 16] = bytes(8)
+        length = int.from_bytes(whole[place + 8 : place + 16], "little")
+        place += 16 + length + -length % 8
+    whole[place : place + 2] = number.to_bytes(2, "little")
+    whole[place + 8 : place + 16] = size.to_bytes(8, "little")
     path.write_bytes(whole)
     with pytest.raises(InputError, match="never ends"), open_tracks(path):
         pass

@@ -192,7 +192,7 @@ _HEAP = b"GCOL\x01\0\0\0"
 
 
 def _heaps_end(raw: mmap.mmap) -> bool:
-    """Say whether the library would come to the end of every heap: a free part of no bytes makes it go round for ever.
+    """Say whether the library would come to the end of every heap: some sizes of its parts make it go round for ever.
 
     HDF5 File Format Specification 3.0, III.E (global heap), https://docs.hdfgroup.org/hdf5/develop/_s_p_e_c.html.
     """
@@ -202,7 +202,8 @@ def _heaps_end(raw: mmap.mmap) -> bool:
         while place + 16 <= end:
             number = int.from_bytes(raw[place : place + 2], "little")
             size = int.from_bytes(raw[place + 8 : place + 16], "little")
-            if number == 0 and size == 0:
+            # Past the end the library's sum of places overflows, and it comes back to where it was.
+            if size > end - place or (number == 0 and size == 0):
                 return False
             place += size if number == 0 else 16 + size + -size % 8
         start = raw.find(_HEAP, start + 1)
