@@ -31,7 +31,8 @@ def work(options: argparse.Namespace) -> None:
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(options.snakefile), "--nolock"]
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "config.json"
-        write_json(config, read_resolved(options.config).results_config())
+        # This run only looks: without `keep_going` it would have the failures of the run that waits for it made again.
+        write_json(config, read_resolved(options.config).results_config() | {"keep_going": True})
         # A planning run: the profile's cluster settings must not reach it.
         command += ["--configfile", str(config), "--profile", "none", "--quiet", "all", "--rulegraph", "dot"]
         found = subprocess.run(command, capture_output=True, text=True, check=False)
