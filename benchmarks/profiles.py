@@ -8,11 +8,8 @@ The steps are those of `benchmarks.suite`, profiled by `torch.profiler` on one t
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 from pathlib import Path
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before the libraries below are loaded
 
 from benchmarks.suite.__main__ import entry
 

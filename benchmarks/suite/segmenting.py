@@ -40,25 +40,23 @@ def epochs(share: float, folder: Path) -> Case:
     )
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3, amsgrad=True)
 
+    def step(x: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        optimiser.zero_grad()
+        logits = model.network(x).strong.reshape(-1, CLASSES)
+        loss = torch.nn.functional.cross_entropy(logits, wanted.reshape(-1), ignore_index=-1)
+        loss.backward()
+        optimiser.step()
+        return loss
+
     def limit() -> None:
         for start in (start for _ in range(many) for start in range(0, len(cut), 8)):
-            optimiser.zero_grad()
-            logits = model.network(cut[start : start + 8]).strong
-            wanted = target[start : start + 8].reshape(-1)
-            torch.nn.functional.cross_entropy(logits.reshape(-1, CLASSES), wanted, ignore_index=-1).backward()
-            optimiser.step()
+            step(cut[start : start + 8], target[start : start + 8])
 
     def plain() -> None:
         data = torch.utils.data.TensorDataset(cut, target)
         for _ in range(many):
-            losses = []
             for x, wanted in torch.utils.data.DataLoader(data, batch_size=8, shuffle=True):
-                optimiser.zero_grad()
-                logits = model.network(x).strong.reshape(-1, CLASSES)
-                loss = torch.nn.functional.cross_entropy(logits, wanted.reshape(-1), ignore_index=-1)
-                loss.backward()
-                optimiser.step()
-                losses.append(loss.item())
+                step(x, wanted).item()  # as a log of the loss asks for it
 
     return Case(
         f"{many} epochs of {frames} frames × {INPUTS} columns, sequences of 500, batch 8",

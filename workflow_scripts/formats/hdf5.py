@@ -130,7 +130,7 @@ def _check_dataset(path: Path, name: str, node: Any) -> None:
 
 
 _REFERENCE = np.dtype([("length", "<u4"), ("heap", "<u8"), ("number", "<u4")])
-"""How a value of any length stands in a dataset (HDF5 File Format Specification 3.0, VIII.B)."""
+"""How HDF5 stores a value of any length in a dataset (HDF5 File Format Specification 3.0, VIII.B)."""
 
 
 def _check_lengths(path: Path, name: str, node: Any, plan: Any) -> None:
