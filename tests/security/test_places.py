@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 import subprocess
@@ -19,6 +20,7 @@ from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import atomic_path, write_text
 from workflow_scripts.core.places import require_places
 from workflow_scripts.fetch.partial import lock_partial
+from workflow_scripts.formats import trial
 from workflow_scripts.formats.hdf5 import open_hdf5
 from workflow_scripts.formats.track_index import index_tracks
 from workflow_scripts.formats.tracks import Recording, open_tracks, write_tracks
@@ -133,6 +135,33 @@ def test_a_heap_of_texts_that_never_ends(tmp_path: Path, number: int, size: int)
     whole[place + 8 : place + 16] = size.to_bytes(8, "little")
     path.write_bytes(whole)
     with pytest.raises(InputError, match="never ends"), open_tracks(path):
+        pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files are tried in a fork on Linux alone")
+def test_a_file_on_which_the_library_crashes(tmp_path: Path) -> None:
+    """One byte of the texts' type is damaged; the fuzzer found it in a file of SLEAP."""
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as handle:
+        handle.create_dataset("names", data=["nose", "tail"], dtype=h5py.string_dtype())
+    kind = bytes([0x19, 1, 1, 0]) + (16).to_bytes(4, "little")  # a text of any length, in UTF-8
+    whole = path.read_bytes()
+    assert whole.count(kind) == 1
+    damaged = whole.replace(kind, bytes([0x19, 0x9F]) + kind[2:])
+    path.write_bytes(damaged)
+    with pytest.raises(InputError, match="the HDF5 library crashes on it"), open_hdf5(path) as handle:
+        handle["names"][()]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files are tried in a fork on Linux alone")
+def test_a_file_on_which_the_library_does_not_come_to_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as handle:
+        handle["x"] = np.zeros(3)
+    forever = itertools.repeat(None)
+    monkeypatch.setattr(trial, "PROCESSOR_SECONDS", 1)
+    monkeypatch.setattr(trial, "_read", lambda handle: all(x is None for x in forever))
+    with pytest.raises(InputError, match="does not come to an end"), open_hdf5(path):
         pass
 
 

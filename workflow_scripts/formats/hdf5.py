@@ -27,6 +27,7 @@ from workflow_scripts.core.boundary import reading
 from workflow_scripts.core.documents import require_plain
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
+from workflow_scripts.formats.trial import require_survivor
 
 SCHEMA_VERSION = 1
 """The one version of every canonical file; readers refuse any other."""
@@ -186,6 +187,10 @@ def _audit(path: Path, handle: h5py.File, *, index: bool) -> None:
             _check_dataset(path, shown, node)
 
 
+def _audit_foreign(path: Path, handle: h5py.File) -> None:
+    _audit(path, handle, index=False)
+
+
 HEAPS_WITHIN = 64 * 2**20
 """Bytes of a file whose heaps of texts are looked at; a look at larger ones would take longer than reading them."""
 _HEAP = b"GCOL\x01\0\0\0"
@@ -238,6 +243,8 @@ def open_hdf5(
                 endless = not _heaps_end(raw)
             if endless:
                 raise InputError(path, f"is damaged (a heap of texts that never ends), expected {expected}", remedy)
+        if not index:
+            require_survivor(Path(path), _audit_foreign, remedy)
         try:
             handle = h5py.File(path, "r")
         except OSError as error:

@@ -7,6 +7,7 @@ class weights, centring, scaling, ±1 targets and any penalty are applied to the
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -56,6 +57,9 @@ class GramAccumulator:
         self.dim = dim
         self.tasks = {task.name: task for task in tasks}
         self._sums: dict[tuple[str, int, int], _Sums] = {}
+        # The class of a task and cell that was the commonest at first is not summed: it is what the others leave.
+        self._left: dict[tuple[str, int], int] = {}
+        self._totals: dict[tuple[int, frozenset[str]], Float64Array] = {}
         self._shift: Float64Array | None = None
 
     def add(self, x: npt.NDArray[np.floating], targets: Mapping[str, npt.NDArray[np.generic]], cell: int = 0) -> None:
@@ -79,6 +83,9 @@ class GramAccumulator:
             self._shift = z[:, :-1].mean(axis=0)
         z[:, :-1] -= self._shift
         total = z.T @ z
+        together = (cell, frozenset(name for name in targets if self.tasks[name].n_classes))
+        self._totals.setdefault(together, np.zeros_like(total))
+        self._totals[together] += total
         for name, values in targets.items():
             if self.tasks[name].n_classes:
                 self._add_classes(name, cell, z, total, values.astype(np.int64, copy=False))
@@ -97,14 +104,15 @@ class GramAccumulator:
     ) -> None:
         counts = np.bincount(codes + 1, minlength=self.tasks[name].n_classes + 1)
         largest = int(counts.argmax()) - 1
-        rest = total.copy() if largest >= 0 else None
-        # The commonest class is what remains of the total, so that only the rarer rows are multiplied.
+        left = self._left.setdefault((name, cell), largest)
+        # The commonest class is what remains of these rows' total, so that only the rarer rows are multiplied.
+        rest = None if largest == left else total.copy()
         for code in np.flatnonzero(counts) - 1:
-            if code == largest or (code < 0 and rest is None):
+            if code == largest:
                 continue
             rows = z[codes == code]
             gram = rows.T @ rows
-            if code >= 0:
+            if code != left:
                 self._at(name, cell, int(code)).gram += gram
             if rest is not None:
                 rest -= gram
@@ -125,7 +133,7 @@ class GramAccumulator:
 
     def cells(self) -> list[int]:
         """Cells that hold rows, sorted."""
-        return sorted({cell for _, cell, _ in self._sums})
+        return sorted({cell for _, cell, _ in self._sums} | {cell for _, cell in self._left})
 
     def counts(self, task: str, cells: Iterable[int] | None = None) -> Float64Array:
         """Rows of each class (regression: one number)."""
@@ -134,18 +142,30 @@ class GramAccumulator:
         found = np.zeros(n)
         for code in range(n):
             for cell in chosen:
-                if (task, cell, code) in self._sums:
-                    # The last entry sums ones; subtraction leaves whole numbers whole.
-                    found[code] += self._sums[task, cell, code].gram[-1, -1]
+                # The last entry sums ones; subtraction leaves whole numbers whole.
+                found[code] += self._gram(task, cell, code)[-1, -1]
         return found
+
+    def _gram(self, task: str, cell: int, code: int) -> Float64Array:
+        """Sum of z zᵀ over the rows of a class in a cell."""
+        if self._left.get((task, cell)) != code:
+            found = self._sums.get((task, cell, code))
+            return np.zeros((self.dim + 1, self.dim + 1)) if found is None else found.gram
+        gram = np.zeros((self.dim + 1, self.dim + 1))
+        for (part, tasks), total in self._totals.items():
+            if part == cell and task in tasks:
+                gram += total
+        for other in range(-1, self.tasks[task].n_classes):
+            if (task, cell, other) in self._sums:
+                gram -= self._sums[task, cell, other].gram
+        return gram
 
     def _collect(self, task: str, code: int, cells: Sequence[int]) -> _Sums:
         collected = _Sums(np.zeros((self.dim + 1, self.dim + 1)), np.zeros(self.dim + 1))
         for cell in cells:
-            found = self._sums.get((task, cell, code))
-            if found is not None:
-                collected.gram += found.gram
-                collected.target += found.target
+            collected.gram += self._gram(task, cell, code)
+            if (task, cell, code) in self._sums:
+                collected.target += self._sums[task, cell, code].target
         return collected
 
     def solve(
@@ -157,7 +177,7 @@ class GramAccumulator:
         balanced: bool = True,
         standardise: bool = False,
     ) -> list[LinearModel]:
-        """Fit a task for every penalty, by one eigendecomposition.
+        """Fit a task for every penalty.
 
         Parameters
         ----------
@@ -223,14 +243,23 @@ def _ridge(
     level = targets[:, -1] / total
     covariance = (weighted[:-1, :-1] - total * np.outer(mean, mean)) / np.outer(scale, scale)
     right = (targets[:, :-1] - np.outer(level, total * mean)) / scale
-    values, vectors = linalg.eigh(covariance, driver="evd")
-    projected = right @ vectors
-    floor = max(float(values[-1]), 0.0) * len(values) * np.finfo(np.float64).eps
     solved = []
     for alpha in alphas:
-        damped = np.maximum(values, 0) + alpha
-        # With no penalty, directions without variance carry no coefficient (the minimum-norm solution).
-        inverse = np.where(damped > floor, 1 / np.maximum(damped, np.finfo(np.float64).tiny), 0)
-        coef = (projected * inverse) @ vectors.T / scale
+        coef = _damped(covariance, right, alpha) / scale
         solved.append((coef, level - coef @ mean))
     return solved
+
+
+def _damped(covariance: Float64Array, right: Float64Array, alpha: float) -> Float64Array:
+    """Solve (covariance + alpha) coef = right, shape (outputs, dim)."""
+    damped = covariance + alpha * np.eye(len(covariance))
+    if alpha > 0:
+        with contextlib.suppress(linalg.LinAlgError):
+            return np.asarray(linalg.cho_solve(linalg.cho_factor(damped, check_finite=False), right.T).T)
+    # With no penalty, or one below the rounding of the sums, directions without variance carry no coefficient (the
+    # minimum-norm solution).
+    values, vectors = linalg.eigh(covariance, driver="evd")
+    values = np.maximum(values, 0) + alpha
+    floor = max(float(values[-1]), 0.0) * len(values) * np.finfo(np.float64).eps
+    inverse = np.where(values > floor, 1 / np.maximum(values, np.finfo(np.float64).tiny), 0)
+    return np.asarray((right @ vectors * inverse) @ vectors.T)

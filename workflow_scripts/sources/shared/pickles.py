@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import mmap
 import pickletools
 from dataclasses import dataclass
 from math import prod
@@ -64,8 +65,11 @@ class StoredArray:
                 values = np.fromfile(self.path, self.dtype, count, offset=offset)
                 return values.reshape(-1, *self.shape[1:]) if count else np.empty((0, *self.shape[1:]), self.dtype)
         # Mapped afresh each time: pages of a lasting map would count as our memory until it is closed.
-        mapped = np.memmap(self.path, self.dtype, "r", self.offset, self.shape, "F" if self.fortran else "C")
-        return np.array(mapped[key])
+        with open(self.path, "rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            values = np.ndarray(self.shape, self.dtype, mapped, self.offset, order="F" if self.fortran else "C")
+            found = np.array(values[key])
+            del values  # the map can be closed once nothing looks at it
+            return found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
         values = self[...]

@@ -1,0 +1,104 @@
+"""A first reading of a foreign HDF5 file in a process of its own.
+
+The HDF5 library trusts the structure of a file. On a damaged one it may crash the process, or never come to an end,
+which nothing in Python can catch. So a child reads the file first; what ends the child is said of the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from workflow_scripts.core.errors import InputError
+
+PROCESSOR_SECONDS = 60
+"""Of the child; reading `BYTES` takes about one."""
+CLOCK_SECONDS = 900
+BYTES = 64 * 2**20
+"""As many bytes of values are read whole; of a dataset that exceeds them the first value and the last one."""
+
+
+_SLOW = {signal.SIGXCPU, signal.SIGALRM}
+_CRASHED = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGKILL}
+
+
+def require_survivor(path: Path, audit: Callable[[Path, h5py.File], None], remedy: str) -> None:
+    """Refuse a file on which the HDF5 library crashes or does not come to an end; the answer is kept.
+
+    Other errors are left to the reading that follows, which has a sentence for them. On systems other than Linux, where
+    forking is not safe in general, nothing is tried.
+
+    Parameters
+    ----------
+    path : Path
+    audit : callable
+        Called in the child with the path and the open file; what it refuses is not read.
+    remedy : str
+
+    Raises
+    ------
+    InputError
+    """
+    if sys.platform == "linux":
+        status = path.stat()
+        ended = _ended_by(path, status.st_size, status.st_mtime_ns, audit)
+        if ended in _SLOW:
+            raise InputError(path, "is damaged: the HDF5 library does not come to an end on it", remedy)
+        if ended in _CRASHED:
+            raise InputError(path, f"is damaged: the HDF5 library crashes on it ({signal.Signals(ended).name})", remedy)
+
+
+@lru_cache(maxsize=100_000)
+def _ended_by(path: Path, size: int, changed: int, audit: Callable[[Path, h5py.File], None]) -> int:
+    """Signal that ended a child which read the file, 0 where it came to an end."""
+    child = os.fork()
+    if child == 0:
+        try:
+            _limit()
+            with h5py.File(path, "r") as handle:
+                audit(path, handle)
+                _read(handle)
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+
+
+def _limit() -> None:
+    """Let this process end by the signal alone, without a word, a core file or a handler, and in time."""
+    faulthandler.disable()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_SECONDS, PROCESSOR_SECONDS + 1))
+    for number in _SLOW:
+        signal.signal(number, signal.SIG_DFL)
+    signal.alarm(CLOCK_SECONDS)
+
+
+def _read(handle: h5py.File) -> None:
+    left = BYTES
+
+    def visit(name: str, node: Any) -> None:
+        nonlocal left
+        with contextlib.suppress(Exception):  # what fails here fails again in the reader, with its sentence
+            dict(node.attrs)
+            if isinstance(node, h5py.Dataset) and node.shape is not None:
+                claimed = prod(node.shape) * node.dtype.itemsize
+                if claimed <= left:
+                    left -= claimed
+                    node[()]
+                else:
+                    node[(0,) * node.ndim], node[(-1,) * node.ndim]
+
+    handle.visititems(visit)
