@@ -1,9 +1,11 @@
 """Time and memory of planning an experiment of many recordings: `snakemake -n` on a generated dataset.
 
-    python benchmarks/bench_graph.py --recordings 1000 10000
+    python benchmarks/bench_graph.py --recordings 1000 10000 [--own]
 
 A copy of the project gets a card with that many shards (one DeepLabCut table and one label file each); nothing is made
-or downloaded. Prints a row per size: jobs in the plan, wall and processor seconds, peak memory of the process.
+or downloaded. Each of the files is a job, as it is for a dataset from the web; with `--own` they lie in the user's
+folder, and are no jobs. Prints a row per size: jobs in the plan, wall and processor seconds, peak memory of the
+process.
 """
 
 from __future__ import annotations
@@ -23,14 +25,21 @@ import yaml
 ROOT = Path(__file__).parents[1]
 
 
-def card(recordings: int) -> dict[str, object]:
-    """A twin's card with `recordings` sessions in ten folds."""
+def card(recordings: int, own: Path | None = None) -> dict[str, object]:
+    """A twin's card with `recordings` sessions in ten folds; files in the folder `own`, where it is given."""
     base = yaml.safe_load((ROOT / "config/datasets/rats_pairs_twin.yaml").read_text())
     names = [f"s{k:06d}" for k in range(recordings)]
     labels = base["shards"][0]["labels"][0]
+    files = [f"{kind}/{name}.{kind}" for name in names for kind in ("csv", "txt")]
+    if own:
+        del base["simulate"]
+        base["local"] = str(own)
+        for number, file in enumerate(files):
+            (own / file).parent.mkdir(exist_ok=True, parents=True)
+            (own / file).write_text(str(number))
     return base | {
         "name": "big",
-        "files": [{"path": f"{kind}/{name}.{end}"} for name in names for kind, end in (("csv", "csv"), ("txt", "txt"))],
+        "files": [{"path": path} for path in files],
         "shards": [
             {
                 "id": name,
@@ -44,7 +53,7 @@ def card(recordings: int) -> dict[str, object]:
     }
 
 
-def measure(recordings: int) -> tuple[int, float, float, float]:
+def measure(recordings: int, *, own: bool = False) -> tuple[int, float, float, float]:
     """Jobs, wall seconds, processor seconds and peak MiB of one dry run."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -52,7 +61,9 @@ def measure(recordings: int) -> tuple[int, float, float, float]:
             shutil.copytree(ROOT / part, folder / part)  # with its caches, as an installed package has them
         for file in ("Snakefile", "requirements.lock"):
             shutil.copy(ROOT / file, folder)
-        (folder / "config/datasets/big.yaml").write_text(yaml.dump(card(recordings), Dumper=yaml.CSafeDumper))
+        (folder / "config/datasets/big.yaml").write_text(
+            yaml.dump(card(recordings, folder / "own" if own else None), Dumper=yaml.CSafeDumper)
+        )
         experiment = {"experiment": "big", "datasets": {"big": {"splits": ["fold"]}}, "methods": {"features": {}}}
         (folder / "big.yaml").write_text(yaml.safe_dump(experiment))
         command = [sys.executable, "-m", "snakemake", "-n", "--configfile", "big.yaml"]
@@ -70,9 +81,11 @@ def measure(recordings: int) -> tuple[int, float, float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--recordings", type=int, nargs="+", default=[1000, 10000])
+    parser.add_argument("--own", action="store_true")
+    options = parser.parse_args()
     print(f"{'recordings':>10}  {'jobs':>6}  {'seconds':>7}  {'CPU s':>7}  {'peak MiB':>8}")
-    for recordings in sorted(parser.parse_args().recordings):  # peak memory is the largest so far
-        jobs, seconds, used, peak = measure(recordings)
+    for recordings in sorted(options.recordings):  # peak memory is the largest so far
+        jobs, seconds, used, peak = measure(recordings, own=options.own)
         print(f"{recordings:>10}  {jobs:>6}  {seconds:>7.1f}  {used:>7.1f}  {peak:>8.0f}", flush=True)
 
 

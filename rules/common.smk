@@ -18,13 +18,16 @@ from workflow_scripts.experiment.figure_kinds import drawings
 from workflow_scripts.workflow.digest import code_digest
 from workflow_scripts.workflow.environment import NOTES, set_environment
 from workflow_scripts.workflow.inputs import Inputs, as_json, one_of, scaled, simulate_code
-from workflow_scripts.workflow.local_run import rest_between_jobs, start_worker
+from workflow_scripts.workflow.local_run import collect_seldom, rest_between_jobs, start_worker
 from workflow_scripts.workflow.modules import share_datasets
 from workflow_scripts.workflow.recovery import clear_after_kill, forget_run, note_run, retry_failures
 from workflow_scripts.workflow.submission import say_why_groups_fail
 
 if not (ROOT / "Snakefile").is_file():
     ROOT = project_folder()  # rules that Snakemake fetched from github have no folder around them
+
+if workflow.is_main_process:
+    collect_seldom()
 
 try:
     # Cards and experiments of the user's own folder come first.

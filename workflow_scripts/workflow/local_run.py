@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import socket
@@ -25,6 +26,15 @@ UNASKED = (100, 1)
 
 OFF = "ETHOMAKE_NO_WORKER"
 """Environment variable that, set to 1, lets each job start its own Python."""
+
+
+def collect_seldom() -> None:
+    """Let Python's garbage collector look at new objects a hundred times less often.
+
+    A plan is millions of small objects that live to the end of the run, and a sixth of its time went into looking for
+    cycles among them, of which there are few.
+    """
+    gc.set_threshold(100 * gc.get_threshold()[0], *gc.get_threshold()[1:])
 
 
 def rest_between_jobs(workflow: Any) -> None:
