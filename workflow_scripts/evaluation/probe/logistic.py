@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg, optimize
-from scipy.special import expit
 
 from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.evaluation.probe.linear import LinearModel, class_weights, constant_model, safe_scale
@@ -118,8 +117,11 @@ class _Problem:
     ) -> tuple[float, Float64Array]:
         if self.outputs == 1:
             z = logits[:, 0]
-            residual = weights * (expit(z) - codes)
-            return float(weights @ (np.logaddexp(0, z) - codes * z)), residual[:, None]
+            # One exponential and one logarithm, which NumPy vectorises; log(1 + e) is exact enough, as e ≤ 1.
+            e = np.exp(-np.abs(z))
+            positive = np.where(z < 0, e, 1) / (1 + e)
+            loss = np.log(1 + e) + np.maximum(z, 0) - codes * z
+            return float(weights @ loss), (weights * (positive - codes))[:, None]
         rows = np.arange(len(codes))
         logits -= logits.max(axis=1, keepdims=True)
         chosen = logits[rows, codes]
