@@ -189,14 +189,17 @@ def sliding(share: float, folder: Path) -> Case:
     made = crop_video(folder / "crop.mp4", max(160, int(640 * share)), 96)
     model = _classifier(**NANO).eval()
     chunks = read_chunks(made, model.config.side)
-    batches = [tubes.transpose(1, 2).flatten(2, 3) for _, tubes in model.slider.batches(chunks, torch.Tensor.clone)]
+    firsts, batches = [], []
+    for starts, tubes in model.slider.batches(chunks, torch.Tensor.clone):
+        firsts += starts
+        batches.append(tubes.transpose(1, 2).flatten(2, 3))
 
     @torch.inference_mode()
     def plain() -> None:
         with av.open(str(made.path)) as container:
             frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-        for window in (window for windows in batches for window in windows):
-            torch.from_numpy(np.stack(frames[:32])).permute(3, 0, 1, 2).float()
+        for first, window in zip(firsts, (window for windows in batches for window in windows), strict=True):
+            torch.from_numpy(np.stack(frames[first : first + model.slider.span])).permute(3, 0, 1, 2).float()
             model.answer(window[None])
 
     @torch.inference_mode()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from workflow_scripts.core.errors import EthoMakeError
 from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.formats.tracks import Recording
-from workflow_scripts.kinematics.body_roles import body_length, find_roles
+from workflow_scripts.kinematics.body_roles import find_roles
 from workflow_scripts.kinematics.geometry import odd_window, rolling_moments
 from workflow_scripts.kinematics.quantities import Columns, blank_recording, lay_quantities, measure
 from workflow_scripts.methods.features.config import Config
@@ -22,6 +21,7 @@ from workflow_scripts.training.closed_form import (
     prepare,
     principal_components,
 )
+from workflow_scripts.views.body import usual_body_length
 from workflow_scripts.views.tracks import DataSpec, TrackView
 
 __all__ = ["build", "dimension_names", "embed", "import_weights", "predict", "prepare"]
@@ -67,17 +67,7 @@ class HandFeatures(ClosedFormModel):
         return np.concatenate(parts, axis=1)
 
     def _fit(self, view: TrackView) -> dict[str, float]:
-        lengths = []
-        for recording in view.train(()):
-            self.spec.check(recording)
-            lengths.append(body_length(recording.position, self.roles))
-        usable = [length for length in lengths if np.isfinite(length) and length > 0]
-        if not usable:
-            raise EthoMakeError(
-                f"{view.path}: the training recordings of split {view.split.name!r} never show front and rear of an "
-                "animal together, so its body has no length; name other keypoints in the option roles."
-            )
-        self.length.fill(float(np.median(usable)))
+        self.length.fill(usual_body_length(view, self.spec, self.roles))
         means = RunningMean(len(self.mean))
         for recording in view.train(()):
             means.add(self._table(recording))
