@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import h5py
@@ -151,6 +152,29 @@ def test_a_file_on_which_the_library_crashes(tmp_path: Path) -> None:
     path.write_bytes(damaged)
     with pytest.raises(InputError, match="the HDF5 library crashes on it"), open_hdf5(path) as handle:
         handle["names"][()]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files are tried in a fork on Linux alone")
+@pytest.mark.parametrize("where", ["attribute", "packed text"])
+def test_a_text_where_nothing_else_looks_that_claims_four_gigabytes(tmp_path: Path, where: str) -> None:
+    path = tmp_path / "x.h5"
+    text = "a text of any length"
+    with h5py.File(path, "w") as handle:
+        if where == "attribute":
+            handle.attrs["note"] = text
+        else:
+            values = handle.create_dataset("x", (1,), h5py.string_dtype(), chunks=(1,), compression="gzip")
+            values[:] = text
+            handle.flush()
+            held = zlib.decompress(values.id.read_direct_chunk((0,))[1])
+            values.id.write_direct_chunk((0,), zlib.compress((2**32 - 1).to_bytes(4, "little") + held[4:]))
+    if where == "attribute":
+        whole = path.read_bytes()
+        held = len(text).to_bytes(4, "little") + whole.index(b"GCOL").to_bytes(8, "little")
+        assert whole.count(held) == 1
+        path.write_bytes(whole.replace(held, (2**32 - 1).to_bytes(4, "little") + held[4:]))
+    with pytest.raises(InputError, match="asks for more than"), open_hdf5(path):
+        pass
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="files are tried in a fork on Linux alone")

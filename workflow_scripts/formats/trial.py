@@ -1,12 +1,12 @@
 """A first reading of a foreign HDF5 file in a process of its own.
 
-The HDF5 library trusts the structure of a file. On a damaged one it may crash the process, or never come to an end,
-which nothing in Python can catch. So a child reads the file first; what ends the child is said of the file.
+The HDF5 library trusts the structure of a file. On a damaged one it may crash the process, never come to an end, or
+take all memory, which nothing in Python can catch. So a child with limits reads the file first; what ends it is said
+of the file.
 """
 
 from __future__ import annotations
 
-import contextlib
 import faulthandler
 import os
 import resource
@@ -19,16 +19,21 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import psutil
 
+from workflow_scripts.core import limits
 from workflow_scripts.core.errors import InputError
 
 PROCESSOR_SECONDS = 60
 """Of the child; reading `BYTES` takes about one."""
 CLOCK_SECONDS = 900
+MEMORY, BY_BYTE = 2**30, 20
+"""Bytes that the child may take beyond what this process has, and so many more for each byte of the file."""
 BYTES = 64 * 2**20
 """As many bytes of values are read whole; of a dataset that exceeds them the first value and the last one."""
 
 
+_FULL = -1
 _SLOW = {signal.SIGXCPU, signal.SIGALRM}
 _CRASHED = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGKILL}
 
@@ -53,45 +58,68 @@ def require_survivor(path: Path, audit: Callable[[Path, h5py.File], None], remed
     if sys.platform == "linux":
         status = path.stat()
         ended = _ended_by(path, status.st_size, status.st_mtime_ns, audit)
+        if ended == _FULL:
+            most = limits.human(_memory(status.st_size))
+            raise InputError(path, f"is damaged: the HDF5 library asks for more than {most} of memory for it", remedy)
         if ended in _SLOW:
             raise InputError(path, "is damaged: the HDF5 library does not come to an end on it", remedy)
         if ended in _CRASHED:
             raise InputError(path, f"is damaged: the HDF5 library crashes on it ({signal.Signals(ended).name})", remedy)
 
 
+def _memory(size: int) -> int:
+    return MEMORY + BY_BYTE * size
+
+
 @lru_cache(maxsize=100_000)
 def _ended_by(path: Path, size: int, changed: int, audit: Callable[[Path, h5py.File], None]) -> int:
-    """Signal that ended a child which read the file, 0 where it came to an end."""
+    """Signal that ended a child which read the file, `_FULL` where its memory did not suffice, 0 where all is well."""
     child = os.fork()
     if child == 0:
+        full = False
         try:
-            _limit()
+            _limit(_memory(size))
             with h5py.File(path, "r") as handle:
                 audit(path, handle)
-                _read(handle)
+                full = _read(handle)
+        except Exception as error:
+            full = _is_full(error)
         finally:
-            os._exit(0)
+            os._exit(int(full))
     _, status = os.waitpid(child, 0)
-    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else _FULL if os.WEXITSTATUS(status) else 0
 
 
-def _limit() -> None:
-    """Let this process end by the signal alone, without a word, a core file or a handler, and in time."""
+def _is_full(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or "alloc" in str(error)  # the library's words differ by what it allocates
+
+
+def _limit(memory: int) -> None:
+    """Let this process end by the signal alone, without a word, a core file or a handler, in time and in bounds."""
     faulthandler.disable()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_SECONDS, PROCESSOR_SECONDS + 1))
+    most = psutil.Process().memory_info().vms + memory
+    resource.setrlimit(resource.RLIMIT_AS, (min(most, _finite(resource.RLIMIT_AS)),) * 2)
     for number in _SLOW:
         signal.signal(number, signal.SIG_DFL)
     signal.alarm(CLOCK_SECONDS)
 
 
-def _read(handle: h5py.File) -> None:
+def _finite(limit: int) -> int:
+    hard = resource.getrlimit(limit)[1]
+    return sys.maxsize if hard == resource.RLIM_INFINITY else hard
+
+
+def _read(handle: h5py.File) -> bool:
+    """Read attributes and values; whether memory did not suffice."""
     left = BYTES
+    full = False
 
     def visit(name: str, node: Any) -> None:
-        nonlocal left
-        with contextlib.suppress(Exception):  # what fails here fails again in the reader, with its sentence
+        nonlocal left, full
+        try:
             dict(node.attrs)
             if isinstance(node, h5py.Dataset) and node.shape is not None:
                 claimed = prod(node.shape) * node.dtype.itemsize
@@ -100,5 +128,9 @@ def _read(handle: h5py.File) -> None:
                     node[()]
                 else:
                     node[(0,) * node.ndim], node[(-1,) * node.ndim]
+        except Exception as error:  # what fails here fails again in the reader, with its sentence
+            full = full or _is_full(error)
 
+    visit("", handle)
     handle.visititems(visit)
+    return full
