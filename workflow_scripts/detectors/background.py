@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from scipy import ndimage
 
 from workflow_scripts.core.validation import Strict
+from workflow_scripts.detectors.coverage import middle
 from workflow_scripts.video.frames import Planes, Region
 from workflow_scripts.video.metadata import VideoInfo
 
@@ -149,34 +150,39 @@ class Detector:
         """Return box (in reduced pixels) and score of the blob with the most difference in it."""
         nothing = np.full(5, np.nan, np.float32)
         difference = self._difference(gray)
-        mask = _opened(difference > self._cut)
-        labels, count = ndimage.label(mask)
+        mask = difference > self._cut
+        size, near = mask.size, self.options.join * min(mask.shape)
+        # What differs at all is mostly a small part of the picture; the rest is looked at no further.
+        left, top, right, bottom = _bounds(mask)
+        difference = difference[top:bottom, left:right]
+        labels, count = ndimage.label(_opened(mask[top:bottom, left:right]))
         if not count:
             return nothing
         boxes = ndimage.find_objects(labels)
         weights = np.bincount(labels.ravel(), weights=difference.ravel(), minlength=count + 1)[1:]
         areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-        usable = areas <= self.options.max_area * mask.size
+        usable = areas <= self.options.max_area * size
         if not usable.any():
             return nothing
         best = int(np.argmax(np.where(usable, weights, -1)))
         area, box = int(areas[best]), _trunk(labels[boxes[best]] == best + 1, boxes[best], self.options.tail)
-        near = self.options.join * min(mask.shape)
         order = np.argsort(-weights)[: 8 + self.options.animals]
         others = self.options.animals - 1
         for other in order:  # a collar, a pale belly or a shadow's edge may cut an animal in two
             if other == best or not usable[other] or weights[other] < 0.1 * weights[best]:
                 continue
             corners = _trunk(labels[boxes[other]] == other + 1, boxes[other], self.options.tail)
-            own = others > 0 and areas[other] >= self.options.min_area * mask.size
+            own = others > 0 and areas[other] >= self.options.min_area * size
             others -= own
             if own or _distance(box, corners) <= near:
                 box = (*np.minimum(box[:2], corners[:2]), *np.maximum(box[2:], corners[2:]))
                 area += int(areas[other])
-        if area < self.options.min_area * mask.size:
+        if area < self.options.min_area * size:
             return nothing
         mean = float(weights[best]) / max(int(areas[best]), 1)
-        return np.array([*box, mean / (mean + 2 * self._cut)], dtype=np.float32)
+        x1, y1, x2, y2 = box
+        row = [x1 + left, y1 + top, x2 + left, y2 + top, mean / (mean + 2 * self._cut)]
+        return np.array(row, dtype=np.float32)
 
     def detect(self, frames: Sequence[Planes], numbers: Sequence[int]) -> npt.NDArray[np.float32]:
         """Find the animal; see :mod:`workflow_scripts.detectors`."""
@@ -229,7 +235,8 @@ class Detector:
 
     def _level(self, planes: Planes) -> Gray:
         gray = planes.gray(self._step)
-        return np.asarray(gray - _drift(gray[None], self._background)[0], np.float32)
+        # As _drift of many frames.
+        return np.asarray(gray - middle(gray[::3, ::3] - self._background[::3, ::3]), np.float32)
 
     def _every(self, gray: Gray) -> npt.NDArray[np.float32]:
         """Return boxes and scores of all blobs between the smallest and the largest area, the weightiest first."""
@@ -257,6 +264,14 @@ class Detector:
         found[:, [0, 2]] = np.clip(found[:, [0, 2]], 0, width)
         found[:, [1, 3]] = np.clip(found[:, [1, 3]], 0, height)
         return found
+
+
+def _bounds(mask: npt.NDArray[np.bool_]) -> tuple[int, int, int, int]:
+    """Return the corners of the smallest rectangle that holds a mask; an empty one for an empty mask."""
+    columns, rows = (np.flatnonzero(mask.any(axis=axis)) for axis in (0, 1))
+    if not len(rows):
+        return 0, 0, 0, 0
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
 def _opened(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

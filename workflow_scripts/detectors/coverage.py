@@ -20,6 +20,13 @@ OUTSIDE_WARNING = 0.25
 """Share of moving pixels outside the boxes from which a video is reported."""
 
 
+def middle(values: npt.NDArray[np.float32]) -> np.float32:
+    """Return the median of all values: `numpy.median` without its checks, which cost more on a small picture."""
+    low, high = (values.size - 1) // 2, values.size // 2
+    ordered = np.partition(values, (low, high), axis=None)
+    return np.float32((ordered[low] + ordered[high]) / 2)
+
+
 class Coverage:
     """Counts moving pixels inside and outside the boxes of successive detections."""
 
@@ -42,16 +49,17 @@ class Coverage:
         boxes = boxes[~np.isnan(boxes).any(axis=1)] / step
         if self._gray is not None:
             change = gray - self._gray
-            change = np.abs(change - np.median(change))
-            moving = change > max(MIN_CHANGE, 5 * 1.4826 * float(np.median(change)))
+            change = np.abs(change - middle(change))
+            moving = change > max(MIN_CHANGE, 5 * 1.4826 * float(middle(change)))
             # An animal moves out of its old box and into its new one.
             covered = np.zeros_like(moving)
             for x1, y1, x2, y2 in np.concatenate([boxes, self._boxes]):
                 more = GROW * max(x2 - x1, y2 - y1)
                 low_x, low_y = max(0, int(x1 - more)), max(0, int(y1 - more))
                 covered[low_y : int(np.ceil(y2 + more)), low_x : int(np.ceil(x2 + more))] = True
-            self.inside += int((moving & covered).sum())
-            self.outside += int((moving & ~covered).sum())
+            inside = int(np.count_nonzero(moving & covered))
+            self.inside += inside
+            self.outside += int(np.count_nonzero(moving)) - inside
         self._gray, self._boxes = gray, boxes
 
     def share(self) -> float:

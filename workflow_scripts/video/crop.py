@@ -87,7 +87,7 @@ class CropWriter:
         self._stream.gop_size = GOP
         self._stream.codec_context.max_b_frames = 0
         self._stream.codec_context.thread_count = 1
-        self._stream.codec_context.time_base = 1 / exact_rate(fps)
+        self._tick = self._stream.codec_context.time_base = 1 / exact_rate(fps)
         self._stream.options = {"crf": CRF, "preset": PRESET, "x264-params": "scenecut=0:threads=1"}
         self._count = 0
 
@@ -103,7 +103,7 @@ class CropWriter:
     def write(self, frame: Any) -> None:
         """Append a frame."""
         frame.pts = self._count
-        frame.time_base = self._stream.codec_context.time_base
+        frame.time_base = self._tick
         self._count += 1
         for packet in self._stream.encode(frame):
             self._container.mux(packet)
@@ -121,7 +121,7 @@ def motion_meter() -> Callable[[Any], float]:
         plane = frame.planes[0]
         rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
         now = rows[::MOTION_STEP, : plane.width : MOTION_STEP].astype(np.int16)
-        change = 0.0 if last is None else float(np.abs(now - last).mean())
+        change = 0.0 if last is None else float(np.abs(now - last).sum() / now.size)
         last = now
         return change
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import av
@@ -20,6 +20,9 @@ Plane = npt.NDArray[np.uint8]
 
 MIN_KEYS = 10
 """Key frames from which a look at a video takes them alone."""
+
+PIECE = 4
+"""Items that :func:`prefetch` hands over at a time."""
 
 SUBSAMPLED = {"yuv420p": (1, 1), "yuv422p": (2, 1), "yuv444p": (2, 2)}
 """Steps (rows, columns) that make quarter-size colour planes of each pixel format; others are converted."""
@@ -42,9 +45,10 @@ class Planes:
     y: Plane
     u: Plane
     v: Plane
+    _gray: dict[int, npt.NDArray[np.float32]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def gray(self, step: int) -> npt.NDArray[np.float32]:
-        """Return the brightness, each pixel the mean of `step` × `step` of the original's.
+        """Return the brightness, each pixel the mean of `step` × `step` of the original's; computed once, read-only.
 
         Parameters
         ----------
@@ -54,14 +58,21 @@ class Planes:
         -------
         ndarray, float32, shape (height // step, width // step)
         """
-        height, width = self.y.shape[0] // step * step, self.y.shape[1] // step * step
-        # At most four samples a side: enough against noise, and several times faster than all of them.
-        offsets = range(0, step, -(-step // 4))
-        total = np.zeros((height // step, width // step), dtype=np.uint16)
-        for row in offsets:
+        if step not in self._gray:
+            height, width = self.y.shape[0] // step * step, self.y.shape[1] // step * step
+            # At most four samples a side: enough against noise, and several times faster than all of them.
+            offsets = range(0, step, -(-step // 4))
+            # Rows first: whole lines are added many pixels at a time.
+            lines = np.zeros((height // step, width), dtype=np.uint16)
+            for row in offsets:
+                lines += self.y[row:height:step, :width]
+            total = np.zeros((height // step, width // step), dtype=np.uint16)
             for column in offsets:
-                total += self.y[row:height:step, column:width:step]
-        return total.astype(np.float32) / np.float32(len(offsets) ** 2)
+                total += lines[:, column::step]
+            gray = total.astype(np.float32) / np.float32(len(offsets) ** 2)
+            gray.flags.writeable = False
+            self._gray[step] = gray
+        return self._gray[step]
 
     def rgb(self) -> npt.NDArray[np.uint8]:
         """Return the picture as RGB, shape (height, width, 3), for detectors that see colour."""
@@ -91,8 +102,9 @@ def planes_of(frame: Any, rotation: int, region: Region | None) -> Planes:
     if frame.format.name not in SUBSAMPLED:
         frame = frame.reformat(format="yuv420p", threads=1)
     rows, columns = SUBSAMPLED[frame.format.name]
-    y = _view(frame.planes[0])
-    u, v = (_view(frame.planes[k])[::rows, ::columns] for k in (1, 2))
+    y, u, v = (_view(plane) for plane in frame.planes)
+    if (rows, columns) != (1, 1):
+        u, v = u[::rows, ::columns], v[::rows, ::columns]
     if rotation:
         y, u, v = (np.rot90(plane, rotation // 90) for plane in (y, u, v))
     if region is not None:
@@ -159,8 +171,11 @@ def samples(info: VideoInfo, count: int, region: Region | None = None) -> Iterat
 
 
 def prefetch(items: Iterable[Item], depth: int = 16) -> Iterator[Item]:
-    """Run an iterator in a thread of its own, `depth` items ahead: decoding goes on while a crop is encoded."""
-    waiting: queue.Queue[Any] = queue.Queue(depth)
+    """Run an iterator in a thread of its own, about `depth` items ahead: decoding goes on while a crop is encoded.
+
+    They are handed over four at a time: each time costs as much as a small crop.
+    """
+    waiting: queue.Queue[Any] = queue.Queue(max(1, depth // PIECE))
     end, stop = object(), threading.Event()
 
     def put(item: Any) -> bool:
@@ -173,21 +188,28 @@ def prefetch(items: Iterable[Item], depth: int = 16) -> Iterator[Item]:
         return False
 
     def work() -> None:
+        piece: list[Any] = []
         try:
             for item in items:
-                if not put(item):
-                    return
-            put(end)
+                piece.append(item)
+                if len(piece) == PIECE:
+                    if not put(piece):
+                        return
+                    piece = []
+            put([*piece, end])
         except Exception as error:  # handed over to the reader, who raises it
-            put(error)
+            put([*piece, error])
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     try:
-        while (item := waiting.get()) is not end:
-            if isinstance(item, Exception):
-                raise item
-            yield item
+        while True:
+            for item in waiting.get():
+                if item is end:
+                    return
+                if isinstance(item, Exception):
+                    raise item
+                yield item
     finally:
         stop.set()
         thread.join()

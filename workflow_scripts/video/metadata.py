@@ -127,6 +127,8 @@ def open_video(path: str | Path) -> tuple[Any, Any]:
             "scale the video down with ffmpeg",
         )
     stream.codec_context.options = {"max_pixels": str(limits.PIXELS)}  # the size may change inside the stream
+    # A job has one core, and most pictures have one slice: FFmpeg's threads would only wait for each other.
+    stream.codec_context.thread_count = 1
     return container, stream
 
 

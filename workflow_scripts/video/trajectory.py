@@ -151,20 +151,21 @@ class BoxPath:
         kernel /= kernel.sum()
         smooth = np.stack([np.convolve(padded[:, axis], kernel, mode="valid") for axis in (0, 1)], axis=1)
         wanted = _inside(smooth - side / 2, side, width, height)
-        corners = np.empty_like(wanted)
-        for row, target in enumerate(2 * np.round(wanted / 2)):
-            if last is None or (np.abs(target - last) > 2).any():
-                last = target
-            corners[row] = last
-        return np.concatenate([corners, corners + side], axis=1).astype(np.float32)
+        kept, corners = None if last is None else last.tolist(), []
+        for x, y in (2 * np.round(wanted / 2)).tolist():
+            if kept is None or abs(x - kept[0]) > 2 or abs(y - kept[1]) > 2:
+                kept = [x, y]
+            corners.append([*kept, kept[0] + side, kept[1] + side])
+        return np.array(corners, np.float32).reshape(-1, 4)
 
 
 def _nan_median(stack: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Median over the first axis without numpy's warning where all is missing."""
-    found = np.full(stack.shape[1:], np.nan, np.float32)
-    some = ~np.isnan(stack[..., 0]).all(axis=0)
-    found[some] = np.nanmedian(stack[:, some], axis=0)
-    return found
+    """Median over the first axis: `numpy.nanmedian`, faster on few numbers; no warning where all is missing."""
+    ordered = np.sort(stack, axis=0)  # missing ones last
+    known = (~np.isnan(stack)).sum(axis=0, keepdims=True)
+    low, high = np.maximum(known - 1, 0) // 2, np.minimum(known // 2, len(stack) - 1)
+    middle = np.take_along_axis(ordered, low, 0) + np.take_along_axis(ordered, high, 0)
+    return np.asarray(middle[0] / 2, np.float32)
 
 
 def _nearest(centres: npt.NDArray[np.floating], gap: int, default: tuple[float, float]) -> npt.NDArray[np.float64]:
