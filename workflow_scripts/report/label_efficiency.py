@@ -112,8 +112,8 @@ def sentences(table: pd.DataFrame) -> list[str]:
         first = reached.iloc[0]
         if first["labelled"] == most["labelled"]:
             said.append(
-                f"{label} gains up to {most['labelled']} labelled groups ({most['value']:.3f}); half as many do not "
-                f"give 95 % of that."
+                f"{label} gains up to {most['labelled']} labelled groups ({most['value']:.3f}); "
+                f"{rows.iloc[-2]['labelled']} do not give 95 % of that."
             )
             continue
         said.append(
