@@ -177,6 +177,17 @@ def test_a_text_where_nothing_else_looks_that_claims_four_gigabytes(tmp_path: Pa
         pass
 
 
+def test_our_own_files_are_not_read_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shard = tmp_path / "recordings/a.h5"
+    shard.parent.mkdir()
+    position = np.zeros((3, 1, 1, 2), np.float32)
+    write_tracks(shard, [Recording("a", position, position[..., 0] + 1, 30.0, ("m",), ("nose",), "a")])
+    monkeypatch.setattr(trial, "_ended_by", lambda *arguments: pytest.fail("tried"))
+    index_tracks(tmp_path / "tracks.h5", [shard])
+    with open_tracks(tmp_path / "tracks.h5") as reader:
+        assert reader.read("a").n_frames == 3
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="files are tried in a fork on Linux alone")
 def test_a_file_on_which_the_library_does_not_come_to_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.h5"

@@ -217,7 +217,12 @@ def _heaps_end(raw: mmap.mmap) -> bool:
 
 @contextmanager
 def open_hdf5(
-    path: str | Path, expected: str = EXPECTED, remedy: str = "download or export it again", *, index: bool = False
+    path: str | Path,
+    expected: str = EXPECTED,
+    remedy: str = "download or export it again",
+    *,
+    index: bool = False,
+    own: bool = False,
 ) -> Iterator[h5py.File]:
     """Open any HDF5 file for reading, after a look at every link and dataset in it.
 
@@ -229,6 +234,8 @@ def open_hdf5(
     remedy : str
     index : bool
         Allow the links of our own index: relative, to recordings in files of its own folder.
+    own : bool
+        One of our own files, which no child reads first; those with an index are.
 
     Raises
     ------
@@ -243,7 +250,7 @@ def open_hdf5(
                 endless = not _heaps_end(raw)
             if endless:
                 raise InputError(path, f"is damaged (a heap of texts that never ends), expected {expected}", remedy)
-        if not index:
+        if not (index or own):
             require_survivor(Path(path), _audit_foreign, remedy)
         try:
             handle = h5py.File(path, "r")
@@ -260,7 +267,7 @@ def open_hdf5(
 
 @lru_cache(maxsize=100_000)
 def _audited(path: Path, size: int, changed: int) -> None:
-    with open_hdf5(path):
+    with open_hdf5(path, own=True):
         pass
 
 
