@@ -157,7 +157,7 @@ def test_a_file_on_which_the_library_crashes(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="files are tried in a fork on Linux alone")
 @pytest.mark.parametrize("where", ["attribute", "packed text"])
 def test_a_text_where_nothing_else_looks_that_claims_four_gigabytes(tmp_path: Path, where: str) -> None:
-    path = tmp_path / "x.h5"
+    path = tmp_path / "allocentric.h5"
     text = "a text of any length"
     with h5py.File(path, "w") as handle:
         if where == "attribute":
@@ -174,6 +174,14 @@ def test_a_text_where_nothing_else_looks_that_claims_four_gigabytes(tmp_path: Pa
         assert whole.count(held) == 1
         path.write_bytes(whole.replace(held, (2**32 - 1).to_bytes(4, "little") + held[4:]))
     with pytest.raises(InputError, match="asks for more than"), open_hdf5(path):
+        pass
+
+
+def test_a_name_that_sounds_like_memory_is_no_lack_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "allocentric.h5"
+    with h5py.File(path, "w") as handle:
+        handle["allocation"] = h5py.ExternalLink("other.h5", "/x")
+    with pytest.raises(InputError, match="leads to another file"), open_hdf5(path):
         pass
 
 

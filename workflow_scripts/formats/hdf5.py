@@ -235,7 +235,7 @@ def open_hdf5(
     index : bool
         Allow the links of our own index: relative, to recordings in files of its own folder.
     own : bool
-        One of our own files, which no child reads first; those with an index are.
+        One of our own files, as an index is: no child reads it first.
 
     Raises
     ------

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
-import resource
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -32,10 +32,11 @@ MEMORY, BY_BYTE = 2**30, 20
 BYTES = 64 * 2**20
 """As many bytes of values are read whole; of a dataset that exceeds them the first value and the last one."""
 
-
 _FULL = -1
-_SLOW = {signal.SIGXCPU, signal.SIGALRM}
-_CRASHED = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGKILL}
+_SLOW = ("SIGXCPU", "SIGALRM")
+_CRASHED = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGKILL")
+# The library's words differ by what it allocates; a name in the file may be any word.
+_NO_ROOM = re.compile(r"(memory|unable to|can't|cannot) alloc", re.IGNORECASE)
 
 
 def require_survivor(path: Path, audit: Callable[[Path, h5py.File], None], remedy: str) -> None:
@@ -58,13 +59,14 @@ def require_survivor(path: Path, audit: Callable[[Path, h5py.File], None], remed
     if sys.platform == "linux":
         status = path.stat()
         ended = _ended_by(path, status.st_size, status.st_mtime_ns, audit)
+        name = signal.Signals(ended).name if ended > 0 else ""
         if ended == _FULL:
             most = limits.human(_memory(status.st_size))
             raise InputError(path, f"is damaged: the HDF5 library asks for more than {most} of memory for it", remedy)
-        if ended in _SLOW:
+        if name in _SLOW:
             raise InputError(path, "is damaged: the HDF5 library does not come to an end on it", remedy)
-        if ended in _CRASHED:
-            raise InputError(path, f"is damaged: the HDF5 library crashes on it ({signal.Signals(ended).name})", remedy)
+        if name in _CRASHED:
+            raise InputError(path, f"is damaged: the HDF5 library crashes on it ({name})", remedy)
 
 
 def _memory(size: int) -> int:
@@ -91,25 +93,23 @@ def _ended_by(path: Path, size: int, changed: int, audit: Callable[[Path, h5py.F
 
 
 def _is_full(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or "alloc" in str(error)  # the library's words differ by what it allocates
+    return isinstance(error, MemoryError) or bool(_NO_ROOM.search(str(error)))
 
 
 def _limit(memory: int) -> None:
     """Let this process end by the signal alone, without a word, a core file or a handler, in time and in bounds."""
+    import resource  # not on every system
+
     faulthandler.disable()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_SECONDS, PROCESSOR_SECONDS + 1))
-    most = psutil.Process().memory_info().vms + memory
-    resource.setrlimit(resource.RLIMIT_AS, (min(most, _finite(resource.RLIMIT_AS)),) * 2)
-    for number in _SLOW:
-        signal.signal(number, signal.SIG_DFL)
+    most, hard = psutil.Process().memory_info().vms + memory, resource.getrlimit(resource.RLIMIT_AS)[1]
+    most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    for name in _SLOW:
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
     signal.alarm(CLOCK_SECONDS)
-
-
-def _finite(limit: int) -> int:
-    hard = resource.getrlimit(limit)[1]
-    return sys.maxsize if hard == resource.RLIM_INFINITY else hard
 
 
 def _read(handle: h5py.File) -> bool:
