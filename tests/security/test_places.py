@@ -21,7 +21,7 @@ from workflow_scripts.core.errors import ConfigError, InputError
 from workflow_scripts.core.files import atomic_path, write_text
 from workflow_scripts.core.places import require_places
 from workflow_scripts.fetch.partial import lock_partial
-from workflow_scripts.formats import trial
+from workflow_scripts.formats import hdf5, trial
 from workflow_scripts.formats.hdf5 import open_hdf5
 from workflow_scripts.formats.track_index import index_tracks
 from workflow_scripts.formats.tracks import Recording, open_tracks, write_tracks
@@ -203,7 +203,7 @@ def test_a_file_on_which_the_library_does_not_come_to_an_end(tmp_path: Path, mon
         handle["x"] = np.zeros(3)
     forever = itertools.repeat(None)
     monkeypatch.setattr(trial, "PROCESSOR_SECONDS", 1)
-    monkeypatch.setattr(trial, "_read", lambda handle: all(x is None for x in forever))
+    monkeypatch.setattr(hdf5, "read_some", lambda handle: all(x is None for x in forever))
     with pytest.raises(InputError, match="does not come to an end"), open_hdf5(path):
         pass
 

@@ -27,7 +27,7 @@ from workflow_scripts.core.boundary import reading
 from workflow_scripts.core.documents import require_plain
 from workflow_scripts.core.errors import InputError
 from workflow_scripts.core.files import atomic_path
-from workflow_scripts.formats.trial import require_survivor
+from workflow_scripts.formats.trial import read_some, require_survivor
 
 SCHEMA_VERSION = 1
 """The one version of every canonical file; readers refuse any other."""
@@ -187,8 +187,10 @@ def _audit(path: Path, handle: h5py.File, *, index: bool) -> None:
             _check_dataset(path, shown, node)
 
 
-def _audit_foreign(path: Path, handle: h5py.File) -> None:
-    _audit(path, handle, index=False)
+def _look(path: Path) -> bool:
+    with h5py.File(path, "r") as handle:
+        _audit(path, handle, index=False)  # what it refuses is not read
+        return read_some(handle)
 
 
 HEAPS_WITHIN = 64 * 2**20
@@ -251,7 +253,7 @@ def open_hdf5(
             if endless:
                 raise InputError(path, f"is damaged (a heap of texts that never ends), expected {expected}", remedy)
         if not (index or own):
-            require_survivor(Path(path), _audit_foreign, remedy)
+            require_survivor(Path(path), _look, remedy)
         try:
             handle = h5py.File(path, "r")
         except OSError as error:

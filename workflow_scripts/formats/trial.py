@@ -39,7 +39,7 @@ _CRASHED = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGK
 _NO_ROOM = re.compile(r"(memory|unable to|can't|cannot) alloc", re.IGNORECASE)
 
 
-def require_survivor(path: Path, audit: Callable[[Path, h5py.File], None], remedy: str) -> None:
+def require_survivor(path: Path, look: Callable[[Path], bool], remedy: str) -> None:
     """Refuse a file on which the HDF5 library crashes or does not come to an end; the answer is kept.
 
     Other errors are left to the reading that follows, which has a sentence for them. On systems other than Linux, where
@@ -48,8 +48,8 @@ def require_survivor(path: Path, audit: Callable[[Path, h5py.File], None], remed
     Parameters
     ----------
     path : Path
-    audit : callable
-        Called in the child with the path and the open file; what it refuses is not read.
+    look : callable
+        Called in the child: opens the file, gives it to :func:`read_some`, and returns what that does.
     remedy : str
 
     Raises
@@ -58,7 +58,7 @@ def require_survivor(path: Path, audit: Callable[[Path, h5py.File], None], remed
     """
     if sys.platform == "linux":
         status = path.stat()
-        ended = _ended_by(path, status.st_size, status.st_mtime_ns, audit)
+        ended = _ended_by(path, status.st_size, status.st_mtime_ns, look)
         name = signal.Signals(ended).name if ended > 0 else ""
         if ended == _FULL:
             most = limits.human(_memory(status.st_size))
@@ -74,16 +74,14 @@ def _memory(size: int) -> int:
 
 
 @lru_cache(maxsize=100_000)
-def _ended_by(path: Path, size: int, changed: int, audit: Callable[[Path, h5py.File], None]) -> int:
+def _ended_by(path: Path, size: int, changed: int, look: Callable[[Path], bool]) -> int:
     """Signal that ended a child which read the file, `_FULL` where its memory did not suffice, 0 where all is well."""
     child = os.fork()
     if child == 0:
         full = False
         try:
             _limit(_memory(size))
-            with h5py.File(path, "r") as handle:
-                audit(path, handle)
-                full = _read(handle)
+            full = look(path)
         except Exception as error:
             full = _is_full(error)
         finally:
@@ -112,8 +110,8 @@ def _limit(memory: int) -> None:
     signal.alarm(CLOCK_SECONDS)
 
 
-def _read(handle: h5py.File) -> bool:
-    """Read attributes and values; whether memory did not suffice."""
+def read_some(handle: h5py.File) -> bool:
+    """Read attributes and values of an open file; whether memory did not suffice."""
     left = BYTES
     full = False
 

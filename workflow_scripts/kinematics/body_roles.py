@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from pydantic import Field
 
-from workflow_scripts.core.errors import ConfigError
+from workflow_scripts.core.errors import ConfigError, EthoMakeError
 from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.core.validation import Strict, nearest
 from workflow_scripts.formats.tracks import Recording
@@ -147,6 +147,31 @@ def body_length(position: FloatArray, roles: Roles) -> float:
     lengths = norm(front - rear)
     seen = lengths[np.isfinite(lengths) & (lengths > 0)]
     return float(np.median(seen)) if len(seen) else float("nan")
+
+
+def usual_body_length(recordings: Iterable[Recording], roles: Roles, place: str) -> float:
+    """Median over recordings of :func:`body_length`, in the unit of the tracks.
+
+    Parameters
+    ----------
+    recordings : iterable of Recording
+    roles : Roles
+    place : str
+        Where the recordings are, for the error's sentence.
+
+    Raises
+    ------
+    EthoMakeError
+        When no recording shows both ends of an animal together.
+    """
+    lengths = [body_length(recording.position, roles) for recording in recordings]
+    usable = [length for length in lengths if np.isfinite(length) and length > 0]
+    if not usable:
+        raise EthoMakeError(
+            f"{place} never show front and rear of an animal together, so its body has no length; name other keypoints "
+            "in the option roles."
+        )
+    return float(np.median(usable))
 
 
 def lay_recording(

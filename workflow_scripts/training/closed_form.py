@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -64,6 +65,12 @@ class ClosedFormModel(Buffers, ABC):
         metrics = self._fit(view)
         self.fitted.fill(1)
         return metrics
+
+    def checked(self, view: TrackView) -> Iterator[Recording]:
+        """Yield the training recordings without labels; one that the model was not made for is an error."""
+        for recording in view.train(()):
+            self.spec.check(recording)
+            yield recording
 
     @abstractmethod
     def _fit(self, view: TrackView) -> dict[str, float]:

@@ -28,13 +28,17 @@ OFF = "ETHOMAKE_NO_WORKER"
 """Environment variable that, set to 1, lets each job start its own Python."""
 
 
+SELDOM = 70_000
+"""New objects after which Python's garbage collector looks at them; 700 is its own number."""
+
+
 def collect_seldom() -> None:
     """Let Python's garbage collector look at new objects a hundred times less often.
 
     A plan is millions of small objects that live to the end of the run, and a sixth of its time went into looking for
     cycles among them, of which there are few.
     """
-    gc.set_threshold(100 * gc.get_threshold()[0], *gc.get_threshold()[1:])
+    gc.set_threshold(SELDOM, *gc.get_threshold()[1:])
 
 
 def rest_between_jobs(workflow: Any) -> None:

@@ -11,6 +11,7 @@ from workflow_scripts.core.errors import ConfigError, EthoMakeError
 from workflow_scripts.core.typing import Float32Array, Float64Array, Int64Array
 from workflow_scripts.core.validation import nearest
 from workflow_scripts.formats.tracks import Labels, Recording, by_class
+from workflow_scripts.kinematics.body_roles import usual_body_length
 from workflow_scripts.kinematics.geometry import odd_window
 from workflow_scripts.methods.boosting.balance import draw_frames
 from workflow_scripts.methods.boosting.columns import ColumnMaker
@@ -18,7 +19,6 @@ from workflow_scripts.methods.boosting.config import Config
 from workflow_scripts.methods.boosting.nested import chained, joint_counts, outer_class
 from workflow_scripts.methods.boosting.trees import Trees
 from workflow_scripts.training.closed_form import ClosedFormModel, dimension_names, embed, import_weights, prepare
-from workflow_scripts.views.body import usual_body_length
 from workflow_scripts.views.tracks import DataSpec, TrackView
 
 __all__ = ["build", "dimension_names", "embed", "import_weights", "predict", "prepare"]
@@ -56,7 +56,8 @@ class Boosting(ClosedFormModel):
     def _fit(self, view: TrackView) -> dict[str, float]:
         from workflow_scripts.methods.boosting.fit import fit_trees  # scikit-learn takes a second to import
 
-        self.length.fill(usual_body_length(view, self.spec, self.maker.roles))
+        place = f"{view.path}: the training recordings of split {view.split.name!r}"
+        self.length.fill(usual_body_length(self.checked(view), self.maker.roles, place))
         metrics = {"body_length": float(self.length)}
         for task, trees in zip(self.tasks, self.trees, strict=True):
             # One task's rows at a time bound the memory; columns are cheap beside trees.

@@ -6,7 +6,7 @@ import numpy as np
 
 from workflow_scripts.core.typing import Float64Array
 from workflow_scripts.formats.tracks import Recording
-from workflow_scripts.kinematics.body_roles import find_roles
+from workflow_scripts.kinematics.body_roles import find_roles, usual_body_length
 from workflow_scripts.kinematics.geometry import odd_window, rolling_moments
 from workflow_scripts.kinematics.quantities import Columns, blank_recording, lay_quantities, measure
 from workflow_scripts.methods.features.config import Config
@@ -21,7 +21,6 @@ from workflow_scripts.training.closed_form import (
     prepare,
     principal_components,
 )
-from workflow_scripts.views.body import usual_body_length
 from workflow_scripts.views.tracks import DataSpec, TrackView
 
 __all__ = ["build", "dimension_names", "embed", "import_weights", "predict", "prepare"]
@@ -67,7 +66,8 @@ class HandFeatures(ClosedFormModel):
         return np.concatenate(parts, axis=1)
 
     def _fit(self, view: TrackView) -> dict[str, float]:
-        self.length.fill(usual_body_length(view, self.spec, self.roles))
+        place = f"{view.path}: the training recordings of split {view.split.name!r}"
+        self.length.fill(usual_body_length(self.checked(view), self.roles, place))
         means = RunningMean(len(self.mean))
         for recording in view.train(()):
             means.add(self._table(recording))
