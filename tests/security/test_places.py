@@ -30,6 +30,7 @@ from workflow_scripts.stages.rulegraph import settled
 from workflow_scripts.training.weights import load_weights, save_weights
 
 ROOT = Path(__file__).parents[2]
+in_a_fork = pytest.mark.skipif(sys.platform != "linux", reason="files are tried in a fork on Linux alone")
 
 
 def mode(path: Path) -> int:
@@ -139,7 +140,7 @@ def test_a_heap_of_texts_that_never_ends(tmp_path: Path, number: int, size: int)
         pass
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="files are tried in a fork on Linux alone")
+@in_a_fork
 def test_a_file_on_which_the_library_crashes(tmp_path: Path) -> None:
     """One byte of the texts' type is damaged; the fuzzer found it in a file of SLEAP."""
     path = tmp_path / "x.h5"
@@ -154,7 +155,7 @@ def test_a_file_on_which_the_library_crashes(tmp_path: Path) -> None:
         handle["names"][()]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="files are tried in a fork on Linux alone")
+@in_a_fork
 @pytest.mark.parametrize("where", ["attribute", "packed text"])
 def test_a_text_where_nothing_else_looks_that_claims_four_gigabytes(tmp_path: Path, where: str) -> None:
     path = tmp_path / "allocentric.h5"
@@ -196,7 +197,7 @@ def test_our_own_files_are_not_read_twice(tmp_path: Path, monkeypatch: pytest.Mo
         assert reader.read("a").n_frames == 3
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="files are tried in a fork on Linux alone")
+@in_a_fork
 def test_a_file_on_which_the_library_does_not_come_to_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.h5"
     with h5py.File(path, "w") as handle:

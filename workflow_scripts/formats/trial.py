@@ -27,6 +27,7 @@ from workflow_scripts.core.errors import InputError
 PROCESSOR_SECONDS = 60
 """Of the child; reading `BYTES` takes about one."""
 CLOCK_SECONDS = 900
+"""By the clock, for a child that waits without end."""
 MEMORY, BY_BYTE = 2**30, 20
 """Bytes that the child may take beyond what this process has, and so many more for each byte of the file."""
 BYTES = 64 * 2**20
@@ -40,7 +41,7 @@ _NO_ROOM = re.compile(r"(memory|unable to|can't|cannot) alloc", re.IGNORECASE)
 
 
 def require_survivor(path: Path, look: Callable[[Path], bool], remedy: str) -> None:
-    """Refuse a file on which the HDF5 library crashes or does not come to an end; the answer is kept.
+    """Refuse a file on which the HDF5 library crashes, takes gigabytes or does not come to an end; the answer is kept.
 
     Other errors are left to the reading that follows, which has a sentence for them. On systems other than Linux, where
     forking is not safe in general, nothing is tried.

@@ -202,16 +202,16 @@ class GramAccumulator:
             When the cells hold no row of the task.
         """
         chosen = self.cells() if cells is None else list(cells)
-        counts = self.counts(task, chosen)
+        about = self.tasks[task]
+        parts = [self._collect(task, code, chosen) for code in range(max(about.n_classes, 1))]
+        counts = np.array([part.gram[-1, -1] for part in parts])
         if self._shift is None or not counts.sum():
             raise ValueError(f"no training row for task {task!r}")
-        about = self.tasks[task]
         if about.n_classes and (counts > 0).sum() == 1:
             model = constant_model(
                 self.dim, int(counts.argmax()), about.n_classes, binary=about.binary, link="decision"
             )
             return [model] * len(alphas)
-        parts = [self._collect(task, code, chosen) for code in range(max(about.n_classes, 1))]
         plain = sum((part.gram for part in parts), np.zeros_like(parts[0].gram))
         if about.n_classes:
             weights = class_weights(counts, balanced)
