@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -58,18 +60,33 @@ class SequenceData(TrainingData):
         self.centre, self.scale = torch.zeros(self.store.x.shape[1]), torch.ones(self.store.x.shape[1])
         if scale:
             self._scale_inputs()
-        labels = self.store.batch(self.rows["train"]).strong
-        self.counts = torch.bincount(labels[labels >= 0], minlength=classes)
+        self.counts = torch.zeros(classes, dtype=torch.long)
+        for labels in (batch.strong for batch in self._training_pieces()):
+            self.counts += torch.bincount(labels[labels >= 0], minlength=classes)
 
     def _scale_inputs(self) -> None:
-        train = self.store.batch(self.rows["train"])
-        seen = train.x[train.valid].double()
-        deviation = seen.std(dim=0, correction=0)
-        self.centre = seen.mean(dim=0).float()
+        inputs = self.store.x.shape[1]
+        n, mean, squares = 0, torch.zeros(inputs, dtype=torch.float64), torch.zeros(inputs, dtype=torch.float64)
+        for seen in (batch.x[batch.valid].double() for batch in self._training_pieces()):
+            # Mean and sum of squares about it grow piece by piece (Chan et al., 1983): no second copy of the inputs.
+            if not len(seen):  # empty recordings
+                continue
+            n += len(seen)
+            own = seen.mean(dim=0)
+            apart = own - mean
+            mean += apart * (len(seen) / n)
+            squares += (seen - own).square().sum(dim=0) + apart.square() * (len(seen) * (n - len(seen)) / n)
+        deviation = (squares / n).sqrt()
+        self.centre = mean.float()
         self.scale = torch.where(deviation > 0, deviation, 1.0).float()
         for store in dict.fromkeys((self.store, self.held_out)):
-            # The zeros beyond a recording's ends stay zeros.
-            store.x[store.valid] = (store.x[store.valid] - self.centre) / self.scale
+            for where in store.slices:  # the zeros beyond a recording's ends stay zeros
+                store.x[where].sub_(self.centre).div_(self.scale)
+
+    def _training_pieces(self) -> Iterator[Batch]:
+        rows = self.rows["train"]
+        for start in range(0, len(rows), SEQUENCES):
+            yield self.store.batch(rows[start : start + SEQUENCES])
 
     @property
     def scored(self) -> int:

@@ -98,7 +98,8 @@ class DilatedTCN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, time, in) to (batch, time, out)."""
-        mapped: Tensor = self.last(self.blocks(x.transpose(1, 2))).transpose(1, 2)
+        # Laid out once: each convolution would make its own copy, forwards and backwards.
+        mapped: Tensor = self.last(self.blocks(x.transpose(1, 2).contiguous())).transpose(1, 2)
         return mapped
 
 
