@@ -5,7 +5,7 @@
 
 rule decide:
     input:
-        embeddings=f"{RUN}/embeddings.h5",
+        embeddings=PLAN.of_trained("embeddings.h5"),
         tracks=PLAN.data,
         split="data/{dataset}/splits/{split}.json",
         predictions=f"{RUN}/probe_predictions.h5",

@@ -8,7 +8,7 @@ SINGLE_SPLITS = one_of(sorted({run.split for run in EXPERIMENT.probe_runs()}))
 
 rule probe:
     input:
-        embeddings=f"{RUN}/embeddings.h5",
+        embeddings=PLAN.of_trained("embeddings.h5"),
         tracks=PLAN.data,
         split="data/{dataset}/splits/{split}.json",
     output:

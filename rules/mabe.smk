@@ -8,7 +8,7 @@ MABE = {name: files for name, files in evaluator_files(EXPERIMENT.cards).items()
 
 rule submission:
     input:
-        embeddings=f"{RUN}/embeddings.h5",
+        embeddings=PLAN.of_trained("embeddings.h5"),
         map=lambda wildcards: PLAN.resource(wildcards.dataset, MABE[wildcards.dataset]["labels"]),
     output:
         f"{RUN}/submission.npy",

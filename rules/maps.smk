@@ -7,7 +7,7 @@ rule maps:
         # The list may be long: the stage finds the files through the configuration.
         embeddings=PLAN.of_runs(EXPERIMENT.mapped_runs(), "embeddings.h5"),
         predictions=PLAN.of_runs(EXPERIMENT.mapped_runs(), "probe_predictions.h5"),
-        metrics=PLAN.of_runs(EXPERIMENT.runs, "metrics.csv"),
+        metrics=PLAN.of_runs(EXPERIMENT.trained_runs(), "metrics.csv"),
     output:
         maps=f"{RESULTS}/tables/embedding_maps.csv",
         curves=f"{RESULTS}/tables/curves.csv",

@@ -186,3 +186,30 @@ def test_a_family_may_run_with_the_first_seed_alone(root: Path) -> None:
     runs = load_experiment(root, config).runs
     assert {run.seed for run in runs if run.split.startswith("fold")} == {3, 4}
     assert {run.seed for run in runs if not run.split.startswith("fold")} == {3}
+
+
+def test_draws_of_labels_share_what_reads_no_labels(root: Path) -> None:
+    """One training of a label-free method for all draws; those that read labels train for each."""
+    config = {
+        "experiment": "toy",
+        "datasets": {"rats_pairs": {"splits": ["fold", "labels_k"], "tasks": ["S1"]}},
+        "methods": {"features": {}, "bams": {}, "boosting": {}, "lisbet": {"labels": ["S1"], "pretrain_epochs": 1}},
+        "sweep": {"lisbet": {"recipe": ["pretrain", "finetune"]}},
+        "joint": {"free": ["features", "bams"], "mixed": ["features", "boosting"]},
+        "seeds": [0, 1],
+    }
+    experiment = load_experiment(root, config)
+    drawn = [run for run in experiment.runs if run.split.startswith("labels_k")]
+    trained: dict[str, set[str]] = {}
+    for run in drawn:
+        assert run.trained.seed == run.seed
+        trained.setdefault(f"{run.method}/{run.setting}", set()).add(run.trained.split)
+    first = {"labels_k1_0"}
+    assert [
+        trained[name] for name in ("features/default", "bams/default", "lisbet/recipe~pretrain", "free/default")
+    ] == [first] * 4
+    for name in ("boosting/default", "lisbet/recipe~finetune", "mixed/default"):
+        assert len(trained[name]) == 18
+    (mixed,) = [run for run in drawn if (run.method, run.split, run.seed) == ("mixed", "labels_k4_1", 1)]
+    assert {run.split for run in mixed.members.values()} == {"labels_k1_0", "labels_k4_1"}
+    assert all(run.shared is None for run in experiment.runs if run.split.startswith("fold"))

@@ -91,6 +91,11 @@ def suffixes(split: Split) -> list[str]:
     return [""]
 
 
+def trained_as(split: Split | None, family: str, name: str) -> str:
+    """Name of the split of a family on which what reads no labels trains: draws of labels differ in labels alone."""
+    return f"{family}{next(iter(split.suffixes()))}" if isinstance(split, LabelDraws) else name
+
+
 def default_split(families: Collection[str]) -> str:
     """Return the split family of a card that is used where an experiment names none: `official`, or its first one."""
     return "official" if "official" in families or not families else next(iter(families))

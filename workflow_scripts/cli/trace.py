@@ -83,8 +83,8 @@ def _runs(experiment: Experiment, dataset: str, results: Path) -> Iterator[str]:
     for run in experiment.runs:
         if run.dataset != dataset:
             continue
-        folder = results / run.path()
-        yield f"    run {run.path()}"
+        folder = results / run.trained.path()
+        yield f"    run {run.path()}" + (f", trained as {run.shared.path()}" if run.shared else "")
         if (folder / "hparams.yaml").is_file():
             versions = read_yaml(folder / "hparams.yaml")["versions"]
             weights = folder / "weights_best.safetensors"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from workflow_scripts.cards.card import FINAL, Card, load_card
 from workflow_scripts.cards.parts import Published
 from workflow_scripts.cards.places import as_folders, config_path
 from workflow_scripts.cards.published import load_published, with_published
-from workflow_scripts.cards.splits import default_split
+from workflow_scripts.cards.splits import default_split, trained_as
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import read_yaml
 from workflow_scripts.core.validation import deep_merge, nearest, validate
@@ -156,6 +157,10 @@ class Experiment:
         """Every run of the experiment that is judged, or pretrains, in a stable order; :attr:`finals` are apart."""
         return self._runs({dataset: self._families(dataset) for dataset in self.config.datasets})
 
+    def trained_runs(self) -> list[Run]:
+        """Runs that train a model of their own."""
+        return [run for run in self.runs if run.shared is None]
+
     def _families(self, dataset: str) -> list[str]:
         """Split families that hold something out."""
         return [family for family in self.use(dataset).splits if family != FINAL]
@@ -176,7 +181,12 @@ class Experiment:
         for dataset, use in self.config.datasets.items():
             card, runs = self.cards[dataset], []
             splits = [
-                (card.pooled_as(family, name), name, family in use.one_seed)
+                (
+                    card.pooled_as(family, name),
+                    name,
+                    family in use.one_seed,
+                    trained_as(card.splits.get(family), family, name),
+                )
                 for family in families[dataset]
                 for name in card.split_names(family)
             ]
@@ -187,12 +197,15 @@ class Experiment:
                 for setting, parsed in self._settings(dataset, method):
                     options, readout = parsed.model_dump(mode="json"), parsed.readout()
                     window = parsed.window_frames()
+                    known: dict[tuple[str, str, int], Run] = {}
                     for mode in self.config.modes if model.faithful else ["sound"]:
-                        for family, split, once in splits:
+                        for family, split, once, trained in splits:
                             for seed in self.config.seeds if model.seeded and not once else self.config.seeds[:1]:
-                                runs.append(
-                                    Run(dataset, method, mode, setting, split, seed, family, options, readout, window)
-                                )
+                                run = Run(dataset, method, mode, setting, split, seed, family, options, readout, window)
+                                if trained != split and not parsed.reads_labels():
+                                    run = replace(run, shared=known[mode, trained, seed])
+                                known[mode, split, seed] = run
+                                runs.append(run)
             found += [*runs, *joint_runs(self, dataset, runs)]
         return found
 
@@ -238,7 +251,7 @@ class Experiment:
 
     def pretraining_runs(self) -> list[Run]:
         """Runs on datasets without tasks: they end with their embedder, which others may start from."""
-        return [run for run in self.runs if not self.tasks(run.dataset)]
+        return [run for run in self.trained_runs() if not self.tasks(run.dataset)]
 
     def pretraining_results(self) -> list[str]:
         """Paths, below `results/<experiment>/`, of what runs on datasets without tasks end with.
@@ -257,7 +270,7 @@ class Experiment:
 
     def swept_runs(self) -> list[Run]:
         """Runs of a sweep that train by gradient, whose settings the leaderboard ranks by validation."""
-        return [run for run in self.runs if run.method in self.config.sweep and "training" in run.options]
+        return [run for run in self.trained_runs() if run.method in self.config.sweep and "training" in run.options]
 
     def predicting_runs(self) -> list[Run]:
         """Runs whose method predicts by itself, on datasets with labels to judge that by."""
@@ -356,7 +369,7 @@ class Experiment:
     def motif_runs(self) -> list[Run]:
         """Runs whose embeddings are segmented into motifs."""
         wanted = self.config.motifs
-        return [run for run in self.runs if wanted and run.method == wanted.method and run.readout is None]
+        return [run for run in self.trained_runs() if wanted and run.method == wanted.method and run.readout is None]
 
     def results_config(self) -> dict[str, Any]:
         """Return the configuration as JSON values, without what changes no result."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from workflow_scripts import methods
@@ -74,6 +75,7 @@ def joint_runs(experiment: Experiment, dataset: str, runs: Sequence[Run]) -> Ite
     """
     config, use = experiment.config, experiment.use(dataset)
     known = {(run.method, run.mode, run.setting, run.split, run.seed): run for run in runs}
+    joined: dict[tuple[str, ...], Run] = {}
     places = list(dict.fromkeys((run.family, run.split, run.seed) for run in runs))
     for row, members in config.joint.items():
         named = list(use.methods or [*config.methods, *config.joint])
@@ -92,7 +94,7 @@ def joint_runs(experiment: Experiment, dataset: str, runs: Sequence[Run]) -> Ite
                 found = {}
                 for member, model, setting in zip(members, models, settings, strict=True):
                     own_mode, own_seed = mode if model.faithful else "sound", seed if model.seeded else config.seeds[0]
-                    found[member] = known[member.partition(AT)[0], own_mode, setting, split, own_seed]
+                    found[member] = known[member.partition(AT)[0], own_mode, setting, split, own_seed].trained
                 folders = {
                     member: f"results/{config.experiment}/{run.path()}/embedder" for member, run in found.items()
                 }
@@ -100,7 +102,10 @@ def joint_runs(experiment: Experiment, dataset: str, runs: Sequence[Run]) -> Ite
                 options = methods.parse(JOINT, {"members": listed}).model_dump(mode="json")
                 predicting = [run for run in found.values() if run.readout is not None]
                 readout = "native" if len(predicting) > 1 else None
-                yield Run(dataset, row, mode, name, split, seed, family, options, readout, members=found)
+                run = Run(dataset, row, mode, name, split, seed, family, options, readout, members=found)
+                # Where all members are those of another split, the two joint models are one, too.
+                same = joined.setdefault((row, *(member.path() for member in found.values())), run)
+                yield run if same is run else replace(run, shared=same)
 
 
 def _settings(experiment: Experiment, dataset: str, member: str) -> list[str]:

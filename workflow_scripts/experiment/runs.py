@@ -15,7 +15,8 @@ class Run:
 
     `window` is the number of frames that the method sees at a time, where its scores are beside those of windows.
     `members` are, of a joint run, the runs whose embeddings it sets side by side, by the name it gives them; its
-    `method` is the name of its row.
+    `method` is the name of its row. `shared` is, where its split differs from another in hidden labels alone and its
+    method reads no labels, the run of that other split, whose training and embeddings it uses.
     """
 
     dataset: str
@@ -29,11 +30,17 @@ class Run:
     readout: str | None = field(default=None, compare=False)
     window: int | None = field(default=None, compare=False)
     members: dict[str, Run] = field(default_factory=dict, compare=False)
+    shared: Run | None = field(default=None, compare=False)
 
     @property
     def program(self) -> str:
         """Name of the method in the registry."""
         return JOINT if self.members else self.method
+
+    @property
+    def trained(self) -> Run:
+        """The run whose training, embedder and embeddings it uses: mostly itself."""
+        return self.shared or self
 
     def path(self, split: str | None = None) -> str:
         """Path below `results/<experiment>/` (of another split of the same run, where given)."""

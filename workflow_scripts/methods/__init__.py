@@ -40,6 +40,8 @@ class Options(Strict):
     """Has class probabilities or points of its own beside embeddings."""
     seeded: ClassVar[bool] = False
     """Its result depends on the seed; others run with the first seed alone."""
+    label_free: ClassVar[bool] = False
+    """Its training never depends on a label, whatever the options."""
     faithful: ClassVar[bool] = False
     """Has a `faithful` mode beside the `sound` one."""
     pretraining_tables: ClassVar[tuple[str, ...]] = ()
@@ -109,6 +111,10 @@ class Options(Strict):
     def idle_options(self) -> list[str]:
         """Name, in sentences, options that have no effect without another one."""
         return []
+
+    def reads_labels(self) -> bool:
+        """Whether training depends on labels; if not, splits that differ in hidden labels alone share one training."""
+        return not self.label_free
 
     def window_frames(self) -> int | None:
         """Frames it sees at a time, where its scores are compared with those of perfect windows; else None."""

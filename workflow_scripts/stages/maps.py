@@ -24,8 +24,9 @@ def work(options: argparse.Namespace) -> None:
         if not any(map(failure, files)):
             key = (run.dataset, run.method, run.mode, run.setting, run.split, run.seed)
             maps.append(embedding_map(key, *files, umap=experiment.config.umap))
-    runs = [(run.dataset, run.method, run.mode, run.setting, run.split, run.seed) for run in experiment.runs]
-    curves = training_curves(runs, [options.results / run.path() / "metrics.csv" for run in experiment.runs])
+    trained = experiment.trained_runs()
+    runs = [(run.dataset, run.method, run.mode, run.setting, run.split, run.seed) for run in trained]
+    curves = training_curves(runs, [options.results / run.path() / "metrics.csv" for run in trained])
     table = pd.concat(maps, ignore_index=True) if maps else pd.DataFrame(columns=MAP_COLUMNS)
     for path, frame in ((options.maps, table), (options.curves, curves)):
         write_csv(path, frame, float_format="%.5g")

@@ -247,6 +247,10 @@ class Inputs:
         """Input function: a file of each member of a joint run."""
         return lambda wildcards: self.of_runs(self.run(wildcards).members.values(), name)
 
+    def of_trained(self, name: str) -> Callable[[Any], list[str]]:
+        """Input function: a file of the training that a run uses, which may be that of another split."""
+        return lambda wildcards: self.of_runs([self.run(wildcards).trained], name)
+
     def of_runs(self, runs: Iterable[Run], *names: str) -> list[str]:
         """Files of runs, below `results/<experiment>/`."""
         return [f"{self.results}/{run.path()}/{name}" for run in runs for name in names]

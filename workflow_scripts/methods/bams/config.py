@@ -71,6 +71,7 @@ class Config(Options):
 
     neural: ClassVar[bool] = True
     seeded: ClassVar[bool] = True
+    label_free: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("weights",)
     faithful: ClassVar[bool] = True
     mode_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = MODES

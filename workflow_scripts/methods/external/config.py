@@ -13,6 +13,7 @@ from workflow_scripts.methods import Options
 class Config(Options):
     """Arrays (time, dim) by recording: npy, csv or h5 (docs/external.md)."""
 
+    label_free: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ("path",)
 
     path: str | None = Field(

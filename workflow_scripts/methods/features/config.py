@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -14,6 +14,8 @@ from workflow_scripts.methods import Options
 
 class Config(Options):
     """Hand features and their rolling statistics (docs/features.md)."""
+
+    label_free: ClassVar[bool] = True
 
     roles: RoleNames = Field(RoleNames(), description="Which keypoints are front, centre and rear.")
     identity: Literal["symmetric", "named"] = Field(

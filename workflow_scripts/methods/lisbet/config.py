@@ -256,6 +256,10 @@ class Config(Options):
         """Whether labels teach it."""
         return any(task in SUPERVISED for task in self.task_ids)
 
+    def reads_labels(self) -> bool:
+        """Return whether a task of labels trains."""
+        return self.supervised
+
     def readout(self) -> str | None:
         """Return ``finetuned`` for a classifier, None for a model trained without labels."""
         return "finetuned" if self.supervised else None

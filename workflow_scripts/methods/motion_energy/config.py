@@ -12,6 +12,7 @@ from workflow_scripts.methods import Options
 class Config(Options):
     """Mean and spread of the crop's motion over windows of several lengths."""
 
+    label_free: ClassVar[bool] = True
     kind: ClassVar[str] = "clips"
 
     windows: list[float] = Field(

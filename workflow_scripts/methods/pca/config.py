@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -11,6 +11,8 @@ from workflow_scripts.methods import Options
 
 class Config(Options):
     """Principal components of windows of normalised coordinates."""
+
+    label_free: ClassVar[bool] = True
 
     coordinates: Literal["image", "centred", "egocentric"] = Field(
         "egocentric",

@@ -12,6 +12,7 @@ from workflow_scripts.methods import Options
 class Config(Options):
     """A dilated temporal convolution network with its first, random weights."""
 
+    label_free: ClassVar[bool] = True
     seeded: ClassVar[bool] = True
 
     seed: int = Field(0, ge=0, description="Seed of the weights; the workflow puts the run's seed here.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,8 @@ from workflow_scripts.methods import Options
 
 class Config(Options):
     """Normalised coordinates of one frame."""
+
+    label_free: ClassVar[bool] = True
 
     coordinates: Literal["image", "centred", "egocentric"] = Field(
         "image",
