@@ -193,7 +193,12 @@ def test_draws_of_labels_share_what_reads_no_labels(root: Path) -> None:
     config = {
         "experiment": "toy",
         "datasets": {"rats_pairs": {"splits": ["fold", "labels_k"], "tasks": ["S1"]}},
-        "methods": {"features": {}, "bams": {}, "boosting": {}, "lisbet": {"labels": ["S1"], "pretrain_epochs": 1}},
+        "methods": {
+            "features": {},
+            "bams": {},
+            "boosting": {},
+            "lisbet": {"labels": ["S1"], "tasks": ["order", "multiclass"], "pretrain_epochs": 1},
+        },
         "sweep": {"lisbet": {"recipe": ["pretrain", "finetune"]}},
         "joint": {"free": ["features", "bams"], "mixed": ["features", "boosting"]},
         "seeds": [0, 1],
