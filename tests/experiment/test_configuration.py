@@ -16,6 +16,7 @@ from workflow_scripts.core.files import read_yaml
 from workflow_scripts.core.validation import deep_merge, validate
 from workflow_scripts.experiment.experiment import load_configuration, load_experiment
 from workflow_scripts.experiment.generated_files import generated
+from workflow_scripts.experiment.runs import Run
 from workflow_scripts.experiment.schema import Configuration
 from workflow_scripts.experiment.settings import setting_name
 from workflow_scripts.methods import config_model, names, parse
@@ -54,6 +55,10 @@ def test_experiments_are_valid_and_fit_the_schema(root: Path) -> None:
         ({"methods": {"pca": {"dims": 3}}}, "methods.pca: unknown key 'dims'; did you mean 'dim'?"),
         ({"datasets": {"rats_pairs_twin": {"splits": ["folds"]}}}, "no split 'folds'"),
         ({"datasets": {"rats_pairs_twin": {"one_seed": ["draws"]}}}, "one_seed: 'draws' is none of the splits"),
+        (
+            {"datasets": {"rats_pairs_twin": {"methods_by_split": {"draws": ["raw"]}}}},
+            "methods_by_split: 'draws' is none of the splits",
+        ),
         ({"datasets": {"rats_pairs_twin": {"tasks": ["S3"]}}}, "the card has no task 'S3'"),
         ({"datasets": {"rats_pairs_twin": {"methods": ["lisbet_"]}}}, "'lisbet_' is not listed under methods"),
         ({"sweep": {"pca": {"dim": [4, "many"]}}}, "methods.pca: dim: input should be a valid integer"),
@@ -218,3 +223,24 @@ def test_draws_of_labels_share_what_reads_no_labels(root: Path) -> None:
     (mixed,) = [run for run in drawn if (run.method, run.split, run.seed) == ("mixed", "labels_k4_1", 1)]
     assert {run.split for run in mixed.members.values()} == {"labels_k1_0", "labels_k4_1"}
     assert all(run.shared is None for run in experiment.runs if run.split.startswith("fold"))
+
+
+def test_a_split_family_may_have_methods_of_its_own(root: Path) -> None:
+    use = {"splits": ["fold", "labels_k"], "tasks": ["S1"]}
+    config = {
+        "experiment": "toy",
+        "methods": {"features": {}, "pca": {}, "raw": {}},
+        "joint": {"both": ["features", "pca"], "others": ["raw", "pca"]},
+    }
+
+    def runs(names: list[str]) -> list[Run]:
+        datasets = {"rats_pairs": use | {"methods_by_split": {"labels_k": names}}}
+        return load_experiment(root, config | {"datasets": datasets}).runs
+
+    found = runs(["features", "pca", "both"])
+    assert {run.method for run in found if run.split.startswith("fold")} == {"features", "pca", "raw", "both", "others"}
+    assert {run.method for run in found if run.split.startswith("labels_k")} == {"features", "pca", "both"}
+    with pytest.raises(ConfigError, match=r"methods_by_split.labels_k: 'both' needs its member 'pca'"):
+        runs(["features", "both"])
+    with pytest.raises(ConfigError, match="'feature' is not listed under methods; did you mean 'features'"):
+        runs(["feature"])

@@ -100,7 +100,7 @@ class Experiment:
             if name not in config.methods:
                 raise ConfigError(f"sweep.{name}: the method is swept but not listed under methods; add it there.")
         for dataset, use in config.datasets.items():
-            for name in [*(use.methods or []), *use.overrides]:
+            for name in [*(use.methods or []), *itertools.chain(*use.methods_by_split.values()), *use.overrides]:
                 if name not in [*config.methods, *(config.joint if name not in use.overrides else [])]:
                     listed = [*config.methods, *config.joint]
                     raise ConfigError(
@@ -180,16 +180,7 @@ class Experiment:
         found = []
         for dataset, use in self.config.datasets.items():
             card, runs = self.cards[dataset], []
-            splits = [
-                (
-                    card.pooled_as(family, name),
-                    name,
-                    family in use.one_seed,
-                    trained_as(card.splits.get(family), family, name),
-                )
-                for family in families[dataset]
-                for name in card.split_names(family)
-            ]
+            splits = [(family, split) for family in families[dataset] for split in card.split_names(family)]
             for method in [name for name in use.methods or self.config.methods if name not in self.config.joint]:
                 model = methods.config_model(method)
                 if model.kind != card.kind:
@@ -199,9 +190,16 @@ class Experiment:
                     window = parsed.window_frames()
                     known: dict[tuple[str, str, int], Run] = {}
                     for mode in self.config.modes if model.faithful else ["sound"]:
-                        for family, split, once, trained in splits:
-                            for seed in self.config.seeds if model.seeded and not once else self.config.seeds[:1]:
-                                run = Run(dataset, method, mode, setting, split, seed, family, options, readout, window)
+                        for family, split in splits:
+                            if not use.runs_on(method, family):
+                                continue
+                            pooled, trained = (
+                                card.pooled_as(family, split),
+                                trained_as(card.splits.get(family), family, split),
+                            )
+                            once = not model.seeded or family in use.one_seed
+                            for seed in self.config.seeds[:1] if once else self.config.seeds:
+                                run = Run(dataset, method, mode, setting, split, seed, pooled, options, readout, window)
                                 if trained != split and not parsed.reads_labels():
                                     run = replace(run, shared=known[mode, trained, seed])
                                 known[mode, split, seed] = run

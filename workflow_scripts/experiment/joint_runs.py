@@ -51,9 +51,13 @@ def check_joint(experiment: Experiment) -> None:
                 near = nearest(setting, sorted(known))
                 raise ConfigError(f"{where}: {method!r} has no setting {setting!r}{near}.")
         for dataset, use in config.datasets.items():
-            for method in methods_of(members) if row in (use.methods or []) else []:
-                if method not in (use.methods or []):
-                    raise ConfigError(f"datasets.{dataset}.methods: {row!r} needs its member {method!r}; list it, too.")
+            lists = {f"methods_by_split.{family}": names for family, names in use.methods_by_split.items()}
+            for where, names in {"methods": use.methods or [], **lists}.items():
+                for method in methods_of(members) if row in names else []:
+                    if method not in names:
+                        raise ConfigError(
+                            f"datasets.{dataset}.{where}: {row!r} needs its member {method!r}; list it, too."
+                        )
 
 
 def methods_of(members: Sequence[str]) -> list[str]:
@@ -77,6 +81,8 @@ def joint_runs(experiment: Experiment, dataset: str, runs: Sequence[Run]) -> Ite
     known = {(run.method, run.mode, run.setting, run.split, run.seed): run for run in runs}
     joined: dict[tuple[str, ...], Run] = {}
     places = list(dict.fromkeys((run.family, run.split, run.seed) for run in runs))
+    card = experiment.cards[dataset]
+    families = {split: family for family in use.splits for split in card.split_names(family)}
     for row, members in config.joint.items():
         named = list(use.methods or [*config.methods, *config.joint])
         if not experiment.tasks(dataset) or not {row, *methods_of(members)} <= {*named}:
@@ -89,7 +95,7 @@ def joint_runs(experiment: Experiment, dataset: str, runs: Sequence[Run]) -> Ite
         for settings in itertools.product(*(_settings(experiment, dataset, member) for member in members)):
             name = _name([given for given, member in zip(settings, members, strict=True) if AT not in member])
             for mode, (family, split, seed) in itertools.product(modes, places):
-                if not seeded and seed != config.seeds[0]:
+                if not use.runs_on(row, families.get(split, split)) or (not seeded and seed != config.seeds[0]):
                     continue
                 found = {}
                 for member, model, setting in zip(members, models, settings, strict=True):

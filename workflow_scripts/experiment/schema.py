@@ -27,6 +27,9 @@ class DatasetUse(Strict):
     )
     tasks: list[str] | None = Field(None, description="Tasks of the card to probe; empty = all of them.")
     methods: list[str] | None = Field(None, description="Methods run on this dataset; empty = all of the experiment's.")
+    methods_by_split: dict[str, list[str]] = Field(
+        {}, description="Methods and joint rows of single split families, by family; a family left out has all."
+    )
     overrides: dict[str, dict[str, Any]] = Field({}, description="Method options on this dataset alone, by method.")
     embed: bool = Field(
         True,
@@ -39,7 +42,15 @@ class DatasetUse(Strict):
             require_unique(what, getattr(self, what) or [])
         if unknown := sorted(set(self.one_seed) - set(self.splits)):
             raise ValueError(f"one_seed: {unknown[0]!r} is none of the splits ({', '.join(self.splits)})")
+        if unknown := sorted(set(self.methods_by_split) - set(self.splits)):
+            raise ValueError(f"methods_by_split: {unknown[0]!r} is none of the splits ({', '.join(self.splits)})")
+        for family, names in self.methods_by_split.items():
+            require_unique(f"methods_by_split.{family}", names)
         return self
+
+    def runs_on(self, name: str, family: str) -> bool:
+        """Whether a method or joint row runs on a split family."""
+        return name in self.methods_by_split.get(family, [name])
 
 
 class ApplyUse(Strict):
