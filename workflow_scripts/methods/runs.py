@@ -316,6 +316,8 @@ def embed(embedder: Path, view: View, output: Path, *, half: bool = False) -> No
                 yield recording.id, array
 
     attributes = {key: config[key] for key in ("method", "mode", "seed", "options", "dataset", "split")}
+    # Which recordings trained, in a few bytes: splits that hide different labels have them in common.
+    attributes["training"] = hashlib.sha256("\n".join(sorted(view.split.train)).encode()).hexdigest()
     write_embeddings(output, each(), names=config["dimensions"], attributes=attributes, half=half)
 
 

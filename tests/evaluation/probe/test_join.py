@@ -45,6 +45,15 @@ def test_half_precision_is_stored_where_asked_for(tmp_path: Path) -> None:
     assert (tmp_path / "True.h5").stat().st_size < 0.6 * (tmp_path / "False.h5").stat().st_size
 
 
+def test_draws_of_labels_train_on_the_same_recordings(tmp_path: Path) -> None:
+    """What reads no labels is embedded for the first draw alone, and set beside what is trained in each."""
+    written(tmp_path / "one.h5", 2, split="labels_k1_0", training="abc")
+    written(tmp_path / "two.h5", 3, split="labels_k4_1", training="abc")
+    join_embeddings({"one": tmp_path / "one.h5", "two": tmp_path / "two.h5"}, tmp_path / "both.h5")
+    with open_embeddings(tmp_path / "both.h5") as reader:
+        assert reader.dim == 5
+
+
 @pytest.mark.parametrize(
     ("other", "said"),
     [
@@ -52,6 +61,7 @@ def test_half_precision_is_stored_where_asked_for(tmp_path: Path) -> None:
         ({"lengths": {"b": 40}}, "two.h5: has no recording 'a', which .*one.h5 has"),
         ({"lengths": {**LENGTHS, "c": 5}}, "one.h5: has no recording 'c', which .*two.h5 has"),
         ({"split": "fold1"}, "is of the split 'fold1', and .*one.h5 of 'fold0'"),
+        ({"split": "fold1", "training": "of others"}, "is of the split 'fold1', and .*one.h5 of 'fold0'"),
         ({"dataset": "else"}, "is of the dataset 'else', and .*one.h5 of 'toy'"),
     ],
 )

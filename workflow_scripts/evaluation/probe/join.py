@@ -52,11 +52,17 @@ def _columns(reader: EmbeddingsReader) -> list[str]:
     return reader.names if len(reader.names) == reader.dim else [str(k) for k in range(reader.dim)]
 
 
+def _same_training(one: EmbeddingsReader, other: EmbeddingsReader) -> bool:
+    """Whether two splits train on the same recordings: draws of labels do, which hide different labels."""
+    here, there = (reader.attributes.get("training") for reader in (one, other))
+    return here is not None and here == there
+
+
 def _require_alike(one: EmbeddingsReader, other: EmbeddingsReader) -> None:
     remedy = "embed both from the same dataset and split"
     for key in ALIKE:
         here, there = one.attributes.get(key), other.attributes.get(key)
-        if here != there:
+        if here != there and not (key == "split" and _same_training(one, other)):
             raise InputError(other.path, f"is of the {key} {there!r}, and {one.path} of {here!r}", remedy)
     lone = sorted(set(one.ids) ^ set(other.ids))
     if lone:
