@@ -244,3 +244,40 @@ def test_a_split_family_may_have_methods_of_its_own(root: Path) -> None:
         runs(["features", "both"])
     with pytest.raises(ConfigError, match="'feature' is not listed under methods; did you mean 'features'"):
         runs(["feature"])
+
+
+def test_methods_settings_and_joint_rows_may_run_with_the_first_seed_alone(root: Path) -> None:
+    config = {
+        "experiment": "toy",
+        "datasets": {"rats_pairs": {"splits": ["fold"], "tasks": ["S1"]}},
+        "methods": {
+            "random_init": {},
+            "boosting": {},
+            "raw": {},
+            "lisbet": {"labels": ["S1"], "tasks": ["order", "multiclass"], "pretrain_epochs": 1},
+        },
+        "sweep": {"lisbet": {"recipe": ["pretrain", "finetune"]}},
+        "joint": {"a": ["boosting", "raw"], "b": ["boosting", "random_init"], "c": ["random_init", "raw"]},
+        "seeds": [3, 4],
+        "one_seed": ["random_init", "lisbet/recipe~pretrain", "a"],
+    }
+    seeds: dict[str, set[int]] = {}
+    runs = load_experiment(root, config).runs
+    for run in runs:
+        seeds.setdefault(f"{run.method}/{run.setting}", set()).add(run.seed)
+    assert {name for name, found in seeds.items() if found == {3, 4}} == {
+        "boosting/default",
+        "lisbet/recipe~finetune",
+        "b/default",
+    }
+    assert {name for name, found in seeds.items() if found == {3}} == {
+        "random_init/default",
+        "raw/default",
+        "lisbet/recipe~pretrain",
+        "a/default",
+        "c/default",  # both of its members run once
+    }
+    (joined,) = [run for run in runs if (run.method, run.split, run.seed) == ("b", "fold0", 4)]
+    assert [member.seed for member in joined.members.values()] == [4, 3]
+    with pytest.raises(ConfigError, match="one_seed: 'random_int' is no method, setting or joint row; did you mean"):
+        load_experiment(root, config | {"one_seed": ["random_int"]})

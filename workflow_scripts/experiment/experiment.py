@@ -21,8 +21,9 @@ from workflow_scripts.cards.published import load_published, with_published
 from workflow_scripts.cards.splits import default_split, trained_as
 from workflow_scripts.core.errors import ConfigError
 from workflow_scripts.core.files import read_yaml
-from workflow_scripts.core.validation import deep_merge, nearest, validate
+from workflow_scripts.core.validation import deep_merge, validate
 from workflow_scripts.experiment.applications import check_applications
+from workflow_scripts.experiment.check_names import check_names
 from workflow_scripts.experiment.joint_runs import check_joint, joint_runs, methods_of
 from workflow_scripts.experiment.runs import JOINT, Run
 from workflow_scripts.experiment.schema import Configuration, DatasetUse
@@ -92,31 +93,7 @@ class Experiment:
         self._check()
 
     def _check(self) -> None:
-        config = self.config
-        for name in [*config.methods, *config.sweep]:
-            if name not in methods.names():
-                raise ConfigError(f"There is no method {name!r}{nearest(name, methods.names())}.")
-        for name in config.sweep:
-            if name not in config.methods:
-                raise ConfigError(f"sweep.{name}: the method is swept but not listed under methods; add it there.")
-        for dataset, use in config.datasets.items():
-            for name in [*(use.methods or []), *itertools.chain(*use.methods_by_split.values()), *use.overrides]:
-                if name not in [*config.methods, *(config.joint if name not in use.overrides else [])]:
-                    listed = [*config.methods, *config.joint]
-                    raise ConfigError(
-                        f"datasets.{dataset}: the method {name!r} is not listed under methods{nearest(name, listed)}."
-                    )
-            tasks = self.cards[dataset].tasks
-            for task in use.tasks or []:
-                if task not in tasks:
-                    raise ConfigError(
-                        f"datasets.{dataset}.tasks: the card has no task {task!r}{nearest(task, list(tasks))}."
-                    )
-            for family in use.splits:
-                self.cards[dataset].split_names(family)
-        if config.motifs and config.motifs.method not in config.methods:
-            near = nearest(config.motifs.method, list(config.methods))
-            raise ConfigError(f"motifs.method: {config.motifs.method!r} is not listed under methods{near}.")
+        check_names(self)
         check_joint(self)
         check_applications(self)
         _ = self.runs  # every setting's options are validated before the graph is built
@@ -146,6 +123,10 @@ class Experiment:
     def setting_names(self, dataset: str, method: str) -> list[str]:
         """Names of a method's hyper-parameter settings on a dataset."""
         return [name for name, _ in self._settings(dataset, method)]
+
+    def once(self, row: str, setting: str = "default") -> bool:
+        """Whether a method, a setting of its sweep, or a joint row runs with the first seed alone."""
+        return not {row, f"{row}/{setting}"}.isdisjoint(self.config.one_seed)
 
     def programs(self, row: str) -> list[str]:
         """Methods whose code a row of the experiment runs: itself, or that of joint runs and its members'."""
@@ -197,7 +178,7 @@ class Experiment:
                                 card.pooled_as(family, split),
                                 trained_as(card.splits.get(family), family, split),
                             )
-                            once = not model.seeded or family in use.one_seed
+                            once = not model.seeded or family in use.one_seed or self.once(method, setting)
                             for seed in self.config.seeds[:1] if once else self.config.seeds:
                                 run = Run(dataset, method, mode, setting, split, seed, pooled, options, readout, window)
                                 if trained != split and not parsed.reads_labels():

@@ -91,15 +91,19 @@ def joint_runs(experiment: Experiment, dataset: str, runs: Sequence[Run]) -> Ite
         if any(model.kind != experiment.cards[dataset].kind for model in models):
             continue
         modes = config.modes if any(model.faithful for model in models) else ["sound"]
-        seeded = any(model.seeded for model in models)
         for settings in itertools.product(*(_settings(experiment, dataset, member) for member in members)):
+            alone = [
+                not model.seeded or experiment.once(method, setting)
+                for method, model, setting in zip(methods_of(members), models, settings, strict=True)
+            ]
+            once = all(alone) or experiment.once(row)
             name = _name([given for given, member in zip(settings, members, strict=True) if AT not in member])
             for mode, (family, split, seed) in itertools.product(modes, places):
-                if not use.runs_on(row, families.get(split, split)) or (not seeded and seed != config.seeds[0]):
+                if not use.runs_on(row, families.get(split, split)) or (once and seed != config.seeds[0]):
                     continue
                 found = {}
-                for member, model, setting in zip(members, models, settings, strict=True):
-                    own_mode, own_seed = mode if model.faithful else "sound", seed if model.seeded else config.seeds[0]
+                for member, model, setting, first in zip(members, models, settings, alone, strict=True):
+                    own_mode, own_seed = mode if model.faithful else "sound", config.seeds[0] if first else seed
                     found[member] = known[member.partition(AT)[0], own_mode, setting, split, own_seed].trained
                 folders = {
                     member: f"results/{config.experiment}/{run.path()}/embedder" for member, run in found.items()

@@ -95,6 +95,10 @@ class Configuration(Strict):
         "method/setting takes one setting of a sweep (docs/joint.md).",
     )
     seeds: list[Seed] = Field([0], min_length=1, description="Every seeded method runs once with each.")
+    one_seed: list[str] = Field(
+        [],
+        description="Methods, settings of a sweep (method/setting) and joint rows that run with the first seed alone.",
+    )
     figures: list[str] | None = Field(
         None, description="Kinds of figures that `paper_figures` draws (docs/figures.md); empty = all that apply."
     )
@@ -127,7 +131,7 @@ class Configuration(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Configuration:
-        for what in ("modes", "seeds", "figures"):
+        for what in ("modes", "seeds", "one_seed", "figures"):
             require_unique(what, getattr(self, what) or [])
         for row, members in self.joint.items():
             require_unique(f"joint.{row}", members)
