@@ -84,6 +84,28 @@ def test_members_that_predict_are_averaged(root: Path) -> None:
     assert {run.method for run in experiment.predicting_runs()} == {"boosting", "daart", "all"}
 
 
+def test_a_member_may_be_its_models_of_all_seeds(root: Path) -> None:
+    joint = {"mean": ["boosting@seeds"], "mixed": ["boosting@seeds", "daart"], "all": ["boosting@seeds", "raw"]}
+    datasets = {"rats_pairs_twin": {"splits": ["fold"], "tasks": ["S1"]}}
+    methods = {"raw": {}, "boosting": {}, "daart": {"strong": "S1"}}
+    experiment = made(root, joint, methods=methods, datasets=datasets)
+    for row, seeds, members, readout in (
+        ("mean", {3}, ["boosting@3", "boosting@4"], "native"),
+        ("mixed", {3, 4}, ["boosting@3", "boosting@4", "daart"], "native"),
+        ("all", {3}, ["boosting@3", "boosting@4", "raw"], "native"),
+    ):
+        runs = of(experiment, row)
+        assert {run.seed for run in runs} == seeds and {run.readout for run in runs} == {readout}
+        assert all(list(run.members) == members for run in runs)
+        assert all({member.split for member in run.members.values()} == {run.split} for run in runs)
+    last = of(experiment, "mixed")[-1]
+    assert [member.seed for member in last.members.values()] == [3, 4, last.seed]
+    once = made(
+        root, joint, methods=methods, datasets={"rats_pairs_twin": datasets["rats_pairs_twin"] | {"one_seed": ["fold"]}}
+    )
+    assert {tuple(run.members) for run in of(once, "mixed")} == {("boosting@3", "daart")}
+
+
 def test_modes_are_those_of_the_members_that_have_them(root: Path) -> None:
     experiment = made(root, {"both": ["raw", "lisbet"], "plain": ["raw", "pca"]}, modes=["sound", "faithful"])
     found = {(run.mode, *(each.mode for each in run.members.values())) for run in of(experiment, "both")}
@@ -104,7 +126,9 @@ def test_rows_are_compared_like_methods_and_survive_the_resolved_file(root: Path
 @pytest.mark.parametrize(
     ("joint", "keys", "said"),
     [
-        ({"both": ["raw"]}, {}, "joint.both: list should have at least 2 items"),
+        ({"both": ["raw"]}, {}, "joint.both: expected two members or more, or one with @seeds, e.g. raw@seeds."),
+        ({"both": ["raw@seeds", "pca"]}, {}, "joint.both: 'raw' is the same with every seed; leave @seeds out."),
+        ({"both": []}, {}, "joint.both: list should have at least 1 item"),
         ({"both": ["raw", "raw"]}, {}, "joint.both repeats 'raw'"),
         ({"both": ["raw", "pcb"]}, {}, "joint.both: 'pcb' is not listed under methods; did you mean 'pca'?"),
         ({"features": ["raw", "pca"]}, {}, "joint.features: 'features' is the name of a method"),

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 AT = "/"
 """Between a member's method and the one setting of a sweep that is taken."""
+SEEDS = "@seeds"
+"""Behind a member whose models of all seeds are taken, instead of that of the row's seed."""
 
 
 def check_joint(experiment: Experiment) -> None:
@@ -37,12 +39,16 @@ def check_joint(experiment: Experiment) -> None:
         where = f"joint.{row}"
         if row in methods.names() or row in chance.NAMES:
             raise ConfigError(f"{where}: {row!r} is the name of a method; give the row a name of its own.")
+        if len(members) == 1 and not members[0].endswith(SEEDS):
+            raise ConfigError(f"{where}: expected two members or more, or one with {SEEDS}, e.g. {members[0]}{SEEDS}.")
         for member in members:
-            method, _, setting = member.partition(AT)
+            method, setting = _parts(member)
             if method not in config.methods:
                 raise ConfigError(
                     f"{where}: {method!r} is not listed under methods{nearest(method, list(config.methods))}."
                 )
+            if member.endswith(SEEDS) and not methods.config_model(method).seeded:
+                raise ConfigError(f"{where}: {method!r} is the same with every seed; leave {SEEDS} out.")
             kind, expected = methods.config_model(method).kind, methods.config_model(JOINT).kind
             if kind != expected:
                 raise ConfigError(f"{where}: {method!r} reads {kind}; expected methods that read {expected}.")
@@ -62,13 +68,20 @@ def check_joint(experiment: Experiment) -> None:
 
 def methods_of(members: Sequence[str]) -> list[str]:
     """Methods of the members of an entry."""
-    return [member.partition(AT)[0] for member in members]
+    return [_parts(member)[0] for member in members]
+
+
+def _parts(member: str) -> tuple[str, str]:
+    """Method and setting of a member; an empty setting = every one."""
+    method, _, setting = member.removesuffix(SEEDS).partition(AT)
+    return method, setting
 
 
 def joint_runs(experiment: Experiment, dataset: str, runs: Sequence[Run]) -> Iterator[Run]:
     """Yield the joint runs of a dataset: of every setting of their members, mode, split and seed.
 
-    A member that has no seeds, or no faithful mode, is the same run in all of them.
+    A member that has no seeds, or no faithful mode, is the same run in all of them; one with :data:`SEEDS` is its runs
+    with all seeds.
 
     Parameters
     ----------
@@ -93,18 +106,23 @@ def joint_runs(experiment: Experiment, dataset: str, runs: Sequence[Run]) -> Ite
         modes = config.modes if any(model.faithful for model in models) else ["sound"]
         for settings in itertools.product(*(_settings(experiment, dataset, member) for member in members)):
             alone = [
-                not model.seeded or experiment.once(method, setting)
-                for method, model, setting in zip(methods_of(members), models, settings, strict=True)
+                not model.seeded or member.endswith(SEEDS) or experiment.once(method, setting)
+                for member, method, model, setting in zip(members, methods_of(members), models, settings, strict=True)
             ]
             once = all(alone) or experiment.once(row)
             name = _name([given for given, member in zip(settings, members, strict=True) if AT not in member])
             for mode, (family, split, seed) in itertools.product(modes, places):
                 if not use.runs_on(row, families.get(split, split)) or (once and seed != config.seeds[0]):
                     continue
-                found = {}
+                found: dict[str, Run] = {}
                 for member, model, setting, first in zip(members, models, settings, alone, strict=True):
-                    own_mode, own_seed = mode if model.faithful else "sound", config.seeds[0] if first else seed
-                    found[member] = known[member.partition(AT)[0], own_mode, setting, split, own_seed].trained
+                    own = _parts(member)[0], mode if model.faithful else "sound", setting, split
+                    plain = member.removesuffix(SEEDS)
+                    if plain == member:
+                        found[member] = known[*own, config.seeds[0] if first else seed].trained
+                    else:  # a family may run with fewer seeds
+                        there = [every for every in config.seeds if (*own, every) in known]
+                        found |= {f"{plain}@{every}": known[*own, every].trained for every in there}
                 folders = {
                     member: f"results/{config.experiment}/{run.path()}/embedder" for member, run in found.items()
                 }
@@ -119,7 +137,7 @@ def joint_runs(experiment: Experiment, dataset: str, runs: Sequence[Run]) -> Ite
 
 
 def _settings(experiment: Experiment, dataset: str, member: str) -> list[str]:
-    method, _, setting = member.partition(AT)
+    method, setting = _parts(member)
     return [setting] if setting else experiment.setting_names(dataset, method)
 
 

@@ -89,10 +89,10 @@ class Configuration(Strict):
         ["sound"], min_length=1, description="sound = as statistics demand, faithful = as the original code computes."
     )
     sweep: dict[str, dict[str, list[Any]]] = Field({}, description="Grids: method, then option, then its values.")
-    joint: dict[Name, Annotated[list[str], Field(min_length=2)]] = Field(
+    joint: dict[Name, Annotated[list[str], Field(min_length=1)]] = Field(
         {},
         description="Further rows: name, then the methods whose embeddings one probe reads side by side; "
-        "method/setting takes one setting of a sweep (docs/joint.md).",
+        "method/setting takes one setting of a sweep, member@seeds its models of all seeds (docs/joint.md).",
     )
     seeds: list[Seed] = Field([0], min_length=1, description="Every seeded method runs once with each.")
     one_seed: list[str] = Field(
