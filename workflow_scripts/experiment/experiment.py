@@ -174,10 +174,8 @@ class Experiment:
                         for family, split in splits:
                             if not use.runs_on(method, family):
                                 continue
-                            pooled, trained = (
-                                card.pooled_as(family, split),
-                                trained_as(card.splits.get(family), family, split),
-                            )
+                            pooled = card.pooled_as(family, split)
+                            trained = trained_as(card.splits.get(family), family, split)
                             once = not model.seeded or family in use.one_seed or self.once(method, setting)
                             for seed in self.config.seeds[:1] if once else self.config.seeds:
                                 run = Run(dataset, method, mode, setting, split, seed, pooled, options, readout, window)

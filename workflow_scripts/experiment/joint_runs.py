@@ -58,11 +58,11 @@ def check_joint(experiment: Experiment) -> None:
                 raise ConfigError(f"{where}: {method!r} has no setting {setting!r}{near}.")
         for dataset, use in config.datasets.items():
             lists = {f"methods_by_split.{family}": names for family, names in use.methods_by_split.items()}
-            for where, names in {"methods": use.methods or [], **lists}.items():
+            for key, names in {"methods": use.methods or [], **lists}.items():
                 for method in methods_of(members) if row in names else []:
                     if method not in names:
                         raise ConfigError(
-                            f"datasets.{dataset}.{where}: {row!r} needs its member {method!r}; list it, too."
+                            f"datasets.{dataset}.{key}: {row!r} needs its member {method!r}; list it, too."
                         )
 
 
