@@ -61,8 +61,8 @@ class SequenceData(TrainingData):
         if scale:
             self._scale_inputs()
         self.counts = torch.zeros(classes, dtype=torch.long)
-        for labels in (batch.strong for batch in self._training_pieces()):
-            self.counts += torch.bincount(labels[labels >= 0], minlength=classes)
+        for labels in map(self.store.labels_of, self.rows["train"]):
+            self.counts += torch.from_numpy(np.bincount(labels[labels >= 0], minlength=classes))
 
     def _scale_inputs(self) -> None:
         inputs = self.store.x.shape[1]
